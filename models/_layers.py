@@ -1,0 +1,78 @@
+"""The pieces that the general networks share: activations, hidden layers, initialisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from models._config import FLAG, Interval, OneOf, Setting
+from models.family import Config
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+ACTIVATION = OneOf(tuple(ACTIVATIONS))
+OUTPUT_ACTIVATIONS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "none": nn.Identity}
+OUTPUT_ACTIVATION = OneOf(tuple(OUTPUT_ACTIVATIONS))
+
+HIDDEN: dict[str, Setting] = {
+    "width": Interval(1, whole=True),
+    "batch_norm": FLAG,
+    "activation": ACTIVATION,
+}
+"""The settings that every stack of hidden layers has, beside its depth."""
+
+
+class Centre(nn.Module):
+    """Map pixels from [0, 1] to [-1, 1]: inputs with a mean far from 0 slow the first layer's training."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return images of the same shape (batch, channels, height, width)."""
+        return 2 * images - 1
+
+
+def hidden(config: Config, features: int, norm: type[nn.Module]) -> list[nn.Module]:
+    """Return what follows a hidden linear or convolutional layer: [batch norm] → activation → [dropout].
+
+    `norm` is `nn.BatchNorm1d` or `nn.BatchNorm2d`. The layer before it needs no bias under batch norm.
+    """
+    layers: list[nn.Module] = [norm(features)] if config["batch_norm"] else []
+    layers.append(ACTIVATIONS[config["activation"]]())
+    if config["dropout"] > 0:
+        layers.append(nn.Dropout(config["dropout"]))
+    return layers
+
+
+@torch.no_grad()
+def initialise(layers: Iterable[nn.Module], *, gain: float = math.sqrt(2), bias: float = 0.0) -> None:
+    """Draw the weights of linear and convolutional layers from N(0, gain² / fan-in); set their biases.
+
+    He et al., "Delving deep into rectifiers" (2015), eq. 10, with gain √2 for the ReLU and its relatives.
+    A transposed convolution of stride s feeds each output pixel from only in · k² / s² inputs, which
+    PyTorch's own fan-in ignores; 1 is the gain of a layer without an activation.
+    """
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            fan_in = float(layer.in_features)
+        elif isinstance(layer, nn.ConvTranspose2d):
+            fan_in = layer.in_channels * math.prod(layer.kernel_size) / math.prod(layer.stride)
+        elif isinstance(layer, nn.Conv2d):
+            fan_in = float(layer.in_channels * math.prod(layer.kernel_size))
+        else:
+            continue
+        nn.init.normal_(layer.weight, std=gain / math.sqrt(fan_in))
+        if layer.bias is not None:
+            nn.init.constant_(layer.bias, bias)
+
+
+def initialise_output(layer: nn.Module, output_activation: str) -> None:
+    """Start the last layer near a grey picture: its error is then the pixels' variance, not more."""
+    initialise([layer], gain=0.1, bias=0.0 if output_activation == "sigmoid" else 0.5)

@@ -1,0 +1,80 @@
+"""A network on disk: `config.json` says what to build, `model.pt` holds its state dict."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from models._config import ConfigError
+from models.family import ImageShape
+from models.registry import build
+
+CONFIG_FILE = "config.json"
+STATE_FILE = "model.pt"
+
+
+def save(
+    model: nn.Module,
+    config: Mapping[str, Any],
+    image_shape: ImageShape,
+    num_classes: int,
+    directory: str | os.PathLike[str],
+) -> None:
+    """Write what `load` needs into `directory`, which is created; each file appears whole or not at all.
+
+    Tensors are written from the CPU, so that a network trained on a GPU loads on any machine.
+    """
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    described = {"config": dict(config), "image_shape": list(image_shape), "num_classes": num_classes}
+    text = json.dumps(described, indent=2, allow_nan=False) + "\n"
+    _replace(folder / STATE_FILE, lambda path: torch.save(state, path))
+    _replace(folder / CONFIG_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def load(directory: str | os.PathLike[str]) -> nn.Module:
+    """Give back the network that `save` wrote, on the CPU and in evaluation mode.
+
+    Raises:
+        FileNotFoundError: one of the two files is missing.
+        ConfigError: one of them is damaged, or they do not belong together; the message names the file.
+    """
+    config_path, state_path = Path(directory) / CONFIG_FILE, Path(directory) / STATE_FILE
+    try:
+        described = json.loads(config_path.read_text(encoding="utf-8"))
+        channels, height, width = described["image_shape"]
+        model = build(described["config"], (channels, height, width), described["num_classes"])
+    except KeyError as error:
+        raise ConfigError(f"{config_path} lacks the entry {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{config_path} describes no network: {error}") from error
+    try:
+        state = torch.load(state_path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ConfigError(f"{state_path} is damaged or no state dict: {_first_line(error)}") from error
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{state_path} does not fit {config_path}: {_first_line(error)}") from error
+    return model.eval()
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

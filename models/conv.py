@@ -1,0 +1,112 @@
+"""Convolutional encoders and decoders for images of any shape.
+
+Each stage halves height and width, rounding up, and doubles the channels; the decoder goes the same sizes
+back, so that odd and non-square images come out exactly as they went in.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import nn
+
+from models._config import ConfigError, Interval, OneOf
+from models._layers import (
+    HIDDEN,
+    OUTPUT_ACTIVATION,
+    OUTPUT_ACTIVATIONS,
+    Centre,
+    hidden,
+    initialise,
+    initialise_output,
+)
+from models.family import Architecture, Config, ImageShape
+
+MAX_DEPTH = 8
+
+
+def stage_shapes(config: Config, image_shape: ImageShape) -> list[ImageShape]:
+    """Return the feature maps' shapes (channels, height, width), the image's first: depth + 1 of them."""
+    _, height, width = image_shape
+    shapes = [image_shape]
+    for stage in range(config["depth"]):
+        height, width = (height + 1) // 2, (width + 1) // 2
+        shapes.append((config["width"] * 2**stage, height, width))
+    return shapes
+
+
+def encoder(config: Config, image_shape: ImageShape, outputs: int) -> nn.Sequential:
+    """`depth` stages of Conv(stride 2) → [batch norm] → activation → [dropout]; Flatten → Linear(outputs).
+
+    Takes images (batch, channels, height, width) in [0, 1], returns (batch, outputs).
+    """
+    kernel, shapes = config["kernel_size"], stage_shapes(config, image_shape)
+    layers: list[nn.Module] = []
+    for (before, *_), (after, *_) in pairwise(shapes):
+        # padding k // 2 makes the output ceil(n / 2) pixels wide for any odd kernel
+        layers.append(
+            nn.Conv2d(before, after, kernel, stride=2, padding=kernel // 2, bias=not config["batch_norm"])
+        )
+        layers.extend(hidden(config, after, nn.BatchNorm2d))
+    last = nn.Linear(_product(shapes[-1]), outputs)
+    initialise(layers)
+    initialise([last], gain=1)
+    return nn.Sequential(Centre(), *layers, nn.Flatten(), last)
+
+
+def decoder(config: Config, image_shape: ImageShape) -> nn.Sequential:
+    """Linear → Unflatten, `depth` stages of ConvT(stride 2), each with hidden()'s layers; Conv → output.
+
+    Takes codes (batch, latent_size), returns images (batch, channels, height, width). The last stage keeps
+    the first stage's channels, and a convolution of stride 1 turns them into pixels: it smooths the
+    chequered pattern that a transposed convolution leaves (Odena et al., "Deconvolution and checkerboard
+    artifacts", 2016).
+    """
+    kernel, shapes = config["kernel_size"], stage_shapes(config, image_shape)
+    biased = not config["batch_norm"]
+    layers: list[nn.Module] = [nn.Linear(config["latent_size"], _product(shapes[-1]), bias=biased)]
+    layers += [nn.Unflatten(1, shapes[-1]), *hidden(config, shapes[-1][0], nn.BatchNorm2d)]
+    shapes[0] = (config["width"], *image_shape[1:])
+    for small, large in zip(shapes[:0:-1], shapes[-2::-1], strict=True):
+        # of ceil(n / 2) pixels, a stride of 2 makes an odd number; one more is added where n is even
+        extra = (1 - large[1] % 2, 1 - large[2] % 2)
+        layers.append(
+            nn.ConvTranspose2d(
+                small[0], large[0], kernel, stride=2, padding=kernel // 2, output_padding=extra, bias=biased
+            )
+        )
+        layers.extend(hidden(config, large[0], nn.BatchNorm2d))
+    last = nn.Conv2d(config["width"], image_shape[0], kernel, padding=kernel // 2)
+    initialise(layers)
+    initialise_output(last, config["output_activation"])
+    return nn.Sequential(*layers, last, OUTPUT_ACTIVATIONS[config["output_activation"]]())
+
+
+def _product(shape: ImageShape) -> int:
+    channels, height, width = shape
+    return channels * height * width
+
+
+def _parts(config: Config, image_shape: ImageShape) -> tuple[nn.Module, nn.Module]:
+    return encoder(config, image_shape, config["latent_size"]), decoder(config, image_shape)
+
+
+def _check(config: Config, image_shape: ImageShape) -> None:
+    side = 2 ** config["depth"]
+    if min(image_shape[1:]) < side:
+        raise ConfigError(
+            f"architecture conv of depth {config['depth']} needs images of at least {side}×{side}, "
+            f"not {image_shape[1]}×{image_shape[2]}"
+        )
+
+
+ARCHITECTURE = Architecture(
+    parts=_parts,
+    settings={
+        "depth": Interval(1, MAX_DEPTH, whole=True),
+        **HIDDEN,
+        "kernel_size": OneOf((3, 5)),
+        "output_activation": OUTPUT_ACTIVATION,
+    },
+    check=_check,
+)

@@ -1,0 +1,1 @@
+"""Run one study: data, search, confirmation, PCA baseline, files and tracking."""

@@ -1,0 +1,208 @@
+"""Fit the PCA baseline of one data set alone, on all its training images: print it and write it as CSV.
+
+Examples:
+    python study/baseline.py --data cifar --components 32,108,256,512
+    python study/baseline.py --data mnist --variance 0.8,0.9,0.95
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+if __package__ in (None, ""):
+    # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from study import atomic
+from study.dataset_specs import DATASETS
+from study.errors import StudyError, UsageError, choose_from
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from study.pca import Row
+
+Number = TypeVar("Number", int, float)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0, 2 for unusable input, 130 when interrupted."""
+    try:
+        _run(_parse(sys.argv[1:] if argv is None else argv))
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    out = options.out or _default_file(options.data)
+    _check_writable(out)
+
+    # scikit-learn and the data loaders take seconds to import, which bad input need not wait for.
+    import numpy as np
+
+    from study import image_data
+    from study.baseline_table import format_csv, format_table
+
+    data = image_data.load(
+        options.data,
+        options.data_dir or image_data.default_data_dir(),
+        image_size=options.image_size,
+        progress=_progress,
+    )
+    splits = {"train": data.train.images, "val": data.val.images, "test": data.test.images}
+    if options.data not in DATASETS or DATASETS[options.data].validation != "official":
+        # Held out of the training images for the sake of a search; PCA has nothing to choose with it.
+        splits["train"] = np.concatenate([splits["train"], splits.pop("val")])
+    rows = _measure(splits, options.components, options.variance)
+    try:
+        atomic.write_text(out, format_csv(rows))
+    except OSError as error:
+        raise UsageError(f"'{out}' cannot be written: {error.strerror}; name another with --out") from error
+    shape = "×".join(str(size) for size in data.image_shape)
+    counts = ", ".join(f"{len(images):,} {split}" for split, images in splits.items())
+    print(f"PCA of {data.name}, images of {shape}: {counts}")
+    print("MSE per pixel on [0, 1]; RMSE per pixel in grey levels of 0 to 255, averaged over the pixels\n")
+    print(f"{format_table(rows)}\n\n{out}")
+
+
+def _measure(
+    splits: Mapping[str, NDArray[np.uint8]], components: Sequence[int], fractions: Sequence[float]
+) -> list[Row]:
+    """Return the rows at the wanted components and fractions of variance, else at the standard ranks."""
+    from study import pca
+
+    train = splits["train"]
+    n_images, n_pixels = len(train), train[0].size
+    limit = pca.rank_limit(n_images, n_pixels)
+    _refuse_above(limit, components, f"there are {n_images:,} images of {n_pixels:,} pixels")
+    standard = [] if components or fractions else pca.standard_ranks(n_images, n_pixels)
+    largest = limit if fractions else max([*components, *standard], default=limit)
+    _progress(f"fitting PCA: {largest:,} components of {n_images:,} images of {n_pixels:,} pixels")
+    try:
+        fitted = pca.fit(train, largest)
+    except ValueError as error:
+        raise UsageError(f"--data allows no PCA: {error}") from error
+    _progress(f"fitted in {fitted.fit_seconds:.1f} s ({fitted.solver})")
+    reason = f"the {n_images:,} images vary along {fitted.rank:,} axes only"
+    _refuse_above(fitted.rank, components, reason)
+    if left_out := [str(rank) for rank in standard if rank > fitted.rank]:
+        _progress(f"left out {', '.join(left_out)} components: {reason}")
+    ranks = {*components, *(rank for rank in standard if rank <= fitted.rank)}
+    ranks |= {pca.components_for_variance(fitted, fraction) for fraction in fractions}
+    _progress(f"measuring the error at {len(ranks)} numbers of components")
+    return pca.evaluate(fitted, splits, ranks)
+
+
+def _refuse_above(limit: int, components: Sequence[int], reason: str) -> None:
+    for wanted in components:
+        if wanted > limit:
+            raise UsageError(
+                f"--components '{wanted}' is too large (nearest: {limit}); allowed: 1 to {limit}, as {reason}"
+            )
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="baseline.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--data", default="digits", metavar="NAME|PATH", help="data set or folder of images")
+    parser.add_argument(
+        "--components",
+        type=_list_of(_positive),
+        default=[],
+        metavar="K,…",
+        help="numbers of components (default: 2, 4, …, 512 as the data allow)",
+    )
+    parser.add_argument(
+        "--variance",
+        type=_list_of(_fraction),
+        default=[],
+        metavar="F,…",
+        help="and as many components as keep these fractions of the variance",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file (default: results/baselines/NAME.csv)")
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="where it lies ($STUDY_DATA, else ~/.cache/study-data)"
+    )
+    parser.add_argument("--image-size", type=_positive, metavar="N", help="pixels a side of a folder's images")
+    options, unknown = parser.parse_known_args(argv)
+    if unknown:
+        known = [flag for action in parser._actions for flag in action.option_strings]
+        raise UsageError(choose_from("option", unknown[0], known))
+    return options
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, as the rest of the project's are."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def _list_of(parse: Callable[[str], Number]) -> Callable[[str], list[Number]]:
+    return lambda text: [parse(item) for item in text.split(",")]
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; allowed: 1 and above") from None
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is too small (nearest: 1); allowed: 1 and above")
+    return value
+
+
+def _fraction(text: str) -> float:
+    allowed = "allowed: fractions above 0 and at most 1"
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number; {allowed}") from None
+    if not 0 < value <= 1:
+        hint = f" (did you mean {value / 100:g}?)" if 1 < value <= 100 else ""
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range{hint}; {allowed}")
+    return value
+
+
+def _default_file(source: str) -> Path:
+    """Return the CSV file of a data set, or of a folder of images, which lends it its own name."""
+    name = source if source in DATASETS else Path(source).expanduser().resolve().name
+    if name in DATASETS and source != name:
+        raise UsageError(
+            f"--data {source!r} would write over the baseline of the data set {name}; name a file with --out"
+        )
+    return Path("results", "baselines", f"{name}.csv")
+
+
+def _check_writable(out: Path) -> None:
+    """Raise `UsageError` if `out` cannot be written, before the minutes that its content takes."""
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    if out.is_dir():
+        raise UsageError(f"--out '{out}' is a folder; allowed: a file's path, such as {out / 'pca.csv'}")
+    if not folder.is_dir():
+        raise UsageError(f"'{out}' cannot be written: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"'{out}' cannot be written: {folder} is read-only; name another place")
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The end of a study in MLflow: its files, its pictures and its best network as artifacts."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import models
+from study.folder import StudyFolder
+from study.pictures import reconstruction_grid
+from study.state import StudyState
+from study.tracking import Tracker
+
+_FILES = ("summary.json", "study.json", "trials.csv", "history.csv", "confirm.csv", "baseline.csv")
+
+
+def end_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a summary that the study's own MLflow run shows in its table."""
+    best = summary["best"]
+    if best is None:
+        return {}
+    metrics = {f"best_{summary['metric']}": best["val"][summary["metric"]]["mean"]}
+    if best["test"]:
+        metrics[f"best_{summary['metric'].replace('val_', 'test_', 1)}"] = best["test"]["mean"]
+    if summary["baseline"]:
+        metrics["pca_test_mse"] = summary["baseline"]["test_mse"]
+    if summary["ratio_to_pca"] is not None:
+        metrics["ratio_to_pca"] = summary["ratio_to_pca"]
+    return metrics
+
+
+def publish(tracker: Tracker, folder: StudyFolder, state: StudyState) -> None:
+    """Store a finished study's artifacts: tables and pictures with its parent run, the network as a model of it.
+
+    Raises:
+        Exception: whatever MLflow raises when its server or its artifact store is away; nothing is then marked.
+    """
+    parent = tracker.study_run
+    summary = state.summary
+    assert parent is not None
+    assert summary is not None
+    tracker.log_files(parent, {folder.path / name: "" for name in _FILES})
+    best = summary["best"]
+    if best is None:
+        return
+    model = models.load(folder.best)
+    about = state.about["data"]
+    image_shape = tuple(about["image_shape"])
+    tracker.log_model(parent, model, image_shape, image_shape)
+    samples = folder.samples / "reconstructions.npz"
+    if samples.is_file():
+        with tempfile.TemporaryDirectory(prefix="study-pictures-") as scratch:
+            picture = Path(scratch) / "reconstructions.png"
+            reconstruction_grid(samples).save(picture)
+            for run_id in {parent, state.tracked[best["trial_id"]]} if best["trial_id"] in state.tracked else {parent}:
+                tracker.log_files(run_id, {picture: "pictures"})

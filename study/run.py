@@ -1,0 +1,206 @@
+"""The command: `python study/run.py --space cifar_ae` runs a whole study; `--help` names its options."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if __package__ in (None, ""):
+    # Run as a file: import the packages from the checkout, not this folder's modules from the top.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from study.errors import StudyError, UsageError
+from study.interrupt import EXIT_CODE, Interrupted, handled
+
+if TYPE_CHECKING:
+    from study.display import Display
+    from study.folder import StudyFolder
+    from study.image_data import ImageData
+    from study.recorder import Recorder
+    from study.settings import Settings
+    from study.tracking import Tracker
+
+_LEAVE_SECONDS = 4.0  # that MLflow may take after Ctrl-C; Ray's shutdown needs the rest of the ten
+_DELIVER_SECONDS = 120.0  # that MLflow may take at the regular end
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, 1 (the study failed), 2 (unusable input) or 130 (interrupted)."""
+    try:
+        with handled():
+            return _main(argv)
+    except StudyError as error:
+        print(f"study: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except Interrupted:
+        print("study: interrupted before the study began; nothing was written", file=sys.stderr)
+        return EXIT_CODE
+
+
+def _main(argv: list[str] | None) -> int:
+    from study import command_line
+
+    options = command_line.parse(argv)
+    if options.list:
+        from study.listing import list_spaces
+
+        print(list_spaces())
+        return 0
+    if options.resume is not None:
+        return _resume(options)
+    settings = command_line.settings_of(options)
+    if options.dry_run:
+        from study.listing import dry_run
+
+        print(dry_run(settings, trials=options.trials))
+        return 0
+    return _start(settings)
+
+
+def _start(settings: Settings) -> int:
+    """Run a new study; nothing is written before everything that can be checked has been."""
+    from study import folder as folders
+    from study import tracking
+    from study.environment import environment
+
+    data = _load(settings)
+    tracking.check(settings.tracking_uri)
+    with _joined(settings, data) as share, folders.created(settings.storage_path, settings.name) as folder:
+        about = {
+            "settings": settings.to_json(),
+            "data": {
+                "name": data.name,
+                "digest": data.digest,
+                "sizes": data.sizes,
+                "image_shape": list(data.image_shape),
+                "class_names": list(data.class_names),
+                "split": data.split,
+                "notes": list(data.notes),
+            },
+            "environment": environment(),
+        }
+        return _conduct(settings, folder, data, share, ("study", about))
+
+
+def _resume(options: Namespace) -> int:
+    """Go on with a study where its journal ends."""
+    from study import folder as folders
+    from study.command_line import resumed_settings
+    from study.environment import git_commit
+    from study.state import StudyState
+
+    folder = folders.existing(Path(options.storage or "results").expanduser().absolute(), options.resume)
+    with folders.locked(folder):
+        state = StudyState.read(folder.journal)
+        settings, changed = resumed_settings(options, state.settings)
+        if state.summary is not None and not changed and state.published:
+            print(f"Study {folder.name} is finished; a larger --trials than {settings.trials} extends it.")
+            return 0
+        data = _load(settings)
+        if data.digest != state.about["data"]["digest"]:
+            raise UsageError(
+                f"--resume {folder.name}: the data have changed, digest {data.digest} instead of "
+                f"{state.about['data']['digest']}; restore them or begin a new study"
+            )
+        before, now = state.about["environment"]["git_commit"], git_commit()
+        if before != now:
+            print(f"study: the code has changed since the study began ({before} to {now})", file=sys.stderr)
+        with _joined(settings, data) as share:
+            return _conduct(settings, folder, data, share, ("session", {"changed": changed}))
+
+
+def _load(settings: Settings) -> ImageData:
+    from study import image_data
+
+    def progress(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    data = image_data.load(settings.data, Path(settings.data_dir), image_size=settings.image_size, progress=progress)
+    if settings.train_size is None:
+        return data
+    # A smoke run takes its images from whatever there is; a size that was asked for is had or refused.
+    return image_data.subset(data, min(settings.train_size, len(data.train)) if settings.smoke else settings.train_size)
+
+
+@contextmanager
+def _joined(settings: Settings, data: ImageData) -> Iterator[Any]:
+    from study import cluster
+
+    with cluster.joined(settings.address, data):
+        yield cluster.share(settings)
+
+
+def _conduct(
+    settings: Settings, folder: StudyFolder, data: ImageData, share: Any, first: tuple[str, dict[str, Any]]
+) -> int:
+    """Drive the study to its end, or to an interruption that it can be resumed from."""
+    import search_spaces
+    from study.display import Display
+    from study.journal import Journal
+    from study.recorder import Recorder
+    from study.session import Session
+    from study.state import StudyState
+    from study.summary import text
+    from study.tracking import Tracker
+
+    journal = Journal(folder.journal)
+    recorder = Recorder(journal, StudyState.read(folder.journal))
+    space = search_spaces.get(settings.space)
+    display = Display(settings, recorder.state, space.metric, space.mode)
+    tracker = Tracker(settings.tracking_uri, recorder, settings.storage_path / "mlflow-artifacts")
+    kind, fields = first
+    recorder.record(kind, **fields)
+    try:
+        with display:
+            recorder.listen(display)
+            summary = Session(settings, folder, recorder, data, share, display).run()
+            _deliver(tracker, folder, recorder, display, summary)
+        print(text(summary, folder, settings.tracking_uri))
+        return 0
+    except Interrupted:
+        _leave(tracker, folder, recorder, "KILLED")
+        print(f"study: interrupted; go on with: python study/run.py --resume {folder.name}", file=sys.stderr)
+        return EXIT_CODE
+    except BaseException:
+        _leave(tracker, folder, recorder, "FAILED")
+        raise
+    finally:
+        journal.close()
+
+
+def _deliver(
+    tracker: Tracker, folder: StudyFolder, recorder: Recorder, display: Display, summary: dict[str, Any]
+) -> None:
+    """End the study in MLflow; what cannot be delivered now is, when the finished study is resumed."""
+    from study.publish import end_metrics, publish
+
+    display.begin("MLflow")
+    tracker.end_study("FINISHED", end_metrics(summary), {})
+    delivered = tracker.close(_DELIVER_SECONDS)
+    problem = tracker.error or "time is up"
+    if delivered:
+        try:
+            publish(tracker, folder, recorder.state)
+        except Exception as error:
+            delivered, problem = False, (str(error).splitlines() or [type(error).__name__])[0]
+    if delivered:
+        recorder.record("published")
+    else:
+        display.say(f"MLflow does not have all of the study ({problem}); --resume {folder.name} delivers the rest")
+
+
+def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, status: str) -> None:
+    """Leave an unfinished study in order: its tables as its journal says, none of its MLflow runs RUNNING."""
+    from study import tables
+
+    tables.write(folder, recorder.state)
+    tracker.end_study(status, {}, {})
+    tracker.close(_LEAVE_SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

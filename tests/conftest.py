@@ -1,0 +1,31 @@
+"""What the tests of several parts share: where the real data sets are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from study.dataset_specs import DATASETS
+from study.image_data import default_data_dir
+
+
+@pytest.fixture(scope="session")
+def real_data_dir() -> Path:
+    """The folder of the real data sets: $STUDY_DATA, else ~/.cache/study-data.
+
+    A `shared/data/restore.py` beside the checkout fills it; without one and without data the test is skipped.
+    """
+    data_dir = default_data_dir()
+    if not _has_all(data_dir):
+        restore = Path(__file__).resolve().parents[2] / "shared" / "data" / "restore.py"
+        if not restore.exists():
+            pytest.skip(f"MNIST, Fashion-MNIST, CIFAR-10 and Flowers-102 are not all in {data_dir}")
+        subprocess.run([sys.executable, str(restore), str(data_dir)], check=True, stdout=subprocess.DEVNULL)
+    return data_dir
+
+
+def _has_all(data_dir: Path) -> bool:
+    return all((data_dir / spec.folder / file).exists() for spec in DATASETS.values() for file in spec.md5)

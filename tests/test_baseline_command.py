@@ -1,0 +1,149 @@
+"""`python study/baseline.py`: its file, its table, and its one-line refusals."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from study import baseline, image_data
+from study.image_data import ImageData, Split
+from study.pca import COLUMNS
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def read_rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def images_named(name: str) -> ImageData:
+    rng = np.random.default_rng(0)
+    train, val, test = (
+        Split(rng.integers(0, 256, size=(n, 1, 4, 4), dtype=np.uint8), np.zeros(n, dtype=np.int64))
+        for n in (40, 10, 12)
+    )
+    return ImageData(name, ("one",), train, val, test, "0" * 16, "", ())
+
+
+def test_digits_are_written_and_printed_at_the_standard_ranks_that_they_have(
+    empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert baseline.main([]) == 0
+    rows = read_rows(empty_folder / "results/baselines/digits.csv")
+    assert tuple(rows[0]) == COLUMNS
+    assert [row["n_components"] for row in rows] == ["2", "4", "8", "16", "32"]
+    assert {row["val_mse"] for row in rows} == {""}
+    printed = capsys.readouterr()
+    assert "1,527 train, 270 test" in printed.out
+    assert f"{float(rows[-1]['test_mse']):.6f}" in printed.out
+    assert "left out 64 components: the 1,527 images vary along 61 axes only" in printed.err
+
+
+def test_components_and_variances_are_joined(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "pca.csv"
+    assert baseline.main(["--components", "5,3", "--variance", "0.5,0.9", "--out", str(out)]) == 0
+    rows = read_rows(out)
+    counts = [int(row["n_components"]) for row in rows]
+    kept = [float(row["explained_variance"]) for row in rows]
+    assert counts[:2] == [3, 5]
+    assert kept[0] < 0.5 <= kept[1] < 0.9 <= kept[-1]
+    assert [path.name for path in out.parent.iterdir()] == ["pca.csv"]
+
+
+def test_numbers_are_written_in_full_precision(tmp_path: Path) -> None:
+    out = tmp_path / "pca.csv"
+    baseline.main(["--components", "8", "--out", str(out)])
+    (row,) = read_rows(out)
+    assert row["train_mse"] == repr(float(row["train_mse"]))
+    assert len(row["train_mse"]) > 12
+
+
+def test_an_official_validation_split_is_not_fitted_to(
+    monkeypatch: pytest.MonkeyPatch, empty_folder: Path
+) -> None:
+    monkeypatch.setattr(image_data, "load", lambda *_, **__: images_named("flowers"))
+    assert baseline.main(["--data", "flowers", "--components", "4"]) == 0
+    (row,) = read_rows(empty_folder / "results/baselines/flowers.csv")
+    assert row["val_mse"]
+
+
+def test_a_folder_of_images_lends_the_file_its_name(
+    monkeypatch: pytest.MonkeyPatch, empty_folder: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(image_data, "load", lambda *_, **__: images_named("cats"))
+    assert baseline.main(["--data", f"{tmp_path}/cats/", "--components", "4"]) == 0
+    (row,) = read_rows(empty_folder / "results/baselines/cats.csv")
+    assert row["val_mse"] == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--data", "cifr"], "data set 'cifr' is not known (did you mean cifar?); allowed: cifar, "),
+        (["--data", "./mnist"], "--data './mnist' would write over the baseline of the data set mnist"),
+        (["--component", "3"], "option '--component' is not known (did you mean --components?); allowed: "),
+        (["--components", "8,x"], "argument --components: 'x' is not a whole number; allowed: 1 and above"),
+        (["--components", "0"], "argument --components: '0' is too small (nearest: 1); allowed: 1 and above"),
+        (["--components", "65"], "--components '65' is too large (nearest: 64); allowed: 1 to 64, as there"),
+        (["--components", "64"], "--components '64' is too large (nearest: 61); allowed: 1 to 61, as the"),
+        (["--variance", "0.9,"], "argument --variance: '' is not a number; allowed: fractions above 0"),
+        (["--variance", "95"], "argument --variance: '95' is out of range (did you mean 0.95?); allowed: "),
+        (["--variance", "nan"], "argument --variance: 'nan' is out of range; allowed: fractions above 0"),
+        (["--image-size", "-3"], "argument --image-size: '-3' is too small (nearest: 1); allowed: 1 and"),
+        (["--out", "."], "--out '.' is a folder; allowed: a file's path, such as pca.csv"),
+        (["--out", f"{__file__}/x/pca.csv"], "is not a folder"),
+        (["--out", "/proc/x/pca.csv"], "cannot be written"),
+    ],
+)
+def test_unusable_input_is_one_line_and_writes_nothing(
+    arguments: list[str], line: str, empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert baseline.main(arguments) == 2
+    printed = capsys.readouterr()
+    last = printed.err.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert line in last
+    assert printed.out == ""
+    assert not list(empty_folder.iterdir())
+
+
+def test_a_failed_run_leaves_the_former_file_as_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "pca.csv"
+    out.write_text("former")
+    assert baseline.main(["--components", "99", "--out", str(out)]) == 2
+    assert out.read_text() == "former"
+
+
+def test_the_file_runs_from_any_folder_without_being_installed(empty_folder: Path) -> None:
+    command = [sys.executable, str(REPOSITORY / "study/baseline.py"), "--components", "2"]
+    done = subprocess.run(command, cwd=empty_folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (empty_folder / "results/baselines/digits.csv").is_file()
+
+
+@pytest.mark.realdata
+def test_cifar_gives_the_reference_errors_on_all_its_training_images(
+    real_data_dir: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "pca.csv"
+    where = ["--data", "cifar", "--data-dir", str(real_data_dir), "--out", str(out)]
+    assert baseline.main([*where, "--components", "32,108,256,512"]) == 0
+    rows = read_rows(out)
+    train = [float(row["train_mse"]) for row in rows]
+    assert train == pytest.approx([0.012422, 0.005784, 0.002572, 0.000983], abs=1.5e-6)
+    test = [float(row["test_mse"]) for row in rows]
+    assert test == pytest.approx([0.012445, 0.005810, 0.002615, 0.001019], abs=1.5e-6)

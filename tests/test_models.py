@@ -1,0 +1,358 @@
+"""Every architecture of the registry on awkward shapes, the reported networks' layers, and the disk format."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import models
+from models.registry import settings_of
+
+AWKWARD_SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 100, 100), (3, 17, 30), (2, 31, 9)]
+ARCHITECTURES = [(family, name) for family, spec in models.FAMILIES.items() for name in spec.architectures]
+CASES = [
+    pytest.param(family, name, shape, id=f"{family}-{name}-{'x'.join(map(str, shape))}")
+    for family, name in ARCHITECTURES
+    for shape in AWKWARD_SHAPES
+    if models.FAMILIES[family].architectures[name].image_shape in (None, shape)
+]
+# layers of 1,500 channels: seconds per image on a laptop, so these are built but not run on every shape
+SLOW = {"cifar_ae/1+1", "cifar_ae/1+2"}
+
+
+def example(family: str, architecture: str, **overrides: Any) -> dict[str, Any]:
+    """A small valid config of any architecture, read from its settings."""
+    config = dict(overrides)
+    for key, setting in settings_of(family, architecture).items():
+        if setting.when is None or config.get(setting.when.key) in setting.when.values:
+            config.setdefault(key, {"width": 8, "latent_size": 5}.get(key, setting.examples()[0]))
+            if not setting.allows(config[key]):
+                config[key] = setting.examples()[0]
+    return config
+
+
+def build(config: dict[str, Any], shape: tuple[int, int, int] = (3, 32, 32)) -> nn.Module:
+    torch.manual_seed(0)
+    return models.build(config, shape, num_classes=10)
+
+
+def images_of(shape: tuple[int, int, int], batch: int) -> torch.Tensor:
+    return torch.rand(batch, *shape, generator=torch.Generator().manual_seed(1))
+
+
+DENSE = example("ae", "dense", depth=2)
+CONV = example("ae", "conv", depth=2)
+LINEAR = example("ae", "dense", depth=0, latent_size=3, output_activation="none")
+
+
+@pytest.mark.parametrize(("family", "name", "shape"), CASES)
+def test_every_architecture_reconstructs_its_shape_and_trains(family, name, shape):
+    batch = 1 if name in SLOW else 3
+    config = example(family, name)
+    network = build(config, shape)
+    images, labels = images_of(shape, batch), torch.zeros(batch, dtype=torch.long)
+    codes = network.encode(images)
+    assert codes.shape == (batch, config["latent_size"])
+    assert network.decode(codes).shape == images.shape
+    loss, parts = network.training_loss(images, labels)
+    loss.backward()
+    gradients = [parameter.grad for parameter in network.parameters()]
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
+    assert loss.shape == ()
+    assert not any(part.requires_grad for part in parts.values())
+
+
+@pytest.mark.parametrize(("family", "name", "shape"), CASES)
+def test_a_batch_of_one_gives_what_it_gives_among_others(family, name, shape):
+    if name in SLOW:
+        pytest.skip("seconds per image; its small sibling 2+1 has the same kinds of layers")
+    network, images = build(example(family, name), shape).eval(), images_of(shape, 3)
+    labels = torch.zeros(3, dtype=torch.long)
+    alone = network.per_image_metrics(images[:1], labels[:1])
+    among = network.per_image_metrics(images, labels)
+    for metric, values in among.items():
+        assert values.shape == (3,)
+        torch.testing.assert_close(alone[metric], values[:1])
+
+
+@pytest.mark.parametrize("depth", range(1, 6))
+@pytest.mark.parametrize("kernel_size", [3, 5])
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (63, 36)])
+def test_conv_gives_back_any_size_at_any_depth(depth, kernel_size, size):
+    network = build(example("ae", "conv", depth=depth, kernel_size=kernel_size), (1, *size)).eval()
+    assert network(images_of((1, *size), 1)).shape == (1, 1, *size)
+
+
+def test_per_image_metrics_average_to_the_training_loss():
+    network, images = build(CONV).eval(), images_of((3, 32, 32), 4)
+    labels = torch.zeros(4, dtype=torch.long)
+    per_image = network.per_image_metrics(images, labels)["mse"]
+    torch.testing.assert_close(per_image.mean(), network.training_loss(images, labels)[0].detach())
+    torch.testing.assert_close(per_image[2], ((network(images[2:3]) - images[2:3]) ** 2).mean().detach())
+
+
+def conv(inputs: int, outputs: int, kernel: int) -> int:
+    return outputs * (inputs * kernel * kernel) + outputs
+
+
+def linear(inputs: int, outputs: int) -> int:
+    return outputs * inputs + outputs
+
+
+def test_reported_networks_have_the_parameters_of_their_layer_lists():
+    encoder1 = conv(3, 1500, 2) + conv(1500, 500, 2) + conv(500, 64, 2) + linear(64 * 6 * 6, 108)
+    encoder2 = conv(3, 7, 2) + conv(7, 15, 2) + conv(15, 3, 2)
+    # a transposed convolution has as many weights, and a bias per output channel
+    transposed = conv(3, 15, 3) + conv(15, 32, 4) + conv(32, 3, 6)
+    decoder1, decoder2 = linear(108, 108) + transposed, transposed
+    counts = {
+        name: models.count_parameters(example("ae", f"cifar_ae/{name}"), (3, 32, 32), 10)
+        for name in ("1+1", "1+2", "2+1", "2+2")
+    }
+    assert counts == {
+        "1+1": encoder1 + decoder1,
+        "1+2": encoder1 + decoder2,
+        "2+1": encoder2 + decoder1,
+        "2+2": encoder2 + decoder2,
+    }
+    assert counts["2+2"] == 12_300  # 91 + 435 + 183, 420 + 7,712 + 3,459
+
+
+def heights(part: nn.Module, kinds: tuple[type[nn.Module], ...], run: Any) -> list[int]:
+    """The heights that layers of these kinds put out while `run()` is called."""
+    seen: list[int] = []
+    hooks = [
+        layer.register_forward_hook(lambda _layer, _inputs, output: seen.append(output.shape[2]))
+        for layer in part.modules()
+        if isinstance(layer, kinds)
+    ]
+    run()
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+@pytest.mark.parametrize("name", ["1+1", "1+2", "2+1", "2+2"])
+def test_reported_networks_pass_through_the_reported_sizes(name):
+    with torch.device("meta"):
+        network = models.build(example("ae", f"cifar_ae/{name}"), (3, 32, 32), 10)
+        images = torch.empty(1, 3, 32, 32)
+    down = heights(network.encoder, (nn.Conv2d, nn.MaxPool2d), lambda: network.encode(images))
+    up = heights(
+        network.decoder, (nn.Unflatten, nn.ConvTranspose2d), lambda: network.decode(network.encode(images))
+    )
+    assert [32, *down] == [32, 33, 17, 18, 10, 11, 6]
+    assert up == [6, 9, 14, 32]
+
+
+def test_reported_codes_and_outputs_pass_a_relu():
+    network = build(example("ae", "cifar_ae/2+1")).eval()
+    codes = network.encode(images_of((3, 32, 32), 8))
+    assert (codes >= 0).all()
+    assert (codes == 0).any()
+    pixels = network.decode(10 * codes)
+    assert (pixels >= 0).all()
+    assert (pixels == 0).any()
+
+
+@pytest.mark.parametrize("config", [DENSE, CONV], ids=["dense", "conv"])
+def test_dropout_never_touches_codes_or_pixels(config):
+    network = build({**config, "dropout": 0.9, "output_activation": "none"})
+    for part in (network.encoder, network.decoder):
+        layers = list(part.children())
+        last_dropout = max(index for index, layer in enumerate(layers) if isinstance(layer, nn.Dropout))
+        weighted = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Linear | nn.Conv2d)]
+        assert last_dropout < weighted[-1]
+
+
+def test_linear_autoencoder_reaches_the_error_of_pca():
+    """With squared error and no activation the optimum is PCA's subspace (Baldi and Hornik, 1989)."""
+    generator = torch.Generator().manual_seed(0)
+    factors = torch.randn(256, 16, generator=generator) * torch.logspace(0, -1.5, 16)
+    basis = torch.linalg.qr(torch.randn(16, 16, generator=generator))[0]
+    images = (0.5 + 0.1 * factors @ basis).reshape(256, 1, 4, 4)
+    centred = images.flatten(1) - images.flatten(1).mean(0)
+    pca_mse = torch.linalg.svdvals(centred)[3:].square().sum() / centred.numel()
+    network = build(LINEAR, (1, 4, 4))
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 2000)
+    labels = torch.zeros(256, dtype=torch.long)
+    for _ in range(2000):
+        optimizer.zero_grad()
+        network.training_loss(images, labels)[0].backward()
+        optimizer.step()
+        schedule.step()
+    reached = network.per_image_metrics(images, labels)["mse"].mean()
+    assert pca_mse * 0.9999 <= reached <= pca_mse * 1.01
+
+
+def test_counting_allocates_nothing():
+    config = {**DENSE, "width": 10_000_000, "depth": 3}
+    assert models.count_parameters(config, (3, 32, 32), 10) > 10**14
+
+
+def test_count_is_that_of_the_built_network():
+    built = sum(parameter.numel() for parameter in build(CONV).parameters())
+    assert models.count_parameters(CONV, (3, 32, 32), 10) == built
+
+
+def without(config: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name != key}
+
+
+BAD_CONFIGS = {
+    "unknown key": ({**CONV, "widht": 3}, "'widht' .*did you mean width"),
+    "key of another architecture": ({**DENSE, "kernel_size": 3}, "'kernel_size' for architecture dense"),
+    "missing key": (without(CONV, "width"), "lacks the key 'width'"),
+    "missing training key": (without(CONV, "lr"), "lacks the key 'lr'"),
+    "no family": (without(CONV, "family"), "lacks the key 'family'"),
+    "no architecture": (without(CONV, "architecture"), "lacks the key 'architecture'"),
+    "unknown family": ({**CONV, "family": "a"}, "unknown family 'a'"),
+    "unknown architecture": ({**CONV, "architecture": "cnv"}, "did you mean conv"),
+    "unhashable architecture": ({**CONV, "architecture": ["conv"]}, "unknown architecture"),
+    "empty code": ({**CONV, "latent_size": 0}, "latent_size must be a whole number of at least 1, not 0"),
+    "fraction of a number": ({**CONV, "latent_size": 2.5}, "latent_size .*not 2.5"),
+    "bool for a number": ({**CONV, "latent_size": True}, "latent_size .*not True"),
+    "number for a bool": ({**CONV, "batch_norm": 1}, "batch_norm .*not 1"),
+    "impossible probability": ({**CONV, "dropout": 1.5}, "dropout .*below 1, not 1.5"),
+    "unknown activation": ({**CONV, "activation": "rlu"}, "activation must be one of relu.*'rlu'"),
+    "no learning rate": ({**CONV, "lr": 0.0}, "lr must be a number above 0"),
+    "NaN": ({**CONV, "lr": math.nan}, "lr .*not nan"),
+    "momentum under Adam": ({**CONV, "momentum": 0.9}, "'momentum' belongs to optimizer sgd or rmsprop"),
+    "no momentum under SGD": ({**CONV, "optimizer": "sgd"}, "lacks the key 'momentum'"),
+    "too deep": ({**CONV, "depth": 6}, "depth 6 needs images of at least 64×64, not 32×32"),
+    "hidden settings without hidden layers": ({**LINEAR, "width": 8}, "'width' belongs to depth 1"),
+    "dropout without hidden layers": ({**LINEAR, "dropout": 0.1}, "dropout must be 0 at depth 0"),
+    "another code size than reported": (
+        {**example("ae", "cifar_ae/1+1"), "latent_size": 64},
+        "latent_size must be 108, not 64",
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "message"), BAD_CONFIGS.values(), ids=BAD_CONFIGS)
+def test_a_bad_config_is_refused_in_one_line_that_names_it(config, message):
+    with pytest.raises(models.ConfigError, match=message) as raised:
+        build(config)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_architecture_says_which_image_shape_it_needs():
+    with pytest.raises(models.ConfigError, match="2\\+2 needs images of 3×32×32, not 1×28×28"):
+        build(example("ae", "cifar_ae/2+2"), (1, 28, 28))
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (1, 0, 28), (1, 28.0, 28)])
+def test_an_impossible_image_shape_is_refused(shape):
+    with pytest.raises(models.ConfigError, match="channels, height, width"):
+        build(DENSE, shape)
+
+
+@pytest.mark.parametrize("config", [DENSE, CONV, example("ae", "cifar_ae/2+1")], ids=str)
+def test_a_saved_network_gives_the_same_outputs_when_loaded(config, tmp_path):
+    network, images = build({**config, "dropout": 0.5}), images_of((3, 32, 32), 4)
+    network(images)  # moves batch norm's running statistics, which are part of the state
+    models.save(network, {**config, "dropout": 0.5}, (3, 32, 32), 10, tmp_path / "best")
+    loaded = models.load(tmp_path / "best")
+    assert not loaded.training
+    assert torch.equal(loaded(images), network.eval()(images))
+    assert sorted(path.name for path in (tmp_path / "best").iterdir()) == ["config.json", "model.pt"]
+
+
+def test_the_config_file_holds_what_build_takes(tmp_path):
+    models.save(build(CONV), CONV, (3, 32, 32), 10, tmp_path)
+    described = json.loads((tmp_path / "config.json").read_text())
+    assert described == {"config": CONV, "image_shape": [3, 32, 32], "num_classes": 10}
+
+
+def test_a_failed_save_leaves_the_earlier_network(tmp_path, monkeypatch):
+    models.save(build(CONV), CONV, (3, 32, 32), 10, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full_disk(state: object, path: Any) -> None:
+        path.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        models.save(build(DENSE), DENSE, (3, 32, 32), 10, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+class Payload:
+    """What a hostile checkpoint would run; `weights_only` must refuse it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (print, ("ran",))
+
+
+DAMAGE = {
+    "no JSON": ("config.json", b"{", "config.json describes no network"),
+    "no object": ("config.json", b"[]", "config.json describes no network"),
+    "missing entry": ("config.json", b"{}", "config.json lacks the entry 'image_shape'"),
+    "truncated state": ("model.pt", b"PK\x03\x04", "model.pt is damaged"),
+    "empty state": ("model.pt", b"", "model.pt is damaged"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "message"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_file_is_named(name, content, message, tmp_path):
+    models.save(build(CONV), CONV, (3, 32, 32), 10, tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(models.ConfigError, match=message) as raised:
+        models.load(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_damaged_config_names_its_file_and_value(tmp_path):
+    models.save(build(CONV), {**CONV, "activation": "rlu"}, (3, 32, 32), 10, tmp_path)
+    with pytest.raises(models.ConfigError, match="config.json describes no network: activation .*'rlu'"):
+        models.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "state", [{"encoder.1.weight": torch.zeros(2)}, torch.zeros(2)], ids=["keys", "kind"]
+)
+def test_a_state_of_another_network_is_refused(state, tmp_path):
+    models.save(build(CONV), CONV, (3, 32, 32), 10, tmp_path)
+    torch.save(state, tmp_path / "model.pt")
+    with pytest.raises(models.ConfigError, match="does not fit"):
+        models.load(tmp_path)
+
+
+def test_loading_runs_no_code_from_the_file(tmp_path, capsys):
+    models.save(build(CONV), CONV, (3, 32, 32), 10, tmp_path)
+    torch.save(Payload(), tmp_path / "model.pt")
+    with pytest.raises(models.ConfigError, match="damaged or no state dict"):
+        models.load(tmp_path)
+    assert "ran" not in capsys.readouterr().out
+
+
+def test_a_missing_network_is_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"config\.json"):
+        models.load(tmp_path / "nowhere")
+
+
+def test_the_general_networks_learn():
+    """Blobs at random places: a few dozen steps must get far below the mean image's error."""
+    generator = torch.Generator().manual_seed(0)
+    centres = 4 + 8 * torch.rand(64, 2, 1, generator=generator)
+    axis = torch.arange(16.0)
+    rows, columns = (torch.exp(-((axis - centres[:, i]) ** 2) / 8) for i in range(2))
+    images = (rows[:, :, None] * columns[:, None, :])[:, None]
+    labels = torch.zeros(64, dtype=torch.long)
+    variance = images.var(0, correction=0).mean()
+    for config in (CONV, DENSE):
+        network = build({**config, "width": 32, "batch_norm": False}, (1, 16, 16))
+        optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+        for _ in range(200):
+            optimizer.zero_grad()
+            network.training_loss(images, labels)[0].backward()
+            optimizer.step()
+        reached = network.eval().per_image_metrics(images, labels)["mse"].mean()
+        assert reached < 0.1 * variance, config["architecture"]
