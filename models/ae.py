@@ -17,9 +17,7 @@ class Autoencoder(nn.Module):
     Images are floats in [0, 1] of shape (batch, channels, height, width); codes are (batch, latent_size).
     """
 
-    def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, image_shape: ImageShape, latent_size: int
-    ) -> None:
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, image_shape: ImageShape, latent_size: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
@@ -55,9 +53,7 @@ class Autoencoder(nn.Module):
         return {"mse": errors.flatten(1).mean(1)}
 
 
-def _assemble(
-    architecture: Architecture, config: Config, image_shape: ImageShape, _num_classes: int
-) -> nn.Module:
+def _assemble(architecture: Architecture, config: Config, image_shape: ImageShape, _num_classes: int) -> nn.Module:
     encoder, decoder = architecture.parts(config, image_shape)
     return Autoencoder(encoder, decoder, image_shape, config["latent_size"])
 

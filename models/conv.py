@@ -44,9 +44,7 @@ def encoder(config: Config, image_shape: ImageShape, outputs: int) -> nn.Sequent
     layers: list[nn.Module] = []
     for (before, *_), (after, *_) in pairwise(shapes):
         # padding k // 2 makes the output ceil(n / 2) pixels wide for any odd kernel
-        layers.append(
-            nn.Conv2d(before, after, kernel, stride=2, padding=kernel // 2, bias=not config["batch_norm"])
-        )
+        layers.append(nn.Conv2d(before, after, kernel, stride=2, padding=kernel // 2, bias=not config["batch_norm"]))
         layers.extend(hidden(config, after, nn.BatchNorm2d))
     last = nn.Linear(_product(shapes[-1]), outputs)
     initialise(layers)

@@ -61,8 +61,4 @@ REPORTED: Mapping[str, Reported] = MappingProxyType(
 
 def reported_for(space: str, image_shape: tuple[int, int, int]) -> dict[str, Reported]:
     """Return the reported configurations that are points of `space` on images of this shape, by key."""
-    return {
-        key: entry
-        for key, entry in REPORTED.items()
-        if entry.space == space and entry.image_shape == image_shape
-    }
+    return {key: entry for key, entry in REPORTED.items() if entry.space == space and entry.image_shape == image_shape}

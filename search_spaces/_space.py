@@ -139,6 +139,4 @@ class _Replay:
         if name in config:
             return config[name]
         owners = (value for value in config.values() if isinstance(value, str))
-        return next(
-            config[name.removeprefix(f"{owner}_")] for owner in owners if name.startswith(f"{owner}_")
-        )
+        return next(config[name.removeprefix(f"{owner}_")] for owner in owners if name.startswith(f"{owner}_"))

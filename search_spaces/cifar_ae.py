@@ -52,7 +52,7 @@ SPACE = Space(
         "width": 32,
         "kernel_size": 3,
         "batch_norm": True,
-        "activation": "relu",
+        "activation": "gelu",
         "output_activation": "none",
         "optimizer": "adam",
         "lr": 2e-3,

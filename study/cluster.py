@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from study.image_data import ImageData
 from study.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
+
+_PROBE_SECONDS = 3.0
 
 # What Tune does by itself and this project does in its own way, or not at all.
 _ENVIRONMENT = {
@@ -64,6 +67,8 @@ def joined(address: str | None, data: ImageData) -> Iterator[None]:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     import ray
 
+    if address not in (None, "local", "auto"):
+        _probe(address)
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
@@ -118,6 +123,16 @@ def share(settings: Settings) -> Share:
     slots = sum(fit(node) for node in nodes)
     memory = min(int(node["memory"] / fit(node)) for node in nodes if fit(node) and "memory" in node)
     return Share(cpus, gpus, min(slots, settings.max_concurrent or slots), memory)
+
+
+def _probe(address: str) -> None:
+    """Find out within three seconds whether anything listens at `address`; Ray itself waits for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS):
+            pass
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--address {address!r}: no Ray cluster can be reached there ({error})") from None
 
 
 def _object_store_bytes(data: ImageData) -> int:

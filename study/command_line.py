@@ -163,7 +163,7 @@ def resumed_settings(options: argparse.Namespace, recorded: dict[str, Any]) -> t
         raise UsageError(f"--resume {before.name}: --space {options.space!r} differs; the study's is {before.space}")
     restated = argparse.Namespace(**{**vars(options), "space": before.space, "name": before.name})
     now = settings_of(restated).to_json()
-    given = {key for key, value in vars(options).items() if value is not None}
+    given = {key for key, value in vars(options).items() if value is not None and value is not False}
     fields = {_FIELDS.get(key, (key,)): key for key in given}
     values = before.to_json()
     for names, option in fields.items():

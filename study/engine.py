@@ -10,6 +10,7 @@ from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
+from study import interrupt
 from study.cluster import Share
 from study.trainable import StudyTrainable, WorkerContext
 from study.unpickled import Unpickled
@@ -73,4 +74,5 @@ def run(
                 verbose=0,
             ),
         )
-        tuner.fit()
+        with interrupt.deferred():
+            tuner.fit()

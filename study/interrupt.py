@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM: the first one unwinds the driver, the second one ends it at once."""
+"""Ctrl-C and SIGTERM: the first one unwinds the driver, the second one ends it at once.
+
+Both are safe for a study: its journal is written one whole event at a time, its checkpoints are renamed into place.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,50 @@ class Interrupted(BaseException):
     """The user or the machine asked the study to leave; not an Exception, so that nothing on the way catches it."""
 
 
+class _Signals:
+    seen = False
+    deferred = False
+
+
+_signals = _Signals()
+
+
 @contextmanager
 def handled() -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into `Interrupted`; at a second one the process is gone.
-
-    Both are safe for the study: the journal is written one whole event at a time, checkpoints are renamed into place.
-    """
-    seen = False
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        nonlocal seen
-        if seen:
-            os._exit(EXIT_CODE)
-        seen = True
-        raise Interrupted
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Turn the first SIGINT or SIGTERM into `Interrupted`; at a second one the process is gone."""
+    _signals.seen = _signals.deferred = False
+    before = {number: signal.signal(number, _on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Hold the first signal back until `check` is called: an exception inside Ray's core comes out as another one."""
+    _signals.deferred = True
+    try:
+        yield
+    finally:
+        _signals.deferred = False
+
+
+def check() -> None:
+    """Raise `Interrupted` if a signal has come."""
+    if _signals.seen:
+        raise Interrupted
+
+
+def seen() -> bool:
+    """Say whether a signal has come."""
+    return _signals.seen
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    if _signals.seen:
+        os._exit(EXIT_CODE)
+    _signals.seen = True
+    if not _signals.deferred:
+        raise Interrupted

@@ -10,7 +10,7 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
-from study import checkpoint
+from study import checkpoint, interrupt
 from study.errors import StudyError
 from study.folder import StudyFolder
 from study.journal import Event, Journal
@@ -61,6 +61,14 @@ class TuneRecorder(Unpickled, tune.Callback):
         self._folder = folder
         self._metric, self._mode, self._keep = metric, mode, keep
         self._kept: set[str] = {run.id for run in recorder.state.trials if run.status in ("completed", "stopped")}
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Leave between two steps of Tune's loop, several of which pass in a second, if the user asked to.
+
+        Raises:
+            Interrupted: a signal has come.
+        """
+        interrupt.check()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any

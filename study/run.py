@@ -13,8 +13,9 @@ if __package__ in (None, ""):
     # Run as a file: import the packages from the checkout, not this folder's modules from the top.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from study import interrupt
 from study.errors import StudyError, UsageError
-from study.interrupt import EXIT_CODE, Interrupted, handled
+from study.interrupt import EXIT_CODE, Interrupted
 
 if TYPE_CHECKING:
     from study.display import Display
@@ -31,7 +32,7 @@ _DELIVER_SECONDS = 120.0  # that MLflow may take at the regular end
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code: 0, 1 (the study failed), 2 (unusable input) or 130 (interrupted)."""
     try:
-        with handled():
+        with interrupt.handled():
             return _main(argv)
     except StudyError as error:
         print(f"study: {' '.join(str(error).split())}", file=sys.stderr)
@@ -161,11 +162,11 @@ def _conduct(
             _deliver(tracker, folder, recorder, display, summary)
         print(text(summary, folder, settings.tracking_uri))
         return 0
-    except Interrupted:
-        _leave(tracker, folder, recorder, "KILLED")
-        print(f"study: interrupted; go on with: python study/run.py --resume {folder.name}", file=sys.stderr)
-        return EXIT_CODE
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, Interrupted) or interrupt.seen():
+            _leave(tracker, folder, recorder, "KILLED")
+            print(f"study: interrupted; go on with: python study/run.py --resume {folder.name}", file=sys.stderr)
+            return EXIT_CODE
         _leave(tracker, folder, recorder, "FAILED")
         raise
     finally:

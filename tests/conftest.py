@@ -1,4 +1,4 @@
-"""What the tests of several parts share: where the real data sets are."""
+"""What the tests of several parts share: where the real data sets are, and one thread for small networks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ import pytest
 
 from study.dataset_specs import DATASETS
 from study.image_data import default_data_dir
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Let PyTorch use one thread: for the small networks of the tests more only get into each other's way."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -72,9 +72,7 @@ def test_numbers_are_written_in_full_precision(tmp_path: Path) -> None:
     assert len(row["train_mse"]) > 12
 
 
-def test_an_official_validation_split_is_not_fitted_to(
-    monkeypatch: pytest.MonkeyPatch, empty_folder: Path
-) -> None:
+def test_an_official_validation_split_is_not_fitted_to(monkeypatch: pytest.MonkeyPatch, empty_folder: Path) -> None:
     monkeypatch.setattr(image_data, "load", lambda *_, **__: images_named("flowers"))
     assert baseline.main(["--data", "flowers", "--components", "4"]) == 0
     (row,) = read_rows(empty_folder / "results/baselines/flowers.csv")
@@ -136,9 +134,7 @@ def test_the_file_runs_from_any_folder_without_being_installed(empty_folder: Pat
 
 
 @pytest.mark.realdata
-def test_cifar_gives_the_reference_errors_on_all_its_training_images(
-    real_data_dir: Path, tmp_path: Path
-) -> None:
+def test_cifar_gives_the_reference_errors_on_all_its_training_images(real_data_dir: Path, tmp_path: Path) -> None:
     out = tmp_path / "pca.csv"
     where = ["--data", "cifar", "--data-dir", str(real_data_dir), "--out", str(out)]
     assert baseline.main([*where, "--components", "32,108,256,512"]) == 0

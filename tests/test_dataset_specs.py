@@ -38,7 +38,5 @@ def test_reading_the_specs_imports_no_library() -> None:
         "print({'numpy', 'torch', 'torchvision', 'sklearn', 'ray', 'PIL'} & set(sys.modules))"
     )
     root = Path(__file__).resolve().parents[1]
-    result = subprocess.run(
-        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"

@@ -37,9 +37,7 @@ def tiny_root(tmp_path: Path) -> Path:
 def replace_download(monkeypatch: pytest.MonkeyPatch, name: str, download: Callable[[object], None]) -> None:
     import torchvision.datasets
 
-    monkeypatch.setattr(
-        getattr(torchvision.datasets, str(DATASETS[name].torchvision_class)), "download", download
-    )
+    monkeypatch.setattr(getattr(torchvision.datasets, str(DATASETS[name].torchvision_class)), "download", download)
 
 
 def test_digits_need_no_files(tiny_root: Path) -> None:
@@ -165,9 +163,7 @@ def test_download_is_moved_into_place_without_its_archives(
     assert found == {f"MNIST/raw/{file}" for file in DATASETS["mnist"].md5}
 
 
-def test_folder_with_other_files_is_not_downloaded_over(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_folder_with_other_files_is_not_downloaded_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls = []
     replace_download(monkeypatch, "mnist", calls.append)
     raw = tmp_path / "MNIST" / "raw"
@@ -223,9 +219,7 @@ def test_real_splits_share_no_image(real: Callable[[str], ImageData], name: str)
 
 @pytest.mark.realdata
 @pytest.mark.parametrize(("name", "val"), [("fashion", [600] * 10), ("flowers", [10] * 102)])
-def test_validation_is_balanced_where_the_set_is(
-    real: Callable[[str], ImageData], name: str, val: list[int]
-) -> None:
+def test_validation_is_balanced_where_the_set_is(real: Callable[[str], ImageData], name: str, val: list[int]) -> None:
     assert np.bincount(real(name).val.labels).tolist() == val
 
 

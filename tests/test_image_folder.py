@@ -59,9 +59,7 @@ def test_pixels_are_those_of_the_file(tmp_path: Path) -> None:
     assert read == written
 
 
-@pytest.mark.parametrize(
-    ("mode", "channels"), [("L", 1), ("1", 1), ("LA", 1), ("RGBA", 3), ("P", 3), ("RGB", 3)]
-)
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("1", 1), ("LA", 1), ("RGBA", 3), ("P", 3), ("RGB", 3)])
 def test_channels_follow_the_images(tmp_path: Path, mode: str, channels: int) -> None:
     folder = make_folder(tmp_path / "pets", {"cat": 4, "dog": 4}, mode=mode)
     assert load(str(folder), tmp_path).image_shape == (channels, 10, 12)
@@ -141,17 +139,13 @@ def test_damaged_image_is_named(tmp_path: Path, damage: bytes | str) -> None:
     victim = folder / "dog" / "003.jpg"
     content = victim.read_bytes()
     victim.write_bytes(content[: len(content) // 2] if isinstance(damage, str) else damage)
-    assert f"{victim} cannot be read as an image" in error_line(
-        DataError, lambda: load(str(folder), tmp_path)
-    )
+    assert f"{victim} cannot be read as an image" in error_line(DataError, lambda: load(str(folder), tmp_path))
 
 
 def test_sixteen_bit_images_are_refused(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "scans", {"a": 4})
     Image.fromarray(np.full((10, 12), 40_000, dtype=np.uint16)).save(folder / "a" / "000.png")
-    assert "000.png has pixels of Pillow mode 'I;16'" in error_line(
-        DataError, lambda: load(str(folder), tmp_path)
-    )
+    assert "000.png has pixels of Pillow mode 'I;16'" in error_line(DataError, lambda: load(str(folder), tmp_path))
 
 
 @pytest.mark.parametrize("count", [0, 2])

@@ -28,9 +28,7 @@ def reconstruction_by_sklearn(train: Images, images: Images, rank: int) -> NDArr
 
 @pytest.mark.parametrize(("n", "solver"), [(200, "covariance_eigh"), (40, "full")])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 5, 4)])
-def test_errors_are_those_of_scikit_learns_reconstruction(
-    n: int, solver: str, shape: tuple[int, int, int]
-) -> None:
+def test_errors_are_those_of_scikit_learns_reconstruction(n: int, solver: str, shape: tuple[int, int, int]) -> None:
     train, test = correlated_images(n, shape), correlated_images(31, shape, seed=1)
     fitted = pca.fit(train, 20)
     assert fitted.solver == solver

@@ -1,0 +1,43 @@
+# `make study` and `make test` each work alone on a fresh clone; the rest is for who changes the code.
+SPACE ?= digits_ae
+ARGS ?=
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: study test test-all lint format ui clean
+.DEFAULT_GOAL := study
+
+# Each stamp is renewed when what is installed may have changed.
+$(VENV)/.study: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable . --constraint constraints.txt
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.study
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	touch $@
+
+study: $(VENV)/.study  ## run a study: make study SPACE=cifar_ae ARGS="--trials 16"
+	$(BIN)/python study/run.py --space $(SPACE) $(ARGS)
+
+test: $(VENV)/.dev  ## the default test suite
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-all: $(VENV)/.dev  ## everything that this machine can run
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## ruff and the type checker
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+ui: $(VENV)/.study  ## the MLflow UI on the default database, on loopback
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,183 @@
+import json
+
+import pytest
+
+import search_spaces
+from study import command_line
+from study.errors import UsageError
+from study.run import main
+from study.settings import Settings
+
+
+def settings(*argv):
+    return command_line.settings_of(command_line.parse(["--space", "digits_ae", *argv]))
+
+
+@pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
+    """Work in an empty folder; `mlflow.db` and `results` would appear in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    return tmp_path
+
+
+BELOW_A_FILE = "file/results"
+
+BAD_INPUT = {
+    "unknown space": (["--space", "cifar_ea"], "--space 'cifar_ea' is not known (did you mean cifar_ae?)"),
+    "no space": ([], "--space is missing; allowed: cifar_ae, digits_ae"),
+    "no trials": (["--space", "digits_ae", "--trials", "0"], "--trials '0' is not allowed; give a whole number of at"),
+    "half a trial": (["--space", "digits_ae", "--trials", "1.5"], "--trials '1.5'"),
+    "no epochs": (["--space", "digits_ae", "--epochs", "-3"], "--epochs '-3'"),
+    "unknown sampler": (["--space", "digits_ae", "--sampler", "tpee"], "(did you mean tpe?); allowed: gp, nsga2"),
+    "unknown scheduler": (["--space", "digits_ae", "--scheduler", "pbt"], "--scheduler 'pbt' is not known"),
+    "unknown objective": (["--space", "digits_ae", "--objective", "val_mes"], "(did you mean val_mse?)"),
+    "objective twice": (["--space", "digits_ae", "--objective", "val_mse,val_mse"], "names an objective twice"),
+    "pareto with asha": (
+        ["--space", "digits_ae", "--objective", "val_mse,params", "--scheduler", "asha"],
+        "--scheduler asha takes one objective; for val_mse,params choose none",
+    ),
+    "pareto with gp": (
+        ["--space", "digits_ae", "--objective", "val_mse,params", "--sampler", "gp"],
+        "--sampler gp takes one objective; for val_mse,params choose nsga2 or tpe",
+    ),
+    "confirm": (["--space", "digits_ae", "--confirm", "3"], "--confirm '3' cannot be read; allowed: 0, or KxR"),
+    "confirm none": (["--space", "digits_ae", "--confirm", "0x3"], "--confirm '0x3' cannot be read"),
+    "time budget": (["--space", "digits_ae", "--time-budget", "soon"], "--time-budget 'soon' cannot be read"),
+    "unknown option": (["--space", "digits_ae", "--epoch", "3"], "unrecognized arguments: --epoch 3"),
+    "path as name": (["--space", "digits_ae", "--name", "../x"], "--name '../x' cannot name a study"),
+    "hidden name": (["--space", "digits_ae", "--name", ".x"], "--name '.x' cannot name a study"),
+    "data": (["--space", "digits_ae", "--data", "cifer"], "--data 'cifer' is not known (did you mean cifar?)"),
+    "image size of digits": (["--space", "digits_ae", "--image-size", "16"], "--image-size is for a folder of images"),
+    "train size": (["--space", "digits_ae", "--train-size", "5000"], "--train-size 5000 is not possible"),
+    "data folder": (["--space", "digits_ae", "--data-dir", "file/x"], "--data-dir"),
+    "data missing": (["--space", "digits_ae", "--data", "./nowhere"], "nowhere"),
+    "gpus": (["--space", "digits_ae", "--gpus-per-trial", "-1"], "--gpus-per-trial '-1' is not allowed; give auto"),
+    "nothing to resume": (["--resume", "night"], "--resume 'night': there is no study in"),
+    "resume a path": (["--resume", "../night"], "cannot name a study"),
+    "silent server": (
+        ["--space", "digits_ae", "--tracking-uri", "http://127.0.0.1:9"],
+        "--tracking-uri 'http://127.0.0.1:9' does not answer",
+    ),
+    "database in no folder": (
+        ["--space", "digits_ae", "--tracking-uri", "sqlite:///nowhere/mlflow.db"],
+        "there is no folder nowhere",
+    ),
+    "unknown uri": (["--space", "digits_ae", "--tracking-uri", "ftp://x"], "--tracking-uri 'ftp://x' is not allowed"),
+    "no cluster": (
+        ["--space", "digits_ae", "--address", "127.0.0.1:9"],
+        "--address '127.0.0.1:9': no Ray cluster can be reached",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_one_line_and_exit_2_and_writes_nothing(case, empty_folder, capsys):
+    argv, expected = BAD_INPUT[case]
+    (empty_folder / "file").write_text("a file")
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert expected in err
+    assert err.startswith("study: ")
+    assert err.count("\n") == 1
+    assert [path.name for path in empty_folder.iterdir()] == ["file"]
+
+
+def test_every_default_is_resolved(empty_folder):
+    chosen = settings()
+    space = search_spaces.get("digits_ae")
+    assert (chosen.trials, chosen.epochs) == (space.trials, space.epochs)
+    assert (chosen.sampler, chosen.scheduler, chosen.objectives) == ("tpe", "asha", ("val_mse",))
+    assert (chosen.confirm_top, chosen.confirm_seeds) == (3, 3)
+    assert chosen.tracking_uri == "sqlite:///mlflow.db"
+    assert chosen.name.startswith("digits_ae-20")
+
+
+def test_environment_variables_give_defaults_and_options_beat_them(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    monkeypatch.setenv("STUDY_DATA", "/data")
+    assert (settings().tracking_uri, settings().address, settings().data_dir) == (
+        "http://tracking:5000",
+        "auto",
+        "/data",
+    )
+    assert settings("--tracking-uri", "sqlite:///x.db").tracking_uri == "sqlite:///x.db"
+
+
+def test_a_smoke_run_can_be_changed_in_parts():
+    smoke = settings("--smoke", "--trials", "3")
+    assert (smoke.trials, smoke.epochs, smoke.train_size, smoke.confirm_top) == (3, 1, 256, 1)
+    assert smoke.smoke
+
+
+def test_several_objectives_turn_the_scheduler_off():
+    assert settings("--objective", "val_mse,params", "--sampler", "nsga2").scheduler == "none"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("1.5h", 5400), ("45", 45)])
+def test_time_budgets_have_units(text, seconds):
+    assert settings("--time-budget", text).time_budget_s == seconds
+
+
+def test_settings_survive_json():
+    chosen = settings("--trials", "5", "--objective", "val_mse,params")
+    assert Settings.from_json(json.loads(json.dumps(chosen.to_json()))) == chosen
+
+
+def resumed(recorded, *argv):
+    return command_line.resumed_settings(command_line.parse(["--resume", recorded.name, *argv]), recorded.to_json())
+
+
+def test_resuming_without_options_changes_nothing():
+    recorded = settings("--name", "night", "--smoke", "--trials", "4", "--confirm", "2x2")
+    assert resumed(recorded) == (recorded, {})
+
+
+def test_settings_may_be_restated_if_equal():
+    recorded = settings("--name", "night", "--trials", "4", "--sampler", "random")
+    assert resumed(recorded, "--space", "digits_ae", "--sampler", "random", "--trials", "4") == (recorded, {})
+
+
+def test_trials_may_grow():
+    recorded = settings("--name", "night", "--trials", "4")
+    more, changed = resumed(recorded, "--trials", "6")
+    assert more.trials == 6
+    assert changed == {"trials": 6}
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (("--trials", "3"), "--trials 3 is less than the study's 4"),
+        (("--space", "cifar_ae"), "--space 'cifar_ae' differs; the study's is digits_ae"),
+        (("--epochs", "7"), "--epochs differs (7)"),
+        (("--sampler", "gp"), "--sampler differs (gp); the study's is tpe"),
+        (("--confirm", "1x1"), "--confirm differs"),
+        (("--seed", "3"), "--seed differs (3); the study's is 0"),
+        (("--name", "day"), "--name 'day' is another study's"),
+    ],
+)
+def test_a_setting_that_differs_is_refused(argv, expected):
+    recorded = settings("--name", "night", "--trials", "4")
+    with pytest.raises(UsageError) as raised:
+        resumed(recorded, *argv)
+    assert expected in str(raised.value)
+
+
+def test_list_names_every_space_with_its_size_and_metric(capsys):
+    assert main(["--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(search_spaces.names())
+    assert any(line.startswith("cifar_ae") and "3×32×32" in line and "val_mse (min)" in line for line in lines)
+
+
+def test_a_dry_run_builds_the_default_first_and_says_what_would_be_refused(capsys, empty_folder):
+    assert main(["--space", "cifar_ae", "--dry-run", "--max-params", "100000"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("default")
+    assert lines[2].startswith("cifar_ae/1+1")
+    assert "3,420,367 refused" in lines[2]
+    assert list(empty_folder.iterdir()) == []

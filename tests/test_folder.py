@@ -1,0 +1,99 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from study import atomic, folder
+from study.errors import UsageError
+
+
+def test_a_new_study_has_a_folder_and_a_lock(tmp_path):
+    with folder.created(tmp_path / "deep" / "results", "night") as made:
+        made.journal.touch()
+        assert made.path.is_dir()
+        with pytest.raises(UsageError, match="is being run by another process"):
+            # A lock of the same process would be granted again: ask from another one.
+            _lock_elsewhere(made.path)
+    with folder.locked(made):
+        pass
+
+
+def _lock_elsewhere(path):
+    code = (
+        "import sys; from pathlib import Path; from study.folder import StudyFolder, locked\n"
+        f"with locked(StudyFolder(Path({str(path)!r}))): pass"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UsageError(done.stderr)
+
+
+def test_a_folder_in_which_nothing_was_recorded_is_taken_away_again(tmp_path):
+    with pytest.raises(RuntimeError), folder.created(tmp_path / "results", "night"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_a_journal_stays(tmp_path):
+    with pytest.raises(RuntimeError), folder.created(tmp_path / "results", "night") as made:
+        made.journal.touch()
+        raise RuntimeError
+    assert (tmp_path / "results" / "night" / "journal.jsonl").exists()
+
+
+def test_an_existing_name_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "mine.txt").write_text("x")
+    with pytest.raises(UsageError, match="--name 'night' exists"), folder.created(tmp_path, "night"):
+        pass
+    assert (tmp_path / "night" / "mine.txt").read_text() == "x"
+
+
+def test_storage_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match="cannot be written: Not a directory"):
+        with folder.created(tmp_path / "file" / "results", "night"):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a read-only file system needs root")
+def test_storage_on_a_read_only_mount_is_refused(tmp_path):
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(mount)], check=False).returncode:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    try:
+        with pytest.raises(UsageError, match="cannot be written: Read-only file system"):
+            with folder.created(mount / "results", "night"):
+                pass
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "", "a" * 101, "tab\t", "-x"])
+def test_names_that_could_leave_the_storage_folder_are_refused(name):
+    with pytest.raises(UsageError, match="cannot name a study"):
+        folder.check_name(name)
+
+
+def test_resuming_an_unknown_study_names_the_nearest(tmp_path):
+    (tmp_path / "night-1").mkdir()
+    (tmp_path / "night-1" / "journal.jsonl").touch()
+    with pytest.raises(UsageError, match=r"did you mean night-1\?"):
+        folder.existing(tmp_path, "nigth-1")
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "file.txt"
+    atomic.write_text(path, "before")
+
+    def fail(part):
+        part.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        atomic.write(path, fail)
+    assert path.read_text() == "before"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]

@@ -1,0 +1,155 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import search_spaces
+from search_spaces import Context
+from study.optimizers import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
+from study.training import NonFiniteLossError, Trainer, evaluation_batches, per_image
+
+SPACE = search_spaces.get("digits_ae")
+
+
+def config(**changes):
+    return {**SPACE.default, "width": 32, "dropout": 0.2, **changes}
+
+
+def images(n, seed=0, shape=(1, 8, 8)):
+    """Return uint8 images of two smooth patterns and noise, so that there is something to learn."""
+    generator = np.random.default_rng(seed)
+    ramp = np.linspace(0, 200, shape[1] * shape[2]).reshape(1, 1, *shape[1:])
+    mixed = generator.random((n, 1, 1, 1)) * ramp + generator.integers(0, 40, (n, *shape))
+    return torch.from_numpy(mixed.astype(np.uint8))
+
+
+def splits(n=130):
+    return {"train": (images(n), torch.zeros(n, dtype=torch.long)), "val": (images(40, 1), torch.zeros(40).long())}
+
+
+def trainer(seed=0, epochs=4, data=None, **changes):
+    return Trainer(config(**changes), data or splits(), num_classes=10, epochs=epochs, seed=seed)
+
+
+def deterministic(metrics):
+    return {name: value for name, value in metrics.items() if "seconds" not in name and "per_second" not in name}
+
+
+def test_the_loss_falls():
+    run = trainer(epochs=8)
+    values = [run.epoch()["val_mse"] for _ in range(8)]
+    assert values[-1] < 0.5 * values[0]
+
+
+def test_a_run_that_goes_on_from_a_checkpoint_gives_the_numbers_of_an_uninterrupted_one(tmp_path):
+    through = trainer()
+    expected = [deterministic(through.epoch()) for _ in range(4)]
+    before = trainer()
+    got = [deterministic(before.epoch()) for _ in range(2)]
+    torch.save(before.state_dict(), tmp_path / "checkpoint.pt")
+    torch.manual_seed(123)  # the process does something else meanwhile
+    after = trainer(seed=99)
+    after.load_state_dict(torch.load(tmp_path / "checkpoint.pt", weights_only=True))
+    got += [deterministic(after.epoch()) for _ in range(2)]
+    assert got == expected
+
+
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+@pytest.mark.parametrize("schedule", sorted(SCHEDULES))
+def test_every_optimizer_and_schedule_resumes_exactly(optimizer, schedule, tmp_path):
+    momentum = {"momentum": 0.5} if optimizer in ("sgd", "rmsprop") else {}
+    changes = {"optimizer": optimizer, "schedule": schedule, "lr": 0.01, "weight_decay": 1e-4, **momentum}
+    through = trainer(epochs=3, **changes)
+    through.epoch()
+    torch.save(through.state_dict(), tmp_path / "checkpoint.pt")
+    expected = through.epoch()
+    resumed = trainer(seed=5, epochs=3, **changes)
+    resumed.load_state_dict(torch.load(tmp_path / "checkpoint.pt", weights_only=True))
+    assert deterministic(resumed.epoch()) == deterministic(expected)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another_one():
+    assert deterministic(trainer(seed=7).epoch()) == deterministic(trainer(seed=7).epoch())
+    assert trainer(seed=7).epoch()["val_mse"] != trainer(seed=8).epoch()["val_mse"]
+
+
+@pytest.mark.parametrize(("n", "batches"), [(128, 4), (129, 4), (130, 5), (31, 1)])
+def test_a_last_batch_of_one_is_dropped(n, batches, monkeypatch):
+    run = trainer(data=splits(n), batch_size=32, batch_norm=True)
+    sizes = []
+    real = run.model.training_loss
+    monkeypatch.setattr(run.model, "training_loss", lambda x, y: (sizes.append(len(x)), real(x, y))[1])
+    run.epoch()
+    assert len(sizes) == batches
+    assert min(sizes) > 1
+
+
+def test_training_metrics_are_means_over_images_and_not_over_batches():
+    run = trainer(data=splits(100), batch_size=64, lr=1e-12, dropout=0.0, optimizer="adam")
+    metrics = run.epoch()
+    assert metrics["train_mse"] == pytest.approx(run.evaluate("train")["mse"], rel=1e-4)
+
+
+def test_evaluation_gives_the_mean_of_the_squared_errors_of_pixels():
+    run = trainer()
+    pixels = run._data["val"][0].float() / 255
+    run.model.eval()
+    with torch.no_grad():
+        expected = ((run.model(pixels) - pixels) ** 2).double().mean().item()
+    assert run.evaluate("val")["mse"] == pytest.approx(expected, rel=1e-6)
+    per = per_image(run.model, *run._data["val"])["mse"]
+    assert per.shape == (40,)
+    assert per.dtype == torch.float64
+
+
+def test_evaluation_does_not_move_the_random_state_or_the_statistics_of_batch_norm():
+    run = trainer(batch_norm=True)
+    state = torch.get_rng_state()
+    buffers = {name: value.clone() for name, value in run.model.named_buffers()}
+    run.evaluate("val")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, buffers[name]) for name, value in run.model.named_buffers())
+
+
+def test_a_non_finite_loss_ends_the_run_and_names_the_metric_and_epoch():
+    run = trainer(lr=1e30, optimizer="sgd", momentum=0.0, output_activation="none")
+    with pytest.raises(NonFiniteLossError, match=r"(loss|mse) is (nan|inf) in epoch \d"):
+        for _ in range(4):
+            run.epoch()
+
+
+def test_the_cosine_schedule_falls_from_the_rate_to_a_hundredth_of_it():
+    model = torch.nn.Linear(2, 2)
+    settings = config(lr=0.1, schedule="cosine")
+    optimizer = build_optimizer(model, settings)
+    schedule = build_schedule(optimizer, settings, epochs=10)
+    rates = []
+    for _ in range(10):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[5] == pytest.approx(0.1 * (0.01 + 0.99 / 2))
+    assert rates == sorted(rates, reverse=True)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.001)
+
+
+def test_large_images_are_evaluated_in_small_batches():
+    assert next(evaluation_batches(torch.zeros(600, 1, 8, 8))).stop == 500
+    large = list(evaluation_batches(torch.zeros(40, 3, 100, 100)))
+    assert large[0].stop < 20
+    assert large[-1].stop >= 40
+
+
+def test_the_loop_needs_neither_ray_nor_mlflow():
+    import subprocess
+    import sys
+
+    code = "import sys, study.training; sys.exit(any(name in sys.modules for name in ('ray', 'mlflow', 'optuna')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_space_default_is_what_these_tests_train():
+    context = Context(SPACE.image_shape, 10)
+    assert SPACE.points(context)[0].config == SPACE.default
