@@ -64,15 +64,18 @@ def _main(argv: list[str] | None) -> int:
 
 def _start(settings: Settings) -> int:
     """Run a new study; nothing is written before everything that can be checked has been."""
+    import search_spaces
     from study import folder as folders
     from study import tracking
     from study.environment import environment
 
+    space = search_spaces.get(settings.space)
     data = _load(settings)
     tracking.check(settings.tracking_uri)
     with _joined(settings, data) as share, folders.created(settings.storage_path, settings.name) as folder:
         about = {
             "settings": settings.to_json(),
+            "objective": {"metric": space.metric, "mode": space.mode},
             "data": {
                 "name": data.name,
                 "digest": data.digest,

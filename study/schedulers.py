@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def _median(metric: str, mode: str, max_epochs: int) -> TrialScheduler:
         mode=mode,
         grace_period=max(1, max_epochs // 5),
         min_samples_required=3,
-        min_time_slice=max_epochs,  # by default the rule pauses trials until it has samples: a detour over the disk
+        min_time_slice=inf,  # by default the rule pauses trials until it has samples: a detour over the disk
     )
 
 

@@ -26,7 +26,7 @@ from study.state import Run
 from study.trainable import EPOCH, Job, job_config
 from study.unpickled import Unpickled
 
-_REFUSALS_IN_A_ROW = 1000
+_REFUSALS_IN_A_ROW = 200
 _STATES = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
@@ -90,7 +90,7 @@ class StudySearcher(Unpickled, OptunaSearch):
         """Return the job of Tune's next trial, or FINISHED when the budget of trials or of time is spent.
 
         Raises:
-            StudyError: a thousand networks in a row were too large.
+            StudyError: two hundred networks in a row were too large.
         """
         if self._out_of_time():
             return Searcher.FINISHED

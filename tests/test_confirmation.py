@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+from scipy.stats import bootstrap, ttest_1samp
+
+import search_spaces
+from search_spaces import Context
+from study import command_line, confirmation
+from study.confirmation import Interval
+from study.ranking import best_trials, pareto_front
+from study.state import StudyState
+from study.summary import summarize
+
+SPACE = search_spaces.get("digits_ae")
+CONTEXT = Context(SPACE.image_shape, 10)
+
+
+def settings(*argv):
+    return command_line.settings_of(command_line.parse(["--space", "digits_ae", "--name", "night", *argv]))
+
+
+def add_run(state, run_id, values, *, status="completed", kind="trial", key=None, budget=3, final=None, **more):
+    state.apply({
+        "event": "run", "time": 0.0, "id": run_id, "kind": kind, "number": len(state.runs), "config": SPACE.default,
+        "seed": len(state.runs), "budget": budget, "params": more.pop("params", 100), "key": key, **more,
+    })  # fmt: skip
+    for epoch, value in enumerate(values, start=1):
+        metrics = {"val_mse": value, "seconds": 1.0}
+        state.apply({"event": "epoch", "time": 0.0, "id": run_id, "epoch": epoch, "metrics": metrics})
+    end = {"id": run_id, "status": status, "reason": "nan" if status == "failed" else None, "final": final or {}}
+    if status != "running":
+        state.apply({"event": "end", "time": 0.0, **end})
+
+
+@pytest.fixture
+def state():
+    state = StudyState()
+    state.apply({"event": "study", "time": 0.0, "settings": {}})
+    add_run(state, "t0000", [0.5, 0.4, 0.3], key="default")
+    add_run(state, "t0001", [0.1], status="stopped")  # low, but of one epoch
+    add_run(state, "t0002", [0.4, 0.3, 0.2])
+    add_run(state, "t0003", [0.2], status="failed")
+    add_run(state, "t0004", [0.01], status="running")
+    add_run(state, "t0005", [0.3, 0.3], status="stopped")
+    return state
+
+
+def test_completed_trials_rank_before_stopped_ones_and_failed_ones_not_at_all(state):
+    assert [run.id for run in best_trials(state, "val_mse", "min")] == ["t0002", "t0000", "t0005", "t0001"]
+    assert [run.id for run in best_trials(state, "val_mse", "max")][:2] == ["t0000", "t0002"]
+
+
+def test_the_best_k_are_confirmed_on_r_seeds_that_all_share(state):
+    chosen = confirmation.candidates(state, settings("--confirm", "2x3"), SPACE, CONTEXT)
+    jobs = confirmation.missing_jobs(state, settings("--confirm", "2x3"), chosen)
+    assert [candidate.id for candidate in chosen] == ["t0002", "t0000"]
+    assert [job.id for _, job in jobs] == [f"{run}-s{seed}" for seed in (1, 2, 3) for run in ("t0002", "t0000")]
+    seeds = {run: [job.seed for candidate, job in jobs if candidate.id == run] for run in ("t0002", "t0000")}
+    assert seeds["t0002"] == seeds["t0000"]
+    assert len(set(seeds["t0002"])) == 3
+    assert all(job.test for _, job in jobs)
+
+
+def test_nothing_is_confirmed_with_0(state):
+    assert confirmation.candidates(state, settings("--confirm", "0"), SPACE, CONTEXT) == []
+
+
+def test_reported_configurations_are_confirmed_under_their_trial_if_they_had_one(state):
+    chosen = confirmation.candidates(state, settings("--confirm", "1x2", "--confirm-reported"), SPACE, CONTEXT)
+    assert [(candidate.id, candidate.key) for candidate in chosen] == [("t0002", None), ("t0000", "default")]
+
+
+def test_confirmation_runs_that_ended_are_not_run_again(state):
+    add_run(state, "t0002-s1", [0.2], kind="confirm", confirm_of="t0002", final={"test_mse": 0.2})
+    chosen = confirmation.candidates(state, settings("--confirm", "1x2"), SPACE, CONTEXT)
+    jobs = confirmation.missing_jobs(state, settings("--confirm", "1x2"), chosen)
+    assert [job.id for _, job in jobs] == ["t0002-s2"]
+
+
+def confirmed(state, of, values, tests):
+    for seed, (value, test) in enumerate(zip(values, tests, strict=True), start=1):
+        add_run(state, f"{of}-s{seed}", [value], kind="confirm", confirm_of=of, final={"test_mse": test})
+
+
+def test_the_winner_has_the_best_mean_validation_value_and_never_the_best_test_value(state):
+    confirmed(state, "t0002", [0.25, 0.27], [0.30, 0.10])
+    confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
+    chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
+    won = confirmation.winner(state, chosen, "val_mse", "min")
+    assert won.candidate == "t0000"
+    assert won.model.id == "t0000-s1"
+    assert won.interval("test_mse").mean == pytest.approx(0.405)
+
+
+def test_a_config_whose_seeds_partly_failed_does_not_beat_one_with_all(state):
+    confirmed(state, "t0002", [0.10], [0.1])
+    confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
+    chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
+    assert confirmation.winner(state, chosen, "val_mse", "min").candidate == "t0000"
+
+
+def test_the_interval_is_students():
+    values = [0.31, 0.28, 0.35, 0.30]
+    expected = ttest_1samp(values, 0).confidence_interval(0.95)
+    interval = Interval.of(values)
+    assert interval.mean == pytest.approx(np.mean(values))
+    assert interval.ci95 == pytest.approx((expected.low, expected.high))
+    wide = bootstrap((values,), np.mean, confidence_level=0.95).confidence_interval
+    assert interval.ci95[0] < wide.low  # few seeds: Student's interval is the wider one
+    assert interval.ci95[1] > wide.high
+
+
+def test_one_seed_has_no_interval():
+    assert Interval.of([0.5]) == Interval(0.5, None, 1)
+
+
+def test_the_pareto_front_has_what_no_trial_beats_in_everything():
+    state = StudyState()
+    for number, (value, params) in enumerate([(0.1, 900), (0.2, 100), (0.3, 500), (0.1, 800), (0.05, 2000)]):
+        add_run(state, f"t{number:04d}", [value], params=params)
+    front = pareto_front(state, {"val_mse": "min", "params": "min"})
+    assert [run.id for run in front] == ["t0004", "t0003", "t0001"]
+
+
+def row(test_mse):
+    return {8: {"n_components": 8, "val_mse": test_mse, "test_mse": test_mse}}
+
+
+@pytest.mark.parametrize(
+    ("pca", "verdict"),
+    [(0.9, "better than PCA"), (0.1, "worse than PCA"), (0.405, "not distinguishable from PCA")],
+)
+def test_the_verdict_goes_by_the_interval(state, pca, verdict):
+    confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
+    chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
+    won = confirmation.winner(state, chosen, "val_mse", "min")
+    summary = summarize(state, settings(), SPACE, won, row(pca))
+    assert summary["verdict"] == verdict
+    assert summary["ratio_to_pca"] == pytest.approx(0.405 / pca)
+    assert summary["best"]["model"] == {"seed": won.model.seed, "val": 0.20, "test": 0.40}
+
+
+def test_without_confirmation_there_is_no_test_value_and_no_ratio(state):
+    summary = summarize(state, settings("--confirm", "0"), SPACE, None, row(0.5))
+    assert summary["best"]["test"] is None
+    assert summary["best"]["model"] is None
+    assert summary["best"]["val"]["val_mse"] == {"mean": 0.2, "ci95": None, "n": 1}
+    assert summary["ratio_to_pca"] is None
+    assert "--confirm 0" in summary["ratio_note"]
+
+
+@pytest.mark.parametrize(("pca", "note"), [({}, "PCA has no 8 components"), (row(1e-12), "only rounding")])
+def test_a_ratio_that_means_nothing_is_null_with_the_reason(state, pca, note):
+    confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
+    chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
+    summary = summarize(state, settings(), SPACE, confirmation.winner(state, chosen, "val_mse", "min"), pca)
+    assert summary["ratio_to_pca"] is None
+    assert note in summary["ratio_note"]
+    assert summary["trials"] == {"completed": 2, "stopped": 2, "failed": 1}

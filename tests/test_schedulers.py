@@ -1,0 +1,126 @@
+import pytest
+from ray.tune.schedulers import TrialScheduler
+
+from study.schedulers import SCHEDULERS, build_scheduler
+from study.state import StudyState
+from study.trainable import EPOCH, Job, job_config
+
+BUDGET = 9
+
+
+class TuneTrial:
+    """As much of a Tune trial as a scheduler reads."""
+
+    def __init__(self, number, tune_id=None):
+        self.trial_id = tune_id or f"tune{number}"
+        self.config = job_config(Job(f"t{number:04d}", {}, 1000 + number, BUDGET))
+        self.status = "RUNNING"
+
+
+def curve(number, epoch):
+    """A validation error: trials with a higher number are worse, and all fall."""
+    return 0.1 * number + 1 / epoch
+
+
+def run_event(number):
+    return {
+        "event": "run", "time": 0.0, "id": f"t{number:04d}", "kind": "trial", "number": number, "config": {},
+        "seed": 1000 + number, "budget": BUDGET, "params": 1, "key": None,
+    }  # fmt: skip
+
+
+def play(scheduler, state, order, controller, epochs=BUDGET):
+    """Let the trials run one after the other; return the epoch in which each was stopped, or its last one."""
+    ends = {}
+    for number in order:
+        state.apply(run_event(number))
+        trial = TuneTrial(number)
+        scheduler.on_trial_add(controller, trial)
+        for epoch in range(1, epochs + 1):
+            ends[number] = epoch
+            result = {EPOCH: epoch, "val_mse": curve(number, epoch)}
+            decision = scheduler.on_trial_result(controller, trial, result)
+            metrics = {"val_mse": result["val_mse"], "seconds": 0.1}
+            state.apply({"event": "epoch", "time": 0.0, "id": f"t{number:04d}", "epoch": epoch, "metrics": metrics})
+            if decision == TrialScheduler.STOP or epoch == BUDGET:
+                scheduler.on_trial_complete(controller, trial, result)
+                status = "completed" if epoch == BUDGET else "stopped"
+                end = {"id": f"t{number:04d}", "status": status, "reason": None, "final": {}}
+                state.apply({"event": "end", "time": 0.0, **end})
+                break
+    return ends
+
+
+class Controller:
+    def get_live_trials(self):
+        return []
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULERS))
+def test_the_best_trial_has_its_whole_budget(name):
+    state = StudyState()
+    scheduler = build_scheduler(name, "val_mse", "min", BUDGET, state)
+    assert play(scheduler, state, [0, 5, 1, 4, 3, 2], Controller())[0] == BUDGET
+
+
+@pytest.mark.parametrize("name", ["asha", "median"])
+def test_bad_trials_are_stopped_early(name):
+    state = StudyState()
+    scheduler = build_scheduler(name, "val_mse", "min", BUDGET, state)
+    ends = play(scheduler, state, [0, 1, 2, 3, 4, 5, 6, 7], Controller())
+    assert ends[7] < BUDGET
+
+
+def test_without_a_scheduler_nothing_is_stopped():
+    state = StudyState()
+    scheduler = build_scheduler("none", "val_mse", "min", BUDGET, state)
+    assert set(play(scheduler, state, range(6), Controller()).values()) == {BUDGET}
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULERS))
+def test_a_scheduler_that_is_built_from_the_journal_decides_as_the_one_that_saw_it_all(name):
+    order = [3, 1, 6, 0, 4, 2, 7, 5]
+    state = StudyState()
+    through = play(build_scheduler(name, "val_mse", "min", BUDGET, state), state, order, Controller())
+    state = StudyState()
+    ends = play(build_scheduler(name, "val_mse", "min", BUDGET, state), state, order[:4], Controller())
+    ends |= play(build_scheduler(name, "val_mse", "min", BUDGET, state), state, order[4:], Controller())
+    assert ends == through
+
+
+def test_asha_counts_a_resumed_trial_once_in_each_rung():
+    state = StudyState()
+    play(build_scheduler("asha", "val_mse", "min", BUDGET, state), state, [0], Controller(), epochs=4)
+    scheduler = build_scheduler("asha", "val_mse", "min", BUDGET, state)
+    trial = TuneTrial(0, tune_id="another")
+    scheduler.on_trial_add(Controller(), trial)
+    scheduler.on_trial_result(Controller(), trial, {EPOCH: 4, "val_mse": curve(0, 4)})  # reported once more
+    rungs = dict(scheduler._brackets[0]._rungs)
+    assert {epoch: list(recorded) for epoch, recorded in rungs.items()} == {9: [], 3: ["another"], 1: ["another"]}
+
+
+def test_hyperband_spreads_trials_over_brackets_in_the_same_way_each_time():
+    def brackets():
+        state = StudyState()
+        scheduler = build_scheduler("hyperband", "val_mse", "min", 27, state)
+        found = []
+        for number in range(30):
+            state.apply(run_event(number))
+            trial = TuneTrial(number)
+            scheduler.on_trial_add(Controller(), trial)
+            found.append(scheduler._brackets.index(scheduler._trial_info[trial.trial_id]))
+        return found
+
+    assert brackets() == brackets()
+    assert set(brackets()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 8, 30, 100])
+@pytest.mark.parametrize("name", sorted(SCHEDULERS))
+def test_every_budget_is_allowed(name, epochs):
+    state = StudyState()
+    scheduler = build_scheduler(name, "val_mse", "min", epochs, state)
+    state.apply(run_event(0))
+    scheduler.on_trial_add(Controller(), TuneTrial(0))
+    result = {EPOCH: 1, "val_mse": 0.5}
+    assert scheduler.on_trial_result(Controller(), TuneTrial(0), result) in ("CONTINUE", "STOP")

@@ -1,0 +1,204 @@
+import json
+import math
+from collections import Counter
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+import search_spaces
+from search_spaces import Context
+from study import journal
+from study.errors import StudyError
+from study.journal import Journal
+from study.recorder import Recorder, outcome
+from study.samplers import SAMPLERS, sampler_for_trial
+from study.searcher import JobList, SearchPlan, StudySearcher
+from study.state import StudyState
+from study.trainable import EPOCH, FAILED, Job, job_of
+
+SPACE = search_spaces.get("digits_ae")
+CIFAR = search_spaces.get("cifar_ae")
+
+
+class Driver:
+    """Plays Tune: asks the searcher, invents the results, and keeps the journal as the real driver does."""
+
+    def __init__(self, folder, *, space=SPACE, reported=True, never=lambda: False, **changes):
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        path = folder / "journal.jsonl"
+        self.recorder = Recorder(Journal(path), StudyState.read(path))
+        settings = {
+            "objectives": {"val_mse": "min"}, "sampler": "tpe", "seed": 3, "trials": 12, "epochs": 4,
+            "max_params": 10**9,
+        } | changes  # fmt: skip
+        plan = SearchPlan(space, Context(space.image_shape, 10, reported), **settings)
+        self.searcher = StudySearcher(plan, self.recorder, folder / "optuna.log", never)
+        self.asked = 0
+
+    @property
+    def state(self):
+        return self.recorder.state
+
+    def ask(self):
+        """Return (Tune's trial id, our job), or FINISHED."""
+        self.asked += 1
+        config = self.searcher.suggest(f"tune{self.asked}")
+        return config if config == Searcher.FINISHED else (f"tune{self.asked}", job_of(config))
+
+    def report(self, tune_id, job, epoch, value=None, last=False):
+        value = error_of(job, epoch) if value is None else value
+        metrics = {"val_mse": value, "seconds": 0.1}
+        self.recorder.record("epoch", id=job.id, epoch=epoch, metrics=metrics)
+        result = {EPOCH: epoch, **metrics, "params": 10}
+        (self.searcher.on_trial_complete if last else self.searcher.on_trial_result)(tune_id, result)
+        if last:
+            status, reason = outcome(job.epochs, result)
+            self.recorder.record("end", id=job.id, status=status, reason=reason, final={})
+
+    def run(self, epochs=4):
+        tune_id, job = self.ask()
+        for epoch in range(1, epochs + 1):
+            self.report(tune_id, job, epoch, last=epoch == epochs)
+        return job
+
+    def optuna_trials(self):
+        storage = JournalStorage(JournalFileBackend(str(self.folder / "optuna.log")))
+        return optuna.load_study(study_name=self.folder.name, storage=storage).trials
+
+
+def error_of(job, epoch):
+    """A made-up validation error that depends on the config, so that a model-based sampler has something to model."""
+    return abs(math.log(job.config["lr"]) + 6) / 10 + 1 / job.config["latent_size"] + 1 / epoch
+
+
+def test_the_default_and_the_reported_networks_come_first(tmp_path):
+    driver = Driver(tmp_path / "s", space=CIFAR)
+    keys = []
+    for _ in range(6):
+        _, job = driver.ask()
+        keys.append(driver.state.runs[job.id].key)
+    assert keys == ["default", "cifar_ae/1+1", "cifar_ae/1+2", "cifar_ae/2+1", "cifar_ae/2+2", None]
+    points = {point.key: point.config for point in CIFAR.points(Context(CIFAR.image_shape, 10))}
+    assert all(driver.state.trials[index].config == points[key] for index, key in enumerate(keys[:5]))
+
+
+def test_the_number_of_trials_is_exact_and_then_it_is_finished(tmp_path):
+    driver = Driver(tmp_path / "s", trials=5)
+    jobs = [driver.run() for _ in range(5)]
+    assert driver.ask() == Searcher.FINISHED
+    assert [job.id for job in jobs] == ["t0000", "t0001", "t0002", "t0003", "t0004"]
+    assert len({job.seed for job in jobs}) == 5
+
+
+def test_nothing_starts_after_the_time_budget(tmp_path):
+    assert Driver(tmp_path / "s", never=lambda: True).ask() == Searcher.FINISHED
+
+
+def test_optuna_is_told_the_truth(tmp_path):
+    driver = Driver(tmp_path / "s")
+    driver.run(epochs=4)  # the whole budget
+    driver.run(epochs=2)  # stopped by the scheduler
+    tune_id, job = driver.ask()  # failed in its second epoch
+    driver.report(tune_id, job, 1)
+    driver.searcher.on_trial_complete(tune_id, {EPOCH: 1, FAILED: "NonFiniteLossError", "val_mse": math.nan})
+    tune_id, job = driver.ask()  # its worker died
+    driver.searcher.on_trial_complete(tune_id, error=True)
+    trials = driver.optuna_trials()
+    assert [trial.state.name for trial in trials] == ["COMPLETE", "PRUNED", "FAIL", "FAIL"]
+    assert trials[0].value == trials[0].intermediate_values[4]
+    assert sorted(trials[1].intermediate_values) == [1, 2]
+    assert trials[2].value is None
+
+
+def test_networks_that_are_too_large_are_refused_before_they_are_trials(tmp_path):
+    driver = Driver(tmp_path / "s", space=CIFAR, max_params=500_000, trials=6)
+    jobs = [driver.run() for _ in range(6)]
+    refused = driver.state.refused
+    assert [event["key"] for event in refused[:3]] == ["default", "cifar_ae/1+1", "cifar_ae/1+2"]
+    assert "3,420,367 parameters, more than --max-params 500,000" in [event["reason"] for event in refused]
+    assert all(driver.state.runs[job.id].params <= 500_000 for job in jobs)
+    states = Counter(trial.state for trial in driver.optuna_trials())
+    assert states[TrialState.FAIL] == len(refused)
+    assert states[TrialState.COMPLETE] == 6
+
+
+def test_a_limit_that_no_network_can_keep_ends_the_study(tmp_path):
+    with pytest.raises(StudyError, match="200 networks in a row had more than --max-params 5"):
+        Driver(tmp_path / "s", max_params=5, sampler="random").ask()
+
+
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+def test_a_resumed_search_draws_what_an_uninterrupted_one_draws(tmp_path, sampler):
+    through = Driver(tmp_path / "through", sampler=sampler)
+    expected = [through.run().config for _ in range(12)]
+    first = Driver(tmp_path / "resumed", sampler=sampler)
+    got = [first.run().config for _ in range(7)]
+    second = Driver(tmp_path / "resumed", sampler=sampler)  # the driver was killed and reads the journal
+    got += [second.run().config for _ in range(5)]
+    assert got == expected
+    assert [trial.params for trial in second.optuna_trials()] == [trial.params for trial in through.optuna_trials()]
+
+
+def test_an_unfinished_trial_goes_on_first_and_is_counted_once(tmp_path):
+    first = Driver(tmp_path / "s", trials=4)
+    first.run()
+    tune_id, job = first.ask()
+    first.report(tune_id, job, 1)
+    second = Driver(tmp_path / "s", trials=4)
+    tune_id, again = second.ask()
+    assert (again.id, again.config, again.seed) == (job.id, job.config, job.seed)
+    for epoch in (1, 2, 3, 4):  # the checkpoint's epoch is reported once more
+        second.report(tune_id, again, epoch, last=epoch == 4)
+    assert [epoch["epoch"] for epoch in second.state.runs[job.id].epochs] == [1, 2, 3, 4]
+    second.run()
+    second.run()
+    assert second.ask() == Searcher.FINISHED
+    assert [trial.state.name for trial in second.optuna_trials()] == ["COMPLETE"] * 4
+
+
+def test_several_objectives_give_optuna_their_values(tmp_path):
+    driver = Driver(tmp_path / "s", objectives={"val_mse": "min", "params": "min"}, sampler="nsga2", trials=3)
+    for _ in range(3):
+        driver.run()
+    assert all(len(trial.values) == 2 for trial in driver.optuna_trials())
+
+
+def test_a_trial_of_several_objectives_that_was_cut_short_has_no_values(tmp_path):
+    driver = Driver(tmp_path / "s", objectives={"val_mse": "min", "params": "min"}, sampler="nsga2")
+    driver.run(epochs=2)
+    assert [trial.state.name for trial in driver.optuna_trials()] == ["FAIL"]
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLERS))
+def test_every_sampler_is_repeatable_by_seed_and_number(name):
+    def draw(seed, number):
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(sampler=sampler_for_trial(name, seed, number))
+        return study.ask({"x": optuna.distributions.FloatDistribution(0, 1)}).params["x"]
+
+    assert draw(1, 2) == draw(1, 2)
+    assert len({draw(1, 2), draw(1, 3), draw(2, 2)}) == 3
+
+
+def test_the_journal_has_all_that_a_search_is_made_of(tmp_path):
+    driver = Driver(tmp_path / "s", trials=2)
+    driver.run()
+    event = next(event for event in journal.read(tmp_path / "s" / "journal.jsonl") if event["event"] == "run")
+    assert {"id", "number", "config", "params", "seed", "budget", "optuna"} <= event.keys()
+    assert {"number", "params", "distributions", "system_attrs"} == event["optuna"].keys()
+    json.dumps(event)
+
+
+def test_a_job_list_gives_its_jobs_in_order_and_says_when_one_begins():
+    begun = []
+    jobs = [Job(f"t0000-s{number}", {}, number, 1, test=True) for number in (1, 2)]
+    searcher = JobList(jobs, lambda job: begun.append(job.id), "val_mse", "min")
+    assert job_of(searcher.suggest("a")) == jobs[0]
+    assert begun == ["t0000-s1"]
+    assert job_of(searcher.suggest("b")) == jobs[1]
+    assert searcher.suggest("c") == Searcher.FINISHED
