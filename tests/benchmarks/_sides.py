@@ -42,7 +42,8 @@ def format_summary(title: str, unit: str, key: str, results: Mapping[str, Sequen
     The ratio is the peer's median over ours, and its spread that of the ratios of the runs with the same number.
     """
     width = max(len(side) for side in results)
-    lines = [title, f"{'':{width}}  {'n':>2}  {'median':>9}  {'min … max':>19}  {'peak MiB':>8}  {'ratio to ours':>20}"]
+    heading = f"{'':{width}}  {'n':>2}  {'median':>9}  {'min … max':>19}  {'peak MiB':>8}"
+    lines = [title, heading + (f"  {'ratio to ours':>20}" if ours in results else "")]
     for side, runs in results.items():
         values = [run[key] for run in runs]
         spread = f"{min(values):.4f} … {max(values):.4f}"

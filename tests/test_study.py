@@ -1,0 +1,316 @@
+"""Whole studies, run as a user runs them: in a process of their own, in an empty folder, on the digits."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import optuna
+import psutil
+import pytest
+import torch
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+import models
+from study import image_data
+from study.state import StudyState
+
+COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
+SMALL = ["--space", "digits_ae", "--epochs", "3", "--train-size", "200", "--name", "night"]
+TIMEOUT = 300  # seconds; a study here takes about 40
+
+
+def environment():
+    left_out = ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "STUDY_DATA", "PYTHONPATH")
+    return {key: value for key, value in os.environ.items() if key not in left_out}
+
+
+def run(folder, *argv):
+    """Run the command in `folder` and return the finished process."""
+    return subprocess.run(
+        [*COMMAND, *argv], cwd=folder, env=environment(), capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+
+
+def start(folder, *argv):
+    """Start the command in `folder`, its output in a file, and return the process."""
+    log = (folder / "output.txt").open("w")
+    return subprocess.Popen([*COMMAND, *argv], cwd=folder, env=environment(), stdout=log, stderr=subprocess.STDOUT)
+
+
+def wait_for(condition, process=None, seconds=120):
+    """Wait until `condition` returns something true, and return that."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        assert process is None or process.poll() is None, "the study ended before the condition was met"
+        time.sleep(0.05)
+    raise AssertionError("the condition was not met in time")
+
+
+def table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def state_of(folder):
+    journal = folder / "results" / "night" / "journal.jsonl"
+    return StudyState.read(journal) if journal.exists() else StudyState()
+
+
+def epochs_of(state):
+    return sum(len(trial.epochs) for trial in state.trials)
+
+
+def mlflow_runs(folder):
+    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("digits_ae")
+    return client.search_runs([experiment.experiment_id]), client, experiment
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished study of six trials, the best two of them confirmed on two seeds."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = run(folder, *SMALL, "--trials", "6", "--confirm", "2x2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, done
+
+
+def summary_of(folder):
+    return json.loads((folder / "results" / "night" / "summary.json").read_text())
+
+
+def test_every_file_of_the_contract_is_there(finished):
+    folder, _ = finished
+    study = folder / "results" / "night"
+    expected = {
+        "journal.jsonl", "study.json", "trials.csv", "history.csv", "confirm.csv", "baseline.csv", "optuna.log",
+        "summary.json", "best/model.pt", "best/config.json", "samples/reconstructions.npz", "samples/codes.npz",
+    }  # fmt: skip
+    assert {str(path.relative_to(study)) for path in study.rglob("*") if path.is_file()} >= expected
+
+
+def test_the_tables_say_what_the_journal_says(finished):
+    folder, _ = finished
+    study, state = folder / "results" / "night", state_of(folder)
+    trials, history = table(study / "trials.csv"), table(study / "history.csv")
+    assert [row["trial_id"] for row in trials] == [f"t{number:04d}" for number in range(6)]
+    assert [(row["trial_id"], int(row["epoch"])) for row in history] == [
+        (run.id, epoch) for run in state.trials for epoch in range(1, len(run.epochs) + 1)
+    ]
+    summary = summary_of(folder)
+    counts = Counter(row["status"] for row in trials)
+    assert summary["trials"] == {status: counts[status] for status in ("completed", "stopped", "failed")}
+    assert summary["epochs_run"] == len(history)
+    assert float(trials[0]["val_mse"]) == state.trials[0].last["val_mse"]  # in full precision
+    assert len(table(study / "confirm.csv")) == 4
+    ranks = {int(row["n_components"]) for row in table(study / "baseline.csv")}
+    assert {2, 4, 8, 16, 32} | {int(row["config.latent_size"]) for row in trials} == ranks
+
+
+def test_mlflow_has_one_run_for_each_with_the_right_statuses(finished):
+    folder, _ = finished
+    runs, _, experiment = mlflow_runs(folder)
+    trials = {run.data.tags["trial_id"]: run for run in runs if "trial_id" in run.data.tags}
+    assert {name: run.data.tags["status"] for name, run in trials.items()} == {
+        run.id: run.status for run in state_of(folder).trials
+    }
+    assert len(runs) == 6 + 4 + 1
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert experiment.artifact_location == (folder / "results" / "mlflow-artifacts" / "digits_ae").as_uri()
+
+
+def test_both_copies_of_the_best_network_reproduce_its_test_error(finished):
+    folder, _ = finished
+    expected = summary_of(folder)["best"]["model"]["test"]
+    images = image_data.load("digits", image_data.default_data_dir()).test.images
+    pixels = torch.from_numpy(images).float() / 255
+    _, _, experiment = mlflow_runs(folder)
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    logged = mlflow.search_logged_models([experiment.experiment_id], output_format="list")
+    assert len(logged) == 1
+    for model in (models.load(folder / "results/night/best"), mlflow.pytorch.load_model(logged[0].model_uri)):
+        with torch.no_grad():
+            error = ((model(pixels) - pixels) ** 2).double().mean().item()
+        assert error == pytest.approx(expected, abs=1e-6)
+
+
+def test_mlflow_shows_the_pictures_and_the_tables(finished):
+    folder, _ = finished
+    runs, client, _ = mlflow_runs(folder)
+    parent = next(run for run in runs if run.data.tags["run"] == "study")
+    assert {"trials.csv", "summary.json", "pictures"} <= {file.path for file in client.list_artifacts(parent.info.run_id)}
+    best = next(run for run in runs if run.data.tags.get("trial_id") == summary_of(folder)["best"]["trial_id"])
+    assert [file.path for file in client.list_artifacts(best.info.run_id, "pictures")] == ["pictures/reconstructions.png"]
+
+
+def test_optuna_opens_its_storage(finished):
+    folder, _ = finished
+    storage = JournalStorage(JournalFileBackend(str(folder / "results/night/optuna.log")))
+    study = optuna.load_study(study_name="night", storage=storage)
+    states = Counter(trial.state.name for trial in study.trials)
+    summary = summary_of(folder)["trials"]
+    assert (states["COMPLETE"], states["PRUNED"]) == (summary["completed"], summary["stopped"])
+
+
+def test_samples_are_ordered_by_error_and_belong_to_the_test_split(finished):
+    folder, _ = finished
+    images = image_data.load("digits", image_data.default_data_dir()).test.images
+    with np.load(folder / "results/night/samples/reconstructions.npz", allow_pickle=False) as samples:
+        assert samples["groups"].tolist() == ["best"] * 8 + ["typical"] * 8 + ["worst"] * 8
+        assert (np.diff(samples["mse"]) >= 0).all()
+        assert (samples["originals"] == images[samples["indices"]]).all()
+        assert samples["reconstructions"].shape == samples["untrained"].shape == samples["originals"].shape
+
+
+def test_the_end_says_what_a_user_wants_to_know(finished):
+    folder, done = finished
+    out = done.stdout
+    for text in ("best     t0", "test     test_mse", "95 % interval", "PCA      test_mse", "ratio", "mlflow ui", "night"):
+        assert text in out
+    assert "Traceback" not in done.stderr
+
+
+def test_resuming_a_finished_study_says_so(finished):
+    folder, _ = finished
+    before = (folder / "results/night/journal.jsonl").read_bytes()
+    done = run(folder, "--resume", "night")
+    assert done.returncode == 0
+    assert "is finished" in done.stdout
+    assert (folder / "results/night/journal.jsonl").read_bytes() == before
+
+
+def test_the_name_of_a_study_is_taken_once(finished):
+    folder, _ = finished
+    done = run(folder, *SMALL)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--name 'night' exists" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_more_gpus_than_there_are_is_bad_input(tmp_path):
+    done = run(tmp_path, *SMALL, "--gpus-per-trial", "2")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "study: --gpus-per-trial 2 is more than there is: no GPU was found\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+TIMINGS = ("seconds", "images_per_second", "_seconds")
+
+
+def without_timings(rows):
+    return [{key: value for key, value in row.items() if not key.endswith(TIMINGS)} for row in rows]
+
+
+def test_an_interrupted_study_goes_on_as_if_it_had_not_been(tmp_path):
+    argv = [*SMALL, "--trials", "5", "--max-concurrent", "1", "--confirm", "1x2"]
+    through, broken = tmp_path / "through", tmp_path / "broken"
+    through.mkdir()
+    broken.mkdir()
+    done = run(through, *argv)
+    assert done.returncode == 0, done.stdout + done.stderr
+    # First Ctrl-C in the search, then a kill that nothing can catch.
+    process = start(broken, *argv)
+    wait_for(lambda: epochs_of(state_of(broken)) >= 4, process)
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    assert process.wait(15) == 130
+    assert time.monotonic() - asked < 10
+    assert "--resume night" in (broken / "output.txt").read_text()
+    runs, _, _ = mlflow_runs(broken)
+    assert "RUNNING" not in {run.info.status for run in runs}
+    process = start(broken, "--resume", "night")
+    wait_for(lambda: epochs_of(state_of(broken)) >= 8, process)
+    kill_with_children(process)
+    done = run(broken, "--resume", "night")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("trials.csv", "history.csv", "confirm.csv", "baseline.csv"):
+        paths = (through / "results/night" / name, broken / "results/night" / name)
+        first, second = (without_timings(table(path)) for path in paths)
+        assert first == second, name
+    runs, _, _ = mlflow_runs(broken)
+    assert Counter(run.data.tags["run"] for run in runs).most_common(1)[0][1] == 1
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def kill_with_children(process):
+    """Kill a driver, and the Ray processes that it started and that would outlive it."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    for child in children:
+        if child.is_running():
+            child.kill()
+    psutil.wait_procs(children, timeout=10)
+
+
+def test_a_trial_whose_worker_is_killed_goes_on_from_its_last_epoch(tmp_path):
+    process = start(
+        tmp_path, "--space", "digits_ae", "--name", "night", "--trials", "1", "--epochs", "60", "--confirm", "0"
+    )
+    wait_for(lambda: epochs_of(state_of(tmp_path)) >= 3, process)
+    workers = [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "Trainable" in " ".join(child.cmdline()[:1])  # Ray names its workers after what they run
+    ]
+    assert len(workers) == 1
+    workers[0].kill()
+    assert process.wait(TIMEOUT) == 0, (tmp_path / "output.txt").read_text()
+    trial = state_of(tmp_path).trials[0]
+    assert (trial.status, [epoch["epoch"] for epoch in trial.epochs]) == ("completed", list(range(1, 61)))
+    assert summary_of(tmp_path)["best"]["test"] is None
+    assert (tmp_path / "results/night/best/model.pt").exists()
+
+
+def test_a_study_of_several_objectives_has_a_pareto_front(tmp_path):
+    argv = ["--objective", "val_mse,params", "--sampler", "nsga2", "--trials", "4", "--confirm", "0"]
+    done = run(tmp_path, *SMALL, *argv)
+    assert done.returncode == 0, done.stdout + done.stderr
+    front = summary_of(tmp_path)["pareto_front"]
+    values = [(point["val_mse"], point["params"]) for point in front]
+    assert values == sorted(values)
+    assert [params for _, params in values] == sorted((params for _, params in values), reverse=True)
+    assert "Pareto" in done.stdout
+
+
+def test_a_study_in_which_every_trial_failed_says_the_first_cause_and_exits_1(tmp_path):
+    # A broken installation: no trial can build its network.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if any('default_worker' in word for word in sys.orig_argv):\n"
+        "    import models\n"
+        "    def build(*arguments): raise RuntimeError('no kernel image is available')\n"
+        "    models.build = build\n"
+    )
+    env = environment() | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [*COMMAND, *SMALL, "--trials", "2"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=TIMEOUT,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stderr.strip() == "study: every trial failed; the first one: RuntimeError: no kernel image is available"
+    trials = table(tmp_path / "results/night/trials.csv")
+    assert {row["status"] for row in trials} == {"failed"}
+    assert "no kernel image" in (tmp_path / "results/night/errors/t0000.txt").read_text()
+
+
+def test_the_time_budget_lets_running_trials_finish_their_epoch(tmp_path):
+    done = run(tmp_path, "--space", "digits_ae", "--name", "night", "--trials", "500", "--time-budget", "4s", "--confirm", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    state = state_of(tmp_path)
+    assert state.search_ended == "time budget"
+    assert 1 <= len(state.trials) < 500
+    assert {trial.status for trial in state.trials} <= {"completed", "stopped"}
+    assert all(trial.epochs for trial in state.trials)

@@ -1,0 +1,181 @@
+import http.server
+import threading
+import time
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+
+from study import tracking
+from study.errors import UsageError
+from study.journal import Journal
+from study.recorder import Recorder
+from study.state import StudyState
+from study.tracking import Tracker
+
+STUDY = {
+    "settings": {"space": "digits_ae", "name": "night", "trials": 2, "storage": "x", "tracking_uri": "y"},
+    "data": {"digest": "abc", "sizes": {"train": 3}, "image_shape": [1, 8, 8]},
+    "environment": {"git_commit": "0123"},
+}
+CONFIG = {"family": "ae", "architecture": "dense", "latent_size": 8, "lr": 1e-3, "batch_norm": False}
+
+
+class Follower:
+    """A recorder with a tracker on a sqlite file of its own."""
+
+    def __init__(self, folder, uri=None):
+        self.uri = uri or f"sqlite:///{folder / 'mlflow.db'}"
+        path = folder / "journal.jsonl"
+        self.recorder = Recorder(Journal(path), StudyState.read(path))
+        new = not self.recorder.state.about
+        self.tracker = Tracker(self.uri, self.recorder, folder / "artifacts")
+        self.recorder.record("study", **STUDY) if new else self.recorder.record("session", changed={})
+
+    def begin(self, run_id="t0000", kind="trial", **more):
+        self.recorder.record(
+            "run", id=run_id, kind=kind, number=0, config=CONFIG, seed=5, budget=3, params=100, key="default", **more
+        )
+
+    def epoch(self, number, run_id="t0000", **metrics):
+        self.recorder.record("epoch", id=run_id, epoch=number, metrics={"val_mse": 1 / number, "seconds": 0.1, **metrics})
+
+    def end(self, run_id="t0000", status="completed", reason=None, final=None):
+        self.recorder.record("end", id=run_id, status=status, reason=reason, final=final or {})
+
+    def runs(self):
+        client = MlflowClient(self.uri)
+        experiment = client.get_experiment_by_name("digits_ae")
+        found = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)
+        return {run.data.tags["run"]: run for run in found}, client, experiment
+
+
+def test_a_study_is_a_parent_run_and_each_trial_a_child_with_params_metrics_and_tags(tmp_path):
+    study = Follower(tmp_path)
+    study.begin()
+    for number in (1, 2, 3):
+        study.epoch(number)
+    study.end()
+    study.begin("t0000-s1", kind="confirm", confirm_of="t0000")
+    study.epoch(1, "t0000-s1")
+    study.end("t0000-s1", final={"test_mse": 0.25})
+    study.begin("t0001")
+    study.end("t0001", status="failed", reason="NonFiniteLossError: val_mse is nan in epoch 1")
+    study.tracker.end_study("FINISHED", {"best_val_mse": 0.3}, {})
+    assert study.tracker.close(30)
+    runs, client, experiment = study.runs()
+    assert sorted(runs) == ["study", "t0000", "t0000-s1", "t0001"]
+    parent, trial = runs["study"], runs["t0000"]
+    assert experiment.artifact_location == (tmp_path / "artifacts" / "digits_ae").as_uri()
+    assert (parent.info.run_name, parent.info.status) == ("night", "FINISHED")
+    assert parent.data.metrics == {"best_val_mse": 0.3}
+    assert trial.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert (trial.info.run_name, trial.info.status) == ("t0000 dense z8", "FINISHED")
+    expected = {"study": "night", "trial_id": "t0000", "status": "completed", "architecture": "dense", "seed": "5"}
+    assert expected.items() <= trial.data.tags.items()
+    assert trial.data.params["batch_norm"] == "False"
+    assert trial.data.params["latent_size"] == "8"
+    history = client.get_metric_history(trial.info.run_id, "val_mse")
+    assert [(metric.step, metric.value) for metric in history] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+    confirmation = runs["t0000-s1"]
+    assert confirmation.data.tags["confirm_of"] == "t0000"
+    assert "trial_id" not in confirmation.data.tags
+    assert confirmation.data.metrics["test_mse"] == 0.25
+    assert runs["t0001"].info.status == "FAILED"
+    assert "NonFinite" in runs["t0001"].data.tags["reason"]
+
+
+def test_an_interrupted_study_leaves_no_run_running_and_goes_on_with_the_same_runs(tmp_path):
+    first = Follower(tmp_path)
+    first.begin()
+    first.epoch(1)
+    first.tracker.end_study("KILLED", {}, {})
+    assert first.tracker.close(30)
+    before, _, _ = first.runs()
+    assert {run.info.status for run in before.values()} == {"KILLED"}
+    second = Follower(tmp_path)
+    second.epoch(2)
+    second.end()
+    second.tracker.end_study("FINISHED", {}, {})
+    assert second.tracker.close(30)
+    after, client, _ = second.runs()
+    assert {name: run.info.run_id for name, run in after.items()} == {n: run.info.run_id for n, run in before.items()}
+    assert {run.info.status for run in after.values()} == {"FINISHED"}
+    history = client.get_metric_history(after["t0000"].info.run_id, "val_mse")
+    assert [metric.step for metric in history] == [1, 2]
+
+
+def test_a_run_whose_id_was_lost_in_a_crash_is_found_and_not_made_again(tmp_path):
+    first = Follower(tmp_path)
+    first.begin()
+    first.epoch(1)
+    assert first.tracker.close(30)
+    path = tmp_path / "journal.jsonl"
+    lines = [line for line in path.read_text().splitlines(keepends=True) if '"event": "tracked"' not in line]
+    path.write_text("".join(lines))  # killed between MLflow's answer and the journal
+    second = Follower(tmp_path)
+    second.end()
+    assert second.tracker.close(30)
+    runs, client, experiment = second.runs()
+    assert len(client.search_runs([experiment.experiment_id])) == 2
+    assert len(client.get_metric_history(runs["t0000"].info.run_id, "val_mse")) == 1
+
+
+def test_long_runs_are_sent_in_as_many_batches_as_mlflow_allows(tmp_path):
+    study = Follower(tmp_path)
+    study.begin()
+    for number in range(1, 701):
+        study.epoch(number)  # 1,400 values where one batch takes 1,000
+    study.end()
+    assert study.tracker.close(60)
+    runs, client, _ = study.runs()
+    assert len(client.get_metric_history(runs["t0000"].info.run_id, "val_mse")) == 700
+
+
+def test_what_a_failing_server_missed_is_sent_when_it_is_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking, "FLUSH_SECONDS", 0.1)
+    monkeypatch.setattr(tracking, "_RETRY_SECONDS", 0.1)
+    study = Follower(tmp_path)
+    study.begin()
+    study.epoch(1)
+    deadline = time.monotonic() + 20
+    while "t0000" not in study.recorder.state.tracked and time.monotonic() < deadline:
+        time.sleep(0.05)
+    real = MlflowClient.log_batch
+    monkeypatch.setattr(MlflowClient, "log_batch", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("away")))
+    study.epoch(2)
+    while study.tracker.error is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert study.tracker.error == "away"
+    study.epoch(3)
+    monkeypatch.setattr(MlflowClient, "log_batch", real)
+    study.end()
+    assert study.tracker.close(30)
+    assert study.tracker.error is None
+    runs, client, _ = study.runs()
+    assert [m.step for m in client.get_metric_history(runs["t0000"].info.run_id, "val_mse")] == [1, 2, 3]
+
+
+def test_a_server_that_hangs_is_noticed_in_time(tmp_path):
+    class Hanging(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            time.sleep(6)
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Hanging)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    start = time.monotonic()
+    try:
+        with pytest.raises(UsageError, match="does not answer"):
+            tracking.check(f"http://127.0.0.1:{server.server_port}")
+        assert time.monotonic() - start < 4
+    finally:
+        threading.Thread(target=server.shutdown, daemon=True).start()
+
+
+def test_closing_does_not_wait_for_a_server_that_stays_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(MlflowClient, "create_run", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("away")))
+    study = Follower(tmp_path)
+    study.begin()
+    start = time.monotonic()
+    assert not study.tracker.close(1.0)
+    assert time.monotonic() - start < 8  # the schema of a new database included
