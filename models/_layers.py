@@ -68,6 +68,8 @@ def initialise(layers: Iterable[nn.Module], *, gain: float = math.sqrt(2), bias:
             fan_in = float(layer.in_channels * math.prod(layer.kernel_size))
         else:
             continue
+        if layer.weight.is_meta:
+            continue  # only counted: drawing would import PyTorch's compiler, which takes seconds, and change nothing
         nn.init.normal_(layer.weight, std=gain / math.sqrt(fan_in))
         if layer.bias is not None:
             nn.init.constant_(layer.bias, bias)

@@ -6,12 +6,10 @@ k principal components (Baldi and Hornik, 1989, Neural Networks 2), so PCA at k 
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +27,6 @@ COLUMNS = (
 )
 
 Row = dict[str, int | float | None]
-T = TypeVar("T")
 
 # Pixels of one chunk of images: 64 MiB in float64, and as much again while a block is subtracted.
 _CHUNK_VALUES = 2**23
@@ -99,8 +96,7 @@ def fit(train_images: NDArray[np.uint8], max_components: int) -> Pca:
         raise ValueError(f"the {n_images:,} training images are all the same: PCA has no axes")
     solver: Literal["covariance_eigh", "full"] = "covariance_eigh" if n_images >= n_pixels else "full"
     # copy=False: the float64 array is nobody else's, so the full solver may centre it in place.
-    model = PCA(max_components, svd_solver=solver, copy=False)
-    fitted = _interruptible(lambda: model.fit(_unit_pixels(train_images)))
+    fitted = PCA(max_components, svd_solver=solver, copy=False).fit(_unit_pixels(train_images))
     variances = fitted.explained_variance_
     # The tolerance of numpy.linalg.matrix_rank, for the eigenvalues of the covariance.
     noise = variances[0] * max(n_images, n_pixels) * np.finfo(np.float64).eps
@@ -181,24 +177,6 @@ def components_for_variance(pca: Pca, fraction: float) -> int:
     if fraction > kept[-1] and not np.isclose(kept[-1], 1, rtol=0, atol=1e-12):
         raise ValueError(f"variance {fraction:g}: the {pca.rank:,} fitted components keep {kept[-1]:.4f}")
     return min(int(np.searchsorted(kept, fraction)) + 1, pca.rank)
-
-
-def _interruptible(work: Callable[[], T]) -> T:
-    """Return `work()`, done in a thread of its own, so that Ctrl-C ends the wait for it at once.
-
-    Python runs signal handlers in the main thread alone and between its own instructions only; an
-    eigendecomposition returns to them after 15 s or more. The daemon thread does not hold up the exit.
-    """
-    outcome: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=run, name="pca", daemon=True).start()
-    return outcome.result()
 
 
 def _squared_errors(pca: Pca, images: NDArray[np.uint8], ranks: list[int]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from typing import Any
 import optuna
 from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
@@ -42,6 +42,17 @@ class SearchPlan:
     trials: int
     epochs: int
     max_params: int
+
+
+class _OneWriter(JournalFileSymlinkLock):
+    """No lock at all: the study's own keeps other drivers out, and Optuna's costs as much as what it guards."""
+
+    def acquire(self) -> bool:
+        """Be the writer, which this process always is."""
+        return True
+
+    def release(self) -> None:
+        """Stay the writer."""
 
 
 class StudySearcher(Unpickled, OptunaSearch):
@@ -76,7 +87,7 @@ class StudySearcher(Unpickled, OptunaSearch):
             mode=modes if self._multi else modes[0],
             sampler=sampler_for_trial(plan.sampler, plan.seed, 0),
             study_name=optuna_log.parent.name,
-            storage=JournalStorage(JournalFileBackend(str(optuna_log))),
+            storage=JournalStorage(JournalFileBackend(str(optuna_log), lock_obj=_OneWriter(str(optuna_log)))),
         )
         self._unfinished = [run for run in recorder.state.trials if run.status == "running"]
         self._rebuild()

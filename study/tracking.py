@@ -167,6 +167,7 @@ class Tracker:
             # One retry: the journal keeps what a server that is away has missed, and waiting would block the thread.
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # asks the network, and costs time in each call
             import logging
 
             import mlflow
@@ -288,6 +289,7 @@ class Tracker:
                     self._experiment, start_time=pending.started_ms, run_name=pending.name, tags=tags
                 )
                 mlflow_id = run.info.run_id
+                pending.tags = {}
             self._known[run_id] = mlflow_id
             self._recorder.record("tracked", id=run_id, run_id=mlflow_id)
         return self._known[run_id]

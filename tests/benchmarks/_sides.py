@@ -7,6 +7,7 @@ its numbers to RESULT as JSON. Imports, caches and thread pools of one side so n
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -30,9 +31,12 @@ def interleave(script: str, sides: Sequence[str], runs: int, arguments: Sequence
     for number in range(runs):
         shift = number % len(sides)
         for side in (*sides[shift:], *sides[:shift]):
+            busy = os.getloadavg()[0]  # two OpenMP threads beside another program can be ten times slower
             results[side].append(_run_child(script, side, arguments))
             numbers = ", ".join(f"{key} {value:.4g}" for key, value in results[side][-1].items())
-            print(f"run {number + 1} of {runs}, {side}: {numbers}", file=sys.stderr, flush=True)
+            print(
+                f"run {number + 1} of {runs}, {side}: {numbers} (load {busy:.1f} before)", file=sys.stderr, flush=True
+            )
     return results
 
 
