@@ -120,12 +120,15 @@ def settings_of(options: argparse.Namespace) -> Settings:
         confirm_seeds=seeds,
         confirm_reported=given.get("confirm_reported", False),
         max_params=given.get("max_params"),
-        data=source,
-        data_dir=given.get("data_dir", os.environ.get("STUDY_DATA", "~/.cache/study-data")),
+        # Paths are kept absolute: a study may be resumed from another folder.
+        data=source if source in DATASETS else _absolute(source),
+        data_dir=_absolute(given.get("data_dir", os.environ.get("STUDY_DATA", "~/.cache/study-data"))),
         image_size=given.get("image_size"),
         train_size=given.get("train_size"),
-        storage=given.get("storage", "results"),
-        tracking_uri=given.get("tracking_uri", os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")),
+        storage=_absolute(given.get("storage", "results")),
+        tracking_uri=_absolute_uri(
+            given.get("tracking_uri", os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db"))
+        ),
         address=given.get("address", os.environ.get("RAY_ADDRESS")),
         cpus_per_trial=given.get("cpus_per_trial", 1.0),
         gpus_per_trial=given.get("gpus_per_trial"),
@@ -208,6 +211,15 @@ def _objectives(text: str | None, space: Space) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise UsageError(f"--objective {text!r} names an objective twice")
     return names
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _absolute_uri(uri: str) -> str:
+    file = uri.removeprefix("sqlite:///")
+    return uri if file == uri else f"sqlite:///{_absolute(file)}"
 
 
 def objective_modes(space: Space) -> dict[str, str]:

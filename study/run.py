@@ -155,13 +155,13 @@ def _conduct(
     recorder = Recorder(journal, StudyState.read(folder.journal))
     space = search_spaces.get(settings.space)
     display = Display(settings, recorder.state, space.metric, space.mode)
-    tracker = Tracker(settings.tracking_uri, recorder, settings.storage_path / "mlflow-artifacts")
+    tracker = Tracker(settings.tracking_uri, recorder, folder.path.parent / "mlflow-artifacts")
     kind, fields = first
     recorder.record(kind, **fields)
     try:
         with display:
             recorder.listen(display)
-            summary = Session(settings, folder, recorder, data, share, display).run()
+            summary = Session(settings, folder, recorder, data=data, share=share, display=display).run()
             _deliver(tracker, folder, recorder, display, summary)
         print(text(summary, folder, settings.tracking_uri))
         return 0

@@ -9,20 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from study import atomic
-from study.training import evaluation_batches, to_pixels
+from study.training import TensorSplit, evaluation_batches, to_pixels
 
 PER_GROUP = 8  # best, typical and worst reconstructions
 CODES = 2000  # images on the map of the codes
 
 
-def write(
-    folder: Path,
-    model: nn.Module,
-    untrained: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    metrics: dict[str, Tensor],
-) -> None:
+def write(folder: Path, model: nn.Module, untrained: nn.Module, split: TensorSplit, metrics: dict[str, Tensor]) -> None:
     """Write the samples of an autoencoder into `folder`.
 
     `reconstructions.npz`: `originals`, `reconstructions` and `untrained` (the same images through the network before
@@ -34,10 +27,10 @@ def write(
         folder: Where the files go.
         model: The trained autoencoder, on the device of the images.
         untrained: The same network with its initial weights.
-        images: The test split, uint8 (n, channels, height, width).
-        labels: int64 (n,).
+        split: The test split.
         metrics: The per-image metrics of the test split, each (n,); "mse" among them.
     """
+    images, labels = split
     error = metrics["mse"]
     order = torch.argsort(error)
     count = min(PER_GROUP, max(1, len(order) // 3))
@@ -70,7 +63,8 @@ def reconstruct(model: nn.Module, images: Tensor) -> Tensor:
 def encode(model: nn.Module, images: Tensor) -> Tensor:
     """Return the codes of uint8 images, float32 (n, latent_size)."""
     model.eval()
-    return torch.cat([model.encode(to_pixels(images[batch])) for batch in evaluation_batches(images)])
+    codes = [model.encode(to_pixels(images[batch])) for batch in evaluation_batches(images)]  # type: ignore[operator]
+    return torch.cat(codes)
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:

@@ -45,6 +45,7 @@ class Session:
         settings: Settings,
         folder: StudyFolder,
         recorder: Recorder,
+        *,
         data: ImageData,
         share: cluster.Share,
         display: Display,
@@ -69,6 +70,9 @@ class Session:
     def run(self) -> dict[str, Any]:
         """Go through what is left of the study and return its summary."""
         self._search()
+        trials = self._state.trials
+        if trials and all(run.status == "failed" for run in trials):
+            raise StudyError(f"every trial failed; the first one: {trials[0].reason}")
         self._baseline()
         chosen = confirmation.candidates(self._state, self._settings, self._space, self._context)
         self._confirm(chosen)
@@ -149,8 +153,6 @@ class Session:
         left = settings.trials - sum(run.status != "running" for run in self._state.trials)
         self._tune(searcher, scheduler, left, out_of_time)
         self._recorder.record("search_end", reason="time budget" if out_of_time() else "trials")
-        if self._state.trials and all(run.status == "failed" for run in self._state.trials):
-            raise StudyError(f"every trial failed; the first one: {self._state.trials[0].reason}")
 
     def _confirm(self, chosen: list[Candidate]) -> None:
         jobs = confirmation.missing_jobs(self._state, self._settings, chosen)
@@ -196,7 +198,8 @@ class Session:
         atomic.write_json(self._folder.path / "summary.json", result)
         self._recorder.record("finish", summary=result)
         for run in self._state.confirmations:
-            checkpoint.delete(self._folder.checkpoints, run.id)
+            # What training went on from; the network stays, since a later extension may make it the winner.
+            checkpoint.path(self._folder.checkpoints, run.id).unlink(missing_ok=True)
         return result
 
     def _keep_checkpoint_as_best(self, run: Run) -> None:

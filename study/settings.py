@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Settings:
-    """One study's settings; `None` means that the limit is not set."""
+    """One study's settings; paths are absolute, and `None` means that a limit is not set."""
 
     space: str
     name: str
@@ -38,8 +38,8 @@ class Settings:
 
     @property
     def storage_path(self) -> Path:
-        """The absolute path of the storage folder."""
-        return Path(self.storage).expanduser().absolute()
+        """The path of the storage folder."""
+        return Path(self.storage)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON can say them."""

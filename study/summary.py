@@ -146,9 +146,15 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
         lines.append("  Pareto   " + "; ".join(", ".join(_pairs(point)) for point in summary["pareto_front"]))
     lines += [
         f"  files    {folder.path}",
-        f"  MLflow   {tracking_uri if tracking_uri.startswith('http') else f'mlflow ui --backend-store-uri {tracking_uri}'}",
+        f"  MLflow   {_open_mlflow(tracking_uri)}",
     ]
     return "\n".join(lines)
+
+
+def _open_mlflow(tracking_uri: str) -> str:
+    if tracking_uri.startswith("http"):
+        return tracking_uri
+    return f"mlflow ui --backend-store-uri {tracking_uri}"
 
 
 def _interval(value: Mapping[str, Any]) -> str:

@@ -98,7 +98,7 @@ class StudyTrainable(tune.Trainable):
         try:
             state = checkpoint.load(self._context.checkpoints, self._job.id)
         except Exception:
-            # Torn by a power cut. The seed makes the same run again; epochs that the journal has are not recorded twice.
+            # Torn by a power cut. The seed makes the same run again; what the journal has is not recorded twice.
             state = None
         if state is not None:
             self._repeated = state.pop("metrics")
@@ -138,7 +138,7 @@ class StudyTrainable(tune.Trainable):
         models.save(trainer.model, self._job.config, shared.image_shape, shared.num_classes, folder)
         torch.manual_seed(self._job.seed)
         untrained = models.build(self._job.config, shared.image_shape, shared.num_classes).to(self._device)
-        samples.write(folder, trainer.model, untrained, images, labels, metrics)
+        samples.write(folder, trainer.model, untrained, (images, labels), metrics)
         return {f"test_{name}": values.mean().item() for name, values in metrics.items()}
 
     def _explained(self, error: Exception) -> str:

@@ -36,10 +36,15 @@ def test_a_folder_in_which_nothing_was_recorded_is_taken_away_again(tmp_path):
 
 
 def test_a_folder_with_a_journal_stays(tmp_path):
-    with pytest.raises(RuntimeError), folder.created(tmp_path / "results", "night") as made:
+    with pytest.raises(RuntimeError):
+        _record_and_fail(tmp_path)
+    assert (tmp_path / "results" / "night" / "journal.jsonl").exists()
+
+
+def _record_and_fail(storage):
+    with folder.created(storage / "results", "night") as made:
         made.journal.touch()
         raise RuntimeError
-    assert (tmp_path / "results" / "night" / "journal.jsonl").exists()
 
 
 def test_an_existing_name_is_refused_and_left_alone(tmp_path):
@@ -52,9 +57,9 @@ def test_an_existing_name_is_refused_and_left_alone(tmp_path):
 
 def test_storage_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UsageError, match="cannot be written: Not a directory"):
-        with folder.created(tmp_path / "file" / "results", "night"):
-            pass
+    refused = pytest.raises(UsageError, match="cannot be written: Not a directory")
+    with refused, folder.created(tmp_path / "file" / "results", "night"):
+        pass
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -65,9 +70,9 @@ def test_storage_on_a_read_only_mount_is_refused(tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(mount)], check=False).returncode:
         pytest.skip("this machine does not let root mount a tmpfs")
     try:
-        with pytest.raises(UsageError, match="cannot be written: Read-only file system"):
-            with folder.created(mount / "results", "night"):
-                pass
+        refused = pytest.raises(UsageError, match="cannot be written: Read-only file system")
+        with refused, folder.created(mount / "results", "night"):
+            pass
     finally:
         subprocess.run(["umount", str(mount)], check=True)
 

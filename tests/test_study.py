@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -149,9 +150,13 @@ def test_mlflow_shows_the_pictures_and_the_tables(finished):
     folder, _ = finished
     runs, client, _ = mlflow_runs(folder)
     parent = next(run for run in runs if run.data.tags["run"] == "study")
-    assert {"trials.csv", "summary.json", "pictures"} <= {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert {"trials.csv", "summary.json", "pictures"} <= {
+        file.path for file in client.list_artifacts(parent.info.run_id)
+    }
     best = next(run for run in runs if run.data.tags.get("trial_id") == summary_of(folder)["best"]["trial_id"])
-    assert [file.path for file in client.list_artifacts(best.info.run_id, "pictures")] == ["pictures/reconstructions.png"]
+    assert [file.path for file in client.list_artifacts(best.info.run_id, "pictures")] == [
+        "pictures/reconstructions.png"
+    ]
 
 
 def test_optuna_opens_its_storage(finished):
@@ -174,9 +179,17 @@ def test_samples_are_ordered_by_error_and_belong_to_the_test_split(finished):
 
 
 def test_the_end_says_what_a_user_wants_to_know(finished):
-    folder, done = finished
+    _, done = finished
     out = done.stdout
-    for text in ("best     t0", "test     test_mse", "95 % interval", "PCA      test_mse", "ratio", "mlflow ui", "night"):
+    for text in (
+        "best     t0",
+        "test     test_mse",
+        "95 % interval",
+        "PCA      test_mse",
+        "ratio",
+        "mlflow ui",
+        "night",
+    ):
         assert text in out
     assert "Traceback" not in done.stderr
 
@@ -188,6 +201,21 @@ def test_resuming_a_finished_study_says_so(finished):
     assert done.returncode == 0
     assert "is finished" in done.stdout
     assert (folder / "results/night/journal.jsonl").read_bytes() == before
+
+
+def test_a_finished_study_can_be_extended(finished, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished[0], folder)
+    before = table(folder / "results/night/trials.csv")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    done = run(folder, "--resume", "night", "--trials", "8", "--tracking-uri", uri)
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = table(folder / "results/night/trials.csv")
+    assert [row["trial_id"] for row in after] == [f"t{number:04d}" for number in range(8)]
+    assert [row["val_mse"] for row in after[:6]] == [row["val_mse"] for row in before]
+    assert sum(summary_of(folder)["trials"].values()) == 8
+    ids = [run.data.tags["run"] for run in mlflow_runs(folder)[0]]
+    assert len(ids) == len(set(ids))
 
 
 def test_the_name_of_a_study_is_taken_once(finished):
@@ -307,7 +335,9 @@ def test_a_study_in_which_every_trial_failed_says_the_first_cause_and_exits_1(tm
 
 
 def test_the_time_budget_lets_running_trials_finish_their_epoch(tmp_path):
-    done = run(tmp_path, "--space", "digits_ae", "--name", "night", "--trials", "500", "--time-budget", "4s", "--confirm", "0")
+    done = run(
+        tmp_path, "--space", "digits_ae", "--name", "night", "--trials", "500", "--time-budget", "4s", "--confirm", "0"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     state = state_of(tmp_path)
     assert state.search_ended == "time budget"

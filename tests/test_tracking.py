@@ -38,7 +38,9 @@ class Follower:
         )
 
     def epoch(self, number, run_id="t0000", **metrics):
-        self.recorder.record("epoch", id=run_id, epoch=number, metrics={"val_mse": 1 / number, "seconds": 0.1, **metrics})
+        self.recorder.record(
+            "epoch", id=run_id, epoch=number, metrics={"val_mse": 1 / number, "seconds": 0.1, **metrics}
+        )
 
     def end(self, run_id="t0000", status="completed", reason=None, final=None):
         self.recorder.record("end", id=run_id, status=status, reason=reason, final=final or {})

@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -115,8 +113,12 @@ def test_evaluation_does_not_move_the_random_state_or_the_statistics_of_batch_no
 def test_a_non_finite_loss_ends_the_run_and_names_the_metric_and_epoch():
     run = trainer(lr=1e30, optimizer="sgd", momentum=0.0, output_activation="none")
     with pytest.raises(NonFiniteLossError, match=r"(loss|mse) is (nan|inf) in epoch \d"):
-        for _ in range(4):
-            run.epoch()
+        _train(run, epochs=4)
+
+
+def _train(run, epochs):
+    for _ in range(epochs):
+        run.epoch()
 
 
 def test_the_cosine_schedule_falls_from_the_rate_to_a_hundredth_of_it():

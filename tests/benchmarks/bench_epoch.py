@@ -120,9 +120,7 @@ def ours(network: str, images: Tensor, labels: Tensor, epochs: int) -> list[floa
     models.build = lambda config, image_shape, num_classes: Wrapped(NETWORKS[network]())
     training = {"optimizer": "adam", "lr": LEARNING_RATE, "weight_decay": 0.0, "schedule": "constant"}
     data = {"train": (images, labels), "val": (images[:100], labels[:100])}
-    trainer = Trainer(
-        training | {"batch_size": BATCH_SIZES[network]}, data, num_classes=10, epochs=epochs, seed=0
-    )
+    trainer = Trainer(training | {"batch_size": BATCH_SIZES[network]}, data, num_classes=10, epochs=epochs, seed=0)
     seconds = []
     for _ in range(epochs):
         metrics = trainer.epoch()

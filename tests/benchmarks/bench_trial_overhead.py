@@ -97,12 +97,13 @@ def run_stock(folder: Path, trials: int) -> Outcome:
 
 
 def run_ours(folder: Path, trials: int) -> Outcome:
-    """Run as many trials, each calling `evaluate` for REPORTS epochs, with this project's engine.
+    """Run as many trials of REPORTS epochs with this project.
 
     A whole study without confirmation. Two parameters are searched, as by the peer; a trial is the smallest real
     one, a small network that is built, trained on 20 images, evaluated and checkpointed, which is more than the
-    peer's formula does. TPE, no early stopping, CONCURRENT at a time, every report tracked. As with the peer, a trial starts when its worker is there, and the last end is when MLflow has all
-    of the last trial, which here is later than the trial's own end.
+    peer's formula does. TPE, no early stopping, CONCURRENT at a time, every report tracked. As with the peer, a
+    trial starts when its worker is there; the last end is when MLflow has all of the last trial, which here is
+    later than the trial's own end.
     """
     import search_spaces
     from study import cluster, image_data, journal
@@ -136,7 +137,8 @@ def run_ours(folder: Path, trials: int) -> Outcome:
         recorder.record("study", **about)
         display = Display(settings, recorder.state, "val_mse", "min")
         started = time.perf_counter()
-        Session(settings, study, recorder, data, cluster.share(settings), display).run()
+        session = Session(settings, study, recorder, data=data, share=cluster.share(settings), display=display)
+        session.run()
         tracker.end_study("FINISHED", {}, {})
         if not tracker.close(60):
             raise RuntimeError(f"MLflow does not have all of the study: {tracker.error}")
