@@ -6,14 +6,18 @@ import logging
 import math
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
+from study import interrupt
 from study.errors import UsageError
 from study.image_data import ImageData
 from study.settings import Settings
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,6 +45,7 @@ class Share:
     gpus: float
     concurrent: int
     memory: int  # bytes of a node's memory for each of the runs that share it
+    node_cpus: float  # of the smallest node that takes runs
 
     @property
     def threads(self) -> int:
@@ -122,7 +127,27 @@ def share(settings: Settings) -> Share:
 
     slots = sum(fit(node) for node in nodes)
     memory = min(int(node["memory"] / fit(node)) for node in nodes if fit(node) and "memory" in node)
-    return Share(cpus, gpus, min(slots, settings.max_concurrent or slots), memory)
+    node_cpus = min(node["CPU"] for node in nodes if fit(node))
+    return Share(cpus, gpus, min(slots, settings.max_concurrent or slots), memory, node_cpus)
+
+
+def run_on_node(function: Callable[..., T], *arguments: Any, cpus: float) -> T:
+    """Call `function` in a worker process and return its result; a signal ends the wait at once.
+
+    For what computes long inside one call of a library, where Python cannot interrupt its own process. References to
+    objects in the object store are passed as the objects.
+
+    Raises:
+        Interrupted: a signal has come.
+        Exception: whatever the function raises.
+    """
+    import ray
+
+    result = ray.remote(num_cpus=cpus)(function).remote(*arguments)
+    with interrupt.deferred():
+        while not ray.wait([result], timeout=0.2)[0]:
+            interrupt.check()
+    return ray.get(result)
 
 
 def _probe(address: str) -> None:

@@ -84,7 +84,12 @@ class Session:
             self._display.begin("PCA of the training images")
             images = self._data.train.images
             limit = pca.rank_limit(len(images), images[0].size)
-            self._pca = pca.fit(images, min(limit, max(512, *self._latent_sizes(), *self._standard_ranks())))
+            largest = min(limit, max({512, *self._latent_sizes()}))
+            shared = self._worker.data.splits["train"][0]
+            try:
+                self._pca = cluster.run_on_node(pca.fit, shared, largest, cpus=self._share.node_cpus)
+            except ValueError as error:
+                raise StudyError(f"PCA cannot be fitted: {error}") from None
         return self._pca
 
     def _show_pca(self) -> None:
