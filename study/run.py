@@ -181,9 +181,12 @@ def _deliver(
 ) -> None:
     """End the study in MLflow; what cannot be delivered now is, when the finished study is resumed."""
     from study.publish import end_metrics, publish
+    from study.summary import text
 
     display.begin("MLflow")
-    tracker.end_study("FINISHED", end_metrics(summary), {})
+    # MLflow's UI shows this tag as the run's description.
+    note = {"mlflow.note.content": f"```\n{text(summary, folder, recorder.state.settings['tracking_uri'])}\n```"}
+    tracker.end_study("FINISHED", end_metrics(summary), note)
     delivered = tracker.close(_DELIVER_SECONDS)
     problem = tracker.error or "time is up"
     if delivered:

@@ -27,6 +27,8 @@ from study.trainable import EPOCH, Job, job_config
 from study.unpickled import Unpickled
 
 _REFUSALS_IN_A_ROW = 200
+# A model-based sampler learns nothing from refusals and can ask for the same large networks for ever.
+_RANDOM_AFTER = 10
 _STATES = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
@@ -167,7 +169,9 @@ class StudySearcher(Unpickled, OptunaSearch):
             point = self._points.pop(0)
             key = point.key
             self._ot_study.enqueue_trial(point.params)
-        self._ot_study.sampler = sampler_for_trial(self._plan.sampler, self._plan.seed, asked)
+        accepted = state.trials[-1].optuna["number"] + 1 if state.trials else 0
+        sampler = "random" if asked - accepted >= _RANDOM_AFTER else self._plan.sampler
+        self._ot_study.sampler = sampler_for_trial(sampler, self._plan.seed, asked)
         trial = self._ot_study.ask()
         return trial, self._suggest_params(trial), key
 

@@ -321,8 +321,14 @@ def _study_run(event: Event, ms: int) -> _Pending:
     settings, data = event["settings"], event["data"]
     params = {key: value for key, value in settings.items() if key not in ("name", "storage", "tracking_uri")}
     params |= {f"data.{key}": value for key, value in data.items() if key in ("digest", "sizes", "image_shape")}
-    tags = {"space": settings["space"], "git_commit": event["environment"]["git_commit"] or "unknown"}
+    tags = {"space": settings["space"], **_source(event)}
     return _Pending(ms, settings["name"], tags, params)
+
+
+def _source(about: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags that say what made a run; MLflow's UI shows its own two of them as the source."""
+    commit = about["environment"]["git_commit"] or "unknown"
+    return {"git_commit": commit, "mlflow.source.name": "study/run.py", "mlflow.source.type": "LOCAL"}
 
 
 def _child_run(event: Event, ms: int, about: Mapping[str, Any]) -> _Pending:
@@ -332,8 +338,8 @@ def _child_run(event: Event, ms: int, about: Mapping[str, Any]) -> _Pending:
         "status": "running",
         "architecture": str(config["architecture"]),
         "reported": event["key"] or "",
-        "git_commit": about["environment"]["git_commit"] or "unknown",
         "seed": str(event["seed"]),
+        **_source(about),
     }
     if event["kind"] == "trial":
         tags["trial_id"] = event["id"]

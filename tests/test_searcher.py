@@ -127,6 +127,22 @@ def test_networks_that_are_too_large_are_refused_before_they_are_trials(tmp_path
     assert states[TrialState.COMPLETE] == 6
 
 
+def test_a_sampler_that_insists_on_large_networks_is_overruled(tmp_path, monkeypatch):
+    class Insisting(optuna.samplers.RandomSampler):
+        """Asks for the largest dense network whatever it is told."""
+
+        def sample_independent(self, study, trial, name, distribution):
+            if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+                return "dense" if "dense" in distribution.choices else distribution.choices[0]
+            return distribution.high
+
+    monkeypatch.setitem(SAMPLERS, "tpe", Insisting)
+    driver = Driver(tmp_path / "s", space=CIFAR, max_params=2_000_000, trials=5)
+    jobs = [driver.run() for _ in range(5)]
+    assert len(jobs) == 5
+    assert len(driver.state.refused) >= 10
+
+
 def test_a_limit_that_no_network_can_keep_ends_the_study(tmp_path):
     with pytest.raises(StudyError, match="200 networks in a row had more than --max-params 5"):
         Driver(tmp_path / "s", max_params=5, sampler="random").ask()
