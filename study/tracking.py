@@ -13,14 +13,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from study.errors import UsageError
 from study.journal import Event
 from study.recorder import Recorder
+from study.tracked_run import Pending, child_run, parent_run, undelivered
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -64,21 +64,6 @@ def check(uri: str) -> None:
         )
 
 
-@dataclass
-class _Pending:
-    """What MLflow has not been told of one run yet."""
-
-    started_ms: int
-    name: str
-    tags: dict[str, str] = field(default_factory=dict)
-    params: dict[str, Any] = field(default_factory=dict)
-    metrics: list[tuple[str, float, int, int]] = field(default_factory=list)  # key, value, ms, step
-    ended: tuple[str, int] | None = None  # status, ms
-
-    def __bool__(self) -> bool:
-        return bool(self.tags or self.params or self.metrics or self.ended)
-
-
 class Tracker:
     """Follows a study's events into MLflow: a parent run for the study, a child run for each run.
 
@@ -93,14 +78,14 @@ class Tracker:
         self._recorder = recorder
         self._artifacts = artifacts
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._pending: dict[str, _Pending] = {}
+        self._pending: dict[str, Pending] = {}
         self._known = dict(recorder.state.tracked)
         self._resumed = bool(recorder.state.about)
         self._client: MlflowClient | None = None
         self._experiment = ""
         self._stop_at = float("inf")
         self.error: str | None = None  # the last failure, while it lasts
-        for event in _undelivered(recorder):
+        for event in undelivered(recorder.state):
             self._take(event)
         self._thread = threading.Thread(target=self._follow, name="mlflow", daemon=True)
         self._thread.start()
@@ -216,11 +201,11 @@ class Tracker:
         kind = event["event"]
         ms = int(event["time"] * 1000) if "time" in event else event["ms"]
         if kind == "study":
-            self._pending[_STUDY] = _study_run(event, ms)
+            self._pending[_STUDY] = parent_run(event, ms)
         elif kind == "session":
-            self._pending.setdefault(_STUDY, _Pending(ms, "")).ended = ("RUNNING", ms)
+            self._pending.setdefault(_STUDY, Pending(ms, "")).ended = ("RUNNING", ms)
         elif kind == "run":
-            self._pending[event["id"]] = _child_run(event, ms, self._recorder.state.about)
+            self._pending[event["id"]] = child_run(event, ms, self._recorder.state.about)
         elif kind == "epoch":
             self._pending_of(event["id"], ms).metrics += [
                 (key, float(value), ms, event["epoch"]) for key, value in event["metrics"].items() if value is not None
@@ -240,8 +225,8 @@ class Tracker:
                 if run.status == "running":
                     self._pending_of(run.id, ms).ended = ("KILLED", ms)
 
-    def _pending_of(self, run_id: str, ms: int) -> _Pending:
-        return self._pending.setdefault(run_id, _Pending(ms, ""))
+    def _pending_of(self, run_id: str, ms: int) -> Pending:
+        return self._pending.setdefault(run_id, Pending(ms, ""))
 
     def _flush(self) -> None:
         from mlflow.entities import Metric, Param, RunTag
@@ -267,9 +252,9 @@ class Tracker:
                 client.set_terminated(mlflow_id, status=ended[0], end_time=ended[1])
                 if ended[0] != "KILLED" and run_id != _STUDY:
                     self._recorder.record("delivered", id=run_id)
-            self._pending[run_id] = _Pending(pending.started_ms, pending.name)
+            self._pending[run_id] = Pending(pending.started_ms, pending.name)
 
-    def _mlflow_id(self, run_id: str, pending: _Pending) -> str:
+    def _mlflow_id(self, run_id: str, pending: Pending) -> str:
         """Return the id of the MLflow run, which is made, once, if there is none yet."""
         if run_id not in self._known:
             client = self._connect()
@@ -293,57 +278,3 @@ class Tracker:
             self._known[run_id] = mlflow_id
             self._recorder.record("tracked", id=run_id, run_id=mlflow_id)
         return self._known[run_id]
-
-
-def _undelivered(recorder: Recorder) -> list[Event]:
-    """Return, as events, what a resumed study cannot be sure that MLflow has."""
-    state = recorder.state
-    if not state.about:
-        return []
-    events = [state.about]
-    for run in state.runs.values():
-        if run.id in state.delivered:
-            continue
-        about = {key: value for key, value in vars(run).items() if key not in ("epochs", "status", "reason", "final")}
-        events.append({"event": "run", "time": run.started, **about})
-        time_s = run.started
-        for epoch in run.epochs:
-            time_s = epoch["time"]
-            metrics = {key: value for key, value in epoch.items() if key not in ("epoch", "time")}
-            events.append({"event": "epoch", "time": time_s, "id": run.id, "epoch": epoch["epoch"], "metrics": metrics})
-        if run.status != "running":
-            end = {"id": run.id, "status": run.status, "reason": run.reason, "final": run.final}
-            events.append({"event": "end", "time": time_s, **end})
-    return events
-
-
-def _study_run(event: Event, ms: int) -> _Pending:
-    settings, data = event["settings"], event["data"]
-    params = {key: value for key, value in settings.items() if key not in ("name", "storage", "tracking_uri")}
-    params |= {f"data.{key}": value for key, value in data.items() if key in ("digest", "sizes", "image_shape")}
-    tags = {"space": settings["space"], **_source(event)}
-    return _Pending(ms, settings["name"], tags, params)
-
-
-def _source(about: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tags that say what made a run; MLflow's UI shows its own two of them as the source."""
-    commit = about["environment"]["git_commit"] or "unknown"
-    return {"git_commit": commit, "mlflow.source.name": "study/run.py", "mlflow.source.type": "LOCAL"}
-
-
-def _child_run(event: Event, ms: int, about: Mapping[str, Any]) -> _Pending:
-    config = event["config"]
-    latent = f" z{config['latent_size']}" if "latent_size" in config else ""
-    tags = {
-        "status": "running",
-        "architecture": str(config["architecture"]),
-        "reported": event["key"] or "",
-        "seed": str(event["seed"]),
-        **_source(about),
-    }
-    if event["kind"] == "trial":
-        tags["trial_id"] = event["id"]
-    else:
-        tags["confirm_of"] = event["confirm_of"]
-    params = {**config, "params": event["params"], "epochs": event["budget"]}
-    return _Pending(ms, f"{event['id']} {config['architecture']}{latent}", tags, params)
