@@ -106,6 +106,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
         raise UsageError(f"--image-size is for a folder of images; {source} has images of its own size")
     if source not in DATASETS and os.sep not in source and not os.path.isdir(source):
         raise UsageError(choose_from("--data", source, DATASETS) + ", or a folder of images")
+    from study.image_data import default_data_dir  # imports NumPy, which --list does without
+
     now = datetime.now()
     return Settings(
         space=space.name,
@@ -122,7 +124,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         max_params=given.get("max_params"),
         # Paths are kept absolute: a study may be resumed from another folder.
         data=source if source in DATASETS else _absolute(source),
-        data_dir=_absolute(given.get("data_dir", os.environ.get("STUDY_DATA", "~/.cache/study-data"))),
+        data_dir=_absolute(given.get("data_dir") or str(default_data_dir())),
         image_size=given.get("image_size"),
         train_size=given.get("train_size"),
         storage=_absolute(given.get("storage", "results")),

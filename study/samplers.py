@@ -16,7 +16,6 @@ SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
     "gp": lambda seed: GPSampler(seed=seed, deterministic_objective=False),
     "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=20),
 }
-MULTI_OBJECTIVE = frozenset({"tpe", "nsga2"})
 
 
 def sampler_for_trial(name: str, seed: int, number: int) -> BaseSampler:

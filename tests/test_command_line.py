@@ -85,6 +85,14 @@ def test_bad_input_is_one_line_and_exit_2_and_writes_nothing(case, empty_folder,
     assert [path.name for path in empty_folder.iterdir()] == ["file"]
 
 
+def test_the_names_of_samplers_and_schedulers_are_those_that_exist():
+    from study.samplers import SAMPLERS
+    from study.schedulers import SCHEDULERS
+
+    assert set(command_line.SAMPLERS) == set(SAMPLERS)
+    assert set(command_line.SCHEDULERS) == set(SCHEDULERS)
+
+
 def test_every_default_is_resolved(empty_folder):
     chosen = settings()
     space = search_spaces.get("digits_ae")
