@@ -6,6 +6,7 @@ Imports PyTorch only.
 
 from models._config import ConfigError
 from models.checkpoint import load, save
+from models.network import Network
 from models.registry import FAMILIES, TRAINING, build, count_parameters
 
-__all__ = ["FAMILIES", "TRAINING", "ConfigError", "build", "count_parameters", "load", "save"]
+__all__ = ["FAMILIES", "TRAINING", "ConfigError", "Network", "build", "count_parameters", "load", "save"]

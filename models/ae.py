@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -9,9 +11,10 @@ from torch.nn import functional
 from models import cifar_ae, conv, dense
 from models._config import Interval
 from models.family import Architecture, Config, Family, ImageShape
+from models.network import Network
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Network):
     """An encoder and a decoder trained to give back what went in.
 
     Images are floats in [0, 1] of shape (batch, channels, height, width); codes are (batch, latent_size).
@@ -47,13 +50,25 @@ class Autoencoder(nn.Module):
         return mse, {"mse": mse.detach()}
 
     @torch.no_grad()
-    def per_image_metrics(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Return metrics of each image, (batch,): `mse`, the squared error per pixel on the scale [0, 1]."""
+    def per_image(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Return `mse` (batch,), the squared error per pixel on the scale [0, 1]."""
         errors = functional.mse_loss(self(images).float(), images, reduction="none")
         return {"mse": errors.flatten(1).mean(1)}
 
+    def metrics(self, values: Mapping[str, Tensor]) -> dict[str, float]:
+        """Return the mean of `mse`, and `psnr`, the mean of the images' peak signal-to-noise ratios in dB."""
+        return {"mse": values["mse"].mean().item(), "psnr": psnr(values["mse"])}
 
-def _assemble(architecture: Architecture, config: Config, image_shape: ImageShape, _num_classes: int) -> nn.Module:
+
+def psnr(errors: Tensor) -> float:
+    """Return the mean over images of 10 log10(1 / error) in dB, from squared errors per pixel (n,) on [0, 1].
+
+    An error below 1e-10, which 8-bit images cannot show, counts as 100 dB.
+    """
+    return (-10 * errors.clamp(min=1e-10).log10()).mean().item()
+
+
+def _assemble(architecture: Architecture, config: Config, image_shape: ImageShape, _num_classes: int) -> Network:
     encoder, decoder = architecture.parts(config, image_shape)
     return Autoencoder(encoder, decoder, image_shape, config["latent_size"])
 

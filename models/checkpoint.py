@@ -14,6 +14,7 @@ from torch import nn
 
 from models._config import ConfigError
 from models.family import ImageShape
+from models.network import Network
 from models.registry import build
 
 CONFIG_FILE = "config.json"
@@ -40,7 +41,7 @@ def save(
     _replace(folder / CONFIG_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def load(directory: str | os.PathLike[str]) -> nn.Module:
+def load(directory: str | os.PathLike[str]) -> Network:
     """Give back the network that `save` wrote, on the CPU and in evaluation mode.
 
     Raises:

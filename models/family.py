@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from models._config import ConfigError, Setting
+from models.network import Network
 
 Config = Mapping[str, Any]
 ImageShape = tuple[int, int, int]
@@ -43,11 +44,9 @@ class Architecture:
 class Family:
     """Networks that share a task, a loss and metrics.
 
-    `assemble(architecture, config, image_shape, num_classes)` returns the network. Whatever the family, it
-    has `training_loss(images, labels)` and `per_image_metrics(images, labels)`: the training loop asks for
-    nothing else.
+    `assemble(architecture, config, image_shape, num_classes)` returns the network.
     """
 
     settings: Mapping[str, Setting]
     architectures: Mapping[str, Architecture]
-    assemble: Callable[[Architecture, Config, ImageShape, int], nn.Module]
+    assemble: Callable[[Architecture, Config, ImageShape, int], Network]

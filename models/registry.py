@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import nn
 
 from models import ae
 from models._config import ConfigError, Interval, OneOf, Setting, When, check_config, choose
 from models.family import Architecture, Config, Family, ImageShape
+from models.network import Network
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
@@ -44,7 +44,7 @@ def settings_of(family: str, architecture: str) -> dict[str, Setting]:
     }
 
 
-def build(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> nn.Module:
+def build(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> Network:
     """Build the network that a flat config describes, freshly initialised, in training mode.
 
     Args:
@@ -61,13 +61,13 @@ def build(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) 
 
 
 def count_parameters(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> int:
-    """Count the trainable parameters of `build(config, ...)` without allocating them.
+    """Count the parameters of `build(config, ...)`, frozen ones included, without allocating them.
 
     The network is built on PyTorch's meta device, so one that is too large for the memory can be counted.
     """
     with torch.device("meta"):
         network = build(config, image_shape, num_classes)
-    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _checked(config: Config, image_shape: ImageShape) -> tuple[Family, Architecture]:

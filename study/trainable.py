@@ -139,7 +139,7 @@ class StudyTrainable(tune.Trainable):
         torch.manual_seed(self._job.seed)
         untrained = models.build(self._job.config, shared.image_shape, shared.num_classes).to(self._device)
         samples.write(folder, trainer.model, untrained, (images, labels), metrics)
-        return {f"test_{name}": values.mean().item() for name, values in metrics.items()}
+        return {f"test_{name}": value for name, value in trainer.model.metrics(metrics).items()}
 
     def _explained(self, error: Exception) -> str:
         """Return the reason in one line, and leave the traceback in the study's errors/ for who has to mend it."""

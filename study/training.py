@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import models
+from models import Network
 from study.optimizers import build_optimizer, build_schedule
 
 # Large enough to keep any device busy, small enough for the activations of a wide network in 1 GiB.
@@ -66,6 +67,7 @@ class Trainer:
         self.model.to(memory_format=self._memory_format)
         self._optimizer = build_optimizer(self.model, self.config)
         self._schedule = build_schedule(self._optimizer, self.config, epochs)
+        self._epochs = epochs
         self.epochs_done = 0
 
     def epoch(self) -> dict[str, float]:
@@ -101,9 +103,8 @@ class Trainer:
         }
 
     def evaluate(self, split: str) -> dict[str, float]:
-        """Return the mean of every per-image metric over a split, in evaluation mode."""
-        images, labels = self._data[split]
-        return {name: values.mean().item() for name, values in per_image(self.model, images, labels).items()}
+        """Return the metrics of a split, in evaluation mode."""
+        return self.model.metrics(per_image(self.model, *self._data[split]))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that going on from here needs, as `torch.load(weights_only=True)` can read it."""
@@ -135,8 +136,8 @@ class Trainer:
         seen = 0
         for batch in _shuffled(len(images), self.config["batch_size"], self.device):
             pixels = self._pixels(images[batch])
-            # Every family has this method; to a type checker any attribute of a module is a tensor.
-            loss, metrics = self.model.training_loss(pixels, labels[batch])  # type: ignore[operator]
+            self.model.progress = (self.epochs_done + seen / len(images)) / self._epochs
+            loss, metrics = self.model.training_loss(pixels, labels[batch])
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self._optimizer.step()
@@ -144,6 +145,7 @@ class Trainer:
             # Summed on the device and read once: asking for a number waits for all the work before it.
             for name, value in {"loss": loss.detach(), **metrics}.items():
                 sums[name] = sums.get(name, 0.0) + value * len(batch)
+        self.model.progress = 1.0
         return {name: (total / seen).item() for name, total in sums.items()}
 
     def _pixels(self, images: Tensor) -> Tensor:
@@ -164,8 +166,8 @@ def evaluation_batches(images: Tensor) -> Iterator[slice]:
 
 
 @torch.inference_mode()
-def per_image(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Return every evaluation metric of every image, float64 of shape (n,), in evaluation mode.
+def per_image(model: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Return what the metrics are made of, for every image, (n, ...), in evaluation mode; floats in float64.
 
     Args:
         model: A network of any family, on the device of the images.
@@ -175,9 +177,8 @@ def per_image(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Ten
     model.eval()
     parts: dict[str, list[Tensor]] = {}
     for batch in evaluation_batches(images):
-        metrics = model.per_image_metrics(to_pixels(images[batch]), labels[batch])  # type: ignore[operator]
-        for name, values in metrics.items():
-            parts.setdefault(name, []).append(values.double())
+        for name, values in model.per_image(to_pixels(images[batch]), labels[batch]).items():
+            parts.setdefault(name, []).append(values.double() if values.is_floating_point() else values)
     return {name: torch.cat(values) for name, values in parts.items()}
 
 

@@ -73,8 +73,8 @@ def test_a_batch_of_one_gives_what_it_gives_among_others(family, name, shape):
         pytest.skip("seconds per image; its small sibling 2+1 has the same kinds of layers")
     network, images = build(example(family, name), shape).eval(), images_of(shape, 3)
     labels = torch.zeros(3, dtype=torch.long)
-    alone = network.per_image_metrics(images[:1], labels[:1])
-    among = network.per_image_metrics(images, labels)
+    alone = network.per_image(images[:1], labels[:1])
+    among = network.per_image(images, labels)
     for metric, values in among.items():
         assert values.shape == (3,)
         torch.testing.assert_close(alone[metric], values[:1])
@@ -88,10 +88,10 @@ def test_conv_gives_back_any_size_at_any_depth(depth, kernel_size, size):
     assert network(images_of((1, *size), 1)).shape == (1, 1, *size)
 
 
-def test_per_image_metrics_average_to_the_training_loss():
+def test_per_image_errors_average_to_the_training_loss():
     network, images = build(CONV).eval(), images_of((3, 32, 32), 4)
     labels = torch.zeros(4, dtype=torch.long)
-    per_image = network.per_image_metrics(images, labels)["mse"]
+    per_image = network.per_image(images, labels)["mse"]
     torch.testing.assert_close(per_image.mean(), network.training_loss(images, labels)[0].detach())
     torch.testing.assert_close(per_image[2], ((network(images[2:3]) - images[2:3]) ** 2).mean().detach())
 
@@ -185,7 +185,7 @@ def test_linear_autoencoder_reaches_the_error_of_pca():
         network.training_loss(images, labels)[0].backward()
         optimizer.step()
         schedule.step()
-    reached = network.per_image_metrics(images, labels)["mse"].mean()
+    reached = network.per_image(images, labels)["mse"].mean()
     assert pca_mse * 0.9999 <= reached <= pca_mse * 1.01
 
 
@@ -354,5 +354,5 @@ def test_the_general_networks_learn(config):
         optimizer.zero_grad()
         network.training_loss(images, labels)[0].backward()
         optimizer.step()
-    reached = network.eval().per_image_metrics(images, labels)["mse"].mean()
+    reached = network.eval().per_image(images, labels)["mse"].mean()
     assert reached < 0.3 * mean_image_mse

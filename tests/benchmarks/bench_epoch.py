@@ -15,13 +15,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import _machine
 import _sides
 import torch
 from torch import Tensor, nn
+
+import models
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "torchvision", "numpy")
@@ -55,8 +57,8 @@ class DenseAutoencoder(nn.Sequential):
         )
 
 
-class Wrapped(nn.Module):
-    """A plain network with the two methods that this project's loop asks for."""
+class Wrapped(models.Network):
+    """A plain network with the methods that this project's loop asks for."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -67,9 +69,13 @@ class Wrapped(nn.Module):
         loss = nn.functional.mse_loss(self.network(images), images)
         return loss, {"mse": loss.detach()}
 
-    def per_image_metrics(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def per_image(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Return the mean squared error of each image, shape (batch,)."""
         return {"mse": (self.network(images) - images).square().flatten(1).mean(1)}
+
+    def metrics(self, values: Mapping[str, Tensor]) -> dict[str, float]:
+        """Return the mean of the images' errors."""
+        return {"mse": values["mse"].mean().item()}
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"fashion": FashionAutoencoder, "mnist": DenseAutoencoder}
@@ -113,7 +119,6 @@ def ours(network: str, images: Tensor, labels: Tensor, epochs: int) -> list[floa
         labels: int64, shape (IMAGES,).
         epochs: how many to train, the one to warm up included.
     """
-    import models
     from study.training import Trainer
 
     # The layers are the peers' own, so that nothing but the loop differs; the config says how to train them.
