@@ -5,8 +5,25 @@ Imports PyTorch only.
 """
 
 from models._config import ConfigError
-from models.checkpoint import load, save
+from models.checkpoint import Description, describe, load, save
+from models.footprint import activations as count_activations
 from models.network import Network
-from models.registry import FAMILIES, TRAINING, build, count_parameters
+from models.pretraining import classifier_keys, pretraining_config
+from models.registry import FAMILIES, TRAINING, build, count_parameters, starts_from_pca
 
-__all__ = ["FAMILIES", "TRAINING", "ConfigError", "Network", "build", "count_parameters", "load", "save"]
+__all__ = [
+    "FAMILIES",
+    "TRAINING",
+    "ConfigError",
+    "Description",
+    "Network",
+    "build",
+    "classifier_keys",
+    "count_activations",
+    "count_parameters",
+    "describe",
+    "load",
+    "pretraining_config",
+    "save",
+    "starts_from_pca",
+]

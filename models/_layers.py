@@ -40,15 +40,14 @@ class Centre(nn.Module):
 
 
 def hidden(config: Config, features: int, norm: type[nn.Module]) -> list[nn.Module]:
-    """Return what follows a hidden linear or convolutional layer: [batch norm] → activation → [dropout].
+    """Return what follows a hidden linear or convolutional layer: [batch norm] → activation → dropout.
 
-    `norm` is `nn.BatchNorm1d` or `nn.BatchNorm2d`. The layer before it needs no bias under batch norm.
+    `norm` is `nn.BatchNorm1d` or `nn.BatchNorm2d`. The layer before it needs no bias under batch norm. The dropout is
+    there even if it drops nothing: an encoder's layers then have the same numbers whatever the dropout, and a
+    classifier with another one can take its state over.
     """
     layers: list[nn.Module] = [norm(features)] if config["batch_norm"] else []
-    layers.append(ACTIVATIONS[config["activation"]]())
-    if config["dropout"] > 0:
-        layers.append(nn.Dropout(config["dropout"]))
-    return layers
+    return [*layers, ACTIVATIONS[config["activation"]](), nn.Dropout(config["dropout"])]
 
 
 @torch.no_grad()

@@ -1,4 +1,8 @@
-"""The autoencoder family: an encoder to a code of a few numbers, a decoder back, and the squared error."""
+"""The autoencoder family: an encoder to a code of a few numbers, a decoder back, and the squared error.
+
+What goes in may be corrupted (denoising), and the codes may be asked to be sparse or to change little with the
+image (contractive): the settings say how, and the errors that are compared are always those of clean images.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models import cifar_ae, conv, dense
+from models import cifar_ae, conv, dense, fashion, flowers, mnist_ae, pca_start
 from models._config import Interval
+from models._corruption import CORRUPTION, corrupt, training_pair
+from models._noise import evaluation_generator
 from models.family import Architecture, Config, Family, ImageShape
 from models.network import Network
 
@@ -20,12 +26,12 @@ class Autoencoder(Network):
     Images are floats in [0, 1] of shape (batch, channels, height, width); codes are (batch, latent_size).
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, image_shape: ImageShape, latent_size: int) -> None:
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, config: Config) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.image_shape = image_shape
-        self.latent_size = latent_size
+        self.latent_size: int = config["latent_size"]
+        self._config = dict(config)
 
     def encode(self, images: Tensor) -> Tensor:
         """Return the codes (batch, latent_size) of images (batch, channels, height, width)."""
@@ -41,23 +47,90 @@ class Autoencoder(Network):
         """Return the reconstruction of images, in their shape (batch, channels, height, width)."""
         return self.decode(self.encode(images))
 
+    def encoder_state(self) -> dict[str, Tensor]:
+        """Return the state dict of the encoder, for a classifier to start from."""
+        return self.encoder.state_dict()
+
+    def start_from_pca(self, mean: Tensor, axes: Tensor) -> None:
+        """Make the reconstruction that of PCA with these components; only for the architecture `pca`.
+
+        Args:
+            mean: PCA's mean image, (pixels,).
+            axes: its orthonormal components, (components, pixels) with at most `latent_size` of them: codes
+                beyond them mean nothing at first.
+        """
+        if not isinstance(self.encoder, pca_start.Encoder) or not isinstance(self.decoder, pca_start.Decoder):
+            super().start_from_pca(mean, axes)
+        else:
+            self.encoder.start_from_pca(mean, axes)
+            self.decoder.start_from_pca(mean, axes)
+
+    def corrupted(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return what the network is given in training instead of images, in their shape."""
+        return corrupt(self._config, images, generator)
+
     def training_loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss to minimise and its parts for the record, detached: scalars, means over the batch.
 
-        The loss is the squared error per pixel, on the scale [0, 1]; labels (batch,) are not used.
+        The loss is `mse`, the squared error per pixel on [0, 1] against the target, plus the config's weights
+        times `sparsity`, the mean absolute value of the codes, and `contraction`, the squared Frobenius norm of
+        the codes' Jacobian by the pixels. A penalty without weight is not computed. Labels are not used.
         """
-        mse = functional.mse_loss(self(images).float(), images)
-        return mse, {"mse": mse.detach()}
+        given, target = training_pair(self._config, images)
+        contracted = self._config["contraction"] > 0
+        if contracted:
+            given = given.detach().requires_grad_()
+        codes = self.encode(given)
+        loss = functional.mse_loss(self.decode(codes).float(), target)
+        parts = {"mse": loss.detach()}
+        penalties = {}
+        if self._config["sparsity"] > 0:
+            penalties["sparsity"] = codes.float().abs().mean()
+        if contracted:
+            penalties["contraction"] = squared_jacobian_norm(codes, given)
+        for name, penalty in penalties.items():
+            loss = loss + self._config[name] * penalty
+            parts[name] = penalty.detach()
+        return loss, parts
 
     @torch.no_grad()
     def per_image(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Return `mse` (batch,), the squared error per pixel on the scale [0, 1]."""
-        errors = functional.mse_loss(self(images).float(), images, reduction="none")
-        return {"mse": errors.flatten(1).mean(1)}
+        """Return `mse` (batch,), the squared error per pixel on [0, 1] of the clean images.
+
+        Where the config has a corruption, `denoised_mse` too: of the corrupted images' reconstructions, against
+        the clean ones.
+        """
+        values = {"mse": self._errors(images, images)}
+        if self._config["corruption"] != "none":
+            corrupted = corrupt(self._config, images, evaluation_generator())
+            values["denoised_mse"] = self._errors(corrupted, images)
+        return values
 
     def metrics(self, values: Mapping[str, Tensor]) -> dict[str, float]:
-        """Return the mean of `mse`, and `psnr`, the mean of the images' peak signal-to-noise ratios in dB."""
-        return {"mse": values["mse"].mean().item(), "psnr": psnr(values["mse"])}
+        """Return the mean of each error, and `psnr`, the mean of the images' peak signal-to-noise ratios in dB."""
+        means = {name: errors.mean().item() for name, errors in values.items()}
+        return means | {"psnr": psnr(values["mse"])}
+
+    def _errors(self, given: Tensor, target: Tensor) -> Tensor:
+        errors = functional.mse_loss(self(given).float(), target, reduction="none")
+        return errors.flatten(1).mean(1)
+
+
+def squared_jacobian_norm(codes: Tensor, images: Tensor) -> Tensor:
+    """Estimate the mean over images of |d code / d image|², the squared Frobenius norm, without bias.
+
+    The penalty of Rifai et al., "Contractive auto-encoders" (2011), eq. 5. One row of the Jacobian per code
+    would cost as many passes; for v from N(0, I), E |vᵀJ|² = |J|² (Hutchinson, 1990), and one pass gives vᵀJ.
+    Under batch norm in training mode a code depends on the other images of its batch too, and what it takes
+    from them counts with it.
+
+    Args:
+        codes: (batch, latent_size), computed from `images`.
+        images: (batch, channels, height, width), which require gradients.
+    """
+    directions = torch.randn_like(codes)
+    (projected,) = torch.autograd.grad(codes, images, directions, create_graph=True)
+    return projected.float().square().sum() / len(images)
 
 
 def psnr(errors: Tensor) -> float:
@@ -70,18 +143,26 @@ def psnr(errors: Tensor) -> float:
 
 def _assemble(architecture: Architecture, config: Config, image_shape: ImageShape, _num_classes: int) -> Network:
     encoder, decoder = architecture.parts(config, image_shape)
-    return Autoencoder(encoder, decoder, image_shape, config["latent_size"])
+    return Autoencoder(encoder, decoder, config)
 
 
 FAMILY = Family(
     settings={
         "latent_size": Interval(1, whole=True),
         "dropout": Interval(0, 1, open_high=True),
+        **CORRUPTION,
+        # the weights of the penalties beside the squared error per pixel, both for the mean over a batch
+        "sparsity": Interval(0),
+        "contraction": Interval(0),
     },
     architectures={
         "dense": dense.ARCHITECTURE,
         "conv": conv.ARCHITECTURE,
+        "pca": pca_start.ARCHITECTURE,
+        "mnist_ae/dense": mnist_ae.DENSE_AUTOENCODER,
         **cifar_ae.ARCHITECTURES,
+        "flowers/ae": flowers.ARCHITECTURE,
+        "fashion/ae": fashion.ARCHITECTURE,
     },
     assemble=_assemble,
 )

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ from models.registry import build
 
 CONFIG_FILE = "config.json"
 STATE_FILE = "model.pt"
+
+
+@dataclass(frozen=True)
+class Description:
+    """A saved network's config, its images' shape (channels, height, width) and their number of classes."""
+
+    config: dict[str, Any]
+    image_shape: ImageShape
+    num_classes: int
 
 
 def save(
@@ -49,23 +59,38 @@ def load(directory: str | os.PathLike[str]) -> Network:
         ConfigError: one of them is damaged, or they do not belong together; the message names the file.
     """
     config_path, state_path = Path(directory) / CONFIG_FILE, Path(directory) / STATE_FILE
+    described = describe(directory)
     try:
-        described = json.loads(config_path.read_text(encoding="utf-8"))
-        channels, height, width = described["image_shape"]
-        model = build(described["config"], (channels, height, width), described["num_classes"])
-    except KeyError as error:
-        raise ConfigError(f"{config_path} lacks the entry {error}") from error
+        model = build(described.config, described.image_shape, described.num_classes)
     except (ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{config_path} describes no network: {error}") from error
     try:
         state = torch.load(state_path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (RuntimeError, EOFError, IndexError, pickle.UnpicklingError) as error:
         raise ConfigError(f"{state_path} is damaged or no state dict: {_first_line(error)}") from error
     try:
         model.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise ConfigError(f"{state_path} does not fit {config_path}: {_first_line(error)}") from error
     return model.eval()
+
+
+def describe(directory: str | os.PathLike[str]) -> Description:
+    """Return what `save` wrote about the network in `directory`, without building it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ConfigError: it is damaged; the message names it.
+    """
+    path = Path(directory) / CONFIG_FILE
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+        channels, height, width = described["image_shape"]
+        return Description(described["config"], (channels, height, width), described["num_classes"])
+    except KeyError as error:
+        raise ConfigError(f"{path} lacks the entry {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} describes no network: {error}") from error
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

@@ -40,44 +40,59 @@ def encoder(config: Config, image_shape: ImageShape, outputs: int) -> nn.Sequent
 
     Takes images (batch, channels, height, width) in [0, 1], returns (batch, outputs).
     """
-    kernel, shapes = config["kernel_size"], stage_shapes(config, image_shape)
-    layers: list[nn.Module] = []
-    for (before, *_), (after, *_) in pairwise(shapes):
-        # padding k // 2 makes the output ceil(n / 2) pixels wide for any odd kernel
-        layers.append(nn.Conv2d(before, after, kernel, stride=2, padding=kernel // 2, bias=not config["batch_norm"]))
-        layers.extend(hidden(config, after, nn.BatchNorm2d))
+    shapes = stage_shapes(config, image_shape)
+    layers = [layer for large, small in pairwise(shapes) for layer in halving(config, large, small)]
     last = nn.Linear(_product(shapes[-1]), outputs)
     initialise(layers)
     initialise([last], gain=1)
     return nn.Sequential(Centre(), *layers, nn.Flatten(), last)
 
 
-def decoder(config: Config, image_shape: ImageShape) -> nn.Sequential:
+def decoder(config: Config, image_shape: ImageShape, *, output_activation: str | None = None) -> nn.Sequential:
     """Linear → Unflatten, `depth` stages of ConvT(stride 2), each with hidden()'s layers; Conv → output.
 
     Takes codes (batch, latent_size), returns images (batch, channels, height, width). The last stage keeps
     the first stage's channels, and a convolution of stride 1 turns them into pixels: it smooths the
     chequered pattern that a transposed convolution leaves (Odena et al., "Deconvolution and checkerboard
-    artifacts", 2016).
+    artifacts", 2016). The output activation is the config's unless one is given.
     """
+    activation = output_activation or config["output_activation"]
     kernel, shapes = config["kernel_size"], stage_shapes(config, image_shape)
     biased = not config["batch_norm"]
     layers: list[nn.Module] = [nn.Linear(config["latent_size"], _product(shapes[-1]), bias=biased)]
     layers += [nn.Unflatten(1, shapes[-1]), *hidden(config, shapes[-1][0], nn.BatchNorm2d)]
     shapes[0] = (config["width"], *image_shape[1:])
     for small, large in zip(shapes[:0:-1], shapes[-2::-1], strict=True):
-        # of ceil(n / 2) pixels, a stride of 2 makes an odd number; one more is added where n is even
-        extra = (1 - large[1] % 2, 1 - large[2] % 2)
-        layers.append(
-            nn.ConvTranspose2d(
-                small[0], large[0], kernel, stride=2, padding=kernel // 2, output_padding=extra, bias=biased
-            )
-        )
-        layers.extend(hidden(config, large[0], nn.BatchNorm2d))
+        layers += doubling(config, small, large)
     last = nn.Conv2d(config["width"], image_shape[0], kernel, padding=kernel // 2)
     initialise(layers)
-    initialise_output(last, config["output_activation"])
-    return nn.Sequential(*layers, last, OUTPUT_ACTIVATIONS[config["output_activation"]]())
+    initialise_output(last, activation)
+    return nn.Sequential(*layers, last, OUTPUT_ACTIVATIONS[activation]())
+
+
+def halving(config: Config, large: ImageShape, small: ImageShape) -> list[nn.Module]:
+    """Return the layers of a stage down, from maps of shape `large` to the next of `stage_shapes`, `small`."""
+    kernel = config["kernel_size"]
+    # padding k // 2 makes the output ceil(n / 2) pixels wide for any odd kernel
+    convolution = nn.Conv2d(large[0], small[0], kernel, stride=2, padding=kernel // 2, bias=not config["batch_norm"])
+    return [convolution, *hidden(config, small[0], nn.BatchNorm2d)]
+
+
+def doubling(config: Config, small: ImageShape, large: ImageShape) -> list[nn.Module]:
+    """Return the layers of a stage up, from maps of shape `small` to exactly the size of `large`."""
+    kernel = config["kernel_size"]
+    # of ceil(n / 2) pixels, a stride of 2 makes an odd number; one more is added where n is even
+    extra = (1 - large[1] % 2, 1 - large[2] % 2)
+    convolution = nn.ConvTranspose2d(
+        small[0],
+        large[0],
+        kernel,
+        stride=2,
+        padding=kernel // 2,
+        output_padding=extra,
+        bias=not config["batch_norm"],
+    )
+    return [convolution, *hidden(config, large[0], nn.BatchNorm2d)]
 
 
 def _product(shape: ImageShape) -> int:
@@ -89,11 +104,12 @@ def _parts(config: Config, image_shape: ImageShape) -> tuple[nn.Module, nn.Modul
     return encoder(config, image_shape, config["latent_size"]), decoder(config, image_shape)
 
 
-def _check(config: Config, image_shape: ImageShape) -> None:
+def check_depth(config: Config, image_shape: ImageShape) -> None:
+    """Raise `ConfigError` if the images are too small to be halved `depth` times."""
     side = 2 ** config["depth"]
     if min(image_shape[1:]) < side:
         raise ConfigError(
-            f"architecture conv of depth {config['depth']} needs images of at least {side}×{side}, "
+            f"architecture {config['architecture']} of depth {config['depth']} needs images of at least {side}×{side}, "
             f"not {image_shape[1]}×{image_shape[2]}"
         )
 
@@ -106,5 +122,5 @@ ARCHITECTURE = Architecture(
         "kernel_size": OneOf((3, 5)),
         "output_activation": OUTPUT_ACTIVATION,
     },
-    check=_check,
+    check=check_depth,
 )

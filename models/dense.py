@@ -36,17 +36,18 @@ def encoder(config: Config, image_shape: ImageShape, outputs: int) -> nn.Sequent
     return nn.Sequential(Centre(), nn.Flatten(), *layers, last)
 
 
-def decoder(config: Config, image_shape: ImageShape) -> nn.Sequential:
+def decoder(config: Config, image_shape: ImageShape, *, output_activation: str | None = None) -> nn.Sequential:
     """`depth` hidden layers of `width` → Linear(pixels) → output activation → Unflatten.
 
-    Takes codes (batch, latent_size), returns images (batch, channels, height, width).
+    Takes codes (batch, latent_size), returns images (batch, channels, height, width). The output activation is
+    the config's unless one is given.
     """
+    activation = output_activation or config["output_activation"]
     layers = _hidden_layers(config, config["latent_size"])
     last = nn.Linear(config["width"] if layers else config["latent_size"], math.prod(image_shape))
     initialise(layers)
-    initialise_output(last, config["output_activation"])
-    output = OUTPUT_ACTIVATIONS[config["output_activation"]]()
-    return nn.Sequential(*layers, last, output, nn.Unflatten(1, image_shape))
+    initialise_output(last, activation)
+    return nn.Sequential(*layers, last, OUTPUT_ACTIVATIONS[activation](), nn.Unflatten(1, image_shape))
 
 
 def _hidden_layers(config: Config, inputs: int) -> list[nn.Module]:

@@ -23,13 +23,15 @@ class Architecture:
     `parts(config, image_shape)` returns what its family's `assemble` puts together: for an autoencoder the
     encoder and the decoder. `settings` are the keys that it adds to its family's, or narrows.
     `image_shape` is the only shape that it takes, None for any; `check(config, image_shape)` raises
-    `ConfigError` for what no single setting can say.
+    `ConfigError` for what no single setting can say. With `starts_from_pca`, its networks have a method
+    `start_from_pca(mean, axes)`, which the training loop calls once before it trains.
     """
 
     parts: Callable[[Config, ImageShape], tuple[nn.Module, ...]]
     settings: Mapping[str, Setting] = field(default_factory=dict)
     image_shape: ImageShape | None = None
     check: Callable[[Config, ImageShape], None] | None = None
+    starts_from_pca: bool = False
 
     def check_shape(self, config: Config, image_shape: ImageShape) -> None:
         """Raise `ConfigError`, saying what is needed, if this architecture cannot take `image_shape`."""

@@ -31,3 +31,15 @@ class Network(nn.Module):
     def metrics(self, values: Mapping[str, Tensor]) -> dict[str, float]:
         """Return the metrics of a split from the values of `per_image` for all of its images, (n, ...)."""
         raise NotImplementedError
+
+    def start_from_pca(self, mean: Tensor, axes: Tensor) -> None:
+        """Take over PCA's mean image (pixels,) and axes (components, pixels); only for what starts from PCA."""
+        raise NotImplementedError
+
+    def encoder_state(self) -> dict[str, Tensor]:
+        """Return the state dict of the encoder, for a classifier to start from; only where there is an encoder."""
+        raise NotImplementedError
+
+    def load_encoder(self, state: Mapping[str, Tensor]) -> None:
+        """Take over the encoder that `encoder_state` gave; only for classifiers on an encoder."""
+        raise NotImplementedError

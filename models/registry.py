@@ -8,28 +8,19 @@ from typing import Any
 
 import torch
 
-from models import ae
-from models._config import ConfigError, Interval, OneOf, Setting, When, check_config, choose
+from models import ae, classifier, vae
+from models._config import ConfigError, OneOf, Setting, check_config, choose
+from models._training import TRAINING
 from models.family import Architecture, Config, Family, ImageShape
 from models.network import Network
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         "ae": ae.FAMILY,
+        "vae": vae.FAMILY,
+        "classifier": classifier.FAMILY,
     }
 )
-
-TRAINING: Mapping[str, Setting] = MappingProxyType(
-    {
-        "optimizer": OneOf(("adam", "adamw", "sgd", "adagrad", "rmsprop")),
-        "lr": Interval(0, open_low=True),
-        "weight_decay": Interval(0),
-        "momentum": Interval(0, 1, open_high=True, when=When("optimizer", ("sgd", "rmsprop"))),
-        "schedule": OneOf(("constant", "cosine")),
-        "batch_size": Interval(1, whole=True),
-    }
-)
-"""The part of every config that says how to train: checked here, used by the training loop alone."""
 
 
 def settings_of(family: str, architecture: str) -> dict[str, Setting]:
@@ -42,6 +33,17 @@ def settings_of(family: str, architecture: str) -> dict[str, Setting]:
         **chosen.architectures[architecture].settings,
         **TRAINING,
     }
+
+
+def starts_from_pca(config: Mapping[str, Any]) -> bool:
+    """Return whether the config's network has to be given PCA's axes before it trains, by `start_from_pca`.
+
+    Raises:
+        ConfigError: the config names no family or no architecture of it.
+    """
+    family = choose(config, "family", FAMILIES)
+    architecture: Architecture = choose(config, "architecture", family.architectures)
+    return architecture.starts_from_pca
 
 
 def build(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> Network:
