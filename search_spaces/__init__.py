@@ -10,13 +10,18 @@ import difflib
 import importlib
 import pkgutil
 
-from search_spaces._claims import CLAIMS, Claim
+from search_spaces._claim import Bound, Check, Claim, Comparison, Measured
+from search_spaces._claims import CLAIMS
 from search_spaces._reported import REPORTED, Reported
 from search_spaces._space import Context, Point, Space
 
 __all__ = [
+    "Bound",
+    "Check",
     "Claim",
+    "Comparison",
     "Context",
+    "Measured",
     "Point",
     "Reported",
     "Space",

@@ -1,18 +1,19 @@
-"""What a search space is, and how a given config becomes the parameters that Optuna enqueues."""
+"""What a search space is, and which configs a study of it runs first."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
-from search_spaces._reported import reported_for
+from search_spaces._ask import Ask, AskConfig, AskTrial
+from search_spaces._data import DATA, ImageShape
+from search_spaces._reported import Reported, reported_for
 
 if TYPE_CHECKING:
     import optuna
 
-ImageShape = tuple[int, int, int]
+_OBJECTIVES = {"ae": ("val_mse", "min"), "vae": ("val_nelbo", "min"), "classifier": ("val_accuracy", "max")}
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,14 @@ class Context:
         image_shape: (channels, height, width) of the study's images, in pixels.
         num_classes: classes of the study's data set.
         reported: whether the reports' own networks take part.
+        encoder: of a classifier on an earlier study's encoder, the keys of the config that this encoder
+            fixes: its architecture, latent size and layers.
     """
 
     image_shape: ImageShape
     num_classes: int
     reported: bool = True
+    encoder: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,98 +49,91 @@ class Point:
     key: str
 
 
+class Search(Protocol):
+    """What is searched: it asks for a whole config, key after key.
+
+    `reported` are the names of the reports' architectures that take part.
+    """
+
+    def __call__(self, ask: Ask, context: Context, reported: Sequence[str]) -> None: ...
+
+
 @dataclass(frozen=True)
 class Space:
     """One family searched on one data set.
 
     Attributes:
-        name: `<dataset>_<family>`, the name of its file.
         dataset, family: what it is made for.
         description: one line for a listing.
-        metric: the objective; `mode`, "min" or "max", is its direction.
-        trials, epochs: the budget where none is asked for.
-        image_shape: the data set's own (channels, height, width), in pixels.
-        suggest: from a trial and a context to a whole flat config, define-by-run.
+        trials, epochs: the budget where none is asked for; epochs of a trial's last stage.
+        search: what is searched.
         default: the config that one would try first by hand.
+        pretrain_epochs: of an encoder's training as an autoencoder, in trials that have this first stage.
     """
 
-    name: str
     dataset: str
     family: str
     description: str
-    metric: str
-    mode: str
     trials: int
     epochs: int
-    image_shape: ImageShape
-    suggest: Callable[[optuna.Trial, Context], dict[str, Any]]
+    search: Search
     default: Mapping[str, Any]
+    pretrain_epochs: int = 0
+
+    @property
+    def name(self) -> str:
+        """`<dataset>_<family>`, the name of its file."""
+        return f"{self.dataset}_{self.family}"
+
+    @property
+    def metric(self) -> str:
+        """The objective: a validation metric of the family."""
+        return _OBJECTIVES[self.family][0]
+
+    @property
+    def mode(self) -> str:
+        """The objective's direction, "min" or "max"."""
+        return _OBJECTIVES[self.family][1]
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """The data set's own (channels, height, width), in pixels."""
+        return DATA[self.dataset].image_shape
+
+    def suggest(self, trial: optuna.Trial, context: Context) -> dict[str, Any]:
+        """Return a whole flat config with the values that the trial suggests."""
+        return self._asked(AskTrial(trial), context)
 
     def points(self, context: Context) -> list[Point]:
-        """Return the configs to run first: the default, then the reported ones that fit the study.
+        """Return the configs to run first: the default, then the reported ones that fit the study, each once.
 
-        On images of another shape a value of the default that lies out of bounds moves to the nearest one.
+        On images of another shape a number of the default that lies out of bounds moves to the nearest one.
+        On a given encoder there is only the default, with that encoder.
         """
-        own_shape = context.image_shape == self.image_shape
-        points = [self._point("default", self.default, context, clip=not own_shape)]
-        reported = reported_for(self.name, context.image_shape) if context.reported else {}
-        return points + [self._point(key, entry.config, context) for key, entry in reported.items()]
+        if context.encoder is not None:
+            on_encoder = {**self.default, **context.encoder, "encoder": "given", "encoder_training": "fine_tuned"}
+            return [self._point("default", on_encoder, context, clip=True)]
+        points = [self._point("default", self.default, context, clip=context.image_shape != self.image_shape)]
+        for key, entry in self._reported(context).items():
+            if all(entry.config != point.config for point in points):
+                points.append(self._point(key, entry.config, context))
+        return points
 
     def _point(self, key: str, config: Mapping[str, Any], context: Context, clip: bool = False) -> Point:
-        replay = _Replay(config, clip)
-        resolved = self.suggest(cast("optuna.Trial", replay), context)
+        ask = AskConfig(config, clip=clip)
+        try:
+            resolved = self._asked(ask, context)
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"space {self.name} cannot express {key}: {error}") from error
         if not clip and resolved != config:
             raise ValueError(f"space {self.name} cannot express {key}: asked {dict(config)}, got {resolved}")
-        return Point(config=resolved, params=replay.params, key=key)
+        return Point(config=resolved, params=ask.params, key=key)
 
+    def _asked(self, ask: Ask, context: Context) -> dict[str, Any]:
+        ask.fix(family=self.family)
+        architectures = (entry.config["architecture"] for entry in self._reported(context).values())
+        self.search(ask, context, tuple(dict.fromkeys(architectures)))
+        return ask.config
 
-class _Replay:
-    """A trial whose answers come from a given config.
-
-    Running `suggest` on it yields the parameters of that config, conditionals included, so no space needs
-    a second function that goes the other way.
-    """
-
-    def __init__(self, config: Mapping[str, Any], clip: bool) -> None:
-        self.params: dict[str, Any] = {}
-        self._config = config
-        self._clip = clip
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self._answer(name, self._value(name), inside=lambda value: value in choices)
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        value = self._value(name)
-        if self._clip:
-            value = min(max(value, low), high)
-        return self._answer(name, value, lambda value: low <= value <= high and (value - low) % step == 0)
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        value = self._value(name)
-        if self._clip:
-            value = min(max(value, low), high)
-        steps = (value - low) / step if step else 0.0
-        on_grid = math.isclose(steps, round(steps), abs_tol=1e-8)
-        return self._answer(name, value, lambda value: low <= value <= high and on_grid)
-
-    def _answer(self, name: str, value: Any, inside: Callable[[Any], bool]) -> Any:
-        if not inside(value):
-            raise ValueError(f"{name} = {value!r} lies outside what the space searches")
-        self.params[name] = value
-        return value
-
-    def _value(self, name: str) -> Any:
-        """Find what a parameter's value was; see `search_spaces._parameters` for how parameters are named."""
-        config = self._config
-        if name == "l2":
-            return config["weight_decay"] > 0
-        if name == "architecture":
-            return "reported" if "/" in config["architecture"] else config["architecture"]
-        if name == "reported_architecture":
-            return config["architecture"]
-        if name in config:
-            return config[name]
-        owners = (value for value in config.values() if isinstance(value, str))
-        return next(config[name.removeprefix(f"{owner}_")] for owner in owners if name.startswith(f"{owner}_"))
+    def _reported(self, context: Context) -> dict[str, Reported]:
+        return reported_for(self.name, context.image_shape) if context.reported else {}

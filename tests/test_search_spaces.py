@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import optuna
@@ -15,16 +17,21 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 import models
 import search_spaces
 from search_spaces import Context, Space
+from search_spaces._ask import AskConfig, AskTrial
+from study.dataset_specs import DATASETS
 
 SPACES = [search_spaces.get(name) for name in search_spaces.names()]
+CLASSIFIERS = [space for space in SPACES if space.family == "classifier"]
 every_space = pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
+every_classifier = pytest.mark.parametrize("space", CLASSIFIERS, ids=lambda space: space.name)
 OTHER_SHAPES = [(1, 28, 28), (3, 100, 100), (3, 20, 33), (1, 8, 8), (3, 32, 32)]
-# (name, its distribution, the config): of every trial that a sampler asked for
+# (params, their distributions, the config): of every trial that a sampler asked for
 Sampled = list[tuple[dict[str, Any], dict[str, BaseDistribution], dict[str, Any]]]
 
 
 def context_of(space: Space, **overrides: Any) -> Context:
-    return Context(**{"image_shape": space.image_shape, "num_classes": 10, **overrides})
+    classes = len(DATASETS[space.dataset].class_names)
+    return Context(**{"image_shape": space.image_shape, "num_classes": classes, **overrides})
 
 
 def new_study() -> optuna.Study:
@@ -41,26 +48,51 @@ def sample(space: Space, context: Context, trials: int) -> Sampled:
     return sampled
 
 
-def run_once(config: dict[str, Any], shape: tuple[int, int, int]) -> None:
-    """A training step of two images: builds, goes forward and backward, and stays finite."""
+@functools.cache
+def sampled_at_home(name: str) -> Sampled:
+    """200 trials on the space's own data, reported networks included."""
+    space = search_spaces.get(name)
+    return sample(space, context_of(space), 200)
+
+
+def count(config: dict[str, Any], context: Context) -> int:
+    return models.count_parameters(config, context.image_shape, context.num_classes)
+
+
+def run_once(config: dict[str, Any], context: Context, device: str = "cpu") -> None:
+    """A training step of three images: builds, goes forward and backward, and gives every parameter a gradient.
+
+    On the device "meta" nothing is allocated or computed, but every shape is checked, of networks of any size.
+    """
     torch.manual_seed(0)
-    network = models.build(config, shape, 10)
-    loss, _ = network.training_loss(torch.rand(2, *shape), torch.zeros(2, dtype=torch.long))
+    with torch.device(device):
+        network = models.build(config, context.image_shape, context.num_classes)
+        loss, _ = network.training_loss(torch.rand(3, *context.image_shape), torch.tensor([0, 1, 2]))
     loss.backward()
-    assert loss.isfinite()
-    assert all(parameter.grad is not None for parameter in network.parameters())
+    assert device == "meta" or loss.isfinite()
+    assert all((parameter.grad is not None) == parameter.requires_grad for parameter in network.parameters())
 
 
-def test_a_space_is_named_after_its_file_data_and_family():
-    for name in search_spaces.names():
-        space = search_spaces.get(name)
-        assert space.name == name == f"{space.dataset}_{space.family}"
-        assert space.family in models.FAMILIES
-        assert space.mode in ("min", "max")
+def test_there_is_a_space_for_each_family_on_each_data_set():
+    assert [(space.dataset, space.family) for space in SPACES] == [
+        (dataset, family) for dataset in sorted(DATASETS) for family in sorted(models.FAMILIES)
+    ]
 
 
-def test_the_spine_has_its_spaces():
-    assert {"digits_ae", "cifar_ae"} <= set(search_spaces.names())
+@every_space
+def test_a_space_is_named_after_its_file_and_knows_its_data(space):
+    assert search_spaces.get(space.name) is space
+    assert space.image_shape == DATASETS[space.dataset].image_shape
+    assert (space.pretrain_epochs > 0) == (space.family == "classifier")
+
+
+@pytest.mark.parametrize(
+    ("name", "objective"),
+    [("cifar_ae", "val_mse min"), ("mnist_vae", "val_nelbo min"), ("flowers_classifier", "val_accuracy max")],
+)
+def test_the_objective_is_the_familys(name, objective):
+    space = search_spaces.get(name)
+    assert f"{space.metric} {space.mode}" == objective
 
 
 def test_an_unknown_space_is_named_with_the_nearest_one():
@@ -88,32 +120,49 @@ def test_listing_the_spaces_imports_neither_torch_nor_optuna():
 
 @every_space
 def test_every_sampled_config_describes_a_network(space):
-    for _, _, config in sample(space, context_of(space), 200):
-        assert models.count_parameters(config, space.image_shape, 10) > 0
+    for _, _, config in sampled_at_home(space.name):
+        assert count(config, context_of(space)) > 0
         assert json.loads(json.dumps(config)) == config
 
 
 @every_space
 @pytest.mark.parametrize("shape", OTHER_SHAPES, ids=str)
 def test_a_space_fits_other_images(space, shape):
-    for _, _, config in sample(space, context_of(space, image_shape=shape), 40):
-        assert models.count_parameters(config, shape, 10) > 0
+    context = context_of(space, image_shape=shape, num_classes=3)
+    for _, _, config in sample(space, context, 6):
+        assert count(config, context) > 0
 
 
 @every_space
 def test_sampled_networks_train(space):
-    small = 3_000_000  # the rest are built, unallocated, above
-    configs = [config for _, _, config in sample(space, context_of(space, reported=False), 60)]
-    trainable = [c for c in configs if models.count_parameters(c, space.image_shape, 10) < small]
-    assert len(trainable) >= 24
-    for config in trainable[:36]:
-        run_once(config, space.image_shape)
+    context, small = context_of(space), 2_000_000  # parameters; the larger ones are built, unallocated, above
+    tried = set()
+    for _, _, config in sampled_at_home(space.name):
+        kind = tuple(config.get(key) for key in ("architecture", "corruption", "likelihood", "encoder"))
+        if len(tried) < 6 and kind not in tried and count(config, context) < small:
+            tried.add(kind)
+            run_once(config, context)
+    assert len(tried) >= 3
+
+
+@pytest.mark.slow
+@every_space
+def test_every_sampled_network_goes_forward_and_backward(space):
+    for _, _, config in sampled_at_home(space.name):
+        run_once(config, context_of(space), "meta")
+
+
+@pytest.mark.slow
+@every_space
+def test_networks_at_the_bounds_go_forward_and_backward(space):
+    for _, _, config in at_the_bounds(space):
+        run_once(config, context_of(space), "meta")
 
 
 @every_space
 def test_a_parameter_always_has_the_same_distribution(space):
     seen: dict[str, BaseDistribution] = {}
-    for _, distributions, _ in sample(space, context_of(space), 200):
+    for _, distributions, _ in sampled_at_home(space.name):
         for name, distribution in distributions.items():
             assert seen.setdefault(name, distribution) == distribution
 
@@ -124,23 +173,26 @@ def ends(distribution: Any) -> list[Any]:
     return [distribution.low, distribution.high]
 
 
-@every_space
-def test_each_parameter_at_each_of_its_bounds_describes_a_network(space):
-    """From the first sampled trial that has the parameter, with that one value moved to a bound."""
-    context = context_of(space)
+def at_the_bounds(space: Space) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """(parameter, bound, config): the first sampled trial that has the parameter, with that value moved to a bound."""
     first: dict[str, tuple[dict[str, Any], BaseDistribution]] = {}
-    for params, distributions, _ in sample(space, context, 200):
+    for params, distributions, _ in sampled_at_home(space.name):
         for name, distribution in distributions.items():
             first.setdefault(name, (params, distribution))
-    assert len(first) > 10
     for name, (params, distribution) in first.items():
         for value in ends(distribution):
             study = new_study()
             study.enqueue_trial({**params, name: value})
             trial = study.ask()
-            config = space.suggest(trial, context)
+            config = space.suggest(trial, context_of(space))
             assert trial.params[name] == value
-            models.count_parameters(config, space.image_shape, 10)
+            yield name, value, config
+
+
+@every_space
+def test_each_parameter_at_each_of_its_bounds_describes_a_network(space):
+    bounds = [(name, value) for name, value, config in at_the_bounds(space) if count(config, context_of(space)) > 0]
+    assert len(bounds) > 40
 
 
 @every_space
@@ -152,10 +204,9 @@ def test_the_corners_of_the_bounds_describe_networks(space, corner):
                 return super().sample_independent(study, trial, param_name, param_distribution)
             return ends(param_distribution)[corner]
 
-    study = optuna.create_study(sampler=Corner(seed=0))
-    for _ in range(50):
-        config = space.suggest(study.ask(), context_of(space))
-        assert models.count_parameters(config, space.image_shape, 10) > 0
+    study, context = optuna.create_study(sampler=Corner(seed=0)), context_of(space)
+    for _ in range(12):
+        assert count(space.suggest(study.ask(), context), context) > 0
 
 
 @every_space
@@ -173,21 +224,31 @@ def test_an_enqueued_point_comes_back_as_its_config(space, reported):
 
 
 @every_space
-def test_the_default_comes_first_and_the_reported_ones_follow(space):
-    points = {point.key: point.config for point in space.points(context_of(space))}
-    reported = {key: entry.config for key, entry in search_spaces.reported().items()}
-    assert points == {"default": space.default} | {
-        key: config for key, config in reported.items() if search_spaces.reported()[key].space == space.name
-    }
-    assert next(iter(points)) == "default"
+def test_the_default_comes_first_and_the_reported_ones_follow_each_once(space):
+    points = space.points(context_of(space))
+    assert (points[0].key, points[0].config) == ("default", space.default)
+    reported = [entry.config for entry in search_spaces.reported().values() if entry.space == space.name]
+    configs = [point.config for point in points[1:]]
+    assert all(config in configs for config in reported)
+    assert all(configs.count(config) == 1 for config in configs)
+    for point in points[1:]:
+        assert search_spaces.reported()[point.key].config == point.config
     assert [point.key for point in space.points(context_of(space, reported=False))] == ["default"]
+
+
+def test_a_config_that_two_reported_rows_share_is_run_once():
+    space = search_spaces.get("flowers_classifier")
+    keys = [point.key for point in space.points(context_of(space))]
+    assert "flowers/batch_norm" in keys
+    assert "flowers/adam" not in keys
 
 
 @every_space
 @pytest.mark.parametrize("shape", OTHER_SHAPES, ids=str)
 def test_on_other_images_the_default_still_builds(space, shape):
-    for point in space.points(context_of(space, image_shape=shape)):
-        assert models.count_parameters(point.config, shape, 10) > 0
+    context = context_of(space, image_shape=shape)
+    for point in space.points(context):
+        assert count(point.config, context) > 0
 
 
 def test_a_default_too_deep_for_the_images_moves_to_the_nearest_bound():
@@ -197,30 +258,127 @@ def test_a_default_too_deep_for_the_images_moves_to_the_nearest_bound():
     assert {**point.config, "depth": space.default["depth"]} == space.default
 
 
-def test_reported_networks_are_left_out_on_images_of_another_shape():
-    space = search_spaces.get("cifar_ae")
-    configs = [config for _, _, config in sample(space, context_of(space, image_shape=(3, 28, 28)), 60)]
-    assert {config["architecture"] for config in configs} == {"conv", "dense"}
+@every_space
+def test_reported_networks_are_left_out_on_images_of_another_shape(space):
+    configs = [config for _, _, config in sample(space, context_of(space, image_shape=(3, 30, 30)), 40)]
+    general = {"ae": {"conv", "dense", "pca"}, "vae": {"conv", "dense"}, "classifier": {"cnn", "conv", "dense"}}
+    assert {config["architecture"] for config in configs} == general[space.family]
 
 
-def test_conditional_keys_are_there_only_with_what_they_belong_to():
-    space = search_spaces.get("cifar_ae")
-    configs = [config for _, _, config in sample(space, context_of(space), 300)]
+@every_space
+def test_every_reported_architecture_of_a_space_is_searched(space):
+    known = {entry.config["architecture"] for entry in search_spaces.reported().values() if entry.space == space.name}
+    searched = {config["architecture"] for _, _, config in sampled_at_home(space.name)}
+    assert {name for name in searched if "/" in name} == known
+
+
+@every_space
+def test_conditional_keys_are_there_only_with_what_they_belong_to(space):
+    configs = [config for _, _, config in sampled_at_home(space.name)]
     for config in configs:
         assert ("momentum" in config) == (config["optimizer"] in ("sgd", "rmsprop"))
-        assert ("kernel_size" in config) == (config["architecture"] == "conv")
-        assert ("width" in config) == (config.get("depth", 0) > 0)
+        assert ("kernel_size" in config) == (config["architecture"] in ("cnn", "conv", "pca"))
+        assert ("corruption_std" in config) == (config.get("corruption") == "gaussian")
+        assert ("target" in config) == (config.get("corruption", "none") != "none")
+        assert ("encoder_training" in config) == ("pretrain_lr" in config) == (config.get("encoder") == "pretrained")
+        assert ("reconstruction_weight" in config) == (config.get("encoder") == "joint")
     assert any(config["weight_decay"] == 0 for config in configs)
     assert any(config["weight_decay"] > 0 for config in configs)
-    assert {config["architecture"] for config in configs} == {
-        *("conv", "dense"),
-        *("cifar_ae/1+1", "cifar_ae/1+2", "cifar_ae/2+1", "cifar_ae/2+2"),
-    }
+
+
+@pytest.mark.parametrize("dataset", sorted(DATASETS))
+def test_the_reports_defects_are_searched_within_their_networks_only(dataset):
+    configs = [config for _, _, config in sampled_at_home(f"{dataset}_classifier")]
+    with_defect = {config["architecture"] for config in configs if config["double_softmax"]}
+    assert all(architecture.startswith("cifar_cnn/") for architecture in with_defect)
+    assert bool(with_defect) == (dataset == "cifar")
+    assert {config["architecture"] for config in configs if config.get("relu_logits")} <= {"fashion/classifier"}
+    flips = {config["augmentation"] for config in configs} & {"shift_flip"}
+    assert bool(flips) == (dataset not in ("digits", "mnist"))
+
+
+@pytest.mark.parametrize("dataset", sorted(DATASETS))
+def test_autoencoders_have_at_most_one_regulariser_and_mostly_none(dataset):
+    configs = [config for _, _, config in sampled_at_home(f"{dataset}_ae")]
+    used = [
+        (config["corruption"] != "none") + (config["sparsity"] > 0) + (config["contraction"] > 0) for config in configs
+    ]
+    assert max(used) == 1
+    assert 60 < sum(used) < 140
+    general = [config for config in configs if "/" not in config["architecture"]]
+    assert {config["target"] for config in general if "target" in config} == {"clean"}
+
+
+@pytest.mark.parametrize("dataset", sorted(DATASETS))
+def test_half_of_the_vaes_train_on_the_bound_itself(dataset):
+    weights = [config["beta"] for _, _, config in sampled_at_home(f"{dataset}_vae")]
+    assert 60 < weights.count(1.0) < 140
+    assert min(weights) < 1 < max(weights)
+
+
+ENCODERS = {
+    "conv": {"depth": 1, "width": 8, "kernel_size": 3, "batch_norm": True, "activation": "relu", "latent_size": 5},
+    "dense": {"depth": 0, "latent_size": 5},
+    "pca": {"depth": 1, "width": 8, "kernel_size": 3, "batch_norm": True, "activation": "relu", "latent_size": 5},
+}
+
+
+@every_classifier
+@pytest.mark.parametrize("architecture", ENCODERS)
+def test_on_a_given_encoder_only_head_and_training_are_searched(space, architecture):
+    encoder = {"architecture": architecture, **ENCODERS[architecture]}
+    context = context_of(space, encoder=encoder)
+    for _, distributions, config in sample(space, context, 20):
+        assert config["encoder"] == "given"
+        assert encoder.items() <= config.items()
+        assert not distributions.keys() & {*encoder, "conv_depth", "dense_depth", "pretrain_lr"}
+        assert count(config, context) > 0
+    (point,) = space.points(context)
+    assert (point.key, point.config["encoder_training"]) == ("default", "fine_tuned")
+    for key in ("optimizer", "lr", "schedule", "batch_size", "label_smoothing"):
+        assert point.config[key] == space.default[key]
+    study = new_study()
+    study.enqueue_trial(point.params)
+    assert space.suggest(study.ask(), context) == point.config
+
+
+@pytest.mark.parametrize("key", ["fashion/base", "flowers/ae", "mnist_ae/dense", "cifar_ae/2+2"])
+def test_a_reported_encoder_can_be_given(key):
+    entry = search_spaces.reported()[key]
+    space = search_spaces.get(f"{entry.space.removesuffix('_ae')}_classifier")
+    context = context_of(space, encoder=models.classifier_keys(entry.config))
+    (point,) = space.points(context)
+    assert count(point.config, context) > 0
+    assert not point.config.get("relu_logits")
 
 
 def test_a_config_that_a_space_cannot_express_is_named():
     space = search_spaces.get("digits_ae")
-    with pytest.raises(ValueError, match="latent_size = 4096"):
+    with pytest.raises(ValueError, match="cannot express wide: latent_size = 4096"):
         space._point("wide", {**space.default, "latent_size": 4096}, context_of(space))
     with pytest.raises(ValueError, match="cannot express odd"):
         space._point("odd", {**space.default, "kernel_size": 3}, context_of(space))
+    with pytest.raises(ValueError, match="cannot express short: 'lr'"):
+        space._point("short", {k: v for k, v in space.default.items() if k != "lr"}, context_of(space))
+
+
+def test_a_number_off_the_grid_is_no_answer():
+    ask = AskConfig({"dropout": 0.12})
+    with pytest.raises(ValueError, match=r"dropout = 0\.12"):
+        ask.number("dropout", (0.0, 0.5), step=0.05)
+
+
+def test_a_choice_is_never_moved():
+    with pytest.raises(ValueError, match="schedule = 'cosine'"):
+        AskConfig({"schedule": "cosine"}, clip=True).choice("schedule", ("constant",))
+
+
+def test_a_value_beside_a_range_has_a_flag_of_its_own():
+    for given, params in [(0.0, {"l2": False}), (0.01, {"l2": True, "decay": 0.01})]:
+        ask = AskConfig({"weight_decay": given})
+        ask.unless("weight_decay", 0.0, (1e-3, 1.0), flag="l2", name="decay")
+        assert (ask.params, ask.config) == (params, {"weight_decay": given})
+        trial = optuna.trial.FixedTrial(params)
+        again = AskTrial(trial)
+        again.unless("weight_decay", 0.0, (1e-3, 1.0), flag="l2", name="decay")
+        assert again.config == {"weight_decay": given}

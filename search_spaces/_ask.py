@@ -1,0 +1,142 @@
+"""How a space asks for a config, and who answers: an Optuna trial, or a config that is given.
+
+A space's function asks for one key of the config after another, define-by-run. Each question says which key
+it fills and, where that is not the same, what Optuna calls the parameter. So one function serves both ways:
+asked of a trial it makes a config, asked of a config it gives the parameters to enqueue.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import optuna
+
+Bounds = tuple[int, int]
+"""(lowest, highest), both included"""
+
+
+class Ask(ABC):
+    """Fills `config`, a flat config, by asking for its values.
+
+    `name` is Optuna's name for the parameter where it is not the key itself. In one study a name must always
+    have the same distribution, so a range that depends on another choice takes that choice into its name:
+    `sgd_lr`, `conv_depth`.
+    """
+
+    def __init__(self) -> None:
+        self.config: dict[str, Any] = {}
+
+    def fix(self, **values: Any) -> None:
+        """Fill keys that are not searched here."""
+        self.config |= values
+
+    def choice(self, key: str, choices: Sequence[Any], *, name: str | None = None) -> Any:
+        """Fill `key` with one of `choices` and return it."""
+        self.config[key] = self._choice(name or key, choices, lambda config: config[key])
+        return self.config[key]
+
+    def integer(self, key: str, bounds: Bounds, *, name: str | None = None, log: bool = False) -> int:
+        """Fill `key` with a whole number within `bounds` and return it."""
+        value = self._integer(name or key, key, bounds, log)
+        self.config[key] = value
+        return value
+
+    def number(
+        self,
+        key: str,
+        bounds: tuple[float, float],
+        *,
+        name: str | None = None,
+        step: float | None = None,
+        log: bool = False,
+    ) -> float:
+        """Fill `key` with a number within `bounds`, in steps from the lowest if given, and return it."""
+        value = self._number(name or key, key, bounds, step, log)
+        self.config[key] = value
+        return value
+
+    def decision(self, name: str, choices: Sequence[Any], of: Callable[[Mapping[str, Any]], Any]) -> Any:
+        """Return one of `choices`, which fills no key; `of(config)` says which one a given config stands for."""
+        return self._choice(name, choices, of)
+
+    def unless(
+        self, key: str, usual: float, bounds: tuple[float, float], *, flag: str, name: str | None = None
+    ) -> None:
+        """Fill `key` with `usual` or, where the parameter `flag` is true, with a number on a logarithmic scale.
+
+        A logarithmic range cannot hold 0, and hits no other single value either.
+        """
+        if self.decision(flag, (True, False), lambda config: config[key] != usual):
+            self.number(key, bounds, name=name, log=True)
+        else:
+            self.config[key] = usual
+
+    @abstractmethod
+    def _choice(self, name: str, choices: Sequence[Any], of: Callable[[Mapping[str, Any]], Any]) -> Any: ...
+
+    @abstractmethod
+    def _integer(self, name: str, key: str, bounds: Bounds, log: bool) -> int: ...
+
+    @abstractmethod
+    def _number(self, name: str, key: str, bounds: tuple[float, float], step: float | None, log: bool) -> float: ...
+
+
+class AskTrial(Ask):
+    """Asks an Optuna trial."""
+
+    def __init__(self, trial: optuna.Trial) -> None:
+        super().__init__()
+        self._trial = trial
+
+    def _choice(self, name: str, choices: Sequence[Any], of: Callable[[Mapping[str, Any]], Any]) -> Any:
+        return self._trial.suggest_categorical(name, choices)
+
+    def _integer(self, name: str, key: str, bounds: Bounds, log: bool) -> int:
+        return self._trial.suggest_int(name, *bounds, log=log)
+
+    def _number(self, name: str, key: str, bounds: tuple[float, float], step: float | None, log: bool) -> float:
+        return self._trial.suggest_float(name, *bounds, step=step, log=log)
+
+
+class AskConfig(Ask):
+    """Asks a given config, and keeps in `params` what Optuna has to enqueue for it.
+
+    With `clip` a number that lies out of bounds moves to the nearest one; otherwise, as always for a choice,
+    it is an error.
+    """
+
+    def __init__(self, given: Mapping[str, Any], *, clip: bool = False) -> None:
+        super().__init__()
+        self.params: dict[str, Any] = {}
+        self._given = given
+        self._clip = clip
+
+    def _choice(self, name: str, choices: Sequence[Any], of: Callable[[Mapping[str, Any]], Any]) -> Any:
+        value = of(self._given)
+        return self._answer(name, value, value in choices)
+
+    def _integer(self, name: str, key: str, bounds: Bounds, log: bool) -> int:
+        value = self._clipped(key, bounds)
+        answer: int = self._answer(name, value, bounds[0] <= value <= bounds[1])
+        return answer
+
+    def _number(self, name: str, key: str, bounds: tuple[float, float], step: float | None, log: bool) -> float:
+        value = self._clipped(key, bounds)
+        steps = (value - bounds[0]) / step if step else 0.0
+        on_grid = math.isclose(steps, round(steps), abs_tol=1e-8)
+        answer: float = self._answer(name, value, bounds[0] <= value <= bounds[1] and on_grid)
+        return answer
+
+    def _clipped(self, key: str, bounds: tuple[float, float]) -> Any:
+        value = self._given[key]
+        return min(max(value, bounds[0]), bounds[1]) if self._clip else value
+
+    def _answer(self, name: str, value: Any, inside: bool) -> Any:
+        if not inside:
+            raise ValueError(f"{name} = {value!r} lies outside what the space searches")
+        self.params[name] = value
+        return value
