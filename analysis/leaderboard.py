@@ -37,19 +37,20 @@ def compute_leaderboard(study: StudyFiles, metric: str, mode: str, top: int) -> 
     order = ["stopped", metric]
     best = ended.sort_values(order, ascending=[True, mode == "min"], kind="stable").head(top)
     table = best[[name for name in _SHOWN if name in best] + [metric]]
-    if metric not in study.baseline:
-        return table
+    if metric != "val_mse":
+        return table  # PCA has no other metric at a latent size
     pca = study.baseline.set_index("n_components")[metric]
     at_size = table["config.latent_size"].map(pca)
     return table.assign(pca=at_size, ratio_to_pca=table[metric] / at_size)
 
 
-def compute_confirmation(study: StudyFiles, metric: str) -> pd.DataFrame:
+def compute_confirmation(study: StudyFiles, metric: str, mode: str) -> pd.DataFrame:
     """Return, per confirmed config, the number of seeds and the mean and standard deviation of its metrics.
 
     Args:
         study: The study's tables.
         metric: The objective on validation data; its namesake on test data comes beside it.
+        mode: "min" or "max".
     """
     columns = [metric, metric.replace("val_", "test_", 1)]
     done = study.confirm[study.confirm["status"] == "completed"]
@@ -60,7 +61,7 @@ def compute_confirmation(study: StudyFiles, metric: str) -> pd.DataFrame:
     for column in columns:
         table[column] = grouped[(column, "mean")]
         table[f"± {column}"] = grouped[(column, "std")]
-    return table.sort_values(metric).reset_index()
+    return table.sort_values(metric, ascending=mode == "min").reset_index()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -82,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
         print("This study is not finished; the tables are what it has so far.")
     print("\nBest trials (validation data, last epoch)")
     print(compute_leaderboard(study, metric, mode, options.top).to_string(index=False))
-    confirmation = compute_confirmation(study, metric)
+    confirmation = compute_confirmation(study, metric, mode)
     if not confirmation.empty:
         print("\nConfirmed (mean over fresh seeds)")
         print(confirmation.to_string(index=False))

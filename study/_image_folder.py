@@ -102,7 +102,7 @@ def _survey(paths: list[Path], image_size: int | None) -> tuple[bool, tuple[int,
     """Read the headers alone: are all images grey, and what (height, width) will the arrays have?"""
     grey, first = True, None
     for path in paths:
-        mode, size = _header(path)
+        mode, size = read_header(path)
         grey = grey and mode in _GREY_MODES
         first = first or size
         if image_size is None and size != first:
@@ -114,7 +114,7 @@ def _survey(paths: list[Path], image_size: int | None) -> tuple[bool, tuple[int,
     return grey, (image_size, image_size) if image_size else first
 
 
-def _header(path: Path) -> tuple[str, tuple[int, int]]:
+def read_header(path: Path) -> tuple[str, tuple[int, int]]:
     """Read an image's Pillow mode and its upright (height, width)."""
     from PIL import Image
 

@@ -12,13 +12,13 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study import atomic
+from study import atomic, option_types
 from study.dataset_specs import DATASETS
 from study.errors import StudyError, UsageError, choose_from
 
@@ -113,7 +113,7 @@ def _refuse_above(limit: int, components: Sequence[int], reason: str) -> None:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(
+    parser = option_types.Parser(
         prog="baseline.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -144,13 +144,6 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         known = [flag for action in parser._actions for flag in action.option_strings]
         raise UsageError(choose_from("option", unknown[0], known))
     return options
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, as the rest of the project's are."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
 
 
 def _list_of(parse: Callable[[str], Number]) -> Callable[[str], list[Number]]:

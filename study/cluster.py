@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from study import interrupt
 from study.errors import UsageError
 from study.image_data import ImageData
+from study.memory import Limits
 from study.settings import Settings
 
 T = TypeVar("T")
@@ -52,12 +53,12 @@ class Share:
         """The CPU threads of a run."""
         return max(1, int(self.cpus))
 
-    def default_max_params(self) -> int:
-        """Return how many parameters fit: weights, gradients and two moments in float32, in half of the memory.
+    def limits(self, max_params: int | None) -> Limits:
+        """Return what a network may need: by default, parameters that take half of a run's memory in training.
 
-        The other half is for activations, which depend on the network more than on its parameters.
+        A weight, its gradient and two moments are 16 bytes. The other half is for activations and the libraries.
         """
-        return self.memory // 2 // (4 * 4)
+        return Limits(max_params or self.memory // 2 // 16, self.memory)
 
 
 @contextmanager

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import models
 from search_spaces import Context, Space
+from study import budget
+from study.budget import Budget
 from study.folder import StudyFolder
 from study.ranking import best_trials
+from study.reported import selected
 from study.samplers import derive_seed
 from study.settings import Settings
 from study.state import Run, StudyState
@@ -29,11 +33,13 @@ class Candidate:
     config: dict[str, Any]
     key: str | None
     params: int
+    budget: Budget
 
     def job(self, settings: Settings, replicate: int) -> Job:
         """Return the run of one seed; every candidate has the same seeds, so that they can be compared in pairs."""
         seed = derive_seed(settings.seed, _CONFIRMATION, replicate)
-        return Job(f"{self.id}-s{replicate}", self.config, seed, settings.epochs, test=True)
+        name = f"{self.id}-s{replicate}"
+        return Job(name, self.config, seed, self.budget.epochs, self.budget.pretrain_epochs, test=True)
 
 
 @dataclass(frozen=True)
@@ -61,23 +67,35 @@ class Interval:
 
 
 def candidates(state: StudyState, settings: Settings, space: Space, context: Context) -> list[Candidate]:
-    """Return the configs to confirm: the best trials, then the default and the reported ones if asked for."""
+    """Return the configs to confirm: the best trials, then the default and the reported ones if asked for.
+
+    In a study of reported configurations, without a search, it is those, each with its own epochs.
+    """
     if not settings.confirm_top:
         return []
+    if settings.reported:
+        return [
+            _untried(key, entry.config, context, budget.reported(entry, settings.epochs))
+            for key, entry in selected(settings.reported, space.name).items()
+        ]
     chosen = {
-        run.id: Candidate(run.id, run.config, run.key, run.params)
+        run.id: Candidate(run.id, run.config, run.key, run.params, Budget(run.budget, run.pretrain_budget))
         for run in best_trials(state, space.metric, space.mode)[: settings.confirm_top]
     }
     if settings.confirm_reported:
-        import models
-
-        by_key = {run.key: run for run in state.trials if run.key}
+        tried = {run.key: run for run in state.trials if run.key}
         for point in space.points(context):
-            run = by_key.get(point.key)
-            identity = run.id if run else point.key.replace("/", "_")
-            params = models.count_parameters(point.config, context.image_shape, context.num_classes)
-            chosen.setdefault(identity, Candidate(identity, point.config, point.key, params))
+            epochs = budget.searched(point.config, space, settings.epochs)
+            candidate = _untried(point.key, point.config, context, epochs)
+            if point.key in tried:
+                candidate = replace(candidate, id=tried[point.key].id)
+            chosen.setdefault(candidate.id, candidate)
     return list(chosen.values())
+
+
+def _untried(key: str, config: dict[str, Any], context: Context, epochs: Budget) -> Candidate:
+    params = models.count_parameters(config, context.image_shape, context.num_classes)
+    return Candidate(key.replace("/", "_"), config, key, params, epochs)
 
 
 def missing_jobs(state: StudyState, settings: Settings, chosen: list[Candidate]) -> list[tuple[Candidate, Job]]:
@@ -91,10 +109,11 @@ def missing_jobs(state: StudyState, settings: Settings, chosen: list[Candidate])
 
 
 @dataclass(frozen=True)
-class Winner:
-    """The confirmed config with the best mean validation value, and its best-validation seed."""
+class Confirmed:
+    """A confirmed config: its runs that were completed, and `model`, the one with the best validation value."""
 
     candidate: str
+    key: str | None
     config: dict[str, Any]
     runs: list[Run]
     model: Run
@@ -103,26 +122,27 @@ class Winner:
         """Return the mean of a metric over the seeds."""
         return Interval.of([(run.last | run.final)[metric] for run in self.runs])
 
+    @property
+    def test_metrics(self) -> dict[str, Interval]:
+        """Every metric of the test split, over the seeds that have it."""
+        first, *others = (run.final for run in self.runs)
+        names = [name for name in first if name.startswith("test_") and all(name in final for final in others)]
+        return {name: self.interval(name) for name in names}
 
-def winner(state: StudyState, chosen: list[Candidate], metric: str, mode: str) -> Winner | None:
-    """Return the winner by validation data among the candidates of which a seed was completed."""
+
+def confirmed(state: StudyState, chosen: list[Candidate], metric: str, mode: str) -> list[Confirmed]:
+    """Return the candidates of which a seed was completed, the best mean validation value first.
+
+    A config whose seeds partly failed is as good as its worst claim: those with most seeds come first.
+    """
     sign = 1 if mode == "min" else -1
-    groups: dict[str, list[Run]] = {candidate.id: [] for candidate in chosen}
-    for run in state.confirmations:
-        if run.status == "completed" and run.confirm_of in groups:
-            groups[run.confirm_of].append(run)
-    # A config whose seeds partly failed is as good as its worst claim: those with all seeds come first.
-    most = max((len(runs) for runs in groups.values()), default=0)
-    full = {name: runs for name, runs in groups.items() if runs and len(runs) == most}
-    if not full:
-        return None
-
-    def value(runs: list[Run]) -> float:
-        return sign * fmean(run.last[metric] for run in runs)
-
-    name = min(full, key=lambda candidate: value(full[candidate]))
-    model = min(full[name], key=lambda run: sign * run.last[metric])
-    return Winner(name, model.config, full[name], model)
+    found = []
+    for candidate in chosen:
+        runs = [r for r in state.confirmations if r.confirm_of == candidate.id and r.status == "completed"]
+        if runs:
+            model = min(runs, key=lambda run: sign * run.last[metric])
+            found.append(Confirmed(candidate.id, candidate.key, candidate.config, runs, model))
+    return sorted(found, key=lambda one: (-len(one.runs), sign * fmean(run.last[metric] for run in one.runs)))
 
 
 def promote(folder: StudyFolder, run_id: str) -> None:

@@ -72,8 +72,8 @@ def check_name(name: str) -> str:
     return name
 
 
-def existing(storage: Path, name: str) -> StudyFolder:
-    """Return the folder of the study `name` below `storage`.
+def existing(storage: Path, name: str, option: str = "--resume") -> StudyFolder:
+    """Return the folder of the study `name` below `storage`, which `option` asked for.
 
     Raises:
         UsageError: there is none; the message names the nearest one that exists.
@@ -82,8 +82,8 @@ def existing(storage: Path, name: str) -> StudyFolder:
     if not folder.journal.is_file():
         known = [entry.parent.name for entry in storage.glob("*/journal.jsonl")]
         if not known:
-            raise UsageError(f"--resume {name!r}: there is no study in {storage}")
-        raise UsageError(choose_from("--resume: study", name, known) + f" (in {storage})")
+            raise UsageError(f"{option} {name!r}: there is no study in {storage}")
+        raise UsageError(choose_from(f"{option}: study", name, known) + f" (in {storage})")
     return folder
 
 

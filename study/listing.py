@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import search_spaces
 from search_spaces import Context
@@ -40,35 +41,57 @@ def dry_run(settings: Settings, trials: int | None) -> str:
     Raises:
         study.errors.UsageError: the data, if they are a folder, cannot be read.
     """
+    import models
+
+    image_shape, num_classes = _shape_and_classes(settings)
+    encoder = None
+    if settings.encoder_from:
+        from study import encoder_source
+
+        encoder = encoder_source.load(settings.storage_path, settings.encoder_from, image_shape).keys
+    context = settings.context(image_shape, num_classes, encoder)
+    drawn = _reported(settings) if settings.reported else _drawn(settings, context, trials)
+    rows = [("from", "parameters", "config")]
+    for origin, config in drawn:
+        params = models.count_parameters(config, context.image_shape, context.num_classes)
+        refused = settings.max_params is not None and params > settings.max_params
+        shown = ", ".join(f"{key}={_short(value)}" for key, value in config.items() if key != "family")
+        rows.append((origin, f"{params:,}" + (" refused" if refused else ""), shown))
+    return _table(rows)
+
+
+def _shape_and_classes(settings: Settings) -> tuple[tuple[int, int, int], int]:
+    if settings.data in DATASETS:
+        spec = DATASETS[settings.data]
+        return spec.image_shape, len(spec.class_names)
+    from study import image_data
+
+    data = image_data.load(settings.data, Path(settings.data_dir), image_size=settings.image_size)
+    return data.image_shape, data.num_classes
+
+
+def _reported(settings: Settings) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    from study.reported import selected
+
+    assert settings.reported is not None
+    for key, entry in selected(settings.reported, settings.space).items():
+        yield key, entry.config
+
+
+def _drawn(settings: Settings, context: Context, trials: int | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
     import optuna
 
-    import models
     from study.samplers import sampler_for_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = search_spaces.get(settings.space)
-    if settings.data in DATASETS:
-        spec = DATASETS[settings.data]
-        context = Context(spec.image_shape, len(spec.class_names), not settings.smoke)
-    else:
-        from study import image_data
-
-        data = image_data.load(settings.data, Path(settings.data_dir), image_size=settings.image_size)
-        context = Context(data.image_shape, data.num_classes, not settings.smoke)
     study = optuna.create_study()
     points = space.points(context)
-    rows = [("from", "parameters", "config")]
     for number in range(trials or max(_CONFIGS, len(points))):
         if number < len(points):
             study.enqueue_trial(points[number].params)
         study.sampler = sampler_for_trial(settings.sampler, settings.seed, number)
-        config = space.suggest(study.ask(), context)
-        params = models.count_parameters(config, context.image_shape, context.num_classes)
-        refused = settings.max_params is not None and params > settings.max_params
-        origin = points[number].key if number < len(points) else settings.sampler
-        shown = ", ".join(f"{key}={_short(value)}" for key, value in config.items() if key != "family")
-        rows.append((origin, f"{params:,}" + (" refused" if refused else ""), shown))
-    return _table(rows)
+        yield points[number].key if number < len(points) else settings.sampler, space.suggest(study.ask(), context)
 
 
 def _short(value: object) -> str:

@@ -30,8 +30,9 @@ SCHEDULES: Mapping[str, Callable[[float], float]] = {
 
 
 def build_optimizer(model: nn.Module, config: Mapping[str, Any]) -> Optimizer:
-    """Return the optimizer that `config` names, over the parameters of `model`."""
-    return OPTIMIZERS[config["optimizer"]](model.parameters(), config)
+    """Return the optimizer that `config` names, over the parameters of `model` that are not frozen."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return OPTIMIZERS[config["optimizer"]](trained, config)
 
 
 def build_schedule(optimizer: Optimizer, config: Mapping[str, Any], epochs: int) -> LambdaLR:

@@ -164,6 +164,12 @@ def error_curve(pca: Pca, images: NDArray[np.uint8]) -> NDArray[np.float64]:
     return (total - np.cumsum(captured)) / (len(images) * len(pca.mean))
 
 
+def codes(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.float64]:
+    """Return the coordinates of images, uint8 (n, channels, height, width), along the first axes: (n, components)."""
+    axes = pca.components[:components].T
+    return np.concatenate([(_unit_pixels(chunk) - pca.mean) @ axes for chunk in _chunks(images)])
+
+
 def components_for_variance(pca: Pca, fraction: float) -> int:
     """Return the smallest number of components that keep at least `fraction` of the variance.
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import models
 from study.folder import StudyFolder
-from study.pictures import reconstruction_grid
+from study.pictures import pictures
 from study.state import StudyState
 from study.tracking import Tracker
 
@@ -47,12 +49,15 @@ def publish(tracker: Tracker, folder: StudyFolder, state: StudyState) -> None:
         return
     model = models.load(folder.best)
     about = state.about["data"]
-    image_shape = tuple(about["image_shape"])
-    tracker.log_model(parent, model, image_shape, image_shape)
-    samples = folder.samples / "reconstructions.npz"
-    if samples.is_file():
-        with tempfile.TemporaryDirectory(prefix="study-pictures-") as scratch:
-            picture = Path(scratch) / "reconstructions.png"
-            reconstruction_grid(samples).save(picture)
-            for run_id in {parent, state.tracked[best["trial_id"]]} if best["trial_id"] in state.tracked else {parent}:
-                tracker.log_files(run_id, {picture: "pictures"})
+    channels, height, width = about["image_shape"]
+    with torch.inference_mode():
+        output = model(torch.zeros(1, channels, height, width)).shape[1:]
+    tracker.log_model(parent, model, (channels, height, width), tuple(output))
+    runs = {parent, state.tracked.get(best["trial_id"], parent)}
+    with tempfile.TemporaryDirectory(prefix="study-pictures-") as scratch:
+        files = []
+        for name, picture in pictures(folder.samples, about["class_names"]).items():
+            files.append(Path(scratch) / f"{name}.png")
+            picture.save(files[-1])
+        for run_id in runs:
+            tracker.log_files(run_id, dict.fromkeys(files, "pictures"))

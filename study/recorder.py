@@ -16,7 +16,7 @@ from study.folder import StudyFolder
 from study.journal import Event, Journal
 from study.ranking import best_trials
 from study.state import Status, StudyState
-from study.trainable import DISK_FAILED, EPOCH, FAILED, FINAL, METRICS, Job, job_of
+from study.trainable import DISK_FAILED, EPOCH, FAILED, FINAL, METRICS, PRETRAINING, Job, job_of
 from study.unpickled import Unpickled
 
 
@@ -81,6 +81,8 @@ class TuneRecorder(Unpickled, tune.Callback):
         if result.get(DISK_FAILED):
             raise StudyError(f"a checkpoint cannot be written ({result[DISK_FAILED]}); make space, then resume")
         run = self._recorder.state.runs[job_of(trial.config).id]
+        if result.get(PRETRAINING) and not run.pretraining:
+            self._recorder.record("pretrained", id=run.id, epochs=result[PRETRAINING])
         if not result.get(FAILED) and result[EPOCH] == len(run.epochs) + 1:
             self._recorder.record("epoch", id=run.id, epoch=result[EPOCH], metrics=result[METRICS])
 

@@ -19,6 +19,7 @@ from study.interrupt import EXIT_CODE, Interrupted
 
 if TYPE_CHECKING:
     from study.display import Display
+    from study.encoder_source import EncoderSource
     from study.folder import StudyFolder
     from study.image_data import ImageData
     from study.recorder import Recorder
@@ -71,6 +72,7 @@ def _start(settings: Settings) -> int:
 
     space = search_spaces.get(settings.space)
     data = _load(settings)
+    encoder = _encoder(settings, data)
     tracking.check(settings.tracking_uri)
     with _joined(settings, data) as share, folders.created(settings.storage_path, settings.name) as folder:
         about = {
@@ -85,16 +87,17 @@ def _start(settings: Settings) -> int:
                 "split": data.split,
                 "notes": list(data.notes),
             },
+            "encoder": encoder and encoder.to_json(),
             "environment": environment(),
         }
-        return _conduct(settings, folder, data, share, ("study", about))
+        return _conduct(settings, folder, data, share, encoder=encoder, first=("study", about))
 
 
 def _resume(options: Namespace) -> int:
     """Go on with a study where its journal ends."""
     from study import folder as folders
-    from study.command_line import resumed_settings
     from study.environment import git_commit
+    from study.resumption import resumed_settings
     from study.state import StudyState
 
     folder = folders.existing(Path(options.storage or "results").expanduser().absolute(), options.resume)
@@ -110,11 +113,17 @@ def _resume(options: Namespace) -> int:
                 f"--resume {folder.name}: the data have changed, digest {data.digest} instead of "
                 f"{state.about['data']['digest']}; restore them or begin a new study"
             )
+        encoder = _encoder(settings, data)
+        if encoder and encoder.digest != state.about["encoder"]["digest"]:
+            raise UsageError(
+                f"--resume {folder.name}: the encoder of {encoder.study} has changed, digest {encoder.digest} instead "
+                f"of {state.about['encoder']['digest']}; begin a new study"
+            )
         before, now = state.about["environment"]["git_commit"], git_commit()
         if before != now:
             print(f"study: the code has changed since the study began ({before} to {now})", file=sys.stderr)
         with _joined(settings, data) as share:
-            return _conduct(settings, folder, data, share, ("session", {"changed": changed}))
+            return _conduct(settings, folder, data, share, encoder=encoder, first=("session", {"changed": changed}))
 
 
 def _load(settings: Settings) -> ImageData:
@@ -138,8 +147,22 @@ def _joined(settings: Settings, data: ImageData) -> Iterator[Any]:
         yield cluster.share(settings)
 
 
+def _encoder(settings: Settings, data: ImageData) -> EncoderSource | None:
+    if settings.encoder_from is None:
+        return None
+    from study import encoder_source
+
+    return encoder_source.load(settings.storage_path, settings.encoder_from, data.image_shape)
+
+
 def _conduct(
-    settings: Settings, folder: StudyFolder, data: ImageData, share: Any, first: tuple[str, dict[str, Any]]
+    settings: Settings,
+    folder: StudyFolder,
+    data: ImageData,
+    share: Any,
+    *,
+    encoder: EncoderSource | None,
+    first: tuple[str, dict[str, Any]],
 ) -> int:
     """Drive the study to its end, or to an interruption that it can be resumed from."""
     import search_spaces
@@ -161,7 +184,8 @@ def _conduct(
     try:
         with display:
             recorder.listen(display)
-            summary = Session(settings, folder, recorder, data=data, share=share, display=display).run()
+            session = Session(settings, folder, recorder, data=data, share=share, display=display, encoder=encoder)
+            summary = session.run()
             _deliver(tracker, folder, recorder, display, summary)
         print(text(summary, folder, settings.tracking_uri))
         return 0

@@ -2,76 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from study import atomic
-from study.training import TensorSplit, evaluation_batches, to_pixels
+from models import Network
+from study import atomic, generative_samples, prediction_samples, reconstruction_samples
+from study.generative_samples import Generative
+from study.prediction_samples import Predictive
+from study.reconstruction_samples import Reconstructive
+from study.training import TensorSplit
 
-PER_GROUP = 8  # best, typical and worst reconstructions
-CODES = 2000  # images on the map of the codes
+Arrays = dict[str, np.ndarray]
 
 
-def write(folder: Path, model: nn.Module, untrained: nn.Module, split: TensorSplit, metrics: dict[str, Tensor]) -> None:
-    """Write the samples of an autoencoder into `folder`.
+def write(
+    folder: Path,
+    model: Network,
+    untrained: Network,
+    splits: Mapping[str, TensorSplit],
+    values: Mapping[str, Tensor],
+) -> None:
+    """Write what shows the network at work into `folder`, as compressed .npz files without pickles.
 
-    `reconstructions.npz`: `originals`, `reconstructions` and `untrained` (the same images through the network before
-    training), uint8 (n, channels, height, width), ordered in three `groups` of equal size, best, typical and worst by
-    `mse`; with the `labels` and the `indices` into the test split.
-    `codes.npz`: `codes` float32 (n, latent_size) of the first images, with their `labels`.
+    What is written goes by what the network can do: `study.reconstruction_samples`, `study.generative_samples` and
+    `study.prediction_samples` say which files there are and what they hold. The same network gives the same arrays.
 
     Args:
         folder: Where the files go.
-        model: The trained autoencoder, on the device of the images.
+        model: The trained network, on the device of the images.
         untrained: The same network with its initial weights.
-        split: The test split.
-        metrics: The per-image metrics of the test split, each (n,); "mse" among them.
+        splits: "test" is read: images uint8 (n, channels, height, width), labels int64 (n,), on the model's device.
+        values: `study.training.per_image` of the test split.
     """
-    images, labels = split
-    error = metrics["mse"]
-    order = torch.argsort(error)
-    count = min(PER_GROUP, max(1, len(order) // 3))
-    middle = (len(order) - count) // 2
-    chosen = torch.cat([order[:count], order[middle : middle + count], order[-count:]])
-    originals = images[chosen]
-    arrays = {
-        "originals": originals,
-        "reconstructions": reconstruct(model, originals),
-        "untrained": reconstruct(untrained, originals),
-        "mse": error[chosen],
-        "labels": labels[chosen],
-        "indices": chosen,
-    }
-    groups = np.repeat(["best", "typical", "worst"], [count, count, len(chosen) - 2 * count])
-    _save(folder / "reconstructions.npz", {**_arrays(arrays), "groups": groups})
-    codes = encode(model, images[:CODES])
-    _save(folder / "codes.npz", _arrays({"codes": codes, "labels": labels[:CODES]}))
+    for name, arrays in collect(model, untrained, splits["test"], values).items():
+        _save(folder / f"{name}.npz", arrays)
 
 
-@torch.inference_mode()
-def reconstruct(model: nn.Module, images: Tensor) -> Tensor:
-    """Return the reconstructions of uint8 images, clipped to [0, 1], as uint8 of the same shape."""
-    model.eval()
-    parts = [model(to_pixels(images[batch])) for batch in evaluation_batches(images)]
-    return torch.cat(parts).clamp(0, 1).mul(255).round().to(torch.uint8)
+def collect(model: Network, untrained: Network, split: TensorSplit, values: Mapping[str, Tensor]) -> dict[str, Arrays]:
+    """Return the arrays of each file that `write` writes, by the file's name without its ending."""
+    files: dict[str, Arrays] = {}
+    if isinstance(model, Reconstructive):
+        files |= reconstruction_samples.collect(model, untrained, split, values)
+    if isinstance(model, Generative):
+        files |= generative_samples.collect(model, split, values)
+    if isinstance(model, Predictive):
+        files |= prediction_samples.collect(untrained, split, values)
+    return files
 
 
-@torch.inference_mode()
-def encode(model: nn.Module, images: Tensor) -> Tensor:
-    """Return the codes of uint8 images, float32 (n, latent_size)."""
-    model.eval()
-    codes = [model.encode(to_pixels(images[batch])) for batch in evaluation_batches(images)]  # type: ignore[operator]
-    return torch.cat(codes)
-
-
-def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
-    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-
-
-def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _save(path: Path, arrays: Arrays) -> None:
     def produce(part: Path) -> None:
         with part.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)

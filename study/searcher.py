@@ -19,7 +19,9 @@ from ray.tune.search.optuna import OptunaSearch
 
 import models
 from search_spaces import Context, Space
+from study import budget
 from study.errors import StudyError
+from study.memory import Limits
 from study.recorder import Recorder, outcome
 from study.samplers import derive_seed, sampler_for_trial
 from study.state import Run
@@ -43,7 +45,7 @@ class SearchPlan:
     seed: int
     trials: int
     epochs: int
-    max_params: int
+    limits: Limits
 
 
 class _OneWriter(JournalFileSymlinkLock):
@@ -111,7 +113,7 @@ class StudySearcher(Unpickled, OptunaSearch):
             run = self._unfinished.pop(0)
             self._ot_trials[trial_id] = self._resumed[run.id]
             self._reported |= {(trial_id, epoch["epoch"]) for epoch in run.epochs}
-            return job_config(Job(run.id, run.config, run.seed, run.budget))
+            return job_config(Job(run.id, run.config, run.seed, run.budget, run.pretrain_budget))
         state = self._recorder.state
         number = len(state.trials)
         if number >= self._plan.trials:
@@ -120,19 +122,19 @@ class StudySearcher(Unpickled, OptunaSearch):
             trial, config, key = self._ask()
             params = models.count_parameters(config, self._plan.context.image_shape, self._plan.context.num_classes)
             facts = {"key": key, "config": config, "params": params, "optuna": self._facts(trial)}
-            if params <= self._plan.max_params:
+            reason = self._plan.limits.refusal(config, self._plan.context, params)
+            if reason is None:
                 break
-            reason = f"{params:,} parameters, more than --max-params {self._plan.max_params:,}"
             self._ot_study.tell(trial, state=TrialState.FAIL)
             self._recorder.record("refused", reason=reason, **facts)
         else:
-            raise StudyError(
-                f"{_REFUSALS_IN_A_ROW} networks in a row had more than --max-params {self._plan.max_params:,} "
-                "parameters; allow larger ones"
-            )
+            raise StudyError(f"{_REFUSALS_IN_A_ROW} networks in a row were too large, the last one with {reason}")
         self._ot_trials[trial_id] = trial
-        job = Job(f"t{number:04d}", config, derive_seed(self._plan.seed, number), self._plan.epochs)
-        self._recorder.record("run", id=job.id, kind="trial", number=number, seed=job.seed, budget=job.epochs, **facts)
+        epochs = budget.searched(config, self._plan.space, self._plan.epochs)
+        seed = derive_seed(self._plan.seed, number)
+        job = Job(f"t{number:04d}", config, seed, epochs.epochs, epochs.pretrain_epochs)
+        numbers = {"number": number, "seed": seed, "budget": job.epochs, "pretrain_budget": job.pretrain_epochs}
+        self._recorder.record("run", id=job.id, kind="trial", **numbers, **facts)
         return job_config(job)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

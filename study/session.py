@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+
+import ray
 
 import models
 import search_spaces
-from search_spaces import Context
-from study import atomic, checkpoint, cluster, confirmation, engine, pca, summary, tables
+from study import atomic, checkpoint, cluster, confirmation, engine, summary, tables
+from study.baselines import baseline_of
 from study.command_line import objective_modes
 from study.confirmation import Candidate
 from study.display import Display
+from study.encoder_source import EncoderSource
 from study.errors import StudyError
 from study.folder import StudyFolder
 from study.image_data import ImageData
@@ -38,6 +42,7 @@ class Session:
         data: Its data set.
         share: What each run gets.
         display: What the user sees.
+        encoder: What classifiers are built on, if they are built on an earlier study's encoder.
     """
 
     def __init__(
@@ -49,15 +54,19 @@ class Session:
         data: ImageData,
         share: cluster.Share,
         display: Display,
+        encoder: EncoderSource | None = None,
     ) -> None:
         self._settings, self._folder, self._recorder = settings, folder, recorder
         self._data, self._share, self._display = data, share, display
         self._state = recorder.state
         self._space = search_spaces.get(settings.space)
-        self._context = space_context(settings, data.image_shape, data.num_classes)
-        self._pca: pca.Pca | None = None
+        self._context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
+        shared = SharedData.put(data, encoder.state if encoder else None)
+        self._baselines = baseline_of(self._space.family)(data, shared, share.node_cpus, display.begin)
+        if self._space.family == "ae":
+            shared = replace(shared, axes=ray.put(self._baselines.axes()))
         self._worker = WorkerContext(
-            SharedData.put(data),
+            shared,
             folder.checkpoints.absolute(),
             folder.errors.absolute(),
             settings.objectives,
@@ -69,65 +78,39 @@ class Session:
 
     def run(self) -> dict[str, Any]:
         """Go through what is left of the study and return its summary."""
-        self._search()
-        trials = self._state.trials
-        if trials and all(run.status == "failed" for run in trials):
-            raise StudyError(f"every trial failed; the first one: {trials[0].reason}")
-        self._baseline()
+        self._compare_with_pca()
+        if not self._settings.reported:
+            self._search()
+        _stop_if_all_failed("trial", self._state.trials)
         chosen = confirmation.candidates(self._state, self._settings, self._space, self._context)
+        self._refuse_too_large(chosen)
         self._confirm(chosen)
+        if self._settings.reported:
+            _stop_if_all_failed("run", self._state.confirmations)
+        self._baseline()
         return self._finish(chosen)
 
-    def _fitted_pca(self) -> pca.Pca:
-        """Return PCA of the training images at the largest rank that a trial of any space asks for, fitted once."""
-        if self._pca is None:
-            self._display.begin("PCA of the training images")
-            images = self._data.train.images
-            limit = pca.rank_limit(len(images), images[0].size)
-            largest = min(limit, max({512, *self._latent_sizes()}))
-            shared = self._worker.data.splits["train"][0]
-            try:
-                self._pca = cluster.run_on_node(pca.fit, shared, largest, cpus=self._share.node_cpus)
-            except ValueError as error:
-                raise StudyError(f"PCA cannot be fitted: {error}") from None
-        return self._pca
+    def _refuse_too_large(self, chosen: list[Candidate]) -> None:
+        """End the study before its confirmation if a reported network is too large, as those were not sampled."""
+        limits = self._share.limits(self._settings.max_params)
+        for candidate in chosen:
+            if candidate.key and (reason := limits.refusal(candidate.config, self._context, candidate.params)):
+                raise StudyError(f"{candidate.key} is too large: {reason}")
 
-    def _show_pca(self) -> None:
+    def _compare_with_pca(self) -> None:
         """Let the display compare each run with PCA's validation error at the same number of components."""
-        if self._space.metric != "val_mse":
-            return
-        fitted = self._fitted_pca()
-        curve = pca.error_curve(fitted, self._data.val.images)
-
-        def error(run: Run) -> float | None:
-            rank = run.config["latent_size"]
-            return float(curve[rank - 1]) if rank <= fitted.rank else None
-
-        self._display.pca = error
+        if self._space.metric == "val_mse":
+            self._display.pca = self._baselines.validation_error()
 
     def _baseline(self) -> None:
-        """Record PCA at the standard numbers of components and at every latent size of a trial."""
-        wanted = {*self._standard_ranks(), *self._latent_sizes()} - set(self._state.baseline)
-        if not wanted:
-            return
-        fitted = self._fitted_pca()
-        self._display.begin("PCA baseline")
-        splits = {name: getattr(self._data, name).images for name in pca.SPLITS}
-        rows = pca.evaluate(fitted, splits, [rank for rank in wanted if rank <= fitted.rank])
-        if rows:
+        """Record the baseline of every latent size of a run."""
+        configs = [run.config for run in self._state.runs.values()]
+        if rows := self._baselines.rows(self._state.baseline.keys(), configs):
             self._recorder.record("baseline", rows=rows)
-
-    def _standard_ranks(self) -> list[int]:
-        images = self._data.train.images
-        return pca.standard_ranks(len(images), images[0].size)
-
-    def _latent_sizes(self) -> set[int]:
-        return {run.config["latent_size"] for run in self._state.trials}
 
     def _search(self) -> None:
         if self._state.search_ended is not None:
             return
-        self._show_pca()
         settings = self._settings
         self._display.begin("search")
         modes = objective_modes(self._space)
@@ -145,7 +128,7 @@ class Session:
             settings.seed,
             settings.trials,
             settings.epochs,
-            settings.max_params or self._share.default_max_params(),
+            self._share.limits(settings.max_params),
         )
         searcher = StudySearcher(plan, self._recorder, self._folder.optuna_log, out_of_time)
         scheduler = build_scheduler(
@@ -170,8 +153,10 @@ class Session:
             if job.id not in self._state.runs:
                 candidate = candidates[job.id]
                 about = {"key": candidate.key, "config": job.config, "params": candidate.params}
-                numbers = {"number": len(self._state.confirmations), "seed": job.seed, "budget": job.epochs}
-                self._recorder.record("run", id=job.id, kind="confirm", confirm_of=candidate.id, **numbers, **about)
+                numbers = {"number": len(self._state.confirmations), "seed": job.seed}
+                epochs = {"budget": job.epochs, "pretrain_budget": job.pretrain_epochs}
+                kind = {"kind": "confirm", "confirm_of": candidate.id}
+                self._recorder.record("run", id=job.id, **kind, **numbers, **epochs, **about)
 
         searcher = JobList([job for _, job in jobs], begin, self._space.metric, self._space.mode)
         scheduler = build_scheduler("none", self._space.metric, self._space.mode, 1, self._state)
@@ -192,13 +177,13 @@ class Session:
 
     def _finish(self, chosen: list[Candidate]) -> dict[str, Any]:
         """Keep the best network, and write the summary and every table."""
-        winner = confirmation.winner(self._state, chosen, self._space.metric, self._space.mode)
+        confirmed = confirmation.confirmed(self._state, chosen, self._space.metric, self._space.mode)
         ranked = best_trials(self._state, self._space.metric, self._space.mode)
-        if winner:
-            confirmation.promote(self._folder, winner.model.id)
+        if confirmed:
+            confirmation.promote(self._folder, confirmed[0].model.id)
         elif ranked:
             self._keep_checkpoint_as_best(ranked[0])
-        result = summary.summarize(self._state, self._settings, self._space, winner, self._state.baseline)
+        result = summary.summarize(self._state, self._settings, self._space, confirmed, self._state.baseline)
         tables.write(self._folder, self._state)
         atomic.write_json(self._folder.path / "summary.json", result)
         self._recorder.record("finish", summary=result)
@@ -224,6 +209,6 @@ class Session:
         self._tables_due = time.monotonic() + max(_TABLES_EVERY_S, 20 * (time.monotonic() - start))
 
 
-def space_context(settings: Settings, image_shape: tuple[int, int, int], num_classes: int) -> Context:
-    """Return what the space has to know of the data; reported architectures take part where they fit."""
-    return Context(image_shape, num_classes, reported=not settings.smoke)
+def _stop_if_all_failed(what: str, runs: list[Run]) -> None:
+    if runs and all(run.status == "failed" for run in runs):
+        raise StudyError(f"every {what} failed; the first one: {runs[0].reason}")

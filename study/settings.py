@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from search_spaces import Context
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class Settings:
     space: str
     name: str
     trials: int
-    epochs: int
+    epochs: int  # of a trial's last stage; with `reported`, the most of any stage
     time_budget_s: float | None
     sampler: str
     scheduler: str
@@ -22,6 +25,8 @@ class Settings:
     confirm_top: int
     confirm_seeds: int
     confirm_reported: bool
+    reported: str | None  # a key or pattern: no search, just these reported configurations
+    encoder_from: str | None  # an earlier study, on the encoder of whose best network classifiers are built
     max_params: int | None
     data: str
     data_dir: str
@@ -41,13 +46,25 @@ class Settings:
         """The path of the storage folder."""
         return Path(self.storage)
 
+    def context(
+        self, image_shape: tuple[int, int, int], num_classes: int, encoder: Mapping[str, Any] | None = None
+    ) -> Context:
+        """Return what the space has to know of the data; reported architectures take part where they fit.
+
+        Args:
+            image_shape: (channels, height, width), in pixels.
+            num_classes: of the data set.
+            encoder: The keys of a config that `--encoder-from` fixes.
+        """
+        return Context(image_shape, num_classes, reported=not self.smoke, encoder=encoder)
+
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON can say them."""
         return {**asdict(self), "objectives": list(self.objectives)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
-        """Return the settings that `to_json` gave; keys of a later version are ignored."""
+        """Return the settings that `to_json` gave, in this version or an earlier one."""
         known = {field.name for field in fields(cls)}
         kept = {key: value for key, value in values.items() if key in known}
-        return cls(**{**kept, "objectives": tuple(values["objectives"])})
+        return cls(**{"reported": None, "encoder_from": None, **kept, "objectives": tuple(values["objectives"])})

@@ -27,7 +27,9 @@ class Run:
     key: str | None  # "default", a reported key, or None for a sampled config
     started: float  # seconds since the epoch
     confirm_of: str | None = None
+    pretrain_budget: int = 0  # epochs of a first stage
     optuna: dict[str, Any] = field(default_factory=dict)
+    pretraining: list[dict[str, Any]] = field(default_factory=list)  # the first stage's epochs
     epochs: list[dict[str, Any]] = field(default_factory=list)
     status: Status = "running"
     reason: str | None = None
@@ -40,8 +42,8 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """The seconds spent in the epochs that are recorded."""
-        return sum(epoch["seconds"] for epoch in self.epochs)
+        """The seconds spent in the epochs that are recorded, those of a first stage included."""
+        return sum(epoch["seconds"] for epoch in (*self.pretraining, *self.epochs))
 
 
 @dataclass
@@ -119,6 +121,13 @@ class StudyState:
     def _on_run(self, event: Event) -> None:
         known = {key: value for key, value in event.items() if key not in ("event", "time")}
         self.runs.setdefault(event["id"], Run(**known, started=event["time"]))
+
+    def _on_pretrained(self, event: Event) -> None:
+        run = self.runs[event["id"]]
+        run.pretraining = [
+            {"epoch": number, "time": event["time"], **metrics}
+            for number, metrics in enumerate(event["epochs"], start=1)
+        ]
 
     def _on_epoch(self, event: Event) -> None:
         run = self.runs[event["id"]]

@@ -7,22 +7,20 @@ from typing import Any
 
 from search_spaces import Space
 from study.command_line import objective_modes
-from study.confirmation import Interval, Winner
+from study.comparison import compare
+from study.confirmation import Confirmed, Interval
 from study.folder import StudyFolder
 from study.ranking import best_trials, pareto_front
 from study.settings import Settings
 from study.state import StudyState
-
-# Below this PCA's error is rounding: a ratio to it compares a network with nothing.
-_PCA_ERROR_FLOOR = 1e-9
 
 
 def summarize(
     state: StudyState,
     settings: Settings,
     space: Space,
-    winner: Winner | None,
-    pca: Mapping[int, Mapping[str, Any]],
+    confirmed: list[Confirmed],
+    baseline: Mapping[int, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the content of summary.json.
 
@@ -33,8 +31,8 @@ def summarize(
         state: The study, its search and confirmation ended.
         settings: Its settings.
         space: Its space.
-        winner: The confirmed winner, if there is one.
-        pca: The rows of the baseline by number of components.
+        confirmed: The confirmed configs, the winner first.
+        baseline: The rows of the baseline by number of components.
     """
     counts = state.count("trial")
     summary: dict[str, Any] = {
@@ -45,6 +43,7 @@ def summarize(
         "trials": {status: counts[status] for status in ("completed", "stopped", "failed")},
         "refused": len(state.refused),
         "epochs_run": sum(len(run.epochs) for run in state.trials),
+        "confirmed": [_confirmed(one, space) for one in confirmed],
         "best": None,
         "baseline": None,
         "ratio_to_pca": None,
@@ -58,17 +57,27 @@ def summarize(
         summary["pareto_front"] = [
             {"trial_id": run.id, **{name: values[name] for name in settings.objectives}} for run, values in known
         ]
+    winner = confirmed[0] if confirmed else None
     best = _best(state, space, winner)
     if best is None:
         return summary
-    row = pca.get(best["config"].get("latent_size", 0))
-    ratio, note = _ratio(best, row)
-    verdict = _verdict(best["test"], row) if ratio is not None and row else None
-    compared = {"ratio_to_pca": ratio, "ratio_note": note, "verdict": verdict}
-    return summary | {"best": best, "baseline": row and dict(row), **compared}
+    return summary | {"best": best, **compare(space.family, best["config"], winner, baseline).to_json()}
 
 
-def _best(state: StudyState, space: Space, winner: Winner | None) -> dict[str, Any] | None:
+def _confirmed(one: Confirmed, space: Space) -> dict[str, Any]:
+    """Return a confirmed config with the mean and interval of its objective and of every test metric."""
+    return {
+        "id": one.candidate,
+        "key": one.key,
+        "epochs": one.model.budget,
+        "pretrain_epochs": one.model.pretrain_budget,
+        "params": one.model.params,
+        "val": {space.metric: one.interval(space.metric).to_json()},
+        "test": {name: interval.to_json() for name, interval in one.test_metrics.items()},
+    }
+
+
+def _best(state: StudyState, space: Space, winner: Confirmed | None) -> dict[str, Any] | None:
     if winner:
         test = space.metric.replace("val_", "test_", 1)
         model = winner.model
@@ -95,27 +104,6 @@ def _best(state: StudyState, space: Space, winner: Winner | None) -> dict[str, A
     }
 
 
-def _ratio(best: Mapping[str, Any], row: Mapping[str, Any] | None) -> tuple[float | None, str | None]:
-    """Return the test error over PCA's at the same number of components, or None and why there is none."""
-    if best["test"] is None:
-        return None, "the test split was not touched (--confirm 0)"
-    if row is None:
-        return None, f"PCA has no {best['config']['latent_size']} components in these data"
-    if row["test_mse"] < _PCA_ERROR_FLOOR:
-        return None, "PCA's error is only rounding at this number of components"
-    return best["test"]["mean"] / row["test_mse"], None
-
-
-def _verdict(test: Mapping[str, Any], row: Mapping[str, Any]) -> str:
-    """Say whether the network or PCA is better, as far as the interval over the seeds allows."""
-    if test["ci95"] is None:
-        return "lower than PCA's, of one seed" if test["mean"] < row["test_mse"] else "higher than PCA's, of one seed"
-    low, high = test["ci95"]
-    if high < row["test_mse"]:
-        return "better than PCA"
-    return "worse than PCA" if low > row["test_mse"] else "not distinguishable from PCA"
-
-
 def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> str:
     """Return the summary for a person: best config, test score, PCA, files, and what to do next."""
     trials = summary["trials"]
@@ -133,15 +121,18 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
             f"  val      {summary['metric']} {_interval(best['val'][summary['metric']])}",
         ]
     if best and best["test"]:
-        test = summary["metric"].replace("val_", "test_", 1)
-        lines.append(f"  test     {test} {_interval(best['test'])}")
+        lines.append(f"  test     {_test(summary)} {_interval(best['test'])}")
+        others = {name: value for name, value in summary["confirmed"][0]["test"].items() if name != _test(summary)}
+        lines.append("           " + ", ".join(f"{name} {value['mean']:.4g}" for name, value in others.items()))
     if summary["baseline"]:
         row = summary["baseline"]
-        lines.append(f"  PCA      test_mse {row['test_mse']:.6f} with {row['n_components']} components")
+        lines.append(f"  PCA      {_baseline(row)}")
     if summary["ratio_to_pca"] is not None:
-        lines.append(f"  ratio    {summary['ratio_to_pca']:.3f} of PCA's error: {summary['verdict']} at this size")
+        lines.append(f"  ratio    {summary['ratio_to_pca']:.3f} of PCA's error: {summary['verdict']}")
     else:
         lines.append(f"  ratio    none: {summary['ratio_note']}")
+    if len(summary["confirmed"]) > 1:
+        lines += [f"  {_ranked(one, summary)}" for one in summary["confirmed"]]
     if "pareto_front" in summary:
         lines.append("  Pareto   " + "; ".join(", ".join(_pairs(point)) for point in summary["pareto_front"]))
     lines += [
@@ -150,6 +141,23 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
         f"  MLflow   {_open_mlflow(tracking_uri)}",
     ]
     return "\n".join(lines)
+
+
+def _test(summary: Mapping[str, Any]) -> str:
+    return summary["metric"].replace("val_", "test_", 1)
+
+
+def _baseline(row: Mapping[str, Any]) -> str:
+    if "test_accuracy" in row:
+        return f"test_accuracy {row['test_accuracy']:.6f}: logistic regression on {row['n_components']} components"
+    return f"test_mse {row['test_mse']:.6f} with as many components, {row['n_components']}"
+
+
+def _ranked(one: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    """Return a line on a confirmed config: what it is called, and its objective on validation and test data."""
+    name = f"{one['id']} ({one['key']})" if one["key"] else one["id"]
+    val, test = one["val"][summary["metric"]], one["test"][_test(summary)]
+    return f"confirmed {name:<28} {summary['metric']} {_interval(val)}, {_test(summary)} {_interval(test)}"
 
 
 def _open_mlflow(tracking_uri: str) -> str:

@@ -16,18 +16,35 @@ Row = dict[str, Any]
 
 _NOT_METRICS = frozenset({"epoch", "time", "seconds"})
 # What a table has when it has no rows yet, and what comes first when it has.
-TRIAL_COLUMNS = ("trial_id", "number", "status", "reason", "key", "epochs", "seconds", "params")
+TRIAL_COLUMNS = ("trial_id", "number", "status", "reason", "key", "epochs", "pretrain_epochs", "seconds", "params")
 HISTORY_COLUMNS = ("trial_id", "epoch", "seconds")
-CONFIRM_COLUMNS = ("confirm_id", "confirm_of", "key", "seed", "status", "reason", "epochs", "seconds", "params")
+PRETRAINING_COLUMNS = ("run_id", "epoch", "seconds")
+CONFIRM_COLUMNS = (
+    "confirm_id",
+    "confirm_of",
+    "key",
+    "seed",
+    "status",
+    "reason",
+    "epochs",
+    "pretrain_epochs",
+    "seconds",
+    "params",
+)
 
 
 def write(folder: StudyFolder, state: StudyState) -> None:
-    """Write study.json, trials.csv, history.csv, confirm.csv and baseline.csv anew, each whole or not at all."""
+    """Write study.json, trials.csv, history.csv, confirm.csv and baseline.csv anew, each whole or not at all.
+
+    Where a run had a first stage, its epochs are in pretraining.csv.
+    """
     about = {key: value for key, value in state.about.items() if key not in ("event", "time")}
     atomic.write_json(folder.path / "study.json", {**about, "settings": state.settings})
     _write_csv(folder.path / "trials.csv", TRIAL_COLUMNS, trials(state))
     _write_csv(folder.path / "history.csv", HISTORY_COLUMNS, history(state))
     _write_csv(folder.path / "confirm.csv", CONFIRM_COLUMNS, confirmations(state))
+    if rows := pretraining(state):
+        _write_csv(folder.path / "pretraining.csv", PRETRAINING_COLUMNS, rows)
     _write_csv(folder.path / "baseline.csv", COLUMNS, [state.baseline[rank] for rank in sorted(state.baseline)])
 
 
@@ -48,6 +65,15 @@ def history(state: StudyState) -> list[Row]:
     ]
 
 
+def pretraining(state: StudyState) -> list[Row]:
+    """Return a row per epoch of a first stage, of trials and of confirmations."""
+    return [
+        {"run_id": run.id, "epoch": epoch["epoch"], "seconds": epoch["seconds"], **_metrics(epoch)}
+        for run in state.runs.values()
+        for epoch in run.pretraining
+    ]
+
+
 def confirmations(state: StudyState) -> list[Row]:
     """Return a row per confirmed config and seed, with the metrics of its last epoch and of the test split."""
     return [
@@ -63,6 +89,7 @@ def _end(run: Run) -> Row:
         "reason": run.reason,
         "key": run.key,
         "epochs": len(run.epochs),
+        "pretrain_epochs": len(run.pretraining),
         "seconds": run.seconds,
         "params": run.params,
     }

@@ -25,6 +25,10 @@ class Pending:
         return bool(self.tags or self.params or self.metrics or self.ended)
 
 
+# What happened to a run, told by events of its own.
+_HAPPENED = frozenset({"pretraining", "epochs", "status", "reason", "final"})
+
+
 def undelivered(state: StudyState) -> list[Event]:
     """Return, as events, what a resumed study cannot be sure that MLflow has."""
     if not state.about:
@@ -33,17 +37,25 @@ def undelivered(state: StudyState) -> list[Event]:
     for run in state.runs.values():
         if run.id in state.delivered:
             continue
-        about = {key: value for key, value in vars(run).items() if key not in ("epochs", "status", "reason", "final")}
+        about = {key: value for key, value in vars(run).items() if key not in _HAPPENED}
         events.append({"event": "run", "time": run.started, **about})
         time_s = run.started
+        if run.pretraining:
+            time_s = run.pretraining[0]["time"]
+            first_stage = [_metrics(epoch) for epoch in run.pretraining]
+            events.append({"event": "pretrained", "time": time_s, "id": run.id, "epochs": first_stage})
         for epoch in run.epochs:
             time_s = epoch["time"]
-            metrics = {key: value for key, value in epoch.items() if key not in ("epoch", "time")}
-            events.append({"event": "epoch", "time": time_s, "id": run.id, "epoch": epoch["epoch"], "metrics": metrics})
+            numbers = {"epoch": epoch["epoch"], "metrics": _metrics(epoch)}
+            events.append({"event": "epoch", "time": time_s, "id": run.id, **numbers})
         if run.status != "running":
             end = {"id": run.id, "status": run.status, "reason": run.reason, "final": run.final}
             events.append({"event": "end", "time": time_s, **end})
     return events
+
+
+def _metrics(epoch: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in epoch.items() if key not in ("epoch", "time")}
 
 
 def parent_run(event: Event, ms: int) -> Pending:
@@ -77,4 +89,6 @@ def child_run(event: Event, ms: int, about: Mapping[str, Any]) -> Pending:
     else:
         tags["confirm_of"] = event["confirm_of"]
     params = {**config, "params": event["params"], "epochs": event["budget"]}
+    if event.get("pretrain_budget"):
+        params["pretrain_epochs"] = event["pretrain_budget"]
     return Pending(ms, f"{event['id']} {config['architecture']}{latent}", tags, params)

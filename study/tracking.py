@@ -206,6 +206,12 @@ class Tracker:
             self._pending.setdefault(_STUDY, Pending(ms, "")).ended = ("RUNNING", ms)
         elif kind == "run":
             self._pending[event["id"]] = child_run(event, ms, self._recorder.state.about)
+        elif kind == "pretrained":
+            self._pending_of(event["id"], ms).metrics += [
+                (f"pretrain_{key}", float(value), ms, epoch)
+                for epoch, metrics in enumerate(event["epochs"], start=1)
+                for key, value in metrics.items()
+            ]
         elif kind == "epoch":
             self._pending_of(event["id"], ms).metrics += [
                 (key, float(value), ms, event["epoch"]) for key, value in event["metrics"].items() if value is not None

@@ -16,11 +16,13 @@ from ray import tune
 
 import models
 from study import atomic, checkpoint, samples
-from study.training import Trainer, per_image
-from study.worker_data import SharedData, on_device
+from study.final_metrics import final_metrics
+from study.stages import StagedTraining
+from study.training import per_image
+from study.worker_data import SharedData, fetched, on_device
 
 # Where a result of ours lies in what Tune passes around.
-METRICS, FINAL, FAILED, DISK_FAILED = "metrics", "final", "failed", "disk_failed"
+METRICS, PRETRAINING, FINAL, FAILED, DISK_FAILED = "metrics", "pretraining", "final", "failed", "disk_failed"
 EPOCH = "epoch"
 
 
@@ -32,6 +34,7 @@ class Job:
     config: dict[str, Any]
     seed: int
     epochs: int
+    pretrain_epochs: int = 0
     test: bool = False  # a confirmation: evaluate the test split once, at the end, and keep model and samples
 
 
@@ -46,6 +49,10 @@ class WorkerContext:
     threads: int  # CPU threads per run
 
 
+class _DiskError(Exception):
+    """A checkpoint cannot be written; no other run will do better."""
+
+
 class StudyTrainable(tune.Trainable):
     """Trains `Job`s epoch by epoch.
 
@@ -53,6 +60,9 @@ class StudyTrainable(tune.Trainable):
     is set up again by Tune and goes on from its file, as it does when a later driver resumes the study. The first
     step after that reports the checkpoint's epoch once more, since its report may have been lost; the journal and
     ASHA ignore what they know. So Tune's own save and load, which would store every model twice, are not used.
+
+    A first stage (`study.stages`) is trained in a run's first step: its epochs are in the checkpoint and, with the
+    first report, in the journal, but no scheduler sees them.
 
     What goes wrong in a run (its loss, its memory, its code) is reported as the run's last result, with a reason, so
     that the worker lives on; only a dead worker is an error to Tune, and is retried.
@@ -79,8 +89,9 @@ class StudyTrainable(tune.Trainable):
 
     def _begin(self, job: Job) -> None:
         self._job = job
-        self._trainer: Trainer | None = None  # frees the last run's tensors before the next one's are made
+        self._training: StagedTraining | None = None  # frees the last run's tensors before the next one's are made
         self._repeated: dict[str, float] | None = None
+        self._told = False  # whether the driver has heard of the first stage
         self._failure: str | None = None
         gc.collect()
         if self._device.type == "cuda":
@@ -88,58 +99,80 @@ class StudyTrainable(tune.Trainable):
         try:
             shared = self._context.data
             data = {split: on_device(shared, split, self._device) for split in ("train", "val")}
-            self._trainer = Trainer(job.config, data, num_classes=shared.num_classes, epochs=job.epochs, seed=job.seed)
+            self._training = StagedTraining(
+                job.config,
+                data,
+                num_classes=shared.num_classes,
+                epochs=job.epochs,
+                pretrain_epochs=job.pretrain_epochs,
+                seed=job.seed,
+                axes=fetched(shared.axes),
+                encoder=fetched(shared.encoder),
+            )
             self._restore()
         except Exception as error:
             self._failure = self._explained(error)
 
     def _restore(self) -> None:
-        assert self._trainer is not None
+        assert self._training is not None
         try:
             state = checkpoint.load(self._context.checkpoints, self._job.id)
         except Exception:
             # Torn by a power cut. The seed makes the same run again; what the journal has is not recorded twice.
             state = None
         if state is not None:
-            self._repeated = state.pop("metrics")
-            self._trainer.load_state_dict(state)
+            self._repeated = state.pop("metrics")  # None in the first stage
+            self._training.load_state_dict(state)
 
     def step(self) -> dict[str, Any]:
         """Train one epoch and return its metrics; the last result of a job has `done` set."""
-        if self._failure is not None or self._trainer is None:
+        if self._failure is not None or self._training is None:
             return self._failed(self._failure or "the run was not set up")
-        trainer = self._trainer
+        training = self._training
         try:
+            training.pretrain(after_epoch=lambda: self._save(training, None))
             if self._repeated is not None:
                 metrics, self._repeated = self._repeated, None
             else:
-                metrics = trainer.epoch()
-                state = trainer.state_dict() | {"metrics": metrics}
-                try:
-                    checkpoint.save(self._context.checkpoints, self._job.id, state)
-                except OSError as error:
-                    return self._failed("disk") | {DISK_FAILED: f"{error.strerror}: {error.filename}"}
-            done = trainer.epochs_done >= self._job.epochs
-            result: dict[str, Any] = {EPOCH: trainer.epochs_done, METRICS: metrics, "done": done}
+                metrics = training.epoch()
+                self._save(training, metrics)
+            done = training.epochs_done >= self._job.epochs
+            result: dict[str, Any] = {EPOCH: training.epochs_done, METRICS: metrics, "done": done}
+            if not self._told:
+                result[PRETRAINING], self._told = training.pretraining, True
             if done and self._job.test:
-                result[FINAL] = self._finish(trainer)
+                result[FINAL] = self._finish(training)
             # Tune's schedulers and searchers look for the objectives at the top.
-            known = metrics | {"params": sum(weight.numel() for weight in trainer.model.parameters())}
+            known = metrics | {"params": sum(weight.numel() for weight in training.model.parameters())}
             return result | {name: known[name] for name in self._context.objectives}
+        except _DiskError as error:
+            return self._failed("disk") | {DISK_FAILED: str(error)}
         except Exception as error:
             return self._failed(self._explained(error))
 
-    def _finish(self, trainer: Trainer) -> dict[str, float]:
+    def _save(self, training: StagedTraining, metrics: dict[str, float] | None) -> None:
+        try:
+            state = training.state_dict() | {"metrics": metrics}
+            checkpoint.save(self._context.checkpoints, self._job.id, state)
+        except OSError as error:
+            raise _DiskError(f"{error.strerror}: {error.filename}") from error
+
+    def _finish(self, training: StagedTraining) -> dict[str, float]:
         """Evaluate the test split, the only time that a run sees it, and leave the network and its samples."""
-        shared = self._context.data
-        images, labels = on_device(shared, "test", self._device)
-        metrics = per_image(trainer.model, images, labels)
-        folder = checkpoint.path(self._context.checkpoints, self._job.id).parent
-        models.save(trainer.model, self._job.config, shared.image_shape, shared.num_classes, folder)
-        torch.manual_seed(self._job.seed)
-        untrained = models.build(self._job.config, shared.image_shape, shared.num_classes).to(self._device)
-        samples.write(folder, trainer.model, untrained, (images, labels), metrics)
-        return {f"test_{name}": value for name, value in trainer.model.metrics(metrics).items()}
+        shared, job, model = self._context.data, self._job, training.model
+        splits = {split: on_device(shared, split, self._device) for split in ("train", "val", "test")}
+        values = per_image(model, *splits["test"])
+        folder = checkpoint.path(self._context.checkpoints, job.id).parent
+        models.save(model, job.config, shared.image_shape, shared.num_classes, folder)
+        torch.manual_seed(job.seed)
+        untrained = models.build(job.config, shared.image_shape, shared.num_classes).to(self._device)
+        samples.write(folder, model, untrained, splits, values)
+        metrics = model.metrics(values) | final_metrics(model, splits, values, job.seed)
+        # As the reports measured it: after training and without dropout, where train_* is of the epoch in progress.
+        trained = model.metrics(per_image(model, *splits["train"]))
+        return {f"test_{name}": value for name, value in metrics.items()} | {
+            f"train_eval_{name}": value for name, value in trained.items()
+        }
 
     def _explained(self, error: Exception) -> str:
         """Return the reason in one line, and leave the traceback in the study's errors/ for who has to mend it."""
@@ -150,8 +183,8 @@ class StudyTrainable(tune.Trainable):
     def _failed(self, reason: str) -> dict[str, Any]:
         # Tune insists on the objective in every result; the searcher and the journal go by the reason.
         objectives = dict.fromkeys(self._context.objectives, math.nan)
-        epoch = self._trainer.epochs_done if self._trainer else 0
-        self._trainer = None
+        epoch = self._training.epochs_done if self._training else 0
+        self._training = None
         return {EPOCH: epoch, METRICS: {}, "done": True, FAILED: reason, **objectives}
 
 

@@ -25,6 +25,7 @@ EVALUATION_BATCH = 500
 _MEMORY_OF_EVALUATION_BATCH = 2**19  # pixels: 100×100 colour images go 17 at a time instead of 500
 
 TensorSplit = tuple[Tensor, Tensor]  # images uint8 (n, channels, height, width), labels int64 (n,)
+PcaAxes = tuple[Tensor, Tensor]  # the mean image (pixels,) and orthonormal axes (components, pixels), on the CPU
 
 
 class NonFiniteLossError(RuntimeError):
@@ -40,6 +41,8 @@ class Trainer:
         num_classes: The number of classes of the labels.
         epochs: The budget that the learning-rate schedule is laid over, in epochs.
         seed: Seeds the initial weights, the order of the batches and the noise.
+        axes: PCA of the training images; fitted here if a network that starts from PCA is not given it.
+        encoder: The state of a trained encoder that a classifier starts from.
 
     Raises:
         models.ConfigError: the config cannot be built for these images.
@@ -53,6 +56,8 @@ class Trainer:
         num_classes: int,
         epochs: int,
         seed: int,
+        axes: PcaAxes | None = None,
+        encoder: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.config = dict(config)
         self._data = data
@@ -60,7 +65,13 @@ class Trainer:
         self.device = images.device
         torch.manual_seed(seed)
         channels, height, width = images.shape[1:]
-        self.model = models.build(self.config, (channels, height, width), num_classes).to(self.device)
+        self.model = models.build(self.config, (channels, height, width), num_classes)
+        if models.starts_from_pca(self.config):
+            mean, components = axes or fit_axes(images, self.config["latent_size"])
+            self.model.start_from_pca(mean, components[: self.config["latent_size"]])
+        if encoder is not None:
+            self.model.load_encoder(encoder)
+        self.model.to(self.device)
         # Convolutions are faster with the channels last, on a CPU too; dense layers would only copy them back.
         convolutional = any(weight.dim() == 4 for weight in self.model.parameters())
         self._memory_format = torch.channels_last if convolutional else torch.contiguous_format
@@ -150,6 +161,15 @@ class Trainer:
 
     def _pixels(self, images: Tensor) -> Tensor:
         return to_pixels(images).contiguous(memory_format=self._memory_format)
+
+
+def fit_axes(images: Tensor, components: int) -> PcaAxes:
+    """Return PCA of uint8 images (n, channels, height, width), with as many components as they allow at most."""
+    from study import pca
+
+    array = images.cpu().numpy()
+    fitted = pca.fit(array, min(components, pca.rank_limit(len(array), array[0].size)))
+    return torch.from_numpy(fitted.mean).float(), torch.from_numpy(fitted.components[: fitted.rank]).float()
 
 
 def to_pixels(images: Tensor) -> Tensor:

@@ -21,9 +21,11 @@ class SharedData:
     image_shape: tuple[int, int, int]
     num_classes: int
     splits: dict[str, tuple[Any, Any]]  # split -> references to the images and to the labels
+    axes: Any = None  # reference to PcaAxes, where networks start from PCA
+    encoder: Any = None  # reference to the state dict of an earlier study's encoder
 
     @classmethod
-    def put(cls, data: ImageData) -> SharedData:
+    def put(cls, data: ImageData, encoder: Any = None) -> SharedData:
         """Copy every split into the object store of this node; other nodes fetch it once when they need it."""
 
         def references(split: Split) -> tuple[Any, Any]:
@@ -34,7 +36,13 @@ class SharedData:
             data.image_shape,
             data.num_classes,
             {"train": references(data.train), "val": references(data.val), "test": references(data.test)},
+            encoder=None if encoder is None else ray.put(encoder),
         )
+
+
+def fetched(reference: Any) -> Any:
+    """Return what a reference stands for; None for None."""
+    return None if reference is None else ray.get(reference)
 
 
 _on_device: dict[tuple[str, str], TensorSplit] = {}

@@ -143,3 +143,22 @@ def test_cifar_gives_the_reference_errors_on_all_its_training_images(real_data_d
     assert train == pytest.approx([0.012422, 0.005784, 0.002572, 0.000983], abs=1.5e-6)
     test = [float(row["test_mse"]) for row in rows]
     assert test == pytest.approx([0.012445, 0.005810, 0.002615, 0.001019], abs=1.5e-6)
+
+
+@pytest.mark.realdata
+def test_mnist_gives_the_reports_table_to_the_last_digit_and_the_test_errors_that_it_lacks(
+    real_data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "pca.csv"
+    where = ["--data", "mnist", "--data-dir", str(real_data_dir), "--out", str(out)]
+    assert baseline.main([*where, "--variance", "0.8,0.9,0.95"]) == 0
+    rows = read_rows(out)
+    assert [row["n_components"] for row in rows] == ["44", "87", "154"]
+    train = [float(row["train_pixel_rmse_255"]) for row in rows]
+    assert train == pytest.approx([23.877350758777983, 17.48213757700727, 12.62115827352506], rel=0, abs=1e-9)
+    test = [float(row["test_pixel_rmse_255"]) for row in rows]
+    assert test == pytest.approx([23.470737, 17.189919, 12.453292], rel=0, abs=5e-7)
+    printed = capsys.readouterr().out
+    assert "60,000 train, 10,000 test" in printed
+    table = [line.split() for line in printed.splitlines() if line.split()[:1] in (["44"], ["87"], ["154"])]
+    assert [line[-2:] for line in table] == [["23.8774", "23.4707"], ["17.4821", "17.1899"], ["12.6212", "12.4533"]]

@@ -3,8 +3,9 @@ import json
 import pytest
 
 import search_spaces
-from study import command_line
+from study import command_line, resumption
 from study.errors import UsageError
+from study.reported import selected
 from study.run import main
 from study.settings import Settings
 
@@ -26,7 +27,7 @@ BELOW_A_FILE = "file/results"
 
 BAD_INPUT = {
     "unknown space": (["--space", "cifar_ea"], "--space 'cifar_ea' is not known (did you mean cifar_ae?)"),
-    "no space": ([], "--space is missing; allowed: cifar_ae, digits_ae"),
+    "no space": ([], "--space is missing; allowed: cifar_ae, cifar_classifier"),
     "no trials": (["--space", "digits_ae", "--trials", "0"], "--trials '0' is not allowed; give a whole number of at"),
     "half a trial": (["--space", "digits_ae", "--trials", "1.5"], "--trials '1.5'"),
     "no epochs": (["--space", "digits_ae", "--epochs", "-3"], "--epochs '-3'"),
@@ -54,6 +55,28 @@ BAD_INPUT = {
     "data folder": (["--space", "digits_ae", "--data-dir", "file/x"], "--data-dir"),
     "data missing": (["--space", "digits_ae", "--data", "./nowhere"], "nowhere"),
     "gpus": (["--space", "digits_ae", "--gpus-per-trial", "-1"], "--gpus-per-trial '-1' is not allowed; give auto"),
+    "unknown reported key": (
+        ["--reported", "flowers/adagrat"],
+        "--reported 'flowers/adagrat' is not known (did you mean flowers/adagrad?)",
+    ),
+    "reported of two spaces": (
+        ["--reported", "fashion/*"],
+        "--reported 'fashion/*' means configurations of fashion_ae and fashion_classifier; choose with --space",
+    ),
+    "reported of another space": (
+        ["--reported", "cifar_cnn/*", "--space", "digits_ae"],
+        "--reported 'cifar_cnn/*' means configurations of cifar_classifier, not of digits_ae",
+    ),
+    "reported and searched": (["--reported", "cifar_cnn/A", "--trials", "5"], "--trials does not go with --reported"),
+    "reported and not run": (["--reported", "cifar_cnn/A", "--confirm", "0"], "--confirm 0 leaves nothing to do"),
+    "encoder for an autoencoder": (
+        ["--space", "digits_ae", "--encoder-from", "night"],
+        "--encoder-from is for a classifier; digits_ae is a space of the family ae",
+    ),
+    "encoder of no study": (
+        ["--space", "digits_classifier", "--encoder-from", "night"],
+        "--encoder-from 'night': there is no study in",
+    ),
     "nothing to resume": (["--resume", "night"], "--resume 'night': there is no study in"),
     "resume a path": (["--resume", "../night"], "cannot name a study"),
     "silent server": (
@@ -136,7 +159,7 @@ def test_settings_survive_json():
 
 
 def resumed(recorded, *argv):
-    return command_line.resumed_settings(command_line.parse(["--resume", recorded.name, *argv]), recorded.to_json())
+    return resumption.resumed_settings(command_line.parse(["--resume", recorded.name, *argv]), recorded.to_json())
 
 
 def test_resuming_without_options_changes_nothing():
@@ -173,6 +196,31 @@ def test_a_setting_that_differs_is_refused(argv, expected):
     with pytest.raises(UsageError) as raised:
         resumed(recorded, *argv)
     assert expected in str(raised.value)
+
+
+def test_reported_configurations_bring_their_space_and_their_own_epochs():
+    chosen = command_line.settings_of(command_line.parse(["--reported", "flowers/final"]))
+    assert (chosen.space, chosen.reported, chosen.trials, chosen.epochs) == (
+        "flowers_classifier",
+        "flowers/final",
+        0,
+        40,
+    )
+    capped = command_line.settings_of(command_line.parse(["--reported", "cifar_cnn/*", "--epochs", "3"]))
+    assert (capped.space, capped.epochs) == ("cifar_classifier", 3)
+
+
+def test_a_glob_of_two_spaces_is_settled_by_the_space():
+    chosen = command_line.settings_of(command_line.parse(["--reported", "fashion/*", "--space", "fashion_classifier"]))
+    keys = selected(chosen.reported, chosen.space)
+    assert set(keys) == {"fashion/classifier_finetuned", "fashion/classifier_frozen"}
+
+
+def test_a_study_of_reported_configurations_has_no_trials_to_add():
+    recorded = command_line.settings_of(command_line.parse(["--reported", "cifar_cnn/A", "--name", "night"]))
+    assert resumed(recorded) == (recorded, {})
+    with pytest.raises(UsageError, match="--trials does not go with --reported"):
+        resumed(recorded, "--trials", "9")
 
 
 def test_list_names_every_space_with_its_size_and_metric(capsys):

@@ -5,9 +5,10 @@ from scipy.stats import bootstrap, ttest_1samp
 import search_spaces
 from search_spaces import Context
 from study import command_line, confirmation
-from study.confirmation import Interval
+from study.comparison import compare
+from study.confirmation import Confirmed, Interval
 from study.ranking import best_trials, pareto_front
-from study.state import StudyState
+from study.state import Run, StudyState
 from study.summary import summarize
 
 SPACE = search_spaces.get("digits_ae")
@@ -85,7 +86,7 @@ def test_the_winner_has_the_best_mean_validation_value_and_never_the_best_test_v
     confirmed(state, "t0002", [0.25, 0.27], [0.30, 0.10])
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
     chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    won = confirmation.winner(state, chosen, "val_mse", "min")
+    won, _ = confirmation.confirmed(state, chosen, "val_mse", "min")
     assert won.candidate == "t0000"
     assert won.model.id == "t0000-s1"
     assert won.interval("test_mse").mean == pytest.approx(0.405)
@@ -95,7 +96,8 @@ def test_a_config_whose_seeds_partly_failed_does_not_beat_one_with_all(state):
     confirmed(state, "t0002", [0.10], [0.1])
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
     chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    assert confirmation.winner(state, chosen, "val_mse", "min").candidate == "t0000"
+    ranked = confirmation.confirmed(state, chosen, "val_mse", "min")
+    assert [one.candidate for one in ranked] == ["t0000", "t0002"]
 
 
 def test_the_interval_is_students():
@@ -132,15 +134,15 @@ def row(test_mse):
 def test_the_verdict_goes_by_the_interval(state, pca, verdict):
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
     chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    won = confirmation.winner(state, chosen, "val_mse", "min")
-    summary = summarize(state, settings(), SPACE, won, row(pca))
+    ranked = confirmation.confirmed(state, chosen, "val_mse", "min")
+    summary = summarize(state, settings(), SPACE, ranked, row(pca))
     assert summary["verdict"] == verdict
     assert summary["ratio_to_pca"] == pytest.approx(0.405 / pca)
-    assert summary["best"]["model"] == {"seed": won.model.seed, "val": 0.20, "test": 0.40}
+    assert summary["best"]["model"] == {"seed": ranked[0].model.seed, "val": 0.20, "test": 0.40}
 
 
 def test_without_confirmation_there_is_no_test_value_and_no_ratio(state):
-    summary = summarize(state, settings("--confirm", "0"), SPACE, None, row(0.5))
+    summary = summarize(state, settings("--confirm", "0"), SPACE, [], row(0.5))
     assert summary["best"]["test"] is None
     assert summary["best"]["model"] is None
     assert summary["best"]["val"]["val_mse"] == {"mean": 0.2, "ci95": None, "n": 1}
@@ -152,7 +154,44 @@ def test_without_confirmation_there_is_no_test_value_and_no_ratio(state):
 def test_a_ratio_that_means_nothing_is_null_with_the_reason(state, pca, note):
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
     chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    summary = summarize(state, settings(), SPACE, confirmation.winner(state, chosen, "val_mse", "min"), pca)
+    summary = summarize(state, settings(), SPACE, confirmation.confirmed(state, chosen, "val_mse", "min"), pca)
     assert summary["ratio_to_pca"] is None
     assert note in summary["ratio_note"]
     assert summary["trials"] == {"completed": 2, "stopped": 2, "failed": 1}
+
+
+def test_every_confirmed_config_is_in_the_summary_with_all_its_test_metrics(state):
+    confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
+    confirmed(state, "t0002", [0.25], [0.30])
+    chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
+    ranked = confirmation.confirmed(state, chosen, "val_mse", "min")
+    first, second = summarize(state, settings(), SPACE, ranked, row(0.5))["confirmed"]
+    assert (first["id"], first["key"], first["test"]["test_mse"]["n"]) == ("t0000", "default", 2)
+    assert (second["id"], second["test"]["test_mse"]) == ("t0002", {"mean": 0.30, "ci95": None, "n": 1})
+
+
+def classified(accuracies):
+    """Return confirmations of a classifier's config with these test accuracies."""
+    runs = [
+        Run(f"t0000-s{seed}", "confirm", seed, {}, seed, 1, 1, None, 0.0, final={"test_accuracy": accuracy})
+        for seed, accuracy in enumerate(accuracies)
+    ]
+    return Confirmed("t0000", None, {}, runs, runs[0])
+
+
+def test_a_classifier_is_compared_by_error_rates_with_the_best_logistic_regression_on_validation_data():
+    rows = {
+        16: {"n_components": 16, "val_accuracy": 0.80, "test_accuracy": 0.90},
+        64: {"n_components": 64, "val_accuracy": 0.85, "test_accuracy": 0.80},
+    }
+    compared = compare("classifier", {}, classified([0.91, 0.99]), rows)
+    assert compared.row["n_components"] == 64
+    assert compared.ratio == pytest.approx(0.05 / 0.20)
+    assert compared.verdict == "not distinguishable from PCA"  # two seeds: the interval is wide
+    assert compare("classifier", {}, classified([0.94, 0.95, 0.96]), rows).verdict == "better than PCA"
+
+
+def test_a_vae_is_compared_by_the_error_of_its_mean_reconstruction():
+    run = Run("t0000-s1", "confirm", 0, {}, 1, 1, 1, None, 0.0, final={"test_nelbo": -900.0, "test_mse": 0.02})
+    compared = compare("vae", {"latent_size": 8}, Confirmed("t0000", None, {}, [run], run), row(0.04))
+    assert compared.ratio == pytest.approx(0.5)

@@ -43,10 +43,23 @@ def test_completed_trials_come_first_and_each_is_compared_with_pca_at_its_size(s
 
 
 def test_confirmed_configs_have_their_mean_and_their_number_of_completed_seeds(storage):
-    table = compute_confirmation(read_study("night", storage), "val_mse")
+    table = compute_confirmation(read_study("night", storage), "val_mse", "min")
     assert table["confirm_of"].tolist() == ["t0002", "t0000"]
     assert table["seeds"].tolist() == [1, 2]
     assert table["test_mse"].tolist() == pytest.approx([0.21, 0.32])
+
+
+def test_accuracies_are_ranked_from_the_highest_and_not_compared_with_an_error_of_pca(storage):
+    folder = storage / "night"
+    for name in ("trials.csv", "confirm.csv"):
+        text = (folder / name).read_text()
+        (folder / name).write_text(text.replace("val_mse", "val_accuracy").replace("test_mse", "test_accuracy"))
+    (folder / "baseline.csv").write_text("n_components,val_mse,val_accuracy\n8,0.25,0.9\n")
+    study = read_study("night", storage)
+    board = compute_leaderboard(study, "val_accuracy", "max", top=10)
+    assert board["trial_id"].tolist() == ["t0000", "t0002", "t0001"]
+    assert "pca" not in board
+    assert compute_confirmation(study, "val_accuracy", "max")["confirm_of"].tolist() == ["t0000", "t0002"]
 
 
 def test_a_study_without_an_ended_trial_has_an_empty_board(storage):

@@ -1,0 +1,42 @@
+"""Whether a network fits, estimated before it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import models
+from search_spaces import Context
+
+_FLOAT = 4  # bytes
+# For each parameter: the weight, its gradient and an optimizer's two moments.
+_PER_PARAMETER = 4
+# For each value of a layer's output: itself, kept for the backward pass, and its gradient.
+_PER_ACTIVATION = 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a network may need: its number of parameters, and the memory of a run in training, in bytes."""
+
+    max_params: int
+    memory: int
+
+    def refusal(self, config: Mapping[str, Any], context: Context, params: int) -> str | None:
+        """Return why a network is too large, None if it is not.
+
+        The memory is that of weights, gradients, two moments, and the outputs of all layers for a batch: an estimate,
+        as what a library needs besides, and frees in between, is not known before.
+        """
+        if params > self.max_params:
+            return f"{params:,} parameters, more than --max-params {self.max_params:,}"
+        values = models.count_activations(config, context.image_shape, context.num_classes) * config["batch_size"]
+        needed = _FLOAT * (_PER_PARAMETER * params + _PER_ACTIVATION * values)
+        if needed > self.memory:
+            return f"about {_gib(needed)} GiB in training, more than the {_gib(self.memory)} GiB that a run has"
+        return None
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f}"

@@ -1,0 +1,151 @@
+"""Studies of every family, run as a user runs them; on the digits by default, on all fifteen spaces with -m slow."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import models
+import search_spaces
+from study.state import StudyState
+
+COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
+TIMEOUT = 300  # seconds; most take about 40
+
+
+def run(folder, *argv):
+    env = {key: value for key, value in os.environ.items() if key not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")}
+    return subprocess.run(
+        [*COMMAND, *argv], cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+
+
+def succeeded(folder, *argv):
+    done = run(folder, *argv)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def summary_of(folder, name):
+    return json.loads((folder / "results" / name / "summary.json").read_text())
+
+
+def table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+SAMPLES = {
+    "ae": {"reconstructions.npz", "codes.npz"},
+    "vae": {"reconstructions.npz", "codes.npz", "prior.npz", "interpolations.npz", "traversal.npz", "kl.npz"},
+    "classifier": {"predictions.npz", "examples.npz"},
+}
+SPACES = [
+    pytest.param(name, marks=() if name.startswith("digits_") else (pytest.mark.slow, pytest.mark.realdata))
+    for name in search_spaces.names()
+]
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_the_whole_path_runs_in_a_smoke_study(name, tmp_path, request):
+    space = search_spaces.get(name)
+    data = [] if space.dataset == "digits" else ["--data-dir", str(request.getfixturevalue("real_data_dir"))]
+    done = succeeded(tmp_path, "--space", name, "--smoke", "--name", "smoke", *data)
+    summary = summary_of(tmp_path, "smoke")
+    assert summary["metric"] == space.metric
+    assert summary["best"]["test"]["n"] == 2
+    assert summary["ratio_to_pca"] is None or summary["ratio_to_pca"] > 0
+    study = tmp_path / "results" / "smoke"
+    assert {path.name for path in (study / "samples").iterdir()} >= SAMPLES[space.family]
+    model = models.load(study / "best")
+    with torch.no_grad():
+        output = model(torch.rand(1, *space.image_shape))
+    assert len(output) == 1
+    assert torch.isfinite(output).all()
+    assert "MLflow does not have all" not in done.stdout
+
+
+@pytest.fixture(scope="module")
+def autoencoders(tmp_path_factory):
+    """A folder with a finished study of autoencoders on the digits, named `night`."""
+    folder = tmp_path_factory.mktemp("autoencoders")
+    argv = ["--trials", "2", "--epochs", "2", "--train-size", "300", "--confirm", "1x1"]
+    succeeded(folder, "--space", "digits_ae", "--name", "night", *argv)
+    return folder
+
+
+def test_a_classifier_is_built_on_the_encoder_of_an_earlier_study(autoencoders):
+    argv = ["--trials", "3", "--epochs", "2", "--train-size", "300", "--confirm", "1x2"]
+    succeeded(autoencoders, "--space", "digits_classifier", "--encoder-from", "night", "--name", "day", *argv)
+    earlier = json.loads((autoencoders / "results/night/best/config.json").read_text())["config"]
+    trials = StudyState.read(autoencoders / "results/day/journal.jsonl").trials
+    assert len(trials) == 3
+    for trial in trials:
+        assert trial.config["encoder"] == "given"
+        assert trial.config["latent_size"] == earlier["latent_size"]
+    assert {trial.status for trial in trials} <= {"completed", "stopped"}
+    about = json.loads((autoencoders / "results/day/study.json").read_text())
+    assert about["encoder"]["study"] == "night"
+
+
+def test_a_frozen_given_encoder_is_the_one_of_the_earlier_study(autoencoders):
+    state = StudyState.read(autoencoders / "results/day/journal.jsonl")
+    frozen = [run for run in state.confirmations if run.config["encoder_training"] == "frozen"]
+    if not frozen:
+        pytest.skip("the best one was fine-tuned; tests/test_classifiers.py has the frozen one")
+    best = models.load(autoencoders / "results/day/best")
+    source = models.load(autoencoders / "results/night/best").encoder_state()
+    assert all(torch.equal(best.encoder.state_dict()[name], value) for name, value in source.items())
+
+
+def test_an_encoder_of_other_images_is_refused_in_one_line(autoencoders, tmp_path):
+    rng = np.random.default_rng(0)
+    from PIL import Image
+
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(8):
+            Image.fromarray(rng.integers(0, 255, (12, 12), dtype=np.uint8)).save(tmp_path / name / f"{number}.png")
+    done = run(
+        autoencoders, "--space", "digits_classifier", "--encoder-from", "night", "--name", "x", "--data", str(tmp_path)
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == "study: --encoder-from 'night' is for images of 1×8×8, not 1×12×12"
+    assert not (autoencoders / "results/x").exists()
+
+
+def test_two_stages_of_a_classifier_are_in_the_tables(tmp_path):
+    """Random search, so that pretrained encoders are among the trials whatever the sampler learns."""
+    argv = ["--sampler", "random", "--trials", "8", "--epochs", "2", "--train-size", "200", "--confirm", "0"]
+    succeeded(tmp_path, "--space", "digits_classifier", "--name", "night", *argv)
+    study = tmp_path / "results/night"
+    trials = table(study / "trials.csv")
+    two_stages = {row["trial_id"] for row in trials if row["config.encoder"] == "pretrained"}
+    assert two_stages
+    first = table(study / "pretraining.csv")
+    assert {row["run_id"] for row in first} == two_stages
+    assert {row["trial_id"] for row in trials if int(row["pretrain_epochs"]) > 0} == two_stages
+    assert all(float(row["val_mse"]) > 0 for row in first)
+    history = table(study / "history.csv")
+    assert all(int(row["epoch"]) <= 2 for row in history)
+
+
+@pytest.mark.realdata
+def test_reported_configurations_run_on_several_seeds_without_a_search(tmp_path, real_data_dir):
+    argv = ["--epochs", "1", "--train-size", "200", "--confirm", "1x2", "--data-dir", str(real_data_dir)]
+    done = succeeded(tmp_path, "--reported", "mnist_ae/dense*", "--name", "night", *argv)
+    study = tmp_path / "results/night"
+    assert table(study / "trials.csv") == []
+    rows = table(study / "confirm.csv")
+    assert {row["key"] for row in rows} == {"mnist_ae/dense", "mnist_ae/dense_bernoulli", "mnist_ae/dense_gaussian"}
+    assert len(rows) == 6
+    assert {row["epochs"] for row in rows} == {"1"}
+    confirmed = summary_of(tmp_path, "night")["confirmed"]
+    assert [entry["test"]["test_mse"]["n"] for entry in confirmed] == [2, 2, 2]
+    assert "mnist_ae/dense_gaussian" in done.stdout

@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+
+from study import image_data, linear_classifier, pca
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return image_data.load("digits", image_data.default_data_dir())
+
+
+def test_accuracy_on_the_digits_grows_with_the_components_and_is_well_above_chance(digits):
+    arrays = [array for split in (digits.train, digits.val, digits.test) for array in (split.images, split.labels)]
+    rows = linear_classifier.evaluate(pca.fit(digits.train.images, 40), arrays, [2, 10, 40])
+    assert [row["n_components"] for row in rows] == [2, 10, 40]
+    accuracies = [row["test_accuracy"] for row in rows]
+    assert accuracies == sorted(accuracies)
+    assert 0.3 < accuracies[0] < 0.75
+    assert accuracies[2] > 0.93
+    assert all(row["test_mse"] > 0 for row in rows)
+
+
+def test_codes_are_the_coordinates_along_the_axes(digits):
+    fitted = pca.fit(digits.train.images, 5)
+    pixels = digits.test.images.reshape(len(digits.test), -1) / 255
+    codes = pca.codes(fitted, digits.test.images, 3)
+    np.testing.assert_allclose(codes, (pixels - fitted.mean) @ fitted.components[:3].T)

@@ -1,0 +1,37 @@
+import models
+import search_spaces
+from search_spaces import Context
+from study.memory import Limits
+
+SPACE = search_spaces.get("cifar_ae")
+CONTEXT = Context(SPACE.image_shape, 10)
+
+
+def refusal(max_params, memory, **changes):
+    config = {**SPACE.default, **changes}
+    params = models.count_parameters(config, CONTEXT.image_shape, 10)
+    return Limits(max_params, memory).refusal(config, CONTEXT, params)
+
+
+def test_a_network_that_fits_is_not_refused():
+    assert refusal(10**9, 2**34) is None
+
+
+def test_too_many_parameters_are_named_with_the_limit():
+    assert "parameters, more than --max-params 1,000" in refusal(1000, 2**34)
+
+
+def test_activations_count_with_the_batch_and_the_memory_is_named():
+    small, large = (refusal(10**9, 2**28, batch_size=size) for size in (4, 4096))
+    assert small is None
+    assert "GiB in training, more than the 0.2 GiB that a run has" in large
+
+
+def test_activations_are_those_of_all_layers():
+    """A dense autoencoder of one hidden layer each side, without batch norm: its layers' outputs, counted by hand."""
+    config = search_spaces.get("digits_ae").default
+    if config["architecture"] == "dense":
+        counted = models.count_activations(config, (1, 8, 8), 10)
+        width, pixels = config["width"], 64
+        least = 2 * (width + width) + config["latent_size"] + pixels  # linear layers and activations
+        assert least <= counted <= least + 6 * pixels

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+
+from study.confusion_picture import confusion_picture
+from study.pictures import pictures
+from study.sheet import Row, draw
+
+GROUPS = np.repeat(["best", "typical", "worst"], 2)
+
+
+def noise(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+
+
+def arrays(shape, classes):
+    labels = np.arange(6) % classes
+    return {
+        "reconstructions": {
+            **{
+                name: noise(6, *shape)
+                for name in ("originals", "reconstructions", "untrained", "corrupted", "denoised")
+            },
+            "mse": np.linspace(0, 1, 6),
+            "labels": labels,
+            "indices": np.arange(6),
+            "groups": GROUPS,
+        },
+        "codes": {"codes": np.zeros((6, 3), np.float32), "labels": labels},
+        "prior": {"samples": noise(64, *shape)},
+        "interpolations": {"images": noise(2, 10, *shape), "labels": np.array([[0, 1], [1, 0]])},
+        "traversal": {
+            "images": noise(3, 9, *shape),
+            "dimensions": np.array([4, 1, 2]),
+            "kl": np.array([2.0, 1.0, 0.1]),
+            "values": np.linspace(-3, 3, 9),
+            "original": noise(*shape),
+        },
+        "predictions": {"confusion": np.arange(classes**2).reshape(classes, classes)},
+        "examples": {
+            "originals": noise(6, *shape),
+            "groups": np.repeat(["right", "unsure", "wrong"], 2),
+            "labels": labels,
+            "predictions": labels[::-1],
+            "confidence": np.linspace(0, 1, 6),
+        },
+    }
+
+
+def save(folder, files):
+    for name, content in files.items():
+        np.savez(folder / f"{name}.npz", allow_pickle=False, **content)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 100, 100), (1, 9, 5)])
+def test_every_file_has_its_picture(shape, tmp_path):
+    save(tmp_path, arrays(shape, 3))
+    drawn = pictures(tmp_path, ["Κρίνο", "Łąka", "a class name that is far too long to fit below a small image"])
+    assert list(drawn) == [
+        "reconstructions",
+        "denoising",
+        "prior",
+        "interpolations",
+        "traversal",
+        "confusion",
+        "examples",
+    ]
+    for picture in drawn.values():
+        assert picture.mode == "RGB"
+        assert len(picture.getcolors(2**24)) > 10  # something is on it
+
+
+def test_pictures_are_made_of_what_is_there(tmp_path):
+    assert pictures(tmp_path / "none", ["a"]) == {}
+    files = {"reconstructions": arrays((1, 8, 8), 3)["reconstructions"]}
+    del files["reconstructions"]["corrupted"], files["reconstructions"]["denoised"]
+    save(tmp_path, files)
+    assert list(pictures(tmp_path, ["a", "b", "c"])) == ["reconstructions"]
+
+
+def test_images_are_enlarged_by_a_whole_factor_and_stand_in_rows():
+    black, white = np.zeros((2, 1, 8, 8), np.uint8), np.full((2, 1, 8, 8), 128, np.uint8)
+    sheet = np.asarray(draw([Row(black), Row(white)], side=16))
+    assert sheet.shape == (4 + 16 + 4 + 16 + 4, 4 + 2 * (16 + 4), 3)
+    assert (sheet[4:20, 4:20] == 0).all()
+    assert (sheet[24:40, 24:40] == 128).all()
+    assert (sheet[20:24] == 255).all()
+
+
+def test_titles_captions_and_groups_take_the_room_that_they_need():
+    row = noise(2, 1, 28, 28)
+    plain = draw([Row(row)])
+    titled = draw([Row(row, "original")])
+    captioned = draw([Row(row, captions=["one", "two\nlines"], marked=[False, True], apart=True)])
+    assert titled.width > plain.width
+    assert titled.height == plain.height
+    assert captioned.width == plain.width
+    assert captioned.height > plain.height + 2 * 12
+    assert (0xD5, 0x5E, 0x00) in {colour for _, colour in captioned.getcolors(2**24)}
+
+
+def test_a_long_title_is_cut_short():
+    row = noise(2, 1, 28, 28)
+    assert draw([Row(row, "word " * 200)]).width < draw([Row(row)]).width + 240
+
+
+@pytest.mark.parametrize("classes", [2, 102, 400])
+def test_a_confusion_matrix_of_any_size_fits_a_screen(classes):
+    table = np.eye(classes, dtype=np.int64) * 7
+    table[0] = 0  # a class without test images
+    picture = confusion_picture(table, [f"class {index}" for index in range(classes)])
+    assert 300 < picture.width < 2200
+    assert 300 < picture.height < 2200
