@@ -24,8 +24,9 @@ class Likelihood(nn.Module):
     trains_on_mass = True
     """Whether `training_score` is `log_mass`, so that who has the one need not compute the other.
 
-    Trained on their densities on [0, 1] instead, a dense network came to more nats and a greater error on 10,000
-    images of MNIST and of Fashion-MNIST alike, the Gaussian by far: it may not put its means below black.
+    Tried on 10,000 images of MNIST and of Fashion-MNIST, on densities instead: the Gaussian came to 1537 nats in place
+    of 930, and to 2386 in place of 2162, as it had to hit black rather than lie below it. The continuous Bernoulli
+    came to within 0.5 % of the same nats, with a square error 5 % higher and logits up to twice as far out.
     """
 
     def log_mass(self, outputs: Tensor, pixels: Tensor) -> Tensor:
@@ -130,8 +131,8 @@ class Gaussian(Likelihood):
         faces_the_mean = (black & (error > 0)) | (white & (error < 0))
         nearer = torch.special.log_ndtr(half + torch.where(faces_the_mean, -distance, distance))
         farther = torch.special.log_ndtr(distance - half)
-        without_the_rest = torch.log(-torch.expm1(farther - nearer))
-        masses = nearer + torch.where(black | white, 0, without_the_rest)
+        difference = nearer + torch.log(-torch.expm1(farther - nearer))
+        masses = torch.where(black | white, nearer, difference)
         return masses.flatten(1).sum(1).to(outputs.dtype)
 
     def mean(self, outputs: Tensor) -> Tensor:

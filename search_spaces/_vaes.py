@@ -14,8 +14,8 @@ from search_spaces._training import training
 if TYPE_CHECKING:
     from search_spaces._space import Context
 
-# The plain Bernoulli, which is no density of grey levels, is there because a report trained with it; every
-# likelihood is ranked as a density.
+# The plain Bernoulli, which is no likelihood of grey levels, is there because a report trained with it; every
+# likelihood is ranked by the probability of the 8-bit images.
 LIKELIHOODS = ("continuous_bernoulli", "gaussian", "bernoulli")
 
 
@@ -55,7 +55,7 @@ class VaeSearch:
         if "/" in name:
             corruption(ask, ("none", "gaussian", "bernoulli"), as_reported=True)
         else:
-            ask.fix(corruption="none")  # a bound on the density of spoilt images bounds nothing of clean ones
+            ask.fix(corruption="none")  # a bound on the probability of spoilt images bounds nothing of clean ones
         ask.choice("likelihood", LIKELIHOODS)
         # Ranked at 1 whatever it is: lower, training has more use of the codes, higher, fewer of them.
         ask.unless("beta", 1.0, (0.25, 4.0), flag="other_beta")

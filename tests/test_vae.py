@@ -410,3 +410,18 @@ def test_a_denoiser_is_judged_against_the_clean_image():
         )
     assert metrics["mse"] == pytest.approx(clean)
     assert metrics["denoised_mse"] == pytest.approx(denoised)
+    undisturbed = build(config_of()).eval()
+    assert metrics["nelbo"] == undisturbed.metrics(undisturbed.per_image(images, NO_LABELS))["nelbo"]
+
+
+def test_a_binarised_target_is_scored_by_its_plain_cross_entropy():
+    images = images_of((1, 8, 8), 4)
+    config = config_of(likelihood="bernoulli", corruption="bernoulli", target="input", beta=0.0)
+    results = []
+    for network, given in [
+        (build(config), images),
+        (build(config_of(likelihood="bernoulli", beta=0.0)), images.round()),
+    ]:
+        torch.manual_seed(7)
+        results.append(network.training_loss(given, NO_LABELS))
+    torch.testing.assert_close(*results)
