@@ -226,16 +226,16 @@ _MNIST_AE = (
     _says("mnist_ae/vae/kl_dominates", "mnist_ae/vae",
         "Most of the VAE's error comes from the KL divergence.", _NELBO,
         "The same sentence says that the reconstruction loss stays much larger: it contradicts itself.",
-        Comparison(_on("train_reconstruction", "mnist_ae/vae"), _on("train_kl", "mnist_ae/vae"))),
+        Comparison(_on("train_cross_entropy", "mnist_ae/vae"), _on("train_kl", "mnist_ae/vae"))),
     _says("mnist_ae/vae/reconstruction_dominates", "mnist_ae/vae",
         "The VAE's total follows its reconstruction loss, which stays much larger than the KL divergence.", _NELBO,
         "The same sentence says that most of the error comes from the KL divergence: it contradicts itself.",
-        Comparison(_on("train_kl", "mnist_ae/vae"), _on("train_reconstruction", "mnist_ae/vae"))),
+        Comparison(_on("train_kl", "mnist_ae/vae"), _on("train_cross_entropy", "mnist_ae/vae"))),
     _says("mnist_ae/vae_cnn/reconstruction_dominates", "mnist_ae/vae_cnn",
         "In the convolutional VAE the reconstruction loss matters most.", _NELBO,
         "Said of the runs with other inputs; curves without numbers.",
         *(
-            Comparison(_on("train_kl", subject), _on("train_reconstruction", subject))
+            Comparison(_on("train_kl", subject), _on("train_cross_entropy", subject))
             for subject in ("mnist_ae/vae_cnn", "mnist_ae/vae_cnn_bernoulli", "mnist_ae/vae_cnn_gaussian")
         )),
     _says("mnist_ae/vae_cnn/kl_works_better", "mnist_ae/vae_cnn",
@@ -279,6 +279,8 @@ _MNIST_AE = (
 
 _PER_CENT = "accuracy, per cent of the images"
 _SAME_PERCENTAGE = 2.0  # points: the two rows of the same configuration differ by 1.33
+# It evaluated the training images after training, without dropout, and so do our confirmations.
+_AFTER_TRAINING = {"train": "train_eval_accuracy", "test": "test_accuracy"}
 _TWINS = " The same configuration as {}: the means, 26.56 and 27.89, show the noise."
 
 # configuration: what the report calls it, train accuracies, test accuracies; five runs each, but where noted
@@ -315,7 +317,7 @@ def _flowers_row(row: str) -> list[Claim]:
             f"With {name} the {split} accuracies are {', '.join(f'{run:g}' for run in runs)} %.",
             f"{_PER_CENT}, {len(runs)} runs",
             measures[split],
-            Check(Measured(key, f"{split}_accuracy"), _SAME_PERCENTAGE, scale=100), value=fmean(runs), values=runs,
+            Check(Measured(key, _AFTER_TRAINING[split]), _SAME_PERCENTAGE, scale=100), value=fmean(runs), values=runs,
             split=split)
         for split, runs in (("train", train), ("test", test))
     ]
@@ -338,7 +340,7 @@ _FLOWERS = (
         _says(f"flowers/final/{split}_accuracy", "flowers/final",
             f"The final model's {split} accuracy is {value} %.", f"{_PER_CENT}, 1 run",
             measures,
-            Check(Measured("flowers/final", f"{split}_accuracy"), _SAME_PERCENTAGE, scale=100), value=value,
+            Check(Measured("flowers/final", _AFTER_TRAINING[split]), _SAME_PERCENTAGE, scale=100), value=value,
             split=split)
         for split, value, measures in (
             ("train", 100.0, "All 1,020 training images."),
@@ -386,7 +388,7 @@ _FLOWERS = (
     _says("flowers/overfits", "flowers/adagrad",
         "The model is overfitted: 100 % of the training set, at most 40 % of the test set.", _PER_CENT,
         "10 training images a class.",
-        Bound(Measured("flowers/adagrad", "train_accuracy"), at_least=0.995),
+        Bound(Measured("flowers/adagrad", _AFTER_TRAINING["train"]), at_least=0.995),
         Bound(Measured("flowers/adagrad", "test_accuracy"), at_most=0.4)),
     _says("flowers/regularisation_gains_little", "report/flowers",
         "L2 and dropout gain at most 1 point of accuracy.",

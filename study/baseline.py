@@ -18,15 +18,16 @@ if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study import atomic, option_types
-from study.dataset_specs import DATASETS
+from study import option_types
+from study.data.dataset_specs import DATASETS
 from study.errors import StudyError, UsageError, choose_from
+from study.records import atomic
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from study.pca import Row
+    from study.evaluation.pca import Row
 
 Number = TypeVar("Number", int, float)
 
@@ -51,8 +52,8 @@ def _run(options: argparse.Namespace) -> None:
     # scikit-learn and the data loaders take seconds to import, which bad input need not wait for.
     import numpy as np
 
-    from study import image_data
-    from study.baseline_table import format_csv, format_table
+    from study.data import image_data
+    from study.evaluation.baseline_table import format_csv, format_table
 
     data = image_data.load(
         options.data,
@@ -80,7 +81,7 @@ def _measure(
     splits: Mapping[str, NDArray[np.uint8]], components: Sequence[int], fractions: Sequence[float]
 ) -> list[Row]:
     """Return the rows at the wanted components and fractions of variance, else at the standard ranks."""
-    from study import pca
+    from study.evaluation import pca
 
     train = splits["train"]
     n_images, n_pixels = len(train), train[0].size

@@ -11,9 +11,9 @@ from typing import Any
 import search_spaces
 from search_spaces import Space
 from study import option_types
-from study.dataset_specs import DATASETS
+from study.data.dataset_specs import DATASETS
 from study.errors import UsageError, choose_from
-from study.folder import check_name
+from study.records.folder import check_name
 from study.settings import Settings
 
 # Named here and not read from the modules that implement them, whose imports cost seconds.
@@ -121,7 +121,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         raise UsageError(f"--image-size is for a folder of images; {source} has images of its own size")
     if source not in DATASETS and os.sep not in source and not os.path.isdir(source):
         raise UsageError(choose_from("--data", source, DATASETS) + ", or a folder of images")
-    from study.image_data import default_data_dir  # imports NumPy, which --list does without
+    from study.data.image_data import default_data_dir  # imports NumPy, which --list does without
 
     now = datetime.now()
     return Settings(

@@ -13,10 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from study.journal import Event
-from study.ranking import best_trials
+from study.records.journal import Event
+from study.records.ranking import best_trials
+from study.records.state import Run, StudyState
 from study.settings import Settings
-from study.state import Run, StudyState
 
 _SHOWN_RUNS = 8  # running ones, one line each
 

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor
 
 import models
-from study import folder as folders
 from study.errors import UsageError
+from study.records import folder as folders
 
 
 @dataclass(frozen=True, eq=False)

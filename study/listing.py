@@ -8,7 +8,7 @@ from typing import Any
 
 import search_spaces
 from search_spaces import Context
-from study.dataset_specs import DATASETS
+from study.data.dataset_specs import DATASETS
 from study.settings import Settings
 
 _CONFIGS = 10
@@ -64,7 +64,7 @@ def _shape_and_classes(settings: Settings) -> tuple[tuple[int, int, int], int]:
     if settings.data in DATASETS:
         spec = DATASETS[settings.data]
         return spec.image_shape, len(spec.class_names)
-    from study import image_data
+    from study.data import image_data
 
     data = image_data.load(settings.data, Path(settings.data_dir), image_size=settings.image_size)
     return data.image_shape, data.num_classes
@@ -81,7 +81,7 @@ def _reported(settings: Settings) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _drawn(settings: Settings, context: Context, trials: int | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
     import optuna
 
-    from study.samplers import sampler_for_trial
+    from study.tuning.samplers import sampler_for_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = search_spaces.get(settings.space)

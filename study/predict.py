@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     from models.checkpoint import describe
-    from study.input_image import read_for
-    from study.prediction_samples import Predictive
+    from study.data.input_image import read_for
+    from study.samples.prediction import Predictive
 
     model = _load(options.model)
     described = describe(options.model)
@@ -78,7 +78,7 @@ def _top_classes(model: Network, image: NDArray[np.uint8], names: Sequence[str],
     """Return the `top` most probable classes of an image, uint8 (channels, height, width), the likeliest first."""
     import torch
 
-    from study.training import to_pixels
+    from study.training.trainer import to_pixels
 
     with torch.inference_mode():
         probabilities = model.probabilities(to_pixels(torch.tensor(image)[None]))[0]  # type: ignore[operator]
@@ -91,9 +91,9 @@ def _reconstruct(model: Network, image: NDArray[np.uint8], file: Path) -> float:
     import numpy as np
     import torch
 
-    from study import atomic
-    from study.sheet import Row, draw
-    from study.training import to_pixels
+    from study.records import atomic
+    from study.samples.sheet import Row, draw
+    from study.training.trainer import to_pixels
 
     with torch.inference_mode():
         pixels = to_pixels(torch.tensor(image)[None])

@@ -18,13 +18,13 @@ from study.errors import StudyError, UsageError
 from study.interrupt import EXIT_CODE, Interrupted
 
 if TYPE_CHECKING:
+    from study.data.image_data import ImageData
     from study.display import Display
     from study.encoder_source import EncoderSource
-    from study.folder import StudyFolder
-    from study.image_data import ImageData
-    from study.recorder import Recorder
+    from study.records.folder import StudyFolder
+    from study.records.recorder import Recorder
+    from study.records.tracking import Tracker
     from study.settings import Settings
-    from study.tracking import Tracker
 
 _LEAVE_SECONDS = 4.0  # that MLflow may take after Ctrl-C; Ray's shutdown needs the rest of the ten
 _DELIVER_SECONDS = 120.0  # that MLflow may take at the regular end
@@ -66,9 +66,9 @@ def _main(argv: list[str] | None) -> int:
 def _start(settings: Settings) -> int:
     """Run a new study; nothing is written before everything that can be checked has been."""
     import search_spaces
-    from study import folder as folders
-    from study import tracking
-    from study.environment import environment
+    from study.records import folder as folders
+    from study.records import tracking
+    from study.records.environment import environment
 
     space = search_spaces.get(settings.space)
     data = _load(settings)
@@ -95,10 +95,10 @@ def _start(settings: Settings) -> int:
 
 def _resume(options: Namespace) -> int:
     """Go on with a study where its journal ends."""
-    from study import folder as folders
-    from study.environment import git_commit
+    from study.records import folder as folders
+    from study.records.environment import git_commit
+    from study.records.state import StudyState
     from study.resumption import resumed_settings
-    from study.state import StudyState
 
     folder = folders.existing(Path(options.storage or "results").expanduser().absolute(), options.resume)
     with folders.locked(folder):
@@ -127,7 +127,7 @@ def _resume(options: Namespace) -> int:
 
 
 def _load(settings: Settings) -> ImageData:
-    from study import image_data
+    from study.data import image_data
 
     def progress(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -141,7 +141,7 @@ def _load(settings: Settings) -> ImageData:
 
 @contextmanager
 def _joined(settings: Settings, data: ImageData) -> Iterator[Any]:
-    from study import cluster
+    from study.tuning import cluster
 
     with cluster.joined(settings.address, data):
         yield cluster.share(settings)
@@ -167,12 +167,12 @@ def _conduct(
     """Drive the study to its end, or to an interruption that it can be resumed from."""
     import search_spaces
     from study.display import Display
-    from study.journal import Journal
-    from study.recorder import Recorder
+    from study.records.journal import Journal
+    from study.records.recorder import Recorder
+    from study.records.state import StudyState
+    from study.records.summary import text
+    from study.records.tracking import Tracker
     from study.session import Session
-    from study.state import StudyState
-    from study.summary import text
-    from study.tracking import Tracker
 
     journal = Journal(folder.journal)
     recorder = Recorder(journal, StudyState.read(folder.journal))
@@ -204,8 +204,8 @@ def _deliver(
     tracker: Tracker, folder: StudyFolder, recorder: Recorder, display: Display, summary: dict[str, Any]
 ) -> None:
     """End the study in MLflow; what cannot be delivered now is, when the finished study is resumed."""
-    from study.publish import end_metrics, publish
-    from study.summary import text
+    from study.records.publish import end_metrics, publish
+    from study.records.summary import text
 
     display.begin("MLflow")
     # MLflow's UI shows this tag as the run's description.
@@ -226,7 +226,7 @@ def _deliver(
 
 def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, status: str) -> None:
     """Leave an unfinished study in order: its tables as its journal says, none of its MLflow runs RUNNING."""
-    from study import tables
+    from study.records import tables
 
     tables.write(folder, recorder.state)
     tracker.end_study(status, {}, {})

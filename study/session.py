@@ -11,23 +11,26 @@ import ray
 
 import models
 import search_spaces
-from study import atomic, checkpoint, cluster, confirmation, engine, summary, tables
-from study.baselines import baseline_of
 from study.command_line import objective_modes
-from study.confirmation import Candidate
+from study.data.image_data import ImageData
 from study.display import Display
 from study.encoder_source import EncoderSource
 from study.errors import StudyError
-from study.folder import StudyFolder
-from study.image_data import ImageData
-from study.ranking import best_trials
-from study.recorder import Recorder, TuneRecorder
-from study.schedulers import build_scheduler
-from study.searcher import JobList, SearchPlan, StudySearcher
+from study.evaluation import confirmation
+from study.evaluation.baselines import baseline_of
+from study.evaluation.confirmation import Candidate
+from study.records import atomic, summary, tables
+from study.records.folder import StudyFolder
+from study.records.ranking import best_trials
+from study.records.recorder import Recorder, TuneRecorder
+from study.records.state import Run
 from study.settings import Settings
-from study.state import Run
-from study.trainable import Job, WorkerContext
-from study.worker_data import SharedData
+from study.training import checkpoint
+from study.tuning import cluster, engine
+from study.tuning.schedulers import build_scheduler
+from study.tuning.searcher import JobList, SearchPlan, StudySearcher
+from study.tuning.trainable import Job, WorkerContext
+from study.tuning.worker_data import SharedData
 
 _TABLES_EVERY_S = 20.0  # the CSV files of a running study are at most this much behind its journal
 

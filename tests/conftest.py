@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from study.dataset_specs import DATASETS
-from study.image_data import default_data_dir
+from study.data.dataset_specs import DATASETS
+from study.data.image_data import default_data_dir
 
 
 @pytest.fixture(scope="session", autouse=True)

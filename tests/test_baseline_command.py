@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study import baseline, image_data
-from study.image_data import ImageData, Split
-from study.pca import COLUMNS
+from study import baseline
+from study.data import image_data
+from study.data.image_data import ImageData, Split
+from study.evaluation.pca import COLUMNS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -13,14 +13,14 @@ import pytest
 import search_spaces
 from search_spaces import Claim
 from search_spaces._claim import Audit, Bound, Check, Comparison, Measured
-from study.dataset_specs import DATASETS
-from study.pca import COLUMNS
+from study.data.dataset_specs import DATASETS
+from study.evaluation.pca import COLUMNS
 
 CLAIMS = {claim.key: claim for claim in search_spaces.claims()}
 REPORTS = ("cifar_ae", "mnist_ae", "flowers", "cifar_cnn", "fashion")
 
 AE = ("loss", "mse", "psnr", "ssim")
-VAE = ("loss", "nelbo", "reconstruction", "kl", "mse", "psnr", "ssim")
+VAE = ("loss", "nelbo", "reconstruction", "kl", "cross_entropy", "mse", "psnr", "ssim")
 CLASSIFIER = ("loss", "accuracy", "cross_entropy", "calibration_error")
 METRICS = {"ae": AE, "vae": VAE, "classifier": CLASSIFIER}
 OF_A_RUN = ("params", "seconds")
@@ -109,7 +109,10 @@ def metrics_of(subject: str) -> set[str]:
     if kind == "data":
         return set(OF_DATA)
     family = search_spaces.reported()[subject].config["family"]
-    names = {*OF_A_RUN, *(f"{split}_{name}" for split in ("train", "val", "test") for name in METRICS[family])}
+    names = {
+        *OF_A_RUN,
+        *(f"{split}_{name}" for split in ("train", "train_eval", "val", "test") for name in METRICS[family]),
+    }
     if family == "classifier":
         classes = DATASETS[DATA_OF[kind]].class_names
         names |= {f"test_confusion:{true}:{predicted}" for true in classes for predicted in classes}

@@ -109,8 +109,8 @@ def test_bad_input_is_one_line_and_exit_2_and_writes_nothing(case, empty_folder,
 
 
 def test_the_names_of_samplers_and_schedulers_are_those_that_exist():
-    from study.samplers import SAMPLERS
-    from study.schedulers import SCHEDULERS
+    from study.tuning.samplers import SAMPLERS
+    from study.tuning.schedulers import SCHEDULERS
 
     assert set(command_line.SAMPLERS) == set(SAMPLERS)
     assert set(command_line.SCHEDULERS) == set(SCHEDULERS)

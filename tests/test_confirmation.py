@@ -4,12 +4,13 @@ from scipy.stats import bootstrap, ttest_1samp
 
 import search_spaces
 from search_spaces import Context
-from study import command_line, confirmation
-from study.comparison import compare
-from study.confirmation import Confirmed, Interval
-from study.ranking import best_trials, pareto_front
-from study.state import Run, StudyState
-from study.summary import summarize
+from study import command_line
+from study.evaluation import confirmation
+from study.evaluation.comparison import compare
+from study.evaluation.confirmation import Confirmed, Interval
+from study.records.ranking import best_trials, pareto_front
+from study.records.state import Run, StudyState
+from study.records.summary import summarize
 
 SPACE = search_spaces.get("digits_ae")
 CONTEXT = Context(SPACE.image_shape, 10)
@@ -111,6 +112,11 @@ def test_the_interval_is_students():
     assert interval.ci95[1] > wide.high
 
 
+def test_an_interval_does_not_go_beyond_what_a_value_can_be():
+    low, high = Interval.of([0.9, 0.99], 0.0, 1.0).ci95
+    assert (low > 0, high) == (True, 1.0)
+
+
 def test_one_seed_has_no_interval():
     assert Interval.of([0.5]) == Interval(0.5, None, 1)
 
@@ -192,6 +198,6 @@ def test_a_classifier_is_compared_by_error_rates_with_the_best_logistic_regressi
 
 
 def test_a_vae_is_compared_by_the_error_of_its_mean_reconstruction():
-    run = Run("t0000-s1", "confirm", 0, {}, 1, 1, 1, None, 0.0, final={"test_nelbo": -900.0, "test_mse": 0.02})
+    run = Run("t0000-s1", "confirm", 0, {}, 1, 1, 1, None, 0.0, final={"test_nelbo": 900.0, "test_mse": 0.02})
     compared = compare("vae", {"latent_size": 8}, Confirmed("t0000", None, {}, [run], run), row(0.04))
     assert compared.ratio == pytest.approx(0.5)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from study.dataset_specs import DATASETS, DatasetSpec
+from study.data.dataset_specs import DATASETS, DatasetSpec
 
 
 @pytest.mark.parametrize("spec", DATASETS.values(), ids=DATASETS)
@@ -34,7 +34,7 @@ def test_spec_names_torchvisions_class_folder_and_classes(spec: DatasetSpec) -> 
 
 def test_reading_the_specs_imports_no_library() -> None:
     script = (
-        "import sys, study.dataset_specs; "
+        "import sys, study.data.dataset_specs; "
         "print({'numpy', 'torch', 'torchvision', 'sklearn', 'ray', 'PIL'} & set(sys.modules))"
     )
     root = Path(__file__).resolve().parents[1]

@@ -13,7 +13,7 @@ import torch
 
 import models
 import search_spaces
-from study.state import StudyState
+from study.records.state import StudyState
 
 COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
 TIMEOUT = 300  # seconds; most take about 40

@@ -10,9 +10,9 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from study.dataset_specs import DATASETS
+from study.data.dataset_specs import DATASETS
+from study.data.image_data import ImageData, Split, default_data_dir, load, subset
 from study.errors import DataError, UsageError
-from study.image_data import ImageData, Split, default_data_dir, load, subset
 
 DOWNLOADED = [name for name, spec in DATASETS.items() if spec.torchvision_class]
 

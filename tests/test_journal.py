@@ -3,10 +3,10 @@ import threading
 
 import pytest
 
-from study import journal
 from study.errors import StudyError
-from study.journal import Journal
-from study.state import StudyState
+from study.records import journal
+from study.records.journal import Journal
+from study.records.state import StudyState
 
 
 def test_events_are_read_back_in_order(tmp_path):

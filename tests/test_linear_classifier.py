@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from study import image_data, linear_classifier, pca
+from study.data import image_data
+from study.evaluation import linear_classifier, pca
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,9 @@
 import models
 import search_spaces
 from search_spaces import Context
-from study.memory import Limits
+from study.tuning.memory import Limits
 
+HIDDEN = ("width", "kernel_size", "batch_norm", "activation")
 SPACE = search_spaces.get("cifar_ae")
 CONTEXT = Context(SPACE.image_shape, 10)
 
@@ -27,11 +28,10 @@ def test_activations_count_with_the_batch_and_the_memory_is_named():
     assert "GiB in training, more than the 0.2 GiB that a run has" in large
 
 
-def test_activations_are_those_of_all_layers():
-    """A dense autoencoder of one hidden layer each side, without batch norm: its layers' outputs, counted by hand."""
-    config = search_spaces.get("digits_ae").default
-    if config["architecture"] == "dense":
-        counted = models.count_activations(config, (1, 8, 8), 10)
-        width, pixels = config["width"], 64
-        least = 2 * (width + width) + config["latent_size"] + pixels  # linear layers and activations
-        assert least <= counted <= least + 6 * pixels
+def test_activations_are_the_outputs_of_all_layers():
+    """A linear autoencoder: its input centred and flattened, the code, the picture and what makes one of it."""
+    config = {**search_spaces.get("digits_ae").default, "architecture": "dense", "depth": 0, "dropout": 0.0}
+    linear = {key: value for key, value in config.items() if key not in HIDDEN} | {"output_activation": "none"}
+    counted = models.count_activations({**linear, "latent_size": 5}, (1, 8, 8), 10)
+    assert 5 + 64 <= counted <= 5 + 5 * 64
+    assert models.count_activations({**linear, "latent_size": 9}, (1, 8, 8), 10) == counted + 4

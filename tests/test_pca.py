@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from study import image_data, pca
+from study.data import image_data
+from study.evaluation import pca
 
 Images = NDArray[np.uint8]
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from study.confusion_picture import confusion_picture
-from study.pictures import pictures
-from study.sheet import Row, draw
+from study.samples.confusion_picture import confusion_picture
+from study.samples.pictures import pictures
+from study.samples.sheet import Row, draw
 
 GROUPS = np.repeat(["best", "typical", "worst"], 2)
 

@@ -17,7 +17,7 @@ from PIL import Image
 import models
 import search_spaces
 from study import predict
-from study.dataset_specs import DATASETS
+from study.data.dataset_specs import DATASETS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CIFAR_NAMES = DATASETS["cifar"].class_names

@@ -6,10 +6,10 @@ import torch
 from small_networks import CONFIGS, network, split
 
 from models.vae import active_units
-from study import samples
-from study.generative_samples import DIMENSIONS, PAIRS, STEPS, VALUES
-from study.stratified import stratified_sample
-from study.training import per_image
+from study.data.stratified import stratified_sample
+from study.samples import writing as samples
+from study.samples.generative import DIMENSIONS, PAIRS, STEPS, VALUES
+from study.training.trainer import per_image
 
 FILES = {
     "ae": {"reconstructions", "codes"},
@@ -165,7 +165,7 @@ class Oracle(torch.nn.Module):
 
 
 def test_the_confusion_matrix_has_true_classes_as_rows():
-    from study.prediction_samples import collect
+    from study.samples.prediction import collect
 
     labels = torch.tensor([0, 0, 0, 1, 1, 2])
     said = torch.tensor([0, 0, 2, 1, 0, 0])
@@ -192,7 +192,7 @@ def test_the_confusion_matrix_has_true_classes_as_rows():
 
 
 def test_a_class_without_test_images_has_no_accuracy():
-    from study.prediction_samples import per_class_accuracy
+    from study.samples.prediction import per_class_accuracy
 
     accuracies = per_class_accuracy(torch.tensor([[3, 1], [0, 0]]))
     assert accuracies[0] == 0.75

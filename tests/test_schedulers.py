@@ -1,9 +1,9 @@
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
-from study.schedulers import SCHEDULERS, build_scheduler
-from study.state import StudyState
-from study.trainable import EPOCH, Job, job_config
+from study.records.state import StudyState
+from study.tuning.schedulers import SCHEDULERS, build_scheduler
+from study.tuning.trainable import EPOCH, Job, job_config
 
 BUDGET = 9
 

@@ -18,7 +18,7 @@ import models
 import search_spaces
 from search_spaces import Context, Space
 from search_spaces._ask import AskConfig, AskTrial
-from study.dataset_specs import DATASETS
+from study.data.dataset_specs import DATASETS
 
 SPACES = [search_spaces.get(name) for name in search_spaces.names()]
 CLASSIFIERS = [space for space in SPACES if space.family == "classifier"]

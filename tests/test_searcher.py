@@ -11,14 +11,15 @@ from ray.tune.search import Searcher
 
 import search_spaces
 from search_spaces import Context
-from study import journal
 from study.errors import StudyError
-from study.journal import Journal
-from study.recorder import Recorder, outcome
-from study.samplers import SAMPLERS, sampler_for_trial
-from study.searcher import JobList, SearchPlan, StudySearcher
-from study.state import StudyState
-from study.trainable import EPOCH, FAILED, Job, job_of
+from study.records import journal
+from study.records.journal import Journal
+from study.records.recorder import Recorder, outcome
+from study.records.state import StudyState
+from study.tuning.memory import Limits
+from study.tuning.samplers import SAMPLERS, sampler_for_trial
+from study.tuning.searcher import JobList, SearchPlan, StudySearcher
+from study.tuning.trainable import EPOCH, FAILED, Job, job_of
 
 SPACE = search_spaces.get("digits_ae")
 CIFAR = search_spaces.get("cifar_ae")
@@ -34,7 +35,7 @@ class Driver:
         self.recorder = Recorder(Journal(path), StudyState.read(path))
         settings = {
             "objectives": {"val_mse": "min"}, "sampler": "tpe", "seed": 3, "trials": 12, "epochs": 4,
-            "max_params": 10**9,
+            "limits": Limits(changes.pop("max_params", 10**9), 2**36),
         } | changes  # fmt: skip
         plan = SearchPlan(space, Context(space.image_shape, 10, reported), **settings)
         self.searcher = StudySearcher(plan, self.recorder, folder / "optuna.log", never)
@@ -77,14 +78,15 @@ def error_of(job, epoch):
 
 
 def test_the_default_and_the_reported_networks_come_first(tmp_path):
-    driver = Driver(tmp_path / "s", space=CIFAR)
+    driver = Driver(tmp_path / "s", space=CIFAR, trials=20)
+    points = {point.key: point.config for point in CIFAR.points(Context(CIFAR.image_shape, 10))}
     keys = []
-    for _ in range(6):
+    for _ in range(len(points) + 1):
         _, job = driver.ask()
         keys.append(driver.state.runs[job.id].key)
-    assert keys == ["default", "cifar_ae/1+1", "cifar_ae/1+2", "cifar_ae/2+1", "cifar_ae/2+2", None]
-    points = {point.key: point.config for point in CIFAR.points(Context(CIFAR.image_shape, 10))}
-    assert all(driver.state.trials[index].config == points[key] for index, key in enumerate(keys[:5]))
+    assert keys == [*points, None]
+    assert keys[:2] == ["default", "cifar_ae/1+1"]
+    assert all(driver.state.trials[index].config == points[key] for index, key in enumerate(keys[:-1]))
 
 
 def test_the_number_of_trials_is_exact_and_then_it_is_finished(tmp_path):
@@ -137,14 +139,17 @@ def test_a_sampler_that_insists_on_large_networks_is_overruled(tmp_path, monkeyp
             return distribution.high
 
     monkeypatch.setitem(SAMPLERS, "tpe", Insisting)
-    driver = Driver(tmp_path / "s", space=CIFAR, max_params=2_000_000, trials=5)
-    jobs = [driver.run() for _ in range(5)]
-    assert len(jobs) == 5
+    driver = Driver(tmp_path / "s", space=CIFAR, max_params=2_000_000, trials=8)
+    jobs = [driver.run() for _ in range(8)]
+    assert driver.state.trials[-1].key is None  # the reported networks that are small enough came first
+    assert len(jobs) == 8
     assert len(driver.state.refused) >= 10
 
 
 def test_a_limit_that_no_network_can_keep_ends_the_study(tmp_path):
-    with pytest.raises(StudyError, match="200 networks in a row had more than --max-params 5"):
+    with pytest.raises(
+        StudyError, match=r"200 networks in a row were too large, the last one with .* more than --max-params 5"
+    ):
         Driver(tmp_path / "s", max_params=5, sampler="random").ask()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from study.splits import MIN_PER_CLASS, Split, hold_out, random_order, shrink, stratified_order, three_way
+from study.data.splits import MIN_PER_CLASS, Split, hold_out, random_order, shrink, stratified_order, three_way
 
 
 def numbered(labels: np.ndarray) -> Split:

@@ -21,8 +21,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 import models
-from study import image_data
-from study.state import StudyState
+from study.data import image_data
+from study.records.state import StudyState
 
 COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
 SMALL = ["--space", "digits_ae", "--epochs", "3", "--train-size", "200", "--name", "night"]

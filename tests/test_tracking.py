@@ -6,12 +6,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
-from study import tracking
 from study.errors import UsageError
-from study.journal import Journal
-from study.recorder import Recorder
-from study.state import StudyState
-from study.tracking import Tracker
+from study.records import tracking
+from study.records.journal import Journal
+from study.records.recorder import Recorder
+from study.records.state import StudyState
+from study.records.tracking import Tracker
 
 STUDY = {
     "settings": {"space": "digits_ae", "name": "night", "trials": 2, "storage": "x", "tracking_uri": "y"},

@@ -4,8 +4,8 @@ import torch
 
 import search_spaces
 from search_spaces import Context
-from study.optimizers import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
-from study.training import NonFiniteLossError, Trainer, evaluation_batches, per_image
+from study.training.optimizers import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
+from study.training.trainer import NonFiniteLossError, Trainer, evaluation_batches, per_image
 
 SPACE = search_spaces.get("digits_ae")
 
@@ -148,7 +148,9 @@ def test_the_loop_needs_neither_ray_nor_mlflow():
     import subprocess
     import sys
 
-    code = "import sys, study.training; sys.exit(any(name in sys.modules for name in ('ray', 'mlflow', 'optuna')))"
+    code = (
+        "import sys, study.training.trainer; sys.exit(any(name in sys.modules for name in ('ray', 'mlflow', 'optuna')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -18,9 +18,10 @@ import _machine
 import torch
 
 import search_spaces
-from study import image_data, pca
-from study.confirmation import Interval
-from study.training import PcaAxes, Trainer
+from study.data import image_data
+from study.evaluation import pca
+from study.evaluation.confirmation import Interval
+from study.training.trainer import PcaAxes, Trainer
 
 
 def main() -> None:

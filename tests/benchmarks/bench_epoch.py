@@ -119,7 +119,7 @@ def ours(network: str, images: Tensor, labels: Tensor, epochs: int) -> list[floa
         labels: int64, shape (IMAGES,).
         epochs: how many to train, the one to warm up included.
     """
-    from study.training import Trainer
+    from study.training.trainer import Trainer
 
     # The layers are the peers' own, so that nothing but the loop differs; the config says how to train them.
     models.build = lambda config, image_shape, num_classes: Wrapped(NETWORKS[network]())

@@ -18,6 +18,7 @@ import json
 import sqlite3
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,24 +107,27 @@ def run_ours(folder: Path, trials: int) -> Outcome:
     later than the trial's own end.
     """
     import search_spaces
-    from study import cluster, image_data, journal
     from study.command_line import parse, settings_of
+    from study.data import image_data
     from study.display import Display
-    from study.folder import created
-    from study.journal import Journal
-    from study.recorder import Recorder
+    from study.records import journal
+    from study.records.folder import created
+    from study.records.journal import Journal
+    from study.records.recorder import Recorder
+    from study.records.state import StudyState
+    from study.records.tracking import Tracker
     from study.session import Session
-    from study.state import StudyState
-    from study.tracking import Tracker
+    from study.tuning import cluster
 
     digits = search_spaces.get("digits_ae")
     small = {**digits.default, "width": 32}
 
-    def two_parameters(trial: Any, context: search_spaces.Context) -> dict[str, Any]:
-        lr, dropout = trial.suggest_float("lr", 1e-4, 1e-2, log=True), trial.suggest_float("dropout", 0.0, 0.5)
-        return {**small, "lr": lr, "dropout": dropout}
+    def two_parameters(ask: Any, context: search_spaces.Context, reported: Sequence[str]) -> None:
+        ask.fix(**{key: value for key, value in small.items() if key not in ("lr", "dropout")})
+        ask.number("lr", (1e-4, 1e-2), log=True)
+        ask.number("dropout", (0.0, 0.5))
 
-    trivial = replace(digits, suggest=two_parameters, default=small)
+    trivial = replace(digits, search=two_parameters, default=small)
     search_spaces.get = lambda name: trivial
     data = image_data.subset(image_data.load("digits", image_data.default_data_dir()), 20)
     tracking_file = folder / "mlflow.db"

@@ -1,0 +1,144 @@
+"""The files of a data set: whole, or downloaded, or an error that names the file and says how to mend it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import shutil
+import socket
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from study.data.dataset_specs import DatasetSpec
+from study.errors import DataError
+
+NETWORK_TIMEOUT = 30.0
+"""Seconds without an answer after which a download has failed; torchvision itself would wait for ever."""
+
+DOWNLOAD_ERRORS = (OSError, RuntimeError, http.client.HTTPException, EOFError, tarfile.TarError, zlib.error)
+"""No network, wrong checksum (RuntimeError, torchvision's own), torn connection, torn archive."""
+
+
+def check_data_dir(data_dir: Path) -> None:
+    """Raise DataError unless `data_dir` is a folder that can be read, or could be made."""
+    try:
+        above = next(path for path in (data_dir, *data_dir.parents) if path.exists())
+    except OSError as error:  # a name that is too long, a mount that has gone
+        raise DataError(f"--data-dir {data_dir} cannot be read ({error.strerror})") from error
+    if not above.is_dir():
+        raise DataError(f"--data-dir {data_dir} cannot be used: {above} is a file, not a folder")
+    if not os.access(above, os.R_OK | os.X_OK):
+        raise DataError(f"--data-dir {data_dir} cannot be used: no permission to read {above}")
+
+
+def ensure_files(
+    spec: DatasetSpec, data_dir: Path, download: Callable[[Path], None], progress: Callable[[str], None]
+) -> None:
+    """Check `spec`'s files under `data_dir`, torchvision's root; download them only if there are none.
+
+    download: downloads and unpacks the data set under the root that it is given.
+    Raises DataError for a file that is missing or damaged, and for a download that fails.
+    """
+    folder = data_dir / spec.folder
+    try:
+        absent = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+        if absent:
+            _download(spec, data_dir, download, progress)
+        verify_files(spec, data_dir)
+    except OSError as error:
+        where, why = error.filename or folder, error.strerror or error
+        raise DataError(f"{spec.name}: {where} cannot be read or written ({why})") from error
+
+
+def verify_files(spec: DatasetSpec, data_dir: Path) -> None:
+    """Raise DataError, naming the file and the way to mend it, unless all of `spec`'s files are as published.
+
+    Separate image files are only counted: a copy with smaller images is as good.
+    """
+    folder = data_dir / spec.folder
+    for file, md5 in spec.md5.items():
+        if not (folder / file).is_file():
+            raise DataError(f"{spec.name}: {folder / file} is missing; {how_to_mend(spec, data_dir)}")
+        if (found := _md5(folder / file)) != md5:
+            damage = f"{(folder / file).stat().st_size:,} bytes with md5 {found}, published {md5}"
+            raise DataError(f"{spec.name}: {folder / file} is damaged ({damage}); {how_to_mend(spec, data_dir)}")
+    if spec.image_files:
+        pattern, count = spec.image_files
+        files = [pattern.format(number) for number in range(1, count + 1)]
+        if missing := [file for file in files if not (folder / file).is_file()]:
+            what = f"{folder / missing[0]} is missing, {len(missing):,} of {count:,} images in all"
+            raise DataError(f"{spec.name}: {what}; {how_to_mend(spec, data_dir)}")
+
+
+def how_to_mend(spec: DatasetSpec, data_dir: Path) -> str:
+    """Say what to do about a damaged file."""
+    return f"put a good copy there, or delete {data_dir / spec.folder} and run again to download the set"
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _download(
+    spec: DatasetSpec, data_dir: Path, download: Callable[[Path], None], progress: Callable[[str], None]
+) -> None:
+    """Download beside the final place, then rename: what is interrupted leaves nothing behind."""
+    folder = data_dir / spec.folder
+    progress(f"downloading {spec.title} ({spec.download_mib} MiB) into {folder}")
+    with _made_for_good_or_not_at_all(folder.parent):
+        scratch = Path(tempfile.mkdtemp(prefix=f".{spec.name}-download-", dir=data_dir))
+        try:
+            with _network_timeout():
+                download(scratch)
+            for archive in (*(scratch / spec.folder).glob("*.gz"), *(scratch / spec.folder).glob("*.tgz")):
+                archive.unlink()
+            if not _is_filled(folder):  # another process may have been faster
+                (scratch / spec.folder).replace(folder)
+        except DOWNLOAD_ERRORS as error:
+            raise DataError(
+                f"{spec.name}: nothing in {folder}, and the download failed ({_in_few_words(error)}); "
+                "put the files there, or say with --data-dir where they are, or use --space digits_ae, "
+                "whose data are bundled"
+            ) from error
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_filled(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _in_few_words(error: BaseException) -> str:
+    """Take the last line, where torchvision's own errors quote the cause, without urllib's wrapping."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[-1].strip().removeprefix("<urlopen error ").removesuffix(">")[:160]
+
+
+@contextlib.contextmanager
+def _made_for_good_or_not_at_all(folder: Path) -> Iterator[None]:
+    """Make `folder` and its parents, and take those that are new and still empty away if the body raises."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for path in new:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def _network_timeout() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(NETWORK_TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,174 @@
+"""A study's images, decoded once: `load` gives train, validation and test as uint8 arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from study.data.dataset_specs import DATASETS, DatasetSpec
+from study.data.splits import Split, hold_out, shrink, three_way
+from study.errors import DataError, UsageError, choose_from
+
+__all__ = ["ImageData", "Split", "default_data_dir", "load", "subset"]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """Everything a study knows about its data.
+
+    split: how train, val and test were made, a sentence; notes: what else was done to the images.
+    digest: 16 hexadecimal digits of a SHA-256 of all pixels and labels in their order, whatever their name.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Split
+    val: Split
+    test: Split
+    digest: str
+    split: str
+    notes: tuple[str, ...]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, those that a split lacks included."""
+        return len(self.class_names)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Images in each split."""
+        return {"train": len(self.train), "val": len(self.val), "test": len(self.test)}
+
+
+def default_data_dir() -> Path:
+    """Return $STUDY_DATA, else ~/.cache/study-data: the root that torchvision's loaders are given."""
+    return Path(os.environ.get("STUDY_DATA") or "~/.cache/study-data").expanduser()
+
+
+def _say_nothing(_: str) -> None:
+    pass
+
+
+def load(
+    source: str,
+    data_dir: Path,
+    *,
+    image_size: int | None = None,
+    train_size: int | None = None,
+    progress: Callable[[str], None] = _say_nothing,
+) -> ImageData:
+    """Load a built-in data set, or a folder of images with one sub-folder per class.
+
+    source: a name in `DATASETS`, which comes first, or a path ("./mnist" for a folder of that name).
+    data_dir: where built-in sets lie or are downloaded to.
+    image_size: pixels a side that a folder's images are scaled and cropped to.
+    train_size: a stratified subset of the training images, see `subset`.
+    progress: gets a line now and then while a set is downloaded or decoded.
+    Raises DataError for a set that is missing, damaged or unreadable and UsageError for settings that do not
+    fit it, each with one line that says how to mend it.
+    """
+    from study.data._dataset_files import check_data_dir
+
+    data_dir = data_dir.expanduser()
+    check_data_dir(data_dir)
+    if source in DATASETS:
+        spec = DATASETS[source]
+        if image_size is not None:
+            raise UsageError(
+                f"--image-size {image_size} is for a folder of images; {source} has a size of its own, "
+                f"{spec.image_shape[1]}×{spec.image_shape[2]}"
+            )
+        data = _load_builtin(spec, data_dir, progress)
+    else:
+        data = _load_folder(source, image_size, progress)
+    return data if train_size is None else subset(data, train_size)
+
+
+def subset(data: ImageData, train_size: int) -> ImageData:
+    """Take a seeded, stratified `train_size` of the training images; validation shrinks in proportion.
+
+    The test split stays whole, and both others keep at least an image of every class.
+    Raises UsageError unless `train_size` lies between the number of classes (at least 2) and all.
+    """
+    fewest, most = max(2, data.num_classes), len(data.train)
+    if not fewest <= train_size <= most:
+        raise UsageError(
+            f"--train-size {train_size} is not possible: {data.name} has {most} training images in "
+            f"{data.num_classes} classes; allowed: {fewest} to {most}"
+        )
+    if train_size == most:
+        return data
+    train, val = shrink(data.train, data.val, train_size)
+    note = f"A stratified {len(train)} of {most} training, {len(val)} of {len(data.val)} validation images."
+    return replace(data, train=train, val=val, digest=_digest(train, val, data.test), notes=(*data.notes, note))
+
+
+def _load_builtin(spec: DatasetSpec, data_dir: Path, progress: Callable[[str], None]) -> ImageData:
+    if spec.torchvision_class is None:
+        train, val, test = three_way(_read_digits())
+    else:
+        from study.data._torchvision_sets import read_official_splits
+
+        official = read_official_splits(spec, data_dir, progress)
+        train, test = official["train"], official["test"]
+        if spec.validation == "official":
+            val = official["val"]
+        else:
+            train, val = hold_out(train, spec.sizes["val"], stratified=spec.validation == "stratified")
+    notes = (spec.preparation,) if spec.preparation else ()
+    return ImageData(spec.name, spec.class_names, train, val, test, _digest(train, val, test), spec.split, notes)
+
+
+def _read_digits() -> Split:
+    """Read scikit-learn's bundled digits, 1,797 images of 8×8 with pixels of 0 to 16."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.rint(digits.images * 255 / 16).astype(np.uint8)
+    return Split(images[:, None], digits.target.astype(np.int64))
+
+
+def _load_folder(source: str, image_size: int | None, progress: Callable[[str], None]) -> ImageData:
+    from study.data._image_folder import read_folder
+
+    folder = Path(source).expanduser()
+    try:
+        if not folder.is_dir():
+            if folder.exists():
+                raise DataError(f"--data {source} is a file; it takes a folder with one sub-folder per class")
+            if os.sep in source:
+                raise DataError(f"--data {source}: no such folder")
+            raise UsageError(f"{choose_from('data set', source, DATASETS)}, or a folder of images")
+    except OSError as error:
+        raise DataError(f"--data {source} cannot be read ({error.strerror})") from error
+    found = read_folder(folder, image_size, progress)
+    train, val, test = three_way(found.images)
+    return ImageData(
+        folder.resolve().name,
+        found.class_names,
+        train,
+        val,
+        test,
+        _digest(train, val, test),
+        "70/15/15 train/validation/test of the folder's images, stratified, seeded.",
+        found.notes,
+    )
+
+
+def _digest(*splits: Split) -> str:
+    content = hashlib.sha256()
+    for array in (array for split in splits for array in (split.images, split.labels)):
+        content.update(f"{array.shape} {array.dtype.str} ".encode())
+        content.update(np.ascontiguousarray(array).data)
+    return content.hexdigest()[:16]

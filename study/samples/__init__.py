@@ -1,0 +1,1 @@
+"""What shows a network at work: arrays from its confirmation, and pictures of them."""

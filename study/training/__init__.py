@@ -1,0 +1,1 @@
+"""Training one network: plain PyTorch, without Ray, Optuna or MLflow."""

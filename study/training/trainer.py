@@ -1,0 +1,210 @@
+"""The plain training loop: PyTorch and nothing else, as a notebook can call it.
+
+data = {"train": (images, labels), "val": (images, labels)}      # uint8 (n, c, h, w) and int64 (n,)
+trainer = Trainer(config, data, num_classes=10, epochs=30, seed=0)
+for _ in range(30):
+    print(trainer.epoch())
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import models
+from models import Network
+from study.training.optimizers import build_optimizer, build_schedule
+
+# Large enough to keep any device busy, small enough for the activations of a wide network in 1 GiB.
+EVALUATION_BATCH = 500
+_MEMORY_OF_EVALUATION_BATCH = 2**19  # pixels: 100×100 colour images go 17 at a time instead of 500
+
+TensorSplit = tuple[Tensor, Tensor]  # images uint8 (n, channels, height, width), labels int64 (n,)
+PcaAxes = tuple[Tensor, Tensor]  # the mean image (pixels,) and orthonormal axes (components, pixels), on the CPU
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became NaN or infinite; the run has failed and going on is of no use."""
+
+
+class Trainer:
+    """One network in training: its optimizer, schedule, data and random state.
+
+    Args:
+        config: The flat config, model and training keys together.
+        data: The splits "train" and "val", both on the device that training runs on.
+        num_classes: The number of classes of the labels.
+        epochs: The budget that the learning-rate schedule is laid over, in epochs.
+        seed: Seeds the initial weights, the order of the batches and the noise.
+        axes: PCA of the training images; fitted here if a network that starts from PCA is not given it.
+        encoder: The state of a trained encoder that a classifier starts from.
+
+    Raises:
+        models.ConfigError: the config cannot be built for these images.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        data: Mapping[str, TensorSplit],
+        *,
+        num_classes: int,
+        epochs: int,
+        seed: int,
+        axes: PcaAxes | None = None,
+        encoder: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.config = dict(config)
+        self._data = data
+        images = data["train"][0]
+        self.device = images.device
+        torch.manual_seed(seed)
+        channels, height, width = images.shape[1:]
+        self.model = models.build(self.config, (channels, height, width), num_classes)
+        if models.starts_from_pca(self.config):
+            mean, components = axes or fit_axes(images, self.config["latent_size"])
+            self.model.start_from_pca(mean, components[: self.config["latent_size"]])
+        if encoder is not None:
+            self.model.load_encoder(encoder)
+        self.model.to(self.device)
+        # Convolutions are faster with the channels last, on a CPU too; dense layers would only copy them back.
+        convolutional = any(weight.dim() == 4 for weight in self.model.parameters())
+        self._memory_format = torch.channels_last if convolutional else torch.contiguous_format
+        self.model.to(memory_format=self._memory_format)
+        self._optimizer = build_optimizer(self.model, self.config)
+        self._schedule = build_schedule(self._optimizer, self.config, epochs)
+        self._epochs = epochs
+        self.epochs_done = 0
+
+    def epoch(self) -> dict[str, float]:
+        """Train one epoch, evaluate on the validation split, and return the metrics of both.
+
+        Returns:
+            `train_loss` and the other training metrics (averaged over the epoch, in training mode), `val_*`,
+            `lr`, `train_seconds`, `val_seconds`, `seconds` and `images_per_second` of training.
+
+        Raises:
+            NonFiniteLossError: a loss or a validation metric is NaN or infinite.
+        """
+        start = time.perf_counter()
+        lr = self._optimizer.param_groups[0]["lr"]
+        trained = self._train()
+        middle = time.perf_counter()
+        validated = self.evaluate("val")
+        self.epochs_done += 1
+        self._schedule.step()
+        end = time.perf_counter()
+        metrics = {f"train_{name}": value for name, value in trained.items()} | {
+            f"val_{name}": value for name, value in validated.items()
+        }
+        broken = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if broken:
+            raise NonFiniteLossError(f"{broken[0]} is {metrics[broken[0]]} in epoch {self.epochs_done}")
+        return metrics | {
+            "lr": lr,
+            "train_seconds": middle - start,
+            "val_seconds": end - middle,
+            "seconds": end - start,
+            "images_per_second": len(self._data["train"][0]) / (middle - start),
+        }
+
+    def evaluate(self, split: str) -> dict[str, float]:
+        """Return the metrics of a split, in evaluation mode."""
+        return self.model.metrics(per_image(self.model, *self._data[split]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that going on from here needs, as `torch.load(weights_only=True)` can read it."""
+        random_state = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            random_state["cuda"] = torch.cuda.get_rng_state(self.device)
+        return {
+            "epochs_done": self.epochs_done,
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "random": random_state,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`: on the CPU, the same numbers as without the interruption."""
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self.epochs_done = state["epochs_done"]
+        torch.set_rng_state(state["random"]["cpu"].cpu())
+        if "cuda" in state["random"] and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random"]["cuda"].cpu(), self.device)
+
+    def _train(self) -> dict[str, float]:
+        images, labels = self._data["train"]
+        self.model.train()
+        sums: dict[str, Tensor] = {}
+        seen = 0
+        for batch in _shuffled(len(images), self.config["batch_size"], self.device):
+            pixels = self._pixels(images[batch])
+            self.model.progress = (self.epochs_done + seen / len(images)) / self._epochs
+            loss, metrics = self.model.training_loss(pixels, labels[batch])
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self._optimizer.step()
+            seen += len(batch)
+            # Summed on the device and read once: asking for a number waits for all the work before it.
+            for name, value in {"loss": loss.detach(), **metrics}.items():
+                sums[name] = sums.get(name, 0.0) + value * len(batch)
+        self.model.progress = 1.0
+        return {name: (total / seen).item() for name, total in sums.items()}
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        return to_pixels(images).contiguous(memory_format=self._memory_format)
+
+
+def fit_axes(images: Tensor, components: int) -> PcaAxes:
+    """Return PCA of uint8 images (n, channels, height, width), with as many components as they allow at most."""
+    from study.evaluation import pca
+
+    array = images.cpu().numpy()
+    fitted = pca.fit(array, min(components, pca.rank_limit(len(array), array[0].size)))
+    return torch.from_numpy(fitted.mean).float(), torch.from_numpy(fitted.components[: fitted.rank]).float()
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Return uint8 images as float32 in [0, 1], on the device where they are."""
+    return images.to(torch.float32).div_(255)
+
+
+def evaluation_batches(images: Tensor) -> Iterator[slice]:
+    """Yield the slices of a split in which a network is evaluated."""
+    pixels = images[0].numel()
+    size = max(1, min(EVALUATION_BATCH, _MEMORY_OF_EVALUATION_BATCH // pixels))
+    for start in range(0, len(images), size):
+        yield slice(start, start + size)
+
+
+@torch.inference_mode()
+def per_image(model: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Return what the metrics are made of, for every image, (n, ...), in evaluation mode; floats in float64.
+
+    Args:
+        model: A network of any family, on the device of the images.
+        images: uint8 (n, channels, height, width).
+        labels: int64 (n,).
+    """
+    model.eval()
+    parts: dict[str, list[Tensor]] = {}
+    for batch in evaluation_batches(images):
+        for name, values in model.per_image(to_pixels(images[batch]), labels[batch]).items():
+            parts.setdefault(name, []).append(values.double() if values.is_floating_point() else values)
+    return {name: torch.cat(values) for name, values in parts.items()}
+
+
+def _shuffled(n: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
+    """Yield the indices of an epoch's batches; a last batch of one is dropped, on which batch norm is undefined."""
+    order = torch.randperm(n).to(device)  # drawn on the CPU, so that its state is in every checkpoint
+    for batch in order.split(batch_size):
+        if len(batch) > 1 or n == 1:
+            yield batch

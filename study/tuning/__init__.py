@@ -1,0 +1,1 @@
+"""Ray and Optuna: which runs there are, where they run, and what a worker does with one."""

@@ -1,0 +1,167 @@
+"""Ray, started locally or joined: what it offers, and how much of it a run gets."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from study import interrupt
+from study.data.image_data import ImageData
+from study.errors import UsageError
+from study.settings import Settings
+from study.tuning.memory import Limits
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_PROBE_SECONDS = 3.0
+
+# What Tune does by itself and this project does in its own way, or not at all.
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # asks the network at every start
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the behaviour to come; unset, Ray prints a warning about it
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # result.json, progress.csv and TensorBoard files for each trial
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it returns from an interrupted search as if it had finished
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # rewrites the whole search state; the journal is ours
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "30",
+}
+
+
+@dataclass(frozen=True)
+class Share:
+    """What each run gets, and how many run at once."""
+
+    cpus: float
+    gpus: float
+    concurrent: int
+    memory: int  # bytes of a node's memory for each of the runs that share it
+    node_cpus: float  # of the smallest node that takes runs
+
+    @property
+    def threads(self) -> int:
+        """The CPU threads of a run."""
+        return max(1, int(self.cpus))
+
+    def limits(self, max_params: int | None) -> Limits:
+        """Return what a network may need: by default, parameters that take half of a run's memory in training.
+
+        A weight, its gradient and two moments are 16 bytes. The other half is for activations and the libraries.
+        """
+        return Limits(max_params or self.memory // 2 // 16, self.memory)
+
+
+@contextmanager
+def joined(address: str | None, data: ImageData) -> Iterator[None]:
+    """Start a Ray of one's own, or join the cluster at `address`, and leave it at the end.
+
+    Raises:
+        UsageError: there is no cluster at `address`.
+    """
+    os.environ.update({key: os.environ.get(key, value) for key, value in _ENVIRONMENT.items()})
+    # Workers of a local Ray inherit this, so that the packages are found where nothing is installed.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    import ray
+
+    if address not in (None, "local", "auto"):
+        _probe(address)
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        if address is None or address == "local":
+            # "local" and not a CPU count alone, with which ray.init joins another Ray that happens to run.
+            ray.init(
+                address="local",
+                num_cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+                object_store_memory=_object_store_bytes(data),
+                **quiet,
+            )
+        else:
+            quiet.pop("include_dashboard")
+            ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def share(settings: Settings) -> Share:
+    """Divide what the joined Ray has among the runs of a study.
+
+    Raises:
+        UsageError: a run asks for more than a node has.
+    """
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    most_gpus = max(node.get("GPU", 0.0) for node in nodes)
+    most_cpus = max(node.get("CPU", 0.0) for node in nodes)
+    gpus = settings.gpus_per_trial
+    if gpus is None:
+        # A small network leaves most of a GPU idle; four share one until a study measures otherwise.
+        gpus = 0.25 if most_gpus else 0.0
+    if gpus > most_gpus:
+        has = f"no machine has more than {most_gpus:g}" if most_gpus else "no GPU was found"
+        raise UsageError(f"--gpus-per-trial {gpus:g} is more than there is: {has}")
+    if gpus > 1 and gpus != int(gpus):
+        raise UsageError(f"--gpus-per-trial {gpus:g} is not allowed; above 1 give a whole number")
+    cpus = settings.cpus_per_trial
+    if cpus > most_cpus:
+        raise UsageError(f"--cpus-per-trial {cpus:g} is more than there is: no machine has more than {most_cpus:g}")
+
+    def fit(node: dict[str, float]) -> int:
+        by_cpu = math.floor(node.get("CPU", 0.0) / cpus)
+        return min(by_cpu, math.floor(node.get("GPU", 0.0) / gpus)) if gpus else by_cpu
+
+    slots = sum(fit(node) for node in nodes)
+    memory = min(int(node["memory"] / fit(node)) for node in nodes if fit(node) and "memory" in node)
+    node_cpus = min(node["CPU"] for node in nodes if fit(node))
+    return Share(cpus, gpus, min(slots, settings.max_concurrent or slots), memory, node_cpus)
+
+
+def run_on_node(function: Callable[..., T], *arguments: Any, cpus: float) -> T:
+    """Call `function` in a worker process and return its result; a signal ends the wait at once.
+
+    For what computes long inside one call of a library, where Python cannot interrupt its own process. References to
+    objects in the object store are passed as the objects.
+
+    Raises:
+        Interrupted: a signal has come.
+        Exception: whatever the function raises.
+    """
+    import ray
+
+    result = ray.remote(num_cpus=cpus)(function).remote(*arguments)
+    with interrupt.deferred():
+        while not ray.wait([result], timeout=0.2)[0]:
+            interrupt.check()
+    return ray.get(result)
+
+
+def _probe(address: str) -> None:
+    """Find out within three seconds whether anything listens at `address`; Ray itself waits for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS):
+            pass
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--address {address!r}: no Ray cluster can be reached there ({error})") from None
+
+
+def _object_store_bytes(data: ImageData) -> int:
+    """Return the size of a local object store: the data set and room for Ray's own messages, in bytes."""
+    arrays = [array for split in (data.train, data.val, data.test) for array in (split.images, split.labels)]
+    return int(1.1 * sum(array.nbytes for array in arrays)) + 256 * 2**20

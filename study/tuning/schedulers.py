@@ -1,0 +1,115 @@
+"""The schedulers of the command, by name. All of them count our own epochs and see one budget, `max_epochs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import numpy as np
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+
+from study.records.state import StudyState
+from study.tuning.trainable import EPOCH, Job, job_config, job_of
+from study.tuning.unpickled import Unpickled
+
+# A third of the trials passes each rung. Li et al. 2020 (ASHA) use 4; a budget of 30 epochs then has two rungs only.
+REDUCTION_FACTOR = 3
+
+
+@dataclass(eq=False)  # hashable by identity, as Tune's trials are
+class _PastTrial:
+    """As much of a Tune trial as a scheduler reads."""
+
+    trial_id: str
+    config: dict[str, Any]
+
+
+class _Remembering(Unpickled):
+    """A scheduler that has seen what the journal says, which Tune's own restore forgets.
+
+    Runs that ended are replayed at the start; one that goes on is replayed when Tune adds it, under its new Tune id.
+    """
+
+    _state: StudyState
+
+    def remember(self, state: StudyState) -> None:
+        """Replay the ended trials of `state`."""
+        self._state = state
+        for run in state.trials:
+            if run.status in ("completed", "stopped") and run.epochs:
+                trial = _PastTrial(run.id, job_config(Job(run.id, run.config, run.seed, run.budget)))
+                self.on_trial_add(None, trial)
+                super().on_trial_complete(None, trial, _result(run.last))  # type: ignore[misc]
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Add a trial, with the epochs that it had under an earlier driver."""
+        super().on_trial_add(tune_controller, trial)  # type: ignore[misc]
+        for epoch in self._state.runs[job_of(trial.config).id].epochs:
+            super().on_trial_result(tune_controller, trial, _result(epoch))  # type: ignore[misc]
+
+
+class StudyAsha(_Remembering, AsyncHyperBandScheduler):
+    """Tune's AsyncHyperBand with a bracket that follows from the trial's number, not from a global generator."""
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Add a trial to the bracket that its run always has."""
+        state = np.random.get_state()  # noqa: NPY002 - Tune draws the bracket from the global generator
+        np.random.seed(job_of(trial.config).seed)  # noqa: NPY002
+        try:
+            super().on_trial_add(tune_controller, trial)
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+
+
+class StudyMedianStopping(_Remembering, MedianStoppingRule):
+    """Tune's median stopping rule, remembering."""
+
+
+def _asha(metric: str, mode: str, max_epochs: int, brackets: int) -> TrialScheduler:
+    grace = max(1, max_epochs // REDUCTION_FACTOR**2)
+    # The first rung of the last bracket must lie below the budget, or that bracket has none.
+    while brackets > 1 and grace * REDUCTION_FACTOR ** (brackets - 1) > max_epochs:
+        brackets -= 1
+    return StudyAsha(
+        time_attr=EPOCH,
+        metric=metric,
+        mode=mode,
+        max_t=max_epochs,
+        grace_period=grace,
+        reduction_factor=REDUCTION_FACTOR,
+        brackets=brackets,
+    )
+
+
+def _median(metric: str, mode: str, max_epochs: int) -> TrialScheduler:
+    return StudyMedianStopping(
+        time_attr=EPOCH,
+        metric=metric,
+        mode=mode,
+        grace_period=max(1, max_epochs // 5),
+        min_samples_required=3,
+        min_time_slice=inf,  # by default the rule pauses trials until it has samples: a detour over the disk
+    )
+
+
+# Each takes (metric, mode "min" or "max", max_epochs).
+SCHEDULERS: Mapping[str, Callable[[str, str, int], TrialScheduler]] = {
+    "asha": lambda metric, mode, epochs: _asha(metric, mode, epochs, brackets=1),
+    "hyperband": lambda metric, mode, epochs: _asha(metric, mode, epochs, brackets=3),
+    "median": _median,
+    "none": lambda metric, mode, epochs: FIFOScheduler(),
+}
+
+
+def build_scheduler(name: str, metric: str, mode: str, max_epochs: int, state: StudyState) -> TrialScheduler:
+    """Return the scheduler `name` as it stands after the trials of `state`."""
+    scheduler = SCHEDULERS[name](metric, mode, max_epochs)
+    if isinstance(scheduler, _Remembering):
+        scheduler.remember(state)
+    return scheduler
+
+
+def _result(epoch: Mapping[str, Any]) -> dict[str, Any]:
+    return {**epoch, EPOCH: epoch["epoch"]}

@@ -1,0 +1,209 @@
+"""The Ray Tune trainable: one run at a time in a worker process that outlives it, one epoch a step."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from traceback import format_exception
+from typing import Any
+
+import torch
+from ray import tune
+
+import models
+from study.evaluation.final_metrics import final_metrics
+from study.records import atomic
+from study.samples import writing as samples
+from study.training import checkpoint
+from study.training.stages import StagedTraining
+from study.training.trainer import per_image
+from study.tuning.worker_data import SharedData, fetched, on_device
+
+# Where a result of ours lies in what Tune passes around.
+METRICS, PRETRAINING, FINAL, FAILED, DISK_FAILED = "metrics", "pretraining", "final", "failed", "disk_failed"
+EPOCH = "epoch"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to train: the whole of what Tune calls a trial's config."""
+
+    id: str
+    config: dict[str, Any]
+    seed: int
+    epochs: int
+    pretrain_epochs: int = 0
+    test: bool = False  # a confirmation: evaluate the test split once, at the end, and keep model and samples
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """What all runs of a study share."""
+
+    data: SharedData
+    checkpoints: Path
+    errors: Path
+    objectives: tuple[str, ...]
+    threads: int  # CPU threads per run
+
+
+class _DiskError(Exception):
+    """A checkpoint cannot be written; no other run will do better."""
+
+
+class StudyTrainable(tune.Trainable):
+    """Trains `Job`s epoch by epoch.
+
+    Checkpoints are the study's own (`study.training.checkpoint`), written before an epoch is reported: a run whose
+    worker dies is set up again by Tune and goes on from its file, as it does when a later driver resumes the study. The
+    first step after that reports the checkpoint's epoch once more, since its report may have been lost; the journal and
+    ASHA ignore what they know. So Tune's own save and load, which would store every model twice, are not used.
+
+    A first stage (`study.training.stages`) is trained in a run's first step: its epochs are in the checkpoint and, with
+    the first report, in the journal, but no scheduler sees them.
+
+    What goes wrong in a run (its loss, its memory, its code) is reported as the run's last result, with a reason, so
+    that the worker lives on; only a dead worker is an error to Tune, and is retried.
+    """
+
+    def setup(self, config: dict[str, Any], context: WorkerContext | None = None) -> None:
+        """Prepare the process and begin the first job."""
+        assert context is not None  # given by tune.with_parameters
+        self._context = context
+        torch.set_num_threads(context.threads)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        # PyTorch imports its compiler with the first optimizer of a process. Here, that is not in a job's time, and
+        # what the imports made, which never goes away, is left out of the collections between jobs: a millisecond
+        # each instead of half a second.
+        torch.optim.SGD([torch.zeros(1, requires_grad=True)])
+        gc.collect()
+        gc.freeze()
+        self._begin(Job(**config["job"]))
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin another job in the same process."""
+        self._begin(Job(**new_config["job"]))
+        return True
+
+    def _begin(self, job: Job) -> None:
+        self._job = job
+        self._training: StagedTraining | None = None  # frees the last run's tensors before the next one's are made
+        self._repeated: dict[str, float] | None = None
+        self._told = False  # whether the driver has heard of the first stage
+        self._failure: str | None = None
+        gc.collect()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        try:
+            shared = self._context.data
+            data = {split: on_device(shared, split, self._device) for split in ("train", "val")}
+            self._training = StagedTraining(
+                job.config,
+                data,
+                num_classes=shared.num_classes,
+                epochs=job.epochs,
+                pretrain_epochs=job.pretrain_epochs,
+                seed=job.seed,
+                axes=fetched(shared.axes),
+                encoder=fetched(shared.encoder),
+            )
+            self._restore()
+        except Exception as error:
+            self._failure = self._explained(error)
+
+    def _restore(self) -> None:
+        assert self._training is not None
+        try:
+            state = checkpoint.load(self._context.checkpoints, self._job.id)
+        except Exception:
+            # Torn by a power cut. The seed makes the same run again; what the journal has is not recorded twice.
+            state = None
+        if state is not None:
+            self._repeated = state.pop("metrics")  # None in the first stage
+            self._training.load_state_dict(state)
+
+    def step(self) -> dict[str, Any]:
+        """Train one epoch and return its metrics; the last result of a job has `done` set."""
+        if self._failure is not None or self._training is None:
+            return self._failed(self._failure or "the run was not set up")
+        training = self._training
+        try:
+            training.pretrain(after_epoch=lambda: self._save(training, None))
+            if self._repeated is not None:
+                metrics, self._repeated = self._repeated, None
+            else:
+                metrics = training.epoch()
+                self._save(training, metrics)
+            done = training.epochs_done >= self._job.epochs
+            result: dict[str, Any] = {EPOCH: training.epochs_done, METRICS: metrics, "done": done}
+            if not self._told:
+                result[PRETRAINING], self._told = training.pretraining, True
+            if done and self._job.test:
+                result[FINAL] = self._finish(training)
+            # Tune's schedulers and searchers look for the objectives at the top.
+            known = metrics | {"params": sum(weight.numel() for weight in training.model.parameters())}
+            return result | {name: known[name] for name in self._context.objectives}
+        except _DiskError as error:
+            return self._failed("disk") | {DISK_FAILED: str(error)}
+        except Exception as error:
+            return self._failed(self._explained(error))
+
+    def _save(self, training: StagedTraining, metrics: dict[str, float] | None) -> None:
+        try:
+            state = training.state_dict() | {"metrics": metrics}
+            checkpoint.save(self._context.checkpoints, self._job.id, state)
+        except OSError as error:
+            raise _DiskError(f"{error.strerror}: {error.filename}") from error
+
+    def _finish(self, training: StagedTraining) -> dict[str, float]:
+        """Evaluate the test split, the only time that a run sees it, and leave the network and its samples."""
+        shared, job, model = self._context.data, self._job, training.model
+        splits = {split: on_device(shared, split, self._device) for split in ("train", "val", "test")}
+        values = per_image(model, *splits["test"])
+        folder = checkpoint.path(self._context.checkpoints, job.id).parent
+        models.save(model, job.config, shared.image_shape, shared.num_classes, folder)
+        torch.manual_seed(job.seed)
+        untrained = models.build(job.config, shared.image_shape, shared.num_classes).to(self._device)
+        samples.write(folder, model, untrained, splits, values)
+        metrics = model.metrics(values) | final_metrics(model, splits, values, job.seed)
+        # As the reports measured it: after training and without dropout, where train_* is of the epoch in progress.
+        trained = model.metrics(per_image(model, *splits["train"]))
+        return {f"test_{name}": value for name, value in metrics.items()} | {
+            f"train_eval_{name}": value for name, value in trained.items()
+        }
+
+    def _explained(self, error: Exception) -> str:
+        """Return the reason in one line, and leave the traceback in the study's errors/ for who has to mend it."""
+        with contextlib.suppress(OSError):
+            atomic.write_text(self._context.errors / f"{self._job.id}.txt", "".join(format_exception(error)))
+        return _reason(error)
+
+    def _failed(self, reason: str) -> dict[str, Any]:
+        # Tune insists on the objective in every result; the searcher and the journal go by the reason.
+        objectives = dict.fromkeys(self._context.objectives, math.nan)
+        epoch = self._training.epochs_done if self._training else 0
+        self._training = None
+        return {EPOCH: epoch, METRICS: {}, "done": True, FAILED: reason, **objectives}
+
+
+def job_config(job: Job) -> dict[str, Any]:
+    """Return `job` as the config that a Tune searcher suggests."""
+    return {"job": dict(vars(job))}
+
+
+def job_of(config: Mapping[str, Any]) -> Job:
+    """Return the job of a Tune trial's config."""
+    return Job(**config["job"])
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line what ended a run."""
+    text = str(error).strip().splitlines()
+    first = text[0] if text else ""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in first:
+        return f"out of memory: {first}".rstrip(": ")
+    return f"{type(error).__name__}: {first}".rstrip(": ")

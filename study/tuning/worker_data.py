@@ -1,0 +1,63 @@
+"""The data set in Ray's object store: put there once per study, on the device once per worker process."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+
+from study.data.image_data import ImageData, Split
+from study.training.trainer import TensorSplit
+
+
+@dataclass(frozen=True)
+class SharedData:
+    """References to a data set's arrays; small enough to travel with every trial."""
+
+    digest: str
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    splits: dict[str, tuple[Any, Any]]  # split -> references to the images and to the labels
+    axes: Any = None  # reference to PcaAxes, where networks start from PCA
+    encoder: Any = None  # reference to the state dict of an earlier study's encoder
+
+    @classmethod
+    def put(cls, data: ImageData, encoder: Any = None) -> SharedData:
+        """Copy every split into the object store of this node; other nodes fetch it once when they need it."""
+
+        def references(split: Split) -> tuple[Any, Any]:
+            return ray.put(split.images), ray.put(split.labels)
+
+        return cls(
+            data.digest,
+            data.image_shape,
+            data.num_classes,
+            {"train": references(data.train), "val": references(data.val), "test": references(data.test)},
+            encoder=None if encoder is None else ray.put(encoder),
+        )
+
+
+def fetched(reference: Any) -> Any:
+    """Return what a reference stands for; None for None."""
+    return None if reference is None else ray.get(reference)
+
+
+_on_device: dict[tuple[str, str], TensorSplit] = {}
+
+
+def on_device(data: SharedData, split: str, device: torch.device) -> TensorSplit:
+    """Return a split as tensors on `device`, moved there at the first call of this process.
+
+    On the CPU the tensors are views of the node's shared memory: no worker holds a copy of its own.
+    """
+    key = (f"{data.digest}/{split}", str(device))
+    if key not in _on_device:
+        images, labels = ray.get(list(data.splits[split]))
+        with warnings.catch_warnings():
+            # The object store's memory is read-only, and nothing here writes to a split.
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            _on_device[key] = (torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))
+    return _on_device[key]
