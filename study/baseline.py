@@ -18,10 +18,9 @@ if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study import option_types
+from study import atomic, option_types
 from study.data.dataset_specs import DATASETS
 from study.errors import StudyError, UsageError, choose_from
-from study.records import atomic
 
 if TYPE_CHECKING:
     import numpy as np

@@ -91,7 +91,7 @@ def _reconstruct(model: Network, image: NDArray[np.uint8], file: Path) -> float:
     import numpy as np
     import torch
 
-    from study.records import atomic
+    from study import atomic
     from study.samples.sheet import Row, draw
     from study.training.trainer import to_pixels
 

@@ -170,9 +170,9 @@ def _conduct(
     from study.records.journal import Journal
     from study.records.recorder import Recorder
     from study.records.state import StudyState
-    from study.records.summary import text
     from study.records.tracking import Tracker
     from study.session import Session
+    from study.summary import text
 
     journal = Journal(folder.journal)
     recorder = Recorder(journal, StudyState.read(folder.journal))
@@ -204,8 +204,8 @@ def _deliver(
     tracker: Tracker, folder: StudyFolder, recorder: Recorder, display: Display, summary: dict[str, Any]
 ) -> None:
     """End the study in MLflow; what cannot be delivered now is, when the finished study is resumed."""
-    from study.records.publish import end_metrics, publish
-    from study.records.summary import text
+    from study.publish import end_metrics, publish
+    from study.summary import text
 
     display.begin("MLflow")
     # MLflow's UI shows this tag as the run's description.

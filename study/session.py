@@ -11,6 +11,7 @@ import ray
 
 import models
 import search_spaces
+from study import atomic, summary
 from study.command_line import objective_modes
 from study.data.image_data import ImageData
 from study.display import Display
@@ -19,14 +20,15 @@ from study.errors import StudyError
 from study.evaluation import confirmation
 from study.evaluation.baselines import baseline_of
 from study.evaluation.confirmation import Candidate
-from study.records import atomic, summary, tables
+from study.records import tables
 from study.records.folder import StudyFolder
 from study.records.ranking import best_trials
-from study.records.recorder import Recorder, TuneRecorder
+from study.records.recorder import Recorder
 from study.records.state import Run
 from study.settings import Settings
 from study.training import checkpoint
 from study.tuning import cluster, engine
+from study.tuning.recording import TuneRecorder
 from study.tuning.schedulers import build_scheduler
 from study.tuning.searcher import JobList, SearchPlan, StudySearcher
 from study.tuning.trainable import Job, WorkerContext

@@ -10,7 +10,7 @@ from study.evaluation.comparison import compare
 from study.evaluation.confirmation import Confirmed, Interval
 from study.records.ranking import best_trials, pareto_front
 from study.records.state import Run, StudyState
-from study.records.summary import summarize
+from study.summary import summarize
 
 SPACE = search_spaces.get("digits_ae")
 CONTEXT = Context(SPACE.image_shape, 10)

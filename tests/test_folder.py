@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
+from study import atomic
 from study.errors import UsageError
-from study.records import atomic, folder
+from study.records import folder
 
 
 def test_a_new_study_has_a_folder_and_a_lock(tmp_path):

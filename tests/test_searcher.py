@@ -14,9 +14,10 @@ from search_spaces import Context
 from study.errors import StudyError
 from study.records import journal
 from study.records.journal import Journal
-from study.records.recorder import Recorder, outcome
+from study.records.recorder import Recorder
 from study.records.state import StudyState
 from study.tuning.memory import Limits
+from study.tuning.recording import outcome
 from study.tuning.samplers import SAMPLERS, sampler_for_trial
 from study.tuning.searcher import JobList, SearchPlan, StudySearcher
 from study.tuning.trainable import EPOCH, FAILED, Job, job_of

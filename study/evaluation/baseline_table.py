@@ -6,7 +6,8 @@ import csv
 import io
 from collections.abc import Sequence
 
-from study.evaluation.pca import COLUMNS, Row
+from study.evaluation.pca import Row
+from study.records.tables import BASELINE_COLUMNS
 
 _HEADINGS = {
     "n_components": "components",
@@ -32,7 +33,7 @@ def format_table(rows: Sequence[Row]) -> str:
 def format_csv(rows: Sequence[Row]) -> str:
     """Return the rows of `pca.evaluate` as CSV: full precision, nothing where a value is missing."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, BASELINE_COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

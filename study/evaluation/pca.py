@@ -14,18 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-SPLITS = ("train", "val", "test")
-COLUMNS = (
-    "n_components",
-    "explained_variance",
-    "train_mse",
-    "val_mse",
-    "test_mse",
-    "train_pixel_rmse_255",
-    "test_pixel_rmse_255",
-    "fit_seconds",
-)
+from study.records.tables import BASELINE_COLUMNS
 
+SPLITS = ("train", "val", "test")
 Row = dict[str, int | float | None]
 
 # Pixels of one chunk of images: 64 MiB in float64, and as much again while a block is subtracted.
@@ -111,7 +102,7 @@ def fit(train_images: NDArray[np.uint8], max_components: int) -> Pca:
 
 
 def evaluate(pca: Pca, images: Mapping[str, NDArray[np.uint8]], ranks: Iterable[int]) -> list[Row]:
-    """Return one row per rank, ascending, with the keys `COLUMNS`.
+    """Return one row per rank, ascending, with the keys `BASELINE_COLUMNS`.
 
     `*_mse` is the mean square error per pixel on [0, 1]. `*_pixel_rmse_255` is in grey levels of 0 … 255: the
     root mean square error of each pixel over the images, averaged over the pixels (by Jensen's inequality at
@@ -134,7 +125,7 @@ def evaluate(pca: Pca, images: Mapping[str, NDArray[np.uint8]], ranks: Iterable[
     errors = {split: _squared_errors(pca, images[split], ordered) for split in SPLITS if len(images.get(split, ()))}
     rows = []
     for index, rank in enumerate(ordered):
-        row: Row = dict.fromkeys(COLUMNS)
+        row: Row = dict.fromkeys(BASELINE_COLUMNS)
         row["n_components"] = rank
         row["explained_variance"] = float(pca.explained_variance[rank - 1])
         row["fit_seconds"] = pca.fit_seconds

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from study.atomic import finite
 from study.errors import StudyError
-from study.records.atomic import finite
 
 Event = dict[str, Any]
 

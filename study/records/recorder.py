@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from ray import tune
-from ray.tune.experiment import Trial
-
-from study import interrupt
-from study.errors import StudyError
-from study.records.folder import StudyFolder
 from study.records.journal import Event, Journal
-from study.records.ranking import best_trials
-from study.records.state import Status, StudyState
-from study.training import checkpoint
-from study.tuning.trainable import DISK_FAILED, EPOCH, FAILED, FINAL, METRICS, PRETRAINING, Job, job_of
-from study.tuning.unpickled import Unpickled
+from study.records.state import StudyState
 
 
 class Recorder:
@@ -44,80 +33,3 @@ class Recorder:
             self.state.apply(event)
             for listener in self._listeners:
                 listener(event)
-
-
-class TuneRecorder(Unpickled, tune.Callback):
-    """Records what Tune's runs report, and deletes the checkpoints that are of no more use.
-
-    Args:
-        recorder: Writes the events.
-        folder: The study's folder.
-        metric: The objective, such as "val_mse".
-        mode: "min" or "max".
-        keep: How many ended trials keep their checkpoint: those with the best objective.
-    """
-
-    def __init__(self, recorder: Recorder, folder: StudyFolder, metric: str, mode: str, keep: int) -> None:
-        self._recorder = recorder
-        self._folder = folder
-        self._metric, self._mode, self._keep = metric, mode, keep
-        self._kept: set[str] = {run.id for run in recorder.state.trials if run.status in ("completed", "stopped")}
-
-    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Leave between two steps of Tune's loop, several of which pass in a second, if the user asked to.
-
-        Raises:
-            Interrupted: a signal has come.
-        """
-        interrupt.check()
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Record an epoch.
-
-        Raises:
-            StudyError: the worker could not write its checkpoint, which no other trial will do better.
-        """
-        if result.get(DISK_FAILED):
-            raise StudyError(f"a checkpoint cannot be written ({result[DISK_FAILED]}); make space, then resume")
-        run = self._recorder.state.runs[job_of(trial.config).id]
-        if result.get(PRETRAINING) and not run.pretraining:
-            self._recorder.record("pretrained", id=run.id, epochs=result[PRETRAINING])
-        if not result.get(FAILED) and result[EPOCH] == len(run.epochs) + 1:
-            self._recorder.record("epoch", id=run.id, epoch=result[EPOCH], metrics=result[METRICS])
-
-    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Record the end that a run came to by itself or by the scheduler."""
-        job = job_of(trial.config)
-        status, reason = outcome(job.epochs, trial.last_result)
-        self._end(job, status, reason, trial.last_result.get(FINAL) or {})
-
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Record a run whose worker died more often than a run is retried."""
-        error = trial.get_pickled_error() or trial.get_error()
-        if error is None:
-            raise StudyError(f"Tune ended run {job_of(trial.config).id} without saying why; please report this")
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        self._end(job_of(trial.config), "failed", lines[0], {})
-
-    def _end(self, job: Job, status: Status, reason: str | None, final: Mapping[str, Any]) -> None:
-        if status == "stopped" and reason is None:
-            reason = f"by the scheduler after epoch {len(self._recorder.state.runs[job.id].epochs)}"
-        self._recorder.record("end", id=job.id, status=status, reason=reason, final=dict(final))
-        if job.test:
-            return
-        self._kept.add(job.id)
-        best = {run.id for run in best_trials(self._recorder.state, self._metric, self._mode)[: self._keep]}
-        for run_id in self._kept - best:
-            checkpoint.delete(self._folder.checkpoints, run_id)
-        self._kept &= best
-
-
-def outcome(budget: int, result: Mapping[str, Any]) -> tuple[Status, str | None]:
-    """Say how a run ended from its last result: completed its `budget` of epochs, stopped before, or failed and why."""
-    if result.get(FAILED):
-        return "failed", result[FAILED]
-    if not result or math.isnan(result.get(EPOCH, math.nan)):
-        return "failed", "the run ended before its first result"
-    return ("completed" if result[EPOCH] >= budget else "stopped"), None

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from study.evaluation.pca import COLUMNS
-from study.records import atomic
+from study import atomic
 from study.records.folder import StudyFolder
 from study.records.state import Run, StudyState
 
@@ -19,6 +18,16 @@ _NOT_METRICS = frozenset({"epoch", "time", "seconds"})
 TRIAL_COLUMNS = ("trial_id", "number", "status", "reason", "key", "epochs", "pretrain_epochs", "seconds", "params")
 HISTORY_COLUMNS = ("trial_id", "epoch", "seconds")
 PRETRAINING_COLUMNS = ("run_id", "epoch", "seconds")
+BASELINE_COLUMNS = (
+    "n_components",
+    "explained_variance",
+    "train_mse",
+    "val_mse",
+    "test_mse",
+    "train_pixel_rmse_255",
+    "test_pixel_rmse_255",
+    "fit_seconds",
+)
 CONFIRM_COLUMNS = (
     "confirm_id",
     "confirm_of",
@@ -45,7 +54,9 @@ def write(folder: StudyFolder, state: StudyState) -> None:
     _write_csv(folder.path / "confirm.csv", CONFIRM_COLUMNS, confirmations(state))
     if rows := pretraining(state):
         _write_csv(folder.path / "pretraining.csv", PRETRAINING_COLUMNS, rows)
-    _write_csv(folder.path / "baseline.csv", COLUMNS, [state.baseline[rank] for rank in sorted(state.baseline)])
+    _write_csv(
+        folder.path / "baseline.csv", BASELINE_COLUMNS, [state.baseline[rank] for rank in sorted(state.baseline)]
+    )
 
 
 def trials(state: StudyState) -> list[Row]:

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from models import Network
-from study.records import atomic
+from study import atomic
 from study.samples import generative, prediction, reconstruction
 from study.samples.generative import Generative
 from study.samples.prediction import Predictive

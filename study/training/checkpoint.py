@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from study.records import atomic
+from study import atomic
 
 
 def path(checkpoints: Path, run_id: str) -> Path:

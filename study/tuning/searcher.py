@@ -20,10 +20,11 @@ from ray.tune.search.optuna import OptunaSearch
 import models
 from search_spaces import Context, Space
 from study.errors import StudyError
-from study.records.recorder import Recorder, outcome
+from study.records.recorder import Recorder
 from study.records.state import Run
 from study.tuning import budget
 from study.tuning.memory import Limits
+from study.tuning.recording import outcome
 from study.tuning.samplers import derive_seed, sampler_for_trial
 from study.tuning.trainable import EPOCH, Job, job_config
 from study.tuning.unpickled import Unpickled

@@ -15,8 +15,8 @@ import torch
 from ray import tune
 
 import models
+from study import atomic
 from study.evaluation.final_metrics import final_metrics
-from study.records import atomic
 from study.samples import writing as samples
 from study.training import checkpoint
 from study.training.stages import StagedTraining
