@@ -74,9 +74,10 @@ class VariationalAutoencoder(Network):
         return corrupt(self._config, images, generator)
 
     def training_loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss to minimise and its parts for the record, detached: scalars, nats per image.
+        """Return the loss to minimise, in nats per pixel, and its parts for the record, detached, in nats per image.
 
-        The loss is the likelihood's negative training score plus `kl_weight()` times the KL divergence.
+        The loss is the likelihood's negative training score plus `kl_weight()` times the KL divergence, divided by
+        the number of pixels: learning rates and weight decays then mean the same for images of every size.
         Of the parts, `nelbo` (`reconstruction` + `kl`) is the negative evidence lower bound whatever the weight,
         and `reconstruction` the negative log-probability of the grey levels to give back. Where training scores
         something else, the plain Bernoulli, `cross_entropy` is that. labels (batch,) are not used.
@@ -86,7 +87,7 @@ class VariationalAutoencoder(Network):
         outputs = self._outputs(mean + (logvar / 2).exp() * torch.randn_like(mean))
         kl = kl_per_dimension(mean, logvar).sum(1)
         score = self.likelihood.training_score(outputs, target)
-        loss = (self.kl_weight() * kl - score).mean()
+        loss = (self.kl_weight() * kl - score).mean() / images[0].numel()
         parts = {"kl": kl.mean().detach()}
         if self.likelihood.trains_on_mass:
             parts["reconstruction"] = -score.mean().detach()

@@ -35,7 +35,7 @@ SPACE = Space(
         "batch_norm": False,
         "activation": "gelu",
         "corruption": "none",
-        "likelihood": "continuous_bernoulli",
+        "likelihood": "gaussian",
         "beta": 1.0,
         "beta_warmup": 0.0,
         "optimizer": "adam",
