@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from study.evaluation.pca import Row
+    from study.training.pca import Row
 
 Number = TypeVar("Number", int, float)
 
@@ -80,7 +80,7 @@ def _measure(
     splits: Mapping[str, NDArray[np.uint8]], components: Sequence[int], fractions: Sequence[float]
 ) -> list[Row]:
     """Return the rows at the wanted components and fractions of variance, else at the standard ranks."""
-    from study.evaluation import pca
+    from study.training import pca
 
     train = splits["train"]
     n_images, n_pixels = len(train), train[0].size

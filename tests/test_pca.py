@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from study.data import image_data
-from study.evaluation import pca
 from study.records.tables import BASELINE_COLUMNS
+from study.training import pca
 
 Images = NDArray[np.uint8]
 

@@ -1,1 +1,1 @@
-"""How good the networks are: PCA and other baselines, confirmation on fresh seeds, metrics of the end."""
+"""How good the networks are: baselines, confirmation on fresh seeds, comparison."""

@@ -1,4 +1,4 @@
-"""The rows of `study.evaluation.pca.evaluate` as text: baseline.csv, and a table to read."""
+"""The rows of `study.training.pca.evaluate` as text: baseline.csv, and a table to read."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Sequence
 
-from study.evaluation.pca import Row
 from study.records.tables import BASELINE_COLUMNS
+from study.training.pca import Row
 
 _HEADINGS = {
     "n_components": "components",

@@ -9,9 +9,10 @@ import torch
 
 from study.data.image_data import ImageData
 from study.errors import StudyError
-from study.evaluation import linear_classifier, pca
-from study.evaluation.pca import Row
+from study.evaluation import linear_classifier
 from study.records.state import Run
+from study.training import pca
+from study.training.pca import Row
 from study.training.trainer import PcaAxes
 from study.tuning import cluster
 from study.tuning.worker_data import SharedData

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from numpy.typing import NDArray
 
-from study.evaluation import pca
-from study.evaluation.pca import Pca, Row
+from study.training import pca
+from study.training.pca import Pca, Row
 
 RANKS = (16, 64, 256)
 """Numbers of components: 16 are few, and at 256 the data sets here keep more than nine tenths of their variance."""

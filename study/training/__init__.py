@@ -1,1 +1,1 @@
-"""Training one network: plain PyTorch, without Ray, Optuna or MLflow."""
+"""Fitting one model to images: a network by the plain loop, or PCA; without Ray, Optuna or MLflow."""

@@ -16,7 +16,7 @@ from ray import tune
 
 import models
 from study import atomic
-from study.evaluation.final_metrics import final_metrics
+from study.metrics.final_metrics import final_metrics
 from study.samples import writing as samples
 from study.training import checkpoint
 from study.training.stages import StagedTraining

@@ -19,8 +19,8 @@ import torch
 
 import search_spaces
 from study.data import image_data
-from study.evaluation import pca
 from study.evaluation.confirmation import Interval
+from study.training import pca
 from study.training.trainer import PcaAxes, Trainer
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from models import Network
 from study.data.stratified import stratified_sample
-from study.evaluation.linear_probe import probe_accuracy
-from study.evaluation.structural_similarity import LEAST_SIDE, structural_similarity
+from study.metrics.linear_probe import probe_accuracy
+from study.metrics.structural_similarity import LEAST_SIDE, structural_similarity
 from study.samples.generative import Generative
 from study.samples.prediction import Predictive, confusion, per_class_accuracy
 from study.samples.reconstruction import Reconstructive
@@ -28,7 +28,7 @@ def final_metrics(
 
     With an encoder and a decoder: `ssim`, the mean structural similarity of the reconstructions of a stratified sample
     of 2,000 test images (not of images with a side below 3 pixels), and `probe_accuracy` of a linear probe on the
-    codes (`study.evaluation.linear_probe`; only where there are two classes or more).
+    codes (`study.metrics.linear_probe`; only where there are two classes or more).
     With a distribution over codes: `nll_iw64`, minus the importance-weighted estimate of log p(image) with 64 codes
     (Burda et al. 2016, eq. 8), in nats per image, the mean of a stratified sample of 1,000 test images.
     A classifier: `worst_class_accuracy`, of the class that it recognises least.

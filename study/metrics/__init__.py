@@ -1,0 +1,1 @@
+"""Metrics that a confirmation measures once, as they are too slow for every epoch."""
