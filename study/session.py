@@ -88,19 +88,28 @@ class Session:
             self._search()
         _stop_if_all_failed("trial", self._state.trials)
         chosen = confirmation.candidates(self._state, self._settings, self._space, self._context)
-        self._refuse_too_large(chosen)
+        chosen = [candidate for candidate in chosen if self._fits(candidate)]
         self._confirm(chosen)
         if self._settings.reported:
             _stop_if_all_failed("run", self._state.confirmations)
         self._baseline()
         return self._finish(chosen)
 
-    def _refuse_too_large(self, chosen: list[Candidate]) -> None:
-        """End the study before its confirmation if a reported network is too large, as those were not sampled."""
+    def _fits(self, candidate: Candidate) -> bool:
+        """Return whether a candidate is small enough; those of the search are, others have not been looked at.
+
+        Raises:
+            StudyError: it is not, and it is what the study is about.
+        """
+        if candidate.id in self._state.runs:
+            return True
         limits = self._share.limits(self._settings.max_params)
-        for candidate in chosen:
-            if candidate.key and (reason := limits.refusal(candidate.config, self._context, candidate.params)):
-                raise StudyError(f"{candidate.key} is too large: {reason}")
+        reason = limits.refusal(candidate.config, self._context, candidate.params)
+        if reason and self._settings.reported:
+            raise StudyError(f"{candidate.key} is too large: {reason}")
+        if reason:
+            self._display.say(f"not confirmed  {candidate.key}: {reason}")
+        return reason is None
 
     def _compare_with_pca(self) -> None:
         """Let the display compare each run with PCA's validation error at the same number of components."""

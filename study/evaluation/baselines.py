@@ -72,7 +72,8 @@ class PcaBaseline:
         """Return the rows of the baseline that are not among the `known` numbers of components yet."""
         images = self._data.train.images
         wanted = {*pca.standard_ranks(len(images), images[0].size), *(config["latent_size"] for config in configs)}
-        wanted -= set(known)
+        limit = pca.rank_limit(len(images), images[0].size)
+        wanted = {rank for rank in wanted - set(known) if rank <= limit}
         if not wanted:
             return []
         fitted = self.fitted(max(wanted))
