@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,9 +11,8 @@ import models
 from study.records.folder import StudyFolder
 from study.records.state import StudyState
 from study.records.tracking import Tracker
-from study.samples.pictures import pictures
 
-_FILES = ("summary.json", "study.json", "trials.csv", "history.csv", "confirm.csv", "baseline.csv")
+_FILES = ("summary.json", "study.json", "trials.csv", "history.csv", "confirm.csv", "baseline.csv", "pretraining.csv")
 
 
 def end_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
@@ -43,7 +40,7 @@ def publish(tracker: Tracker, folder: StudyFolder, state: StudyState) -> None:
     summary = state.summary
     assert parent is not None
     assert summary is not None
-    tracker.log_files(parent, {folder.path / name: "" for name in _FILES})
+    tracker.log_files(parent, {folder.path / name: "" for name in _FILES if (folder.path / name).is_file()})
     best = summary["best"]
     if best is None:
         return
@@ -53,11 +50,11 @@ def publish(tracker: Tracker, folder: StudyFolder, state: StudyState) -> None:
     with torch.inference_mode():
         output = model(torch.zeros(1, channels, height, width)).shape[1:]
     tracker.log_model(parent, model, (channels, height, width), tuple(output))
-    runs = {parent, state.tracked.get(best["trial_id"], parent)}
-    with tempfile.TemporaryDirectory(prefix="study-pictures-") as scratch:
-        files = []
-        for name, picture in pictures(folder.samples, about["class_names"]).items():
-            files.append(Path(scratch) / f"{name}.png")
-            picture.save(files[-1])
-        for run_id in runs:
-            tracker.log_files(run_id, dict.fromkeys(files, "pictures"))
+    files = dict.fromkeys(folder.samples.glob("*.png"), "pictures") if folder.samples.is_dir() else {}
+    for run_id in {parent, state.tracked.get(best["trial_id"], parent)}:
+        tracker.log_files(run_id, files)
+    # A colleague who has MLflow and no files makes the same report from these.
+    tracker.log_files(parent, dict.fromkeys(folder.samples.glob("*.npz"), "samples") if files else {})
+    report = folder.path / "report" / "index.html"
+    if report.is_file():
+        tracker.log_files(parent, {report: "report"})

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import ray
+from numpy.typing import NDArray
 
 import models
 import search_spaces
@@ -25,6 +27,7 @@ from study.records.folder import StudyFolder
 from study.records.ranking import best_trials
 from study.records.recorder import Recorder
 from study.records.state import Run
+from study.samples import illustration
 from study.settings import Settings
 from study.training import checkpoint
 from study.tuning import cluster, engine
@@ -195,6 +198,7 @@ class Session:
         ranked = best_trials(self._state, self._space.metric, self._space.mode)
         if confirmed:
             confirmation.promote(self._folder, confirmed[0].model.id)
+            self._illustrate(confirmed[0].config)
         elif ranked:
             self._keep_checkpoint_as_best(ranked[0])
         result = summary.summarize(self._state, self._settings, self._space, confirmed, self._state.baseline)
@@ -205,6 +209,12 @@ class Session:
             # What training went on from; the network stays, since a later extension may make it the winner.
             checkpoint.path(self._folder.checkpoints, run.id).unlink(missing_ok=True)
         return result
+
+    def _illustrate(self, config: dict[str, Any]) -> None:
+        def by_pca(images: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+            return self._baselines.reconstruct(images, config["latent_size"])
+
+        illustration.illustrate(self._folder.samples, self._data.class_names, by_pca)
 
     def _keep_checkpoint_as_best(self, run: Run) -> None:
         state = checkpoint.load(self._folder.checkpoints, run.id)

@@ -158,3 +158,12 @@ def test_mnist_reports_table_is_reproduced_to_the_last_digit(real_data_dir: Path
     assert [row["train_pixel_rmse_255"] for row in rows] == pytest.approx(claimed, abs=1e-9)
     true_test = [23.470737, 17.189919, 12.453292]
     assert [row["test_pixel_rmse_255"] for row in rows] == pytest.approx(true_test, abs=5e-7)
+
+
+def test_a_reconstruction_is_the_picture_whose_error_the_table_has():
+    images = np.random.default_rng(0).integers(40, 200, (60, 1, 4, 4), dtype=np.uint8)
+    fitted = pca.fit(images, 15)
+    rebuilt = pca.reconstruct(fitted, images, 9)
+    assert (rebuilt.dtype, rebuilt.shape) == (np.uint8, images.shape)
+    error = np.square((rebuilt.astype(float) - images) / 255).mean()
+    assert error == pytest.approx(pca.evaluate(fitted, {"train": images}, [9])[0]["train_mse"], rel=0.02)

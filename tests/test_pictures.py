@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from study.samples.confusion_picture import confusion_picture
+from study.samples.illustration import illustrate
 from study.samples.pictures import pictures
 from study.samples.sheet import Row, draw
 
@@ -57,6 +59,7 @@ def test_every_file_has_its_picture(shape, tmp_path):
     drawn = pictures(tmp_path, ["Κρίνο", "Łąka", "a class name that is far too long to fit below a small image"])
     assert list(drawn) == [
         "reconstructions",
+        "untrained",
         "denoising",
         "prior",
         "interpolations",
@@ -74,7 +77,25 @@ def test_pictures_are_made_of_what_is_there(tmp_path):
     files = {"reconstructions": arrays((1, 8, 8), 3)["reconstructions"]}
     del files["reconstructions"]["corrupted"], files["reconstructions"]["denoised"]
     save(tmp_path, files)
-    assert list(pictures(tmp_path, ["a", "b", "c"])) == ["reconstructions"]
+    assert list(pictures(tmp_path, ["a", "b", "c"])) == ["reconstructions", "untrained"]
+
+
+def test_the_promoted_samples_get_pictures_and_the_reconstructions_of_pca(tmp_path):
+    save(tmp_path, arrays((1, 8, 8), 3))
+    without = pictures(tmp_path, ["a", "b", "c"])["reconstructions"]
+    illustrate(tmp_path, ["a", "b", "c"], lambda images: 255 - images)
+    with np.load(tmp_path / "pca.npz") as pca, np.load(tmp_path / "reconstructions.npz") as network:
+        assert (pca["reconstructions"] == 255 - network["originals"]).all()
+    with Image.open(tmp_path / "reconstructions.png") as picture:
+        assert picture.height > without.height  # a row of PCA's for each group
+    assert {path.stem for path in tmp_path.glob("*.png")} == set(pictures(tmp_path, ["a", "b", "c"]))
+
+
+def test_where_pca_has_too_few_components_there_is_no_row_of_its_own(tmp_path):
+    save(tmp_path, {"reconstructions": arrays((1, 8, 8), 3)["reconstructions"]})
+    illustrate(tmp_path, ["a", "b", "c"], lambda images: None)
+    assert not (tmp_path / "pca.npz").exists()
+    assert (tmp_path / "reconstructions.png").exists()
 
 
 def test_images_are_enlarged_by_a_whole_factor_and_stand_in_rows():

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from study.data.image_data import ImageData
 from study.errors import StudyError
@@ -67,6 +69,11 @@ class PcaBaseline:
             return float(curve[rank - 1]) if rank <= fitted.rank else None
 
         return error
+
+    def reconstruct(self, images: NDArray[np.uint8], components: int) -> NDArray[np.uint8] | None:
+        """Return PCA's reconstructions of images, None if the training images have fewer components."""
+        fitted = self.fitted()
+        return pca.reconstruct(fitted, images, components) if components <= fitted.rank else None
 
     def rows(self, known: Collection[int], configs: Collection[Mapping[str, Any]]) -> list[Row]:
         """Return the rows of the baseline that are not among the `known` numbers of components yet."""

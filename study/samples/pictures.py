@@ -1,4 +1,4 @@
-"""Pictures for MLflow, from the arrays that a confirmation left."""
+"""Pictures for MLflow and the report, from the arrays that a confirmation left."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ _EXAMPLE, _CAPTION = 112, 136  # pixels: an image's side, and the room for a cla
 def pictures(samples: Path, class_names: Sequence[str]) -> dict[str, Image.Image]:
     """Return a picture for each kind of sample in the folder `samples`, by its name.
 
-    `reconstructions` (originals above reconstructions, best, typical and worst), `denoising` (with the corrupted
-    images between), `prior`, `interpolations`, `traversal`, `confusion` and `examples` of predictions: those whose
+    `reconstructions` (originals above the network's and PCA's reconstructions; best, typical and worst), `untrained`
+    (what the network made of the typical ones before and after training), `denoising` (with the corrupted images
+    between), `prior`, `interpolations`, `traversal`, `confusion` and `examples` of predictions: those whose
     .npz files are there (`study.samples.writing`).
 
     Args:
@@ -31,14 +32,28 @@ def pictures(samples: Path, class_names: Sequence[str]) -> dict[str, Image.Image
     for name, draw_all in _PICTURES.items():
         path = samples / f"{name}.npz"
         if path.is_file():
-            with np.load(path, allow_pickle=False) as arrays:
-                drawn |= draw_all(dict(arrays), class_names)
+            drawn |= draw_all(_read(path), class_names)
     return drawn
+
+
+def _read(path: Path) -> Arrays:
+    with np.load(path, allow_pickle=False) as arrays:
+        read = dict(arrays)
+    pca = path.with_name("pca.npz")
+    if path.stem == "reconstructions" and pca.is_file():
+        with np.load(pca, allow_pickle=False) as arrays:
+            read["PCA"] = arrays["reconstructions"]
+    return read
 
 
 def _reconstructions(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, Image.Image]:
     errors = [f"MSE {error:.4f}" for error in arrays["mse"]]
-    kinds = {"reconstructions": ("original", "reconstruction"), "denoising": ("original", "corrupted", "denoised")}
+    network = ("original", "reconstruction")
+    kinds = {
+        "reconstructions": (*network, "PCA") if "PCA" in arrays else network,
+        "untrained": ("original", "untrained", "reconstruction"),
+        "denoising": ("original", "corrupted", "denoised"),
+    }
     layers = {"original": "originals", "reconstruction": "reconstructions"}
     drawn = {}
     for picture, titles in kinds.items():
@@ -46,7 +61,8 @@ def _reconstructions(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, I
         if not set(names) <= arrays.keys():
             continue
         rows = []
-        for group in dict.fromkeys(arrays["groups"].tolist()):
+        groups = dict.fromkeys(arrays["groups"].tolist())
+        for group in ["typical"] if picture == "untrained" else groups:
             here = arrays["groups"] == group
             captions = [error for error, chosen in zip(errors, here, strict=True) if chosen]
             for title, name in zip(titles, names, strict=True):

@@ -39,7 +39,7 @@ def write(
         values: `study.training.trainer.per_image` of the test split.
     """
     for name, arrays in collect(model, untrained, splits["test"], values).items():
-        _save(folder / f"{name}.npz", arrays)
+        save(folder / f"{name}.npz", arrays)
 
 
 def collect(model: Network, untrained: Network, split: TensorSplit, values: Mapping[str, Tensor]) -> dict[str, Arrays]:
@@ -54,7 +54,9 @@ def collect(model: Network, untrained: Network, split: TensorSplit, values: Mapp
     return files
 
 
-def _save(path: Path, arrays: Arrays) -> None:
+def save(path: Path, arrays: Arrays) -> None:
+    """Write arrays into one compressed .npz file without pickles, whole or not at all."""
+
     def produce(part: Path) -> None:
         with part.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)

@@ -161,6 +161,12 @@ def codes(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.fl
     return np.concatenate([(_unit_pixels(chunk) - pca.mean) @ axes for chunk in _chunks(images)])
 
 
+def reconstruct(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.uint8]:
+    """Return what the first components keep of images, uint8 (n, channels, height, width), rounded and clipped."""
+    pixels = pca.mean + codes(pca, images, components) @ pca.components[:components]
+    return np.rint(255 * pixels.clip(0, 1)).astype(np.uint8).reshape(images.shape)
+
+
 def components_for_variance(pca: Pca, fraction: float) -> int:
     """Return the smallest number of components that keep at least `fraction` of the variance.
 
