@@ -16,7 +16,7 @@ import search_spaces
 from study.records.state import StudyState
 
 COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
-TIMEOUT = 300  # seconds; most take about 40
+TIMEOUT = 600  # seconds; most take about 40, on a busy machine four times as long
 
 
 def run(folder, *argv):
@@ -46,6 +46,11 @@ SAMPLES = {
     "vae": {"reconstructions.npz", "codes.npz", "prior.npz", "interpolations.npz", "traversal.npz", "kl.npz"},
     "classifier": {"predictions.npz", "examples.npz"},
 }
+PICTURES = {
+    "ae": {"reconstructions.png", "untrained.png"},
+    "vae": {"reconstructions.png", "prior.png", "interpolations.png", "traversal.png"},
+    "classifier": {"confusion.png", "examples.png"},
+}
 SPACES = [
     pytest.param(name, marks=() if name.startswith("digits_") else (pytest.mark.slow, pytest.mark.realdata))
     for name in search_spaces.names()
@@ -63,6 +68,7 @@ def test_the_whole_path_runs_in_a_smoke_study(name, tmp_path, request):
     assert summary["ratio_to_pca"] is None or summary["ratio_to_pca"] > 0
     study = tmp_path / "results" / "smoke"
     assert {path.name for path in (study / "samples").iterdir()} >= SAMPLES[space.family]
+    assert {path.name for path in (study / "samples").glob("*.png")} >= PICTURES[space.family]
     model = models.load(study / "best")
     with torch.no_grad():
         output = model(torch.rand(1, *space.image_shape))
@@ -134,6 +140,15 @@ def test_two_stages_of_a_classifier_are_in_the_tables(tmp_path):
     assert all(float(row["val_mse"]) > 0 for row in first)
     history = table(study / "history.csv")
     assert all(int(row["epoch"]) <= 2 for row in history)
+
+
+@pytest.mark.realdata
+def test_a_reported_network_that_is_too_large_ends_the_study_with_the_reason(tmp_path, real_data_dir):
+    argv = ["--max-params", "1000", "--data-dir", str(real_data_dir)]
+    done = run(tmp_path, "--reported", "mnist_ae/dense", "--name", "night", *argv)
+    assert done.returncode == 1
+    expected = "mnist_ae/dense is too large: 644,804 parameters, more than --max-params 1,000"
+    assert done.stderr.splitlines()[-1] == f"study: {expected}"
 
 
 @pytest.mark.realdata
