@@ -10,12 +10,14 @@ import difflib
 import importlib
 import pkgutil
 
+from search_spaces._ask import AskConfig
 from search_spaces._claim import Bound, Check, Claim, Comparison, Measured
 from search_spaces._claims import CLAIMS
 from search_spaces._reported import REPORTED, Reported
 from search_spaces._space import Context, Point, Space
 
 __all__ = [
+    "AskConfig",
     "Bound",
     "Check",
     "Claim",

@@ -17,7 +17,7 @@ from study.samples.reconstruction import Reconstructive
 from study.training.trainer import TensorSplit, evaluation_batches, to_pixels
 
 IMPORTANCE_SAMPLES = 64  # codes for each image
-LIKELIHOOD_IMAGES = 1000
+LIKELIHOOD_IMAGES = 500  # 64 codes each: 32,000 decodings
 SIMILARITY_IMAGES = 2000  # flowers' 6,149 took more than a minute
 
 
@@ -30,7 +30,7 @@ def final_metrics(
     of 2,000 test images (not of images with a side below 3 pixels), and `probe_accuracy` of a linear probe on the
     codes (`study.metrics.linear_probe`; only where there are two classes or more).
     With a distribution over codes: `nll_iw64`, minus the importance-weighted estimate of log p(image) with 64 codes
-    (Burda et al. 2016, eq. 8), in nats per image, the mean of a stratified sample of 1,000 test images.
+    (Burda et al. 2016, eq. 8), in nats per image, the mean of a stratified sample of 500 test images.
     A classifier: `worst_class_accuracy`, of the class that it recognises least.
 
     Args:

@@ -1,0 +1,131 @@
+"""Everything below a storage folder that can speak for or against a claim: studies, and PCA's own tables."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.study_files import StudyFiles, read_study
+
+BASELINES = "baselines"
+"""The folder that study/baseline.py writes its tables to, each named after its data set."""
+_WHOLE = re.compile(r"A stratified \d+ of (\d+) training, \d+ of (\d+) validation images")
+_NEEDED = ("confirm_id", "confirm_of", "key", "seed", "status", "epochs", "pretrain_epochs")
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What was measured.
+
+    Attributes:
+        studies: those that could be read, by name.
+        baselines: PCA of all training images of a data set, [numbers of components x columns], by data set.
+        skipped: a line on each folder or file that could not be read.
+    """
+
+    studies: tuple[MeasuredStudy, ...]
+    baselines: dict[str, pd.DataFrame]
+    skipped: tuple[str, ...]
+
+
+class MeasuredStudy:
+    """A study's runs of reported configurations, and its data. Confirmations only: a trial has no fresh seed."""
+
+    def __init__(self, files: StudyFiles) -> None:
+        """Take the files of a study; raises KeyError or TypeError if they lack what a study has."""
+        self.name = files.folder.name
+        self.folder = files.folder
+        self.baseline = files.baseline
+        self.summary = files.summary
+        self.data: dict[str, Any] = files.about["data"]
+        settings = files.about["settings"]
+        # A folder of images may have a data set's name without being it.
+        self.dataset: str | None = self.data["name"] if settings["data"] == self.data["name"] else None
+        self.sizes: dict[str, int] = self.data["sizes"]
+        self.is_subset: bool = settings["train_size"] is not None
+        if missing := [column for column in _NEEDED if column not in files.confirm]:
+            raise KeyError(f"confirm.csv's column {missing[0]}")
+        ended = files.confirm["status"] == "completed"
+        self.runs = files.confirm[ended & files.confirm["key"].notna()]
+
+    @property
+    def whole_sizes(self) -> dict[str, int] | None:
+        """Images in each split before a subset was taken, None if the study does not say."""
+        if not self.is_subset:
+            return self.sizes
+        for note in self.data["notes"]:
+            if match := _WHOLE.search(note):
+                return {"train": int(match[1]), "val": int(match[2]), "test": self.sizes["test"]}
+        return None
+
+    def at_epoch(self, run_id: str, epoch: int) -> dict[str, float] | None:
+        """Return the metrics after an epoch of a run's last stage, None if the journal has none."""
+        return self._epochs.get((run_id, epoch))
+
+    @cached_property
+    def _epochs(self) -> dict[tuple[str, int], dict[str, float]]:
+        # Only the journal has the epochs of confirmations: history.csv is the search's.
+        known = set(self.runs["confirm_id"])
+        found: dict[tuple[str, int], dict[str, float]] = {}
+        with (self.folder / "journal.jsonl").open(encoding="utf-8") as file:
+            for line in file:
+                if '"epoch"' not in line:
+                    continue
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    break  # the last line of a study that is being written
+                if event.get("event") == "epoch" and event["id"] in known:
+                    found[event["id"], event["epoch"]] = event["metrics"]
+        return found
+
+    def confusion(self, run_id: str, candidate: str, seed: int) -> np.ndarray | None:
+        """Return how many test images of a class (rows) were taken for another (columns), None where it is gone.
+
+        Each run has its own beside its network; the winner's are in samples/ too.
+        """
+        files = [self.folder / "checkpoints" / run_id / "predictions.npz"]
+        best = (self.summary or {}).get("best") or {}
+        if best.get("trial_id") == candidate and (best.get("model") or {}).get("seed") == seed:
+            files.append(self.folder / "samples" / "predictions.npz")
+        for file in files:
+            if file.is_file():
+                with np.load(file, allow_pickle=False) as arrays:
+                    return np.asarray(arrays["confusion"])
+        return None
+
+
+def read_evidence(storage: Path) -> Evidence:
+    """Read every study below the storage folder; what cannot be read is left out with a line.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    if not storage.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(storage)!r}; --storage names the one that holds the studies")
+    studies, skipped = [], []
+    for journal in sorted(storage.glob("*/journal.jsonl")):
+        name = journal.parent.name
+        try:
+            studies.append(MeasuredStudy(read_study(name, storage)))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            skipped.append(f"study {name!r} is left out: {_reason(error)}")
+    baselines = {}
+    for file in sorted((storage / BASELINES).glob("*.csv")):
+        try:
+            baselines[file.stem] = pd.read_csv(file).set_index("n_components")
+        except (OSError, ValueError, KeyError) as error:
+            skipped.append(f"{BASELINES}/{file.name} is left out: {_reason(error)}")
+    return Evidence(tuple(studies), baselines, tuple(skipped))
+
+
+def _reason(error: Exception) -> str:
+    words = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return " ".join(words.split()) or type(error).__name__

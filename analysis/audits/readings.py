@@ -1,0 +1,218 @@
+"""One number of a claim's audit, looked up in the evidence: its value by seed, and under which conditions."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+import search_spaces
+from analysis.audits.evidence import BASELINES, Evidence, MeasuredStudy
+from analysis.intervals import Sample
+from search_spaces import Measured, Reported
+
+_ALWAYS_WHOLE = ("params",)  # neither epochs nor the number of images change it
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was found for a `Measured`.
+
+    Attributes:
+        measured: what was asked for.
+        sample: its values, in this project's units; None if there are none.
+        missing: why there are none.
+        source: the study or the file that it comes from.
+        epochs: epochs of each stage of our runs; `reported_epochs` are the report's.
+        other_epochs: the runs were shorter or longer than the report's, so that they cannot be its measure.
+        images: training images of our runs; `all_images` of the whole data set, None if it is not known.
+        is_subset: fewer images than the data set has, by --train-size.
+    """
+
+    measured: Measured
+    sample: Sample | None = None
+    missing: str | None = None
+    source: str | None = None
+    epochs: tuple[int, ...] = ()
+    reported_epochs: tuple[int, ...] = ()
+    other_epochs: bool = False
+    images: int | None = None
+    all_images: int | None = None
+    is_subset: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """The completed runs of a reported configuration in one study."""
+
+    study: MeasuredStudy
+    entry: Reported
+    rows: pd.DataFrame
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        first, last = int(self.rows["pretrain_epochs"].min()), int(self.rows["epochs"].min())
+        return (first, last) if len(self.entry.epochs) > 1 else (last,)
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        """Most epochs first, then most images, then most seeds; more epochs than the report's count for nothing."""
+        counted = sum(map(min, self.epochs, self.entry.epochs))
+        beyond = sum(self.epochs) - counted
+        return counted, -beyond, self.study.sizes["train"], len(self.rows), self.study.name
+
+
+def find(measured: Measured, evidence: Evidence, *, beside: str | None = None) -> Reading:
+    """Look a number up.
+
+    Args:
+        measured: What to look for. Its `minus` is taken off seed by seed; both parts' conditions count.
+        evidence: Where to look.
+        beside: The study whose networks a PCA number is compared with: its own PCA saw the same images.
+    """
+    first = _plain(measured, evidence, beside)
+    if measured.minus is None or first.sample is None:
+        return first
+    second = find(measured.minus, evidence, beside=beside)
+    if second.sample is None:
+        return replace(first, sample=None, missing=second.missing)
+    both = first.sample.minus(second.sample)
+    if both is None:
+        return replace(first, sample=None, missing="no seed has both numbers of the difference")
+    worse = first if first.other_epochs or not second.other_epochs else second
+    sources = dict.fromkeys(source for source in (first.source, second.source) if source)
+    return replace(
+        worse,
+        measured=measured,
+        sample=both,
+        source=", ".join(sources),
+        is_subset=first.is_subset or second.is_subset,
+    )
+
+
+def _plain(measured: Measured, evidence: Evidence, beside: str | None) -> Reading:
+    kind, *rest = measured.subject.split("/")
+    if kind == "pca":
+        return _of_pca(measured, evidence, rest[0], int(rest[1]), beside)
+    if kind == "data":
+        return _of_data(measured, evidence, rest[0])
+    return _of_runs(measured, evidence)
+
+
+def _of_runs(measured: Measured, evidence: Evidence) -> Reading:
+    runs = _best_runs(measured.subject, evidence)
+    if runs is None:
+        return Reading(measured, missing=f"{measured.subject} has not been run")
+    study, entry = runs.study, runs.entry
+    free = measured.metric in _ALWAYS_WHOLE
+    wanted = (*entry.epochs[:-1], entry.epochs[-1] if measured.epoch is None else measured.epoch)
+    enough = runs.epochs == wanted if measured.epoch is None else _reaches(runs.epochs, wanted)
+    whole = study.whole_sizes
+    reading = Reading(
+        measured,
+        source=study.name,
+        epochs=runs.epochs,
+        reported_epochs=entry.epochs,
+        other_epochs=not enough and not free,
+        images=study.sizes["train"],
+        all_images=whole["train"] if whole else None,
+        is_subset=study.is_subset and study.sizes != whole and not free,
+    )
+    values = {int(row["seed"]): _value(study, row, measured) for row in runs.rows.to_dict("records")}
+    known = {seed: value for seed, value in values.items() if value is not None}
+    if not known:
+        when = f" after epoch {measured.epoch}" if measured.epoch is not None else ""
+        return replace(reading, missing=f"the runs of {measured.subject} have no {measured.metric}{when}")
+    if free:
+        return replace(reading, sample=Sample({}, next(iter(known.values()))))
+    return replace(reading, sample=Sample.of(measured.metric, known))
+
+
+def _reaches(epochs: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether runs passed through the wanted epoch: reported rates are constant, so later epochs do not matter."""
+    return epochs[:-1] == wanted[:-1] and epochs[-1] >= wanted[-1]
+
+
+def _best_runs(key: str, evidence: Evidence) -> _Runs | None:
+    entry = search_spaces.reported()[key]
+    dataset = entry.space.split("_", maxsplit=1)[0]
+    found = []
+    for study in evidence.studies:
+        if study.dataset != dataset:
+            continue  # a reported network on other data
+        rows = study.runs[study.runs["key"] == key]
+        rows = rows[[_same_settings(row, entry.config) for row in rows.to_dict("records")]]
+        if len(rows):
+            found.append(_Runs(study, entry, rows))
+    return max(found, key=lambda runs: runs.rank, default=None)
+
+
+def _same_settings(row: Mapping[Any, Any], config: Mapping[str, Any]) -> bool:
+    """Whether a run had the settings that the key stands for now: older studies may have had others."""
+    for name, value in config.items():
+        cell = row.get(f"config.{name}", value)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if (float(cell) != value) if number else (str(cell) != str(value)):
+            return False
+    return True
+
+
+def _value(study: MeasuredStudy, row: Mapping[Any, Any], measured: Measured) -> float | None:
+    metric, run = measured.metric, str(row["confirm_id"])
+    if metric.startswith("test_confusion:"):
+        _, true, predicted = metric.split(":")
+        try:
+            table = study.confusion(run, str(row["confirm_of"]), int(row["seed"]))
+            names = study.data["class_names"]
+            return None if table is None else float(table[names.index(true), names.index(predicted)])
+        except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
+            return None  # damaged
+    values = row if measured.epoch is None else study.at_epoch(run, measured.epoch) or {}
+    value = values.get(metric)
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def _of_pca(measured: Measured, evidence: Evidence, dataset: str, components: int, beside: str | None) -> Reading:
+    """Find PCA of all training images in its own table, else in the study that saw most of them."""
+    studies = [study for study in evidence.studies if study.dataset == dataset]
+    own = [study for study in studies if study.name == beside]
+    for study in own:
+        if (value := _pca_value(_by_components(study.baseline), components, measured.metric)) is not None:
+            return Reading(measured, Sample({}, value), source=study.name, images=study.sizes["train"])
+    table = evidence.baselines.get(dataset)
+    if table is not None and (value := _pca_value(table, components, measured.metric)) is not None:
+        return Reading(measured, Sample({}, value), source=f"{BASELINES}/{dataset}.csv")
+    for study in sorted(studies, key=lambda one: -one.sizes["train"]):
+        if (value := _pca_value(_by_components(study.baseline), components, measured.metric)) is not None:
+            # A study's PCA leaves out the images that are held out for validation; the reports' did not.
+            whole, used = study.whole_sizes, study.sizes["train"]
+            every = whole["train"] + whole["val"] if whole else None
+            sample = Sample({}, value)
+            return Reading(measured, sample, source=study.name, images=used, all_images=every, is_subset=used != every)
+    command = f"python study/baseline.py --data {dataset} --components {components}"
+    return Reading(measured, missing=f"no PCA of {dataset} with {components} components: {command}")
+
+
+def _by_components(baseline: pd.DataFrame) -> pd.DataFrame:
+    return baseline.set_index("n_components")
+
+
+def _pca_value(table: pd.DataFrame, components: int, metric: str) -> float | None:
+    if components not in table.index or metric not in table:
+        return None
+    value = float(table[metric].to_dict()[components])
+    return None if math.isnan(value) else value
+
+
+def _of_data(measured: Measured, evidence: Evidence, dataset: str) -> Reading:
+    for study in evidence.studies:
+        sizes = study.whole_sizes
+        if study.dataset == dataset and sizes is not None:
+            counts = {f"{split}_images": size for split, size in sizes.items()}
+            counts["classes"] = len(study.data["class_names"])
+            return Reading(measured, Sample({}, float(counts[measured.metric])), source=study.name)
+    return Reading(measured, missing=f"no study of {dataset}")

@@ -1,0 +1,187 @@
+"""What our numbers say about a claim."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from analysis.audits.evidence import Evidence
+from analysis.audits.readings import Reading, find
+from analysis.intervals import Interval, Sample, difference
+from search_spaces import Bound, Check, Claim, Comparison, Measured
+
+
+class Verdict(StrEnum):
+    """What can be said of a claim, the first that applies to any of its audits."""
+
+    FAILS = "does not hold"
+    MISSING = "not measured yet"
+    OTHER_EPOCHS = "measured at other epochs"
+    SUBSET = "measured on a subset"
+    UNDECIDED = "cannot be told apart"
+    SHOWN = "shown without a verdict"
+    HOLDS = "holds"
+    NO_TEST = "no run could tell"
+
+
+_POINTS = {
+    Verdict.HOLDS: "points the claim's way",
+    Verdict.FAILS: "points against the claim",
+    Verdict.UNDECIDED: "no clear direction",
+}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A number of ours with its part in the audit: "measured", "lower" or "higher".
+
+    `interval` is in the claim's unit, `scale` times ours.
+    """
+
+    role: str
+    reading: Reading
+    interval: Interval | None
+    scale: float
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A claim and what was found.
+
+    Attributes:
+        claim: what the report says.
+        verdict: what our numbers say about it.
+        words: the verdict for a reader, with the epochs and the images where they are why there is none.
+        direction: what a subset's numbers point to, None elsewhere.
+        pieces: the numbers of ours, each once.
+    """
+
+    claim: Claim
+    verdict: Verdict
+    words: str
+    direction: str | None
+    pieces: tuple[Piece, ...]
+
+
+def audit(claim: Claim, evidence: Evidence) -> Audited:
+    """Put a claim beside the evidence.
+
+    All of its audits have to hold; one that does not is enough for "does not hold". Numbers that are missing, of
+    other epochs than the report's, or of a part of the images give no verdict.
+    """
+    found: list[tuple[Verdict, str, str | None]] = []
+    pieces: dict[tuple[str, Measured], Piece] = {}
+    for one in claim.audited_by:
+        scale = one.scale if isinstance(one, Check) else 1.0
+        parts = [_piece(role, reading, scale) for role, reading in _readings(one, evidence)]
+        found.append(_judged(claim, one, [part.reading for part in parts], len(_sides(one)[0])))
+        pieces |= {(part.role, part.reading.measured): part for part in parts}
+    if not found:
+        return Audited(claim, Verdict.NO_TEST, Verdict.NO_TEST, None, ())
+    verdict, words, direction = min(found, key=lambda one: list(Verdict).index(one[0]))
+    return Audited(claim, verdict, words, direction, tuple(pieces.values()))
+
+
+def judge_check(interval: Interval, value: float, tolerance: float) -> Verdict:
+    """Say whether a claimed value is ours, all in one unit.
+
+    It is not if our interval, widened by the tolerance, leaves it out. Where the interval is wider than the tolerance
+    (or there is none, of one seed) the seeds differ by more than what is to be told apart, so that it says nothing:
+    otherwise a claim would hold the more easily, the fewer seeds there are.
+    """
+    if interval.low is None or interval.high is None:
+        return Verdict.UNDECIDED
+    if not interval.low - tolerance <= value <= interval.high + tolerance:
+        return Verdict.FAILS
+    return Verdict.HOLDS if (interval.high - interval.low) / 2 <= tolerance else Verdict.UNDECIDED
+
+
+def judge_bound(interval: Interval, at_least: float | None, at_most: float | None) -> Verdict:
+    """Say whether the interval lies within the bounds, outside of one of them, or across one."""
+    if interval.low is None or interval.high is None:
+        return Verdict.UNDECIDED
+    if (at_least is not None and interval.high < at_least) or (at_most is not None and interval.low > at_most):
+        return Verdict.FAILS
+    inside = (at_least is None or interval.low >= at_least) and (at_most is None or interval.high <= at_most)
+    return Verdict.HOLDS if inside else Verdict.UNDECIDED
+
+
+def judge_comparison(lower: Iterable[Sample], higher: Iterable[Sample]) -> Verdict:
+    """Say whether each of `lower` is below each of `higher`, by the interval of each pair's difference."""
+    above = list(higher)
+    verdicts = [_judge_pair(difference(one, other)) for one in lower for other in above]
+    return min(verdicts, key=list(Verdict).index)
+
+
+def _judge_pair(gap: Interval) -> Verdict:
+    if gap.low is None or gap.high is None:
+        return Verdict.UNDECIDED
+    if gap.high < 0:
+        return Verdict.HOLDS
+    return Verdict.FAILS if gap.low >= 0 else Verdict.UNDECIDED
+
+
+def _judged(
+    claim: Claim, one: Check | Comparison | Bound, readings: list[Reading], lower: int
+) -> tuple[Verdict, str, str | None]:
+    """Return the verdict of one audit, its words, and the direction that a subset shows."""
+    for reading in readings:
+        if reading.sample is None and not reading.other_epochs:  # of too few epochs a later one is missing anyway
+            return Verdict.MISSING, f"{Verdict.MISSING}: {reading.missing}", None
+    for reading in readings:
+        if reading.other_epochs:
+            return Verdict.OTHER_EPOCHS, _epochs_words(reading), None
+    samples = [reading.sample for reading in readings if reading.sample is not None]
+    if isinstance(one, Check):
+        if one.tolerance is None or claim.value is None:
+            verdict = Verdict.SHOWN
+        else:
+            verdict = judge_check(samples[0].interval().scaled(one.scale), claim.value, one.tolerance)
+    elif isinstance(one, Bound):
+        verdict = judge_bound(samples[0].interval(), one.at_least, one.at_most)
+    else:
+        verdict = judge_comparison(samples[:lower], samples[lower:])
+    part = next((reading for reading in readings if reading.is_subset), None)
+    if part is not None and verdict in _POINTS:
+        direction = _POINTS[verdict]
+        return Verdict.SUBSET, f"{Verdict.SUBSET}: {direction}", direction
+    if verdict is Verdict.UNDECIDED and any(_is_one_seed(sample) for sample in samples):
+        return verdict, f"{verdict}: one seed has no interval", None
+    return verdict, str(verdict), None
+
+
+def _epochs_words(reading: Reading) -> str:
+    """Return "measured at fewer epochs (3 of 40)"; of two stages, both."""
+    pairs = zip(reading.epochs, reading.reported_epochs, strict=True)
+    word = "fewer" if any(ours < theirs for ours, theirs in pairs) else "more"
+    return f"measured at {word} epochs ({stages(reading.epochs)} of {stages(reading.reported_epochs)})"
+
+
+def stages(epochs: Iterable[int]) -> str:
+    """Return the epochs of each stage in words, "15 + 15"."""
+    return " + ".join(map(str, epochs))
+
+
+def _is_one_seed(sample: Sample) -> bool:
+    return sample.exact is None and len(sample.values) < 2
+
+
+def _sides(one: Check | Comparison | Bound) -> tuple[tuple[Measured, ...], tuple[Measured, ...]]:
+    return (one.lower, one.higher) if isinstance(one, Comparison) else ((one.measured,), ())
+
+
+def _readings(one: Check | Comparison | Bound, evidence: Evidence) -> Iterator[tuple[str, Reading]]:
+    lower, higher = _sides(one)
+    networks = {
+        find(measured, evidence).source for measured in (*lower, *higher) if not measured.subject.startswith("pca/")
+    }
+    beside = networks.pop() if len(networks) == 1 else None
+    for measured in lower:
+        yield "lower" if higher else "measured", find(measured, evidence, beside=beside)
+    for measured in higher:
+        yield "higher", find(measured, evidence, beside=beside)
+
+
+def _piece(role: str, reading: Reading, scale: float) -> Piece:
+    return Piece(role, reading, reading.sample.interval().scaled(scale) if reading.sample else None, scale)

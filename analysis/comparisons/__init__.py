@@ -1,0 +1,1 @@
+"""Studies side by side: their winners, and what may and may not be compared between them."""

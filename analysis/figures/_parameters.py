@@ -1,0 +1,117 @@
+"""The parameters of a study's configs: which ones varied, on what scale, and in which groups they are compared."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.figures.labels import number, value_label
+
+_FEW_VALUES = 5  # numbers of so many values at most are compared value by value
+_LOG_RATIO = 20.0  # a range as wide as this is looked at on a logarithmic scale
+_ZERO_ROOM = 0.14  # of an axis, for a 0 before a logarithmic range
+
+
+def varied_parameters(trials: pd.DataFrame) -> list[str]:
+    """Return the `config.*` columns in which these trials differ; absent counts as no value of its own."""
+    names = [str(name) for name in trials if str(name).startswith("config.") and name != "config.family"]
+    return [name for name in names if trials[name].dropna().astype(str).nunique() > 1]
+
+
+def is_continuous(values: pd.Series) -> bool:
+    """Whether a parameter is a number of more than five values."""
+    known = values.dropna()
+    if known.map(lambda value: isinstance(value, (bool, str))).any():
+        return False
+    return known.nunique() > _FEW_VALUES
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where the values of one parameter lie on an axis from 0 to 1.
+
+    Attributes:
+        kind: "linear", "log", "log with 0" or "categories".
+        low, high: the least and greatest (positive, on a log scale) number.
+        categories: the values in order, where they are not numbers or few.
+    """
+
+    kind: str
+    low: float = 0.0
+    high: float = 1.0
+    categories: tuple[Any, ...] = ()
+
+    @classmethod
+    def of(cls, values: pd.Series) -> Scale:
+        """Return the scale of the values that trials had."""
+        known = values.dropna()
+        if not is_continuous(known):
+            return cls("categories", categories=tuple(ordered_values(known)))
+        found = known.astype(float)
+        positive = found[found > 0]
+        if len(positive) and found.min() >= 0 and positive.max() / positive.min() >= _LOG_RATIO:
+            kind = "log" if found.min() > 0 else "log with 0"
+            return cls(kind, float(positive.min()), float(positive.max()))
+        return cls("linear", float(found.min()), float(found.max()))
+
+    def positions(self, values: pd.Series) -> np.ndarray:
+        """Return where values lie, from 0 to 1; NaN for one that is absent."""
+        if self.kind == "categories":
+            place = {str(value): i for i, value in enumerate(self.categories)}
+            last = max(len(self.categories) - 1, 1)
+            return np.array([math.nan if pd.isna(v) else place[str(v)] / last for v in values], dtype=float)
+        found = values.to_numpy(dtype=float)
+        if self.kind == "linear":
+            return (found - self.low) / ((self.high - self.low) or 1.0)
+        room = _ZERO_ROOM if self.kind == "log with 0" else 0.0
+        with np.errstate(divide="ignore"):
+            share = np.log(found / self.low) / (math.log(self.high / self.low) or 1.0)
+        return np.where(found == 0, 0.0, room + (1 - room) * share)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return places on the axis with what stands there: every category, or the ends and the middle of a range."""
+        if self.kind == "categories":
+            last = max(len(self.categories) - 1, 1)
+            return [(i / last, value_label(value)) for i, value in enumerate(self.categories)]
+        if self.kind == "linear":
+            whole = float(self.low).is_integer() and float(self.high).is_integer()
+            middle = (self.low + self.high) / 2
+            middle = float(round(middle)) if whole else middle
+            at = (middle - self.low) / ((self.high - self.low) or 1.0)
+            return [(0.0, number(self.low)), (at, number(middle)), (1.0, number(self.high))]
+        room = _ZERO_ROOM if self.kind == "log with 0" else 0.0
+        zero = [(0.0, "0")] if room else []
+        centre = number(math.sqrt(self.low * self.high), 2)
+        return [*zero, (room, number(self.low, 2)), ((1 + room) / 2, centre), (1.0, number(self.high, 2))]
+
+
+def ordered_values(values: pd.Series) -> list[Any]:
+    """Return the different values, numbers by size, words by the alphabet."""
+    different = {str(value): value for value in values.dropna()}
+    numeric = all(not isinstance(value, str) for value in different.values())
+    return sorted(different.values(), key=float if numeric else str)
+
+
+def groups(values: pd.Series, parts: int = 3) -> tuple[pd.Series, list[str]]:
+    """Return the name of each value's group, and the names in order.
+
+    A group is a value itself or, of many numbers, a third of them (or fifth, `parts`). Thirds have as equal numbers of
+    trials as equal values allow, and are named by their least and greatest value. A conditional parameter that a trial
+    does not have has no group, NaN.
+    """
+    known = values.dropna()
+    if not is_continuous(known):
+        names = [value_label(value) for value in ordered_values(known)]
+        return values.map(value_label, na_action="ignore"), names
+    found = known.astype(float)
+    third = (found.rank(method="average", pct=True) * parts).apply(np.ceil)
+    named = {number_of: _range_name(float(part.min()), float(part.max())) for number_of, part in found.groupby(third)}
+    return third.map(named).reindex(values.index), list(named.values())
+
+
+def _range_name(low: float, high: float) -> str:
+    return number(low) if low == high else f"{number(low)} … {number(high)}"

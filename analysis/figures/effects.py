@@ -1,0 +1,181 @@
+"""Per parameter: how trials with each of its values did, after the same number of epochs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.figures import style
+from analysis.figures._intervals import limits_of, mean_interval
+from analysis.figures._parameters import groups, varied_parameters
+from analysis.figures._trials import ended_trials, matched_epoch, objective_of, records, values_at_epoch
+from analysis.figures.labels import counted, metric_label, parameter_label
+from analysis.study_files import StudyFiles
+
+_SHOWN = 6  # parameters in the picture; the table has all
+_LEAST_TRIALS = 2
+_MOST_GROUPS = 8  # of one parameter in the picture
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """The objective by value of each parameter.
+
+    Attributes:
+        groups: a row per parameter and value (or third of many numbers): parameter, value, n (trials compared), mean,
+            low and high (95 %, Student's t), median, best, ended_or_failed and failed trials, failed_share, and
+            explained, the share of the objective's variance that the parameter's groups account for (adjusted for their
+            number: ε², Kelley 1935).
+        points: a row per trial and parameter: parameter, value, objective.
+        metric, mode: the objective.
+        epoch: after which it is compared, None where there is no history and each trial's last value stands for it.
+        compared, ended: how many trials reached that epoch, of how many that ended.
+    """
+
+    groups: pd.DataFrame
+    points: pd.DataFrame
+    metric: str
+    mode: str
+    epoch: int | None
+    compared: int
+    ended: int
+
+    def table(self) -> pd.DataFrame:
+        """Return a row per parameter and value."""
+        return self.groups.assign(epoch=self.epoch)
+
+    @property
+    def shown(self) -> list[str]:
+        """The parameters in the picture, those whose groups differ most."""
+        several = self.groups.groupby("parameter", sort=False).filter(lambda rows: (rows["n"] > 0).sum() > 1)
+        order = several.drop_duplicates("parameter").sort_values("explained", ascending=False, kind="stable")
+        return [str(name) for name in order["parameter"].head(_SHOWN)]
+
+    @property
+    def caption(self) -> str:
+        """What is seen, with its numbers."""
+        when = f"after epoch {self.epoch}" if self.epoch else "after each trial's last epoch"
+        failed = self.groups.drop_duplicates("parameter")
+        share = f"; {counted(int(failed['all_failed'].iloc[0]), 'trial')} failed" if len(failed) else ""
+        return (
+            f"Mean {metric_label(self.metric)} {when}, which {self.compared} of {counted(self.ended, 'ended trial')} "
+            f"reached{share}. Observational: the search chose the values, and trials of one value differ in others "
+            "too, so a difference here need not be the parameter's doing."
+        )
+
+
+def compute_effects(study: StudyFiles) -> Effects | None:
+    """Return the objective by value of every parameter that varied; None with fewer than two ended trials.
+
+    It is taken after the last epoch that nine tenths of the ended trials reached, so that a stopped trial is compared
+    with the others as they were then. Failed trials have no value, and are counted beside.
+    """
+    objective = objective_of(study)
+    ended = ended_trials(study)
+    if len(ended) < _LEAST_TRIALS:
+        return None
+    tried = study.trials[study.trials["status"].isin(["completed", "stopped", "failed"])]
+    epoch = matched_epoch(study, ended)
+    if epoch is None:
+        values = ended.set_index("trial_id")["value"]
+    else:
+        values = values_at_epoch(study, objective.metric, epoch)
+        values = values[values.index.isin(ended["trial_id"])]
+    names = varied_parameters(tried)
+    if len(values) < _LEAST_TRIALS or not names:
+        return None
+    rows, points = [], []
+    for name in names:
+        grouped, order = groups(tried[name])
+        frame = pd.DataFrame(
+            {
+                "parameter": name.removeprefix("config."),
+                "value": grouped,
+                "objective": tried["trial_id"].map(values).astype(float),
+                "failed": tried["status"] == "failed",
+            }
+        )
+        frame = frame[frame["value"].notna()]
+        explained = _explained([part["objective"].dropna() for _, part in frame.groupby("value")])
+        rows += [_group(frame[frame["value"] == value], objective.metric, objective.mode, explained) for value in order]
+        points.append(frame[frame["objective"].notna()][["parameter", "value", "objective"]])
+    table = pd.DataFrame(rows).assign(all_failed=int((tried["status"] == "failed").sum()))
+    return Effects(
+        table,
+        pd.concat(points, ignore_index=True),
+        objective.metric,
+        objective.mode,
+        epoch,
+        len(values),
+        len(ended),
+    )
+
+
+def _group(rows: pd.DataFrame, metric: str, mode: str, explained: float) -> dict[str, object]:
+    values = rows["objective"].dropna()
+    mean = mean_interval(values, *limits_of(metric))
+    return {
+        "parameter": rows["parameter"].iloc[0],
+        "value": rows["value"].iloc[0],
+        "n": mean.n,
+        "mean": mean.mean,
+        "low": mean.low,
+        "high": mean.high,
+        "median": values.median(),
+        "best": values.min() if mode == "min" else values.max(),
+        "ended_or_failed": len(rows),
+        "failed": int(rows["failed"].sum()),
+        "failed_share": float(rows["failed"].mean()),
+        "explained": explained,
+    }
+
+
+def _explained(parts: list[pd.Series]) -> float:
+    """Return ε² of groups: 1 − (variance within) / (variance in all), each with its own degrees of freedom."""
+    parts = [part for part in parts if len(part)]
+    total = sum(len(part) for part in parts)
+    if len(parts) < 2 or total <= len(parts):
+        return 0.0
+    everything = np.concatenate([part.to_numpy() for part in parts])
+    within = sum(float(((part - part.mean()) ** 2).sum()) for part in parts) / (total - len(parts))
+    variance = float(everything.var(ddof=1))
+    return max(0.0, 1 - within / variance) if variance > 0 else 0.0
+
+
+def plot_effects(data: Effects) -> Figure:
+    """Draw, per parameter and value, every trial and the mean with its interval."""
+    names = data.shown
+    parts = {
+        name: data.groups[(data.groups["parameter"] == name) & (data.groups["n"] > 0)].head(_MOST_GROUPS)
+        for name in names
+    }
+    heights = [len(rows) + 0.9 for rows in parts.values()] or [1.0]
+    drawn, axes = style.figure(
+        0.8 + 0.27 * sum(heights), max(len(names), 1), sharex=True, gridspec_kw={"height_ratios": heights}
+    )
+    values = data.points["objective"]
+    wide = bool(values.min() > 0 and values.max() / values.min() > 10)
+    for axis, (name, rows) in zip(axes, parts.items(), strict=False):
+        places = np.arange(len(rows))
+        for place, row in zip(places, records(rows), strict=True):
+            mine = data.points[(data.points["parameter"] == name) & (data.points["value"] == row.value)]["objective"]
+            axis.scatter(mine, np.full(len(mine), place), 22, style.PALE, linewidths=0, alpha=0.7)
+        axis.hlines(places, rows["low"], rows["high"], color=style.COLOURS[0], linewidth=2)
+        axis.scatter(rows["mean"], places, 46, style.COLOURS[0], marker="D", zorder=3)
+        axis.set_yticks(places, [f"{row.value}  ({row.n})" for row in records(rows)])
+        axis.set_ylim(len(rows) - 0.4, -0.6)
+        style.title(axis, parameter_label(name))
+        axis.grid(visible=False, axis="y")
+    margin = 1.15 if wide else None
+    if margin:
+        axes[0].set_xlim(values.min() / margin, values.max() * margin)
+        style.log_axis(axes[0], "x")
+    else:
+        room = 0.05 * ((values.max() - values.min()) or 1.0)
+        axes[0].set_xlim(values.min() - room, values.max() + room)
+    when = f", epoch {data.epoch}" if data.epoch else ""
+    axes[-1].set_xlabel(f"{metric_label(data.metric)}{when}")
+    return drawn

@@ -1,0 +1,199 @@
+"""Training and validation by epoch: the best trials in colour, the others pale."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.figures import style
+from analysis.figures._trials import confirmed_order, ended_trials, numbers, objective_of
+from analysis.figures.labels import counted, metric_label, metric_name, number
+from analysis.study_files import StudyFiles
+
+_HIGHLIGHTED = 3
+_HIGHLIGHTED_CONFIGS = 6  # where there is no search, the curves are of the configs themselves
+_PANELS = {
+    "mse": ("mse",),
+    "nelbo": ("nelbo", "reconstruction", "kl"),
+    "accuracy": ("accuracy", "cross_entropy"),
+}
+_LOG_RATIO = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class LearningCurves:
+    """Every run's metrics by epoch.
+
+    Attributes:
+        curves: a row per run and epoch: stage ("first" or "main"), run_id, name (what it is a run of), epoch,
+            highlighted, and train_ and val_ columns.
+        panels: (stage, metric without its split), in the order of the panels.
+        runs, of: how many runs, and of what ("trial" or "confirmation run").
+        metric, mode: the objective.
+    """
+
+    curves: pd.DataFrame
+    panels: tuple[tuple[str, str], ...]
+    runs: int
+    of: str
+    metric: str
+    mode: str
+
+    def table(self) -> pd.DataFrame:
+        """Return a row per run and epoch."""
+        return self.curves
+
+    @property
+    def caption(self) -> str:
+        """What is seen, with its numbers."""
+        main = self.curves[(self.curves["stage"] == "main") & self.curves["highlighted"]]
+        name = main["name"].iloc[0] if len(main) else ""
+        best = main[main["name"] == name].dropna(subset=[self.metric]) if self.metric in main else main[:0]
+        if len(best):
+            value = best[self.metric].min() if self.mode == "min" else best[self.metric].max()
+            epoch = best.loc[best[self.metric] == value, "epoch"].iloc[0]
+            first = f"{name} has its best {metric_label(self.metric)}, {number(value, 4)}, after epoch {epoch:.0f} of "
+            first += f"{best['epoch'].max():.0f}; {counted(self.runs, self.of)} in all."
+        else:
+            first = f"{counted(self.runs, self.of)} by epoch."
+        return (
+            f"{first} Training values are taken in the course of an epoch, with dropout and what else training adds, "
+            "so they can lie above the validation values."
+        )
+
+
+def compute_learning_curves(study: StudyFiles) -> LearningCurves | None:
+    """Return the curves of all trials or, without a search, of the confirmation runs; None where no epoch has ended.
+
+    Confirmation runs' epochs are in the journal alone; where that is not at hand there are none.
+    """
+    objective = objective_of(study)
+    ended = ended_trials(study)
+    searched = not study.history.empty
+    main = study.history.rename(columns={"trial_id": "run_id"}) if searched else _confirmation_epochs(study)
+    if main.empty:
+        return None
+    first = study.pretraining[study.pretraining["run_id"].isin(main["run_id"])]
+    if searched:
+        best = list(ended["trial_id"].head(_HIGHLIGHTED))
+        architectures = study.trials.set_index("trial_id").get("config.architecture", pd.Series(dtype=object))
+        names = {run: f"{run} {architectures.get(run, '')}".strip() for run in main["run_id"].unique()}
+    else:
+        best = confirmed_order(study)[:_HIGHLIGHTED_CONFIGS]
+        of = study.confirm.set_index("confirm_id")["confirm_of"]
+        names = {run: str(of.get(run, run)) for run in main["run_id"].unique()}
+    curves = pd.concat([first.assign(stage="first"), main.assign(stage="main")], ignore_index=True)
+    curves["name"] = curves["run_id"].map(names)
+    curves["highlighted"] = curves["run_id" if searched else "name"].isin(best)
+    order = {name: i for i, name in enumerate(best)}
+    place = curves["run_id" if searched else "name"].map(order).fillna(len(order))
+    curves = curves.assign(place=place).sort_values(["place", "stage", "run_id", "epoch"], kind="stable")
+    columns = [str(name) for name in curves]
+    metrics = [name for name in columns if name.startswith(("train_", "val_")) and not name.endswith("seconds")]
+    curves = curves[["stage", "run_id", "name", "epoch", "highlighted", *metrics]]
+    for name in metrics:
+        curves[name] = numbers(curves, name)
+    panels = _panels(curves, objective.metric.removeprefix("val_"))
+    if not panels:
+        return None
+    of_what = "trial" if searched else "confirmation run"
+    runs = curves.loc[curves["stage"] == "main", "run_id"].nunique()
+    return LearningCurves(curves.reset_index(drop=True), panels, runs, of_what, objective.metric, objective.mode)
+
+
+def _panels(curves: pd.DataFrame, metric: str) -> tuple[tuple[str, str], ...]:
+    wanted = [("main", name) for name in _PANELS.get(metric, (metric,))]
+    wanted.insert(0, ("first", "mse"))
+    return tuple(
+        (stage, name)
+        for stage, name in wanted
+        if f"val_{name}" in curves and curves.loc[curves["stage"] == stage, f"val_{name}"].notna().any()
+    )
+
+
+def _confirmation_epochs(study: StudyFiles) -> pd.DataFrame:
+    path = study.folder / "journal.jsonl"
+    known = set(study.confirm.get("confirm_id", ()))
+    rows = []
+    if known and path.is_file():
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                if '"event": "epoch"' not in line and '"event":"epoch"' not in line:
+                    continue
+                try:
+                    event = json.loads(line)
+                except json.JSONDecodeError:
+                    continue  # the last line of a study that was cut off
+                if event.get("id") in known:
+                    rows.append({"run_id": event["id"], "epoch": event["epoch"], **event["metrics"]})
+    return pd.DataFrame(rows, columns=None if rows else ["run_id", "epoch"])
+
+
+def plot_learning_curves(data: LearningCurves) -> Figure:
+    """Draw a panel per metric: validation as lines, training of the highlighted runs dashed."""
+    drawn, axes = style.figure(0.9 + 2.3 * len(data.panels), len(data.panels))
+    named = data.curves[data.curves["highlighted"]]["name"].drop_duplicates()
+    colours = dict(zip(named, style.COLOURS, strict=False))
+    for axis, (stage, metric) in zip(axes, data.panels, strict=True):
+        rows = data.curves[data.curves["stage"] == stage]
+        _draw(axis, rows[~rows["highlighted"]], metric, colours)
+        _draw(axis, rows[rows["highlighted"]], metric, colours)
+        axis.set_ylabel(metric_name(metric).replace(" (", "\n("))
+        axis.set_xlabel("epoch of the first stage" if stage == "first" else "epoch")
+        _window(axis, rows, metric)
+    last = axes[-1]
+    for name, colour in colours.items():
+        last.plot([], [], color=colour, linewidth=2, label=name)
+    last.plot([], [], color=style.INK, linestyle="--", label="training")
+    if not data.curves["highlighted"].all():
+        last.plot([], [], color=style.PALE, label="others")
+    style.legend_below(drawn, last)
+    return drawn
+
+
+def _draw(axis: Axes, rows: pd.DataFrame, metric: str, colours: dict[str, str]) -> None:
+    for _, run in rows.groupby("run_id", sort=False):
+        colour = colours.get(run["name"].iloc[0], style.PALE)
+        highlighted = bool(run["highlighted"].iloc[0])
+        single = len(run) == 1
+        axis.plot(
+            run["epoch"],
+            run[f"val_{metric}"],
+            color=colour,
+            linewidth=2 if highlighted else 0.9,
+            marker="o" if single else None,
+            markersize=5 if highlighted else 3,
+            zorder=3 if highlighted else 2,
+        )
+        if highlighted and f"train_{metric}" in run:
+            axis.plot(
+                run["epoch"],
+                run[f"train_{metric}"],
+                color=colour,
+                linewidth=1.2,
+                linestyle="--",
+                marker="x" if single else None,
+                markersize=4,
+                zorder=3,
+            )
+
+
+def _window(axis: Axes, rows: pd.DataFrame, metric: str) -> None:
+    """Leave out what lies far beyond the others, such as a diverged run; logarithmic where values span decades."""
+    shown = [rows[f"val_{metric}"]]
+    if f"train_{metric}" in rows:
+        shown.append(rows.loc[rows["highlighted"], f"train_{metric}"])
+    values = pd.concat(shown).dropna()
+    low, high = values.min(), values.quantile(0.98) if len(values) > 50 else values.max()
+    style.whole_ticks(axis, "x")
+    if low > 0 and high / low > _LOG_RATIO and metric != "accuracy":
+        axis.set_ylim(low / 1.15, high * 1.15)
+        style.log_axis(axis, "y")
+    elif np.isfinite([low, high]).all() and high > low:
+        room = 0.06 * (high - low)
+        axis.set_ylim(low - room, high + room)

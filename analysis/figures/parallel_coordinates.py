@@ -1,0 +1,150 @@
+"""Every trial as a line across its parameters, coloured by its rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from analysis.figures import style
+from analysis.figures._parameters import Scale, varied_parameters
+from analysis.figures._trials import ended_trials, objective_of
+from analysis.figures.labels import counted, joined, metric_label, parameter_label
+from analysis.study_files import StudyFiles
+
+_AXES = 12
+_LEAST_TRIALS = 3
+_THICK = 10  # lines at most
+_ABSENT = -0.13  # where a line passes an axis of a parameter that the trial does not have
+_WORDS = 8  # of one axis
+_LETTERS = 46  # of one axis' labels, beyond which words are cut
+
+
+@dataclass(frozen=True, eq=False)
+class ParallelCoordinates:
+    """Trials with the parameters that varied.
+
+    Attributes:
+        trials: a row per ended trial, best first: trial_id, rank, value, and the parameters by their key.
+        scales: of each parameter, in the order of the axes.
+        left_out: parameters without an axis, which fewest trials had.
+        metric: the objective.
+    """
+
+    trials: pd.DataFrame
+    scales: dict[str, Scale]
+    left_out: tuple[str, ...]
+    metric: str
+
+    def table(self) -> pd.DataFrame:
+        """Return a row per trial."""
+        return self.trials
+
+    @property
+    def caption(self) -> str:
+        """What is seen, with its numbers."""
+        hidden = joined([parameter_label(name) for name in self.left_out])
+        return (
+            f"{counted(len(self.trials), 'ended trial')}, each a line from axis to axis, coloured by its rank in "
+            f"{metric_label(self.metric)}. A line passes left of an axis (–) where the trial has no such parameter"
+            + (f"; not shown: {hidden}." if hidden else ".")
+        )
+
+
+def compute_parallel_coordinates(study: StudyFiles) -> ParallelCoordinates | None:
+    """Return the ended trials with up to 12 parameters that varied; None with fewer than three trials or two axes."""
+    trials = ended_trials(study)
+    names = varied_parameters(trials)
+    if len(trials) < _LEAST_TRIALS or len(names) < 2:
+        return None
+    common = sorted(names, key=lambda name: -trials[name].notna().sum())[:_AXES]
+    shown = [name for name in names if name in common]
+    keys = {name: name.removeprefix("config.") for name in shown}
+    table = trials[["trial_id", "rank", "value", *shown]].rename(columns=keys)
+    return ParallelCoordinates(
+        table,
+        {keys[name]: Scale.of(trials[name]) for name in shown},
+        tuple(name.removeprefix("config.") for name in names if name not in common),
+        objective_of(study).metric,
+    )
+
+
+def plot_parallel_coordinates(data: ParallelCoordinates) -> Figure:
+    """Draw the axes one below the other, so that their labels have room, and the best trials on top."""
+    count = len(data.scales)
+    drawn, (axis,) = style.figure(0.9 + 0.58 * count)
+    places = {key: scale.positions(data.trials[key]) for key, scale in data.scales.items()}
+    places = {key: _apart(np.where(np.isnan(at), _ABSENT, at), data.scales[key]) for key, at in places.items()}
+    heights = np.arange(count, dtype=float)
+    lines = np.stack([np.column_stack([along, heights]) for along in np.column_stack(list(places.values()))])
+    share = (data.trials["rank"].to_numpy() - 1) / max(len(data.trials) - 1, 1)
+    order = np.argsort(-share, kind="stable")
+    thick = (share <= 0.1) & (data.trials["rank"].to_numpy() <= _THICK)
+    colours = mpl.colormaps[style.SEQUENTIAL](0.95 * share)
+    axis.add_collection(
+        LineCollection(
+            list(lines[order]),
+            colors=list(colours[order]),
+            linewidths=list(np.where(thick[order], 2.2, 1.0)),
+            alpha=list(np.where(thick[order], 0.9, 0.85 if len(lines) < 100 else 0.3)),
+        )
+    )
+    for height, (key, scale) in zip(heights, data.scales.items(), strict=True):
+        axis.hlines(height, 0, 1, color=style.INK, linewidth=1, zorder=3)
+        for at, label in _fitting(scale.ticks()):
+            axis.plot([at], [height], "|", color=style.INK, markersize=7, zorder=4)
+            axis.annotate(
+                label,
+                (at, height),
+                (0, -5),
+                textcoords="offset points",
+                ha="left" if at < 0.01 else "right" if at > 0.99 else "center",
+                va="top",
+                fontsize=9,
+                zorder=5,
+                bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
+            )
+        if data.trials[key].isna().any():
+            axis.text(_ABSENT, height, "–", ha="center", va="center", fontsize=10, zorder=4)
+    axis.set_yticks(heights, [parameter_label(key) for key in data.scales])
+    axis.set_ylim(count - 0.45, -0.3)
+    axis.set_xlim(-0.17, 1.04)
+    axis.set_xticks([])
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(False)
+    axis.tick_params(left=False)
+    bar = drawn.colorbar(
+        ScalarMappable(Normalize(1, max(len(data.trials), 2)), mpl.colormaps[style.SEQUENTIAL]),
+        ax=axis,
+        orientation="horizontal",
+        aspect=40,
+        shrink=0.6,
+    )
+    bar.set_ticks([1, max(len(data.trials), 2)], labels=["best", "worst"])
+    bar.ax.tick_params(labelsize=9)
+    return drawn
+
+
+def _apart(at: np.ndarray, scale: Scale) -> np.ndarray:
+    """Spread the lines of one category a little, in the order of the trials, so that they can be told apart."""
+    if scale.kind != "categories" or len(at) < 2:
+        return at
+    room = 0.5 / max(len(scale.categories), 6)
+    return np.where(at < 0, at, at + room * (np.linspace(-0.5, 0.5, len(at))) * np.minimum(1.0, len(at) / 20))
+
+
+def _fitting(ticks: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Cut the words of an axis' labels where together they are too long; of many, only the ends have theirs."""
+    if len(ticks) > _WORDS:
+        return [(at, label if at in (0.0, 1.0) else "") for at, label in ticks]
+    total = sum(len(label) + 2 for _, label in ticks)
+    if total <= _LETTERS:
+        return ticks
+    most = max(3, _LETTERS // len(ticks) - 1)
+    return [(at, label if len(label) <= most else f"{label[: most - 1]}…") for at, label in ticks]

@@ -1,0 +1,253 @@
+"""Error against latent size, beside PCA: autoencoders and VAEs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from analysis.figures import style
+from analysis.figures._intervals import mean_interval
+from analysis.figures._trials import (
+    completed_confirmations,
+    confirmed_order,
+    ended_trials,
+    numbers,
+    records,
+)
+from analysis.figures.labels import counted, interval_text, number
+from analysis.study_files import StudyFiles
+
+# Below this PCA's error is rounding, and a ratio to it compares a network with nothing.
+_PCA_ERROR_FLOOR = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class RateDistortion:
+    """Trials, confirmed configs and PCA by latent size.
+
+    Attributes:
+        trials: a row per ended trial: trial_id, architecture, latent_size, val_mse, pca_val_mse at that size,
+            equivalent_rank and, where PCA's curve does not reach so far, equivalent_rank_beyond ("below", "above").
+        confirmed: a row per confirmed config, the winner first: the same, with val_mse as the mean over its seeds,
+            test_mse, test_low and test_high (95 %), pca_test_mse and ratio_to_pca on the test split.
+        pca: n_components, val_mse, test_mse.
+    """
+
+    trials: pd.DataFrame
+    confirmed: pd.DataFrame
+    pca: pd.DataFrame
+
+    def table(self) -> pd.DataFrame:
+        """Return trials and confirmed configs below each other; `what` says which, PSNR is −10 log10 of the MSE."""
+        table = pd.concat([self.trials.assign(what="trial"), self.confirmed.assign(what="confirmed")])
+        for split in ("val", "test"):
+            if f"{split}_mse" in table:
+                table[f"{split}_psnr_of_mse"] = -10 * np.log10(table[f"{split}_mse"].astype(float))
+        return table.reset_index(drop=True)
+
+    @property
+    def ratio(self) -> float | None:
+        """The headline: the winner's test MSE over PCA's at the same number of components, None where not known."""
+        if self.confirmed.empty or not np.isfinite(self.confirmed["ratio_to_pca"].iloc[0]):
+            return None
+        return float(self.confirmed["ratio_to_pca"].iloc[0])
+
+    @property
+    def caption(self) -> str:
+        """What is seen, with its numbers."""
+        return f"{self._headline()} {self._rank()}".strip() + (
+            " A larger code makes every error smaller, so points compare only with the curve above or below them; "
+            "PSNR here is that of the mean MSE."
+        )
+
+    def _headline(self) -> str:
+        if not self.confirmed.empty:
+            best = self.confirmed.iloc[0]
+            error = f"The confirmed winner has a test MSE of {number(best['test_mse'], 4)}"
+            if np.isfinite(best["test_low"]):
+                error += f" ({interval_text(best['test_low'], best['test_high'])}, {counted(best['seeds'], 'seed')})"
+            error += f" with {best['latent_size']:,.0f} numbers a code"
+            if self.ratio is None:
+                return f"{error}; PCA has no error to compare it with at that size."
+            return f"{error}, {self.ratio:.2f} times PCA's {number(best['pca_test_mse'], 4)}."
+        best = self.trials.iloc[0]
+        text = f"The best trial has a validation MSE of {number(best['val_mse'], 4)} with {best['latent_size']:,.0f}"
+        text += " numbers a code"
+        if np.isfinite(best["pca_val_mse"]):
+            text += f", {best['val_mse'] / best['pca_val_mse']:.2f} times PCA's {number(best['pca_val_mse'], 4)}"
+        return f"{text}; it was not confirmed, so the test split says nothing yet."
+
+    def _rank(self) -> str:
+        best = (self.trials if self.confirmed.empty else self.confirmed).iloc[0]
+        if best["equivalent_rank_beyond"] == "below":
+            return f"PCA does better with its {number(self.pca['n_components'].min())} components already."
+        if best["equivalent_rank_beyond"] == "above":
+            return f"PCA has a larger error even with {number(self.pca['n_components'].max())} components."
+        if not np.isfinite(best["equivalent_rank"]):
+            return ""
+        return f"PCA needs {number(best['equivalent_rank'])} components for the same validation error."
+
+
+def compute_rate_distortion(study: StudyFiles) -> RateDistortion | None:
+    """Return errors by latent size; None for classifiers, and where no network has a reconstruction error yet."""
+    pca = pd.DataFrame({name: numbers(study.baseline, name) for name in ("n_components", "val_mse", "test_mse")})
+    pca = pca[pca["n_components"].notna() & (pca["val_mse"] > _PCA_ERROR_FLOOR)].sort_values("n_components")
+    trials = _with_pca(_columns(ended_trials(study), "trial_id"), pca)
+    confirmed = _with_pca(_confirmed(study), pca)
+    if trials.empty and confirmed.empty:
+        return None
+    return RateDistortion(trials, confirmed, pca.reset_index(drop=True))
+
+
+def equivalent_rank(error: float, components: np.ndarray, errors: np.ndarray) -> tuple[float, str]:
+    """Return at how many components PCA has an error, and "", or NaN and "below" or "above" PCA's known ranks.
+
+    Between two known ranks the logarithm of the rank is taken as linear in the logarithm of the error. "below" means
+    that the network's error is larger than PCA's with the fewest components.
+
+    Args:
+        error: The network's MSE.
+        components: (n,) numbers of components, ascending.
+        errors: (n,) PCA's MSE at them.
+    """
+    if not len(components) or not np.isfinite(error) or error <= 0:
+        return float("nan"), ""
+    falling = np.minimum.accumulate(errors)
+    if error > falling[0]:
+        return float("nan"), "below"
+    if error < falling[-1]:
+        return float("nan"), "above"
+    found = np.interp(-np.log(error), -np.log(falling), np.log(components))
+    return float(np.exp(found)), ""
+
+
+def _columns(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    found = pd.DataFrame(
+        {
+            name: rows.get(name),
+            "architecture": rows.get("config.architecture", pd.Series(dtype=object)),
+            "latent_size": numbers(rows, "config.latent_size"),
+            "val_mse": numbers(rows, "val_mse"),
+        }
+    )
+    return found[found["latent_size"].notna() & found["val_mse"].notna()]
+
+
+def _confirmed(study: StudyFiles) -> pd.DataFrame:
+    runs = completed_confirmations(study)
+    rows = _columns(runs, "confirm_of").assign(test_mse=numbers(runs, "test_mse"))
+    found = []
+    for name in confirmed_order(study):
+        mine = rows[rows["confirm_of"] == name]
+        if mine.empty or mine["test_mse"].isna().all():
+            continue
+        test = mean_interval(mine["test_mse"].dropna(), least=0.0)
+        found.append(
+            {
+                "confirm_of": name,
+                "architecture": mine["architecture"].iloc[0],
+                "latent_size": mine["latent_size"].iloc[0],
+                "val_mse": mine["val_mse"].mean(),
+                "test_mse": test.mean,
+                "test_low": test.low,
+                "test_high": test.high,
+                "seeds": test.n,
+            }
+        )
+    return pd.DataFrame(found, columns=None if found else ["architecture", "latent_size", "val_mse", "test_mse"])
+
+
+def _with_pca(rows: pd.DataFrame, pca: pd.DataFrame) -> pd.DataFrame:
+    at_size = pca.set_index("n_components")
+    ranks = [
+        equivalent_rank(error, pca["n_components"].to_numpy(), pca["val_mse"].to_numpy()) for error in rows["val_mse"]
+    ]
+    rows = rows.assign(
+        pca_val_mse=rows["latent_size"].map(at_size["val_mse"]).astype(float),
+        equivalent_rank=[rank for rank, _ in ranks],
+        equivalent_rank_beyond=[beyond for _, beyond in ranks],
+    )
+    if "test_mse" in rows:
+        rows["pca_test_mse"] = rows["latent_size"].map(at_size["test_mse"]).astype(float)
+        rows["ratio_to_pca"] = rows["test_mse"] / rows["pca_test_mse"]
+    return rows.reset_index(drop=True)
+
+
+def plot_rate_distortion(data: RateDistortion) -> Figure:
+    """Draw validation errors of the trials, and test errors of what was confirmed, both beside PCA's curve."""
+    panels = [split for split, rows in (("val", data.trials), ("test", data.confirmed)) if not rows.empty]
+    drawn, axes = style.figure(1.0 + 3.1 * len(panels), len(panels), sharex=True)
+    marks = style.marks([*data.trials["architecture"], *data.confirmed["architecture"]])
+    for axis, split in zip(axes, panels, strict=True):
+        pca = data.pca[data.pca[f"{split}_mse"].notna()]
+        axis.plot(pca["n_components"], pca[f"{split}_mse"], color=style.INK, linewidth=1.4, label="PCA")
+        if split == "val":
+            _scatter(axis, data.trials, marks)
+        else:
+            _intervals(axis, data.confirmed, marks, named="val" not in panels)
+        style.title(axis, "Trials, on validation images" if split == "val" else "Confirmed, on test images")
+        axis.set_ylabel("MSE per pixel")
+        _zoom(axis, data, split)
+        style.log_axis(axis, "y")
+        style.log_axis(axis, "x")
+        decibels = axis.secondary_yaxis("right", functions=(_psnr, _mse))
+        decibels.set_ylabel("PSNR (dB)", fontsize=10)
+        # A function axis of a logarithmic one takes over its scale; decibels are logarithmic already.
+        decibels.yaxis.set_major_locator(MaxNLocator(6))
+        decibels.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+        decibels.yaxis.set_minor_locator(NullLocator())
+        decibels.tick_params(labelsize=9)
+    axes[-1].set_xlabel("latent size, or components of PCA")
+    style.legend_below(drawn, axes[0])
+    return drawn
+
+
+def _scatter(axis: Axes, trials: pd.DataFrame, marks: dict[str, tuple[str, str]]) -> None:
+    for name, rows in trials.groupby("architecture", sort=False):
+        colour, marker = marks[str(name)]
+        axis.scatter(
+            rows["latent_size"], rows["val_mse"], 42, colour, marker=marker, alpha=0.75, linewidths=0, label=str(name)
+        )
+
+
+def _intervals(axis: Axes, confirmed: pd.DataFrame, marks: dict[str, tuple[str, str]], *, named: bool) -> None:
+    seen: set[str] = set()
+    for row in records(confirmed):
+        colour, marker = marks[row.architecture]
+        spread = [[row.test_mse - row.test_low], [row.test_high - row.test_mse]]
+        axis.errorbar(
+            row.latent_size,
+            row.test_mse,
+            yerr=np.nan_to_num(spread),
+            color=colour,
+            marker=marker,
+            markersize=8,
+            capsize=4,
+            label=row.architecture if named and row.architecture not in seen else None,
+        )
+        seen.add(row.architecture)
+
+
+def _zoom(axis: Axes, data: RateDistortion, split: str) -> None:
+    """Show the sizes and errors that networks had, and PCA around them."""
+    sizes = pd.concat([data.trials["latent_size"], data.confirmed["latent_size"]])
+    errors = pd.concat([data.trials["val_mse"]] if split == "val" else [data.confirmed["test_mse"]])
+    pca = data.pca[data.pca["n_components"].between(sizes.min() / 2, sizes.max() * 2)][f"{split}_mse"].dropna()
+    pca = pca[pca > errors.min() / 20]
+    everything = pd.concat([errors, pca])
+    axis.set_xlim(sizes.min() / 1.6, sizes.max() * 1.6)
+    axis.set_ylim(everything.min() / 1.3, everything.max() * 1.3)
+
+
+def _psnr(error: Any) -> Any:
+    return -10 * np.log10(np.maximum(error, 1e-12))
+
+
+def _mse(decibels: Any) -> Any:
+    return 10 ** (-np.asarray(decibels) / 10)

@@ -1,0 +1,97 @@
+"""How figures look: sizes that stay legible on a phone, and colours that a colour-blind reader can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from analysis.figures.labels import number
+
+WIDTH = 6.0
+"""Of every figure, in inches: a page shows it 700 px wide, a phone 360 px, where 10 points are 8 pixels."""
+
+# Okabe and Ito, "Color Universal Design" (2008), without its yellow, which is too pale on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
+INK, PALE, GRID = "#222222", "#B4B8BD", "#E4E6E8"
+STATUS_COLOURS = {"completed": COLOURS[0], "stopped": COLOURS[5], "failed": COLOURS[1]}
+SEQUENTIAL = "viridis"
+_LONG_NAME = 16  # letters: three columns of such names fill a figure's width
+
+_RC: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "axes.edgecolor": "#777777",
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+def figure(height: float, rows: int = 1, **options: object) -> tuple[Figure, list[Axes]]:
+    """Return a figure of `height` inches on white, and its axes, one below the other.
+
+    It belongs to no pyplot state: it is freed like any object, and threads may draw at once.
+
+    Args:
+        height: In inches.
+        rows: Panels.
+        **options: Of `matplotlib.figure.Figure.subplots`, such as `sharex`.
+    """
+    with mpl.rc_context(_RC):
+        drawn = Figure(figsize=(WIDTH, height), facecolor="white", layout="constrained")
+        axes = list(drawn.subplots(rows, 1, squeeze=False, **options)[:, 0])  # type: ignore[call-overload]
+        for axis in axes:
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.grid(color=GRID, linewidth=0.8)
+            axis.set_axisbelow(True)
+    return drawn, axes
+
+
+def title(axes: Axes, text: str) -> None:
+    """Say over a panel what it shows."""
+    axes.set_title(text, loc="left", fontsize=10, fontweight="bold", color=INK)
+
+
+def marks(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return a colour and a marker per name; no two of the first 77 share both."""
+    ordered = list(dict.fromkeys(names))
+    return {name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(ordered)}
+
+
+def log_axis(axes: Axes, which: str) -> None:
+    """Make the axis `which`, "x" or "y", logarithmic, with plain numbers at its ticks and never just one of them."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    low, high = sorted(axis.get_view_interval())
+    decades = high / max(low, 1e-300)
+    subs: tuple[float, ...] = (1.0,) if decades > 300 else (1.0, 3.0) if decades > 15 else (1.0, 2.0, 5.0)
+    if decades < 3:
+        subs = tuple(float(digit) for digit in range(1, 10))
+    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def whole_ticks(axes: Axes, which: str) -> None:
+    """Let the axis `which`, "x" or "y", have ticks at whole numbers only."""
+    (axes.xaxis if which == "x" else axes.yaxis).set_major_locator(MaxNLocator(integer=True))
+
+
+def legend_below(drawn: Figure, axes: Axes, columns: int = 3) -> None:
+    """Put the legend of `axes` under the whole figure, where it covers nothing, in two columns if names are long."""
+    handles, names = axes.get_legend_handles_labels()
+    if handles:
+        columns = min(columns, 2) if max(map(len, names)) > _LONG_NAME else columns
+        with mpl.rc_context(_RC):
+            drawn.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)

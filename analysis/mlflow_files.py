@@ -1,0 +1,110 @@
+"""A study read from MLflow alone, for who has no files of it: its artifacts, or else what its runs tell."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import tempfile
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from analysis.mlflow_tables import rebuild
+from analysis.study_files import NoStudyError, State, StudyFiles, read_tables
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+_STUDY = "study"  # the value of the tag `run` of a study's own run
+_FILES = ("summary.json", "study.json", "trials.csv", "history.csv", "confirm.csv", "baseline.csv")
+_OPTIONAL = ("pretraining.csv",)
+# What a study is without its artifacts, by the status of its own run; "KILLED" is an interruption.
+_STATES: dict[str, State] = {"RUNNING": "running", "FAILED": "failed", "FINISHED": "incomplete"}
+_PROBE_SECONDS = 5.0  # that a server may take to say that it is there; MLflow's own client waits for minutes
+
+
+def read_study_from_mlflow(name: str, tracking_uri: str, into: Path | None = None) -> StudyFiles:
+    """Read the study `name` from an MLflow server or database.
+
+    A finished study has its tables and samples as artifacts of its own run, and they give the same numbers as its
+    files. Of one that has not finished, or whose driver was killed, trials, history and confirmations are rebuilt from
+    the params and metrics of its runs; its baseline, class names and environment are then not known.
+
+    Args:
+        name: The study's name.
+        tracking_uri: Such as "http://host:5000" or "sqlite:///mlflow.db".
+        into: A folder for what is downloaded; by default one that is removed when the process ends.
+
+    Raises:
+        NoStudyError: MLflow does not answer, has no such study, or has no ended run of it; in one line.
+    """
+    client = _client(tracking_uri)
+    if into is None:
+        into = Path(tempfile.mkdtemp(prefix="study-from-mlflow-"))
+        atexit.register(shutil.rmtree, into, ignore_errors=True)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        parent = _parent(client, name, tracking_uri)
+        folder = into / name
+        folder.mkdir(parents=True, exist_ok=True)
+        # Of a study that goes on after its end, the artifacts are those of the earlier end.
+        if parent.info.status == "FINISHED" and _download(client, parent, folder):
+            return read_tables(folder, "incomplete")
+        rebuild(client, parent, folder)
+    except MlflowException as error:
+        raise NoStudyError(f"{tracking_uri} cannot be read: {' '.join(str(error).split())[:300]}") from None
+    return read_tables(folder, _STATES.get(parent.info.status, "interrupted"))
+
+
+def _client(tracking_uri: str) -> MlflowClient:
+    """Return a client that says soon, and in one line, that there is nobody."""
+    parts = urlsplit(tracking_uri)
+    if parts.scheme == "sqlite" and not Path(tracking_uri.removeprefix("sqlite:///")).is_file():
+        raise NoStudyError(f"there is no MLflow database {tracking_uri}")  # MLflow would make one
+    if parts.scheme not in ("sqlite", "http", "https", "postgresql", "mysql", "mssql"):
+        raise NoStudyError(
+            f"{tracking_uri!r} is no tracking URI; give sqlite:///FILE, http(s)://HOST or a database URI"
+        )
+    if parts.scheme in ("http", "https"):
+        try:
+            with urllib.request.urlopen(f"{tracking_uri.rstrip('/')}/health", timeout=_PROBE_SECONDS):
+                pass
+        except (OSError, ValueError) as error:
+            raise NoStudyError(f"{tracking_uri} does not answer: {getattr(error, 'reason', error)}") from None
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # asks the network
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    import mlflow
+
+    for logger in ("mlflow", "alembic"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
+    return mlflow.MlflowClient(tracking_uri=tracking_uri)
+
+
+def _parent(client: MlflowClient, name: str, tracking_uri: str) -> Run:
+    """Return the study's own run: of several studies of one name, which different folders may hold, the newest."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    of_studies = list(client.search_runs(experiments, f"tags.run = '{_STUDY}'", order_by=["start_time DESC"]))
+    for run in of_studies:  # a name in the query would have to be quoted
+        if run.data.tags.get("study") == name:
+            return run
+    known = ", ".join(sorted({run.data.tags.get("study", "") for run in of_studies})) or "none"
+    raise NoStudyError(f"there is no study {name!r} in {tracking_uri}; there are: {known}")
+
+
+def _download(client: MlflowClient, parent: Run, folder: Path) -> bool:
+    """Copy a study's artifacts to `folder`, and return whether its tables are among them."""
+    run_id = parent.info.run_id
+    there = {artifact.path for artifact in client.list_artifacts(run_id)}
+    if not set(_FILES) <= there:
+        return False
+    for path in (*_FILES, *_OPTIONAL):
+        if path in there:
+            client.download_artifacts(run_id, path, str(folder))
+    if "samples" in there:
+        client.download_artifacts(run_id, "samples", str(folder))
+    return True

@@ -1,0 +1,110 @@
+"""The last sections of a report: with what it was made, and what its numbers mean and do not mean."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.figures.labels import metric_label
+from analysis.page.parts import Commands, Fact, Facts, Item, Paragraph, Section
+from analysis.page.words import number
+from analysis.study_files import StudyFiles
+
+# Settings that say where a study ran, not what it did.
+_PLACES = ("storage", "tracking_uri", "data_dir", "address", "name")
+_FLAGS = ("confirm_reported", "smoke")
+
+
+def settings(study: StudyFiles) -> Section:
+    """Return the settings of a study, its data and the machine."""
+    about = study.about
+    data, environment = about.get("data", {}), about.get("environment", {})
+    chosen = {
+        key: value for key, value in about.get("settings", {}).items() if value is not None and key not in _PLACES
+    }
+    facts = [Fact(key.replace("_", " "), _value(value)) for key, value in chosen.items()]
+    data_facts = [
+        Fact("data", str(data.get("name", "unknown")), " ".join(data.get("notes", []))),
+        Fact("digest", str(data.get("digest", "unknown")), "of the decoded images and labels"),
+        Fact("images", _value(data.get("sizes", "unknown"))),
+        Fact("image shape", _value(data.get("image_shape", "unknown")), "channels, height, width"),
+        Fact("split", str(data.get("split", "unknown"))),
+    ]
+    if encoder := about.get("encoder"):
+        data_facts.append(Fact("encoder of", _value(encoder)))
+    versions = {"python": environment.get("python"), **environment.get("versions", {})}
+    machine = [
+        Fact("git commit", str(environment.get("git_commit") or "unknown")),
+        Fact("versions", ", ".join(f"{name} {version}" for name, version in versions.items() if version) or "unknown"),
+        Fact("processor", f"{environment.get('cpu', 'unknown')}, {environment.get('cpus', '?')} cores"),
+        Fact("graphics", ", ".join(environment.get("gpus") or []) or "none"),
+        Fact("platform", str(environment.get("platform", "unknown"))),
+    ]
+    items = [Facts(data_facts), Facts(facts), Facts(machine)]
+    return Section("settings", "Settings and environment", items, "What it takes to run the same study again.")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {number(one)}" for key, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(number(one) for one in value)
+    return number(value)
+
+
+def methods(study: StudyFiles) -> Section:
+    """Return what the numbers mean, what was not tested, and how to repeat the study."""
+    data = study.about.get("data", {})
+    metric = study.about["objective"]["metric"]
+    classifies = metric == "val_accuracy"
+    baseline = (
+        "A logistic regression on PCA codes, its number of components chosen on validation data"
+        if classifies
+        else "PCA (exact eigendecomposition in double precision)"
+    )
+    items: list[Item] = [
+        Paragraph(
+            f"A trial is ranked by the {metric_label(metric)} of its last epoch. The best of many trials flatters: "
+            "its value is partly luck. That is why the best configs are trained again on fresh seeds, and only those "
+            "runs read the test images."
+        ),
+        Paragraph(
+            "An interval is the 95 % interval of a mean over seeds (Student's t), cut where a value cannot be. It "
+            "covers the luck of initial weights and of the order of images. It does not cover another split of the "
+            "data or other data."
+        ),
+        Paragraph(f"{baseline} saw exactly the training images that the trials saw; it has no seeds."),
+        Paragraph(
+            "What mattered among the hyperparameters is observational: the sampler chose more often what had been "
+            "good, and one setting went with others. Only a study that changes one setting alone can say more."
+        ),
+        Paragraph(
+            f"Not tested: another split of {data.get('name', 'the data')}, other data, longer training than the "
+            "budget above, and configs outside the search space.",
+            note=True,
+        ),
+        Paragraph("The same study again, from the commit above:"),
+        Commands(repeat_commands(study)),
+    ]
+    return Section("methods", "Methods and limits", items)
+
+
+def repeat_commands(study: StudyFiles) -> list[str]:
+    """Return the command that runs the same study under another name, and the one that writes this report."""
+    settings = study.about.get("settings", {})
+    words = ["--space", settings.get("space", "SPACE")]
+    confirm = f"{settings['confirm_top']}x{settings['confirm_seeds']}" if settings.get("confirm_top") else "0"
+    words += ["--confirm", confirm] if "confirm_top" in settings else []
+    words += ["--objective", ",".join(settings["objectives"])] if len(settings.get("objectives", [])) > 1 else []
+    if settings.get("time_budget_s"):
+        words += ["--time-budget", f"{settings['time_budget_s']:g}s"]
+    said = {*_PLACES, *_FLAGS, "space", "confirm_top", "confirm_seeds", "objectives", "time_budget_s"}
+    if settings.get("reported"):
+        said |= {"trials", "sampler", "scheduler"}  # there is no search
+    for key, value in settings.items():
+        if key not in said and value is not None:
+            words += [f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+    words += [f"--{key.replace('_', '-')}" for key in _FLAGS if settings.get(key)]
+    again = shlex.join(["python", "study/run.py", *map(str, words), "--name", f"{study.name}-again"])
+    return [again, shlex.join(["python", "analysis/report.py", study.name])]

@@ -1,0 +1,154 @@
+"""The first screen: what was searched, what was best, against what, how sure that is, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.figures.labels import counted, metric_label
+from analysis.leaderboard import compute_leaderboard
+from analysis.page.parts import Fact, Facts, Section
+from analysis.page.words import duration, interval, number, on_test
+from analysis.study_files import StudyFiles
+
+_FIRST = ("architecture", "latent_size")  # of a config, what says most about it
+
+
+def headline(study: StudyFiles) -> Section:
+    """Return the first section of a report."""
+    facts = [_searched(study), *_result(study), _cost(study)]
+    return Section("headline", "In short", [Facts([fact for fact in facts if fact], cards=True)])
+
+
+def _searched(study: StudyFiles) -> Fact:
+    settings, data = study.about.get("settings", {}), study.about.get("data", {})
+    metric, mode = study.about["objective"]["metric"], study.about["objective"]["mode"]
+    if settings.get("reported"):
+        value = f"no search: the reported configurations {settings['reported']}"
+    else:
+        value = f"{settings.get('space', 'an unknown space')}, {counted(len(study.trials), 'trial')}"
+    sizes = data.get("sizes", {})
+    images = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
+    how = [
+        f"data {data['name']}" + (f" ({images} images)" if images else "") if data.get("name") else "",
+        f"sampler {settings['sampler']}, scheduler {settings['scheduler']}"
+        if settings.get("sampler") and not settings.get("reported")
+        else "",
+        f"at most {counted(settings['epochs'], 'epoch')} a trial" if settings.get("epochs") else "",
+        f"ranked by {metric_label(metric)} ({'lower' if mode == 'min' else 'higher'} is better)",
+    ]
+    title = "What was run" if settings.get("reported") else "What was searched"
+    return Fact(title, value, "; ".join(filter(None, how)))
+
+
+def _result(study: StudyFiles) -> list[Fact | None]:
+    summary = study.summary
+    if summary is None:
+        return [_best_so_far(study)]
+    best = summary["best"]
+    if best is None:
+        return [Fact("Best config", "none: no trial was completed", "Failures and their reasons are listed below.")]
+    named = Fact("Best config", _named(best["trial_id"], summary), config_words(best["config"], best["params"]))
+    test = on_test(summary["metric"])
+    if best["test"] is None:
+        val = Fact(
+            _capital(metric_label(summary["metric"])),
+            interval(best["val"][summary["metric"]]),
+            "The best of many trials on validation data, so it flatters. The test split was not touched (--confirm 0).",
+        )
+        return [named, val, _baseline(summary)]
+    score = Fact(_capital(metric_label(test)), interval(best["test"]), _beside(summary, best))
+    return [named, score, _baseline(summary), _certainty(summary)]
+
+
+def _named(trial: str, summary: Mapping[str, Any]) -> str:
+    key = next((one["key"] for one in summary["confirmed"] if one["id"] == trial), None)
+    return f"{trial} ({key})" if key and key.replace("/", "_") != trial else str(key or trial)
+
+
+def config_words(config: Mapping[str, Any], params: int) -> str:
+    """Return a config as words, what says most first."""
+    names = [*(name for name in _FIRST if name in config), *(n for n in config if n not in (*_FIRST, "family"))]
+    return ", ".join(f"{name} {number(config[name])}" for name in names) + f"; {params:,} parameters"
+
+
+def _beside(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
+    val = best["val"][summary["metric"]]
+    seeds = counted(val["n"], "fresh seed")
+    return f"The network was chosen on validation data, where it has {number(val['mean'])} over the same {seeds}."
+
+
+def _baseline(summary: Mapping[str, Any]) -> Fact | None:
+    row = summary["baseline"]
+    if row is None:
+        return Fact("Against PCA", "not compared", summary["ratio_note"] or "")
+    note = summary["ratio_note"] or ""
+    if "test_accuracy" in row:
+        title = "Against a logistic regression"
+        value = f"{number(row['test_accuracy'])} test accuracy"
+        detail = f"on {row['n_components']} PCA components, the best of its sizes on validation data"
+        what = "error rate"
+    else:
+        title = f"Against PCA with {counted(row['n_components'], 'component')}"
+        value = f"{number(row['test_mse'])} {metric_label('test_mse')}"
+        own = summary["confirmed"][0]["test"].get("test_mse") if summary["confirmed"] else None
+        detail = f"the network: {interval(own)}" if own and summary["metric"] != "val_mse" else "the same size of code"
+        what = "error"
+    if summary["ratio_to_pca"] is not None:
+        value += f"; the network has {number(summary['ratio_to_pca'], 3)} of its {what}"
+    elif note:
+        detail += f"; no ratio: {note}"
+    return Fact(title, value, _capital(detail) + ".")
+
+
+def _certainty(summary: Mapping[str, Any]) -> Fact | None:
+    if summary["verdict"] is None:
+        return None
+    seeds = summary["best"]["test"]["n"]
+    verdict = str(summary["verdict"])
+    if summary["baseline"] and "test_accuracy" in summary["baseline"]:
+        verdict = verdict.replace("PCA's", "the regression's").replace("PCA", "the logistic regression")
+    detail = (
+        f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start, not another split of the data."
+        if seeds > 1
+        else "One seed says nothing about the luck of a start."
+    )
+    return Fact("How sure", _capital(verdict), detail)
+
+
+def _best_so_far(study: StudyFiles) -> Fact:
+    metric, mode = study.about["objective"]["metric"], study.about["objective"]["mode"]
+    board = compute_leaderboard(study, metric, mode, top=1)
+    if board.empty:
+        return Fact("Best so far", "none: no trial has been completed or stopped yet")
+    row = board.iloc[0]
+    pca = row.get("pca")
+    beside = f" PCA at the same size: {number(pca)}." if pd.notna(pca) else ""
+    return Fact(
+        "Best so far",
+        f"{row['trial_id']}: {number(float(row[metric]))} {metric_label(metric)}",
+        f"The best of many on validation data, so it flatters; not confirmed on the test split.{beside}",
+    )
+
+
+def _cost(study: StudyFiles) -> Fact:
+    statuses = study.trials["status"].value_counts()
+    trials = ", ".join(f"{number_of} {status}" for status, number_of in statuses.items())
+    epochs = int(sum(table["epochs"].sum() for table in (study.trials, study.confirm) if "epochs" in table))
+    trained = float(sum(table["seconds"].sum() for table in (study.trials, study.confirm) if "seconds" in table))
+    clock = f"{duration(study.summary['wall_s'])} on the clock, " if study.summary else ""
+    where = study.about.get("environment", {})
+    machine = ", ".join(where.get("gpus") or []) or "no GPU"
+    place = f"{where['cpu']}, {counted(where['cpus'], 'core')}, {machine}" if where.get("cpu") else "an unknown machine"
+    confirmed = f"{counted(len(study.confirm), 'confirmation run')}, " if len(study.confirm) else ""
+    return Fact(
+        "What it cost",
+        f"{clock}{duration(trained)} of training",
+        f"{f'trials: {trials}; ' if trials else ''}{confirmed}{counted(epochs, 'epoch')} in all; on {place}.",
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,52 @@
+"""A page as one HTML file that asks for nothing else: everything that a study says is escaped, pictures are inside."""
+
+from __future__ import annotations
+
+import base64
+from hashlib import sha256
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from analysis.page.parts import Page, Picture, Table
+from analysis.page.words import number
+
+_HERE = Path(__file__).parent
+
+
+def render(page: Page) -> str:
+    """Return the page as HTML."""
+    jinja = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    jinja.filters |= {"data_url": _data_url, "header": _header, "body": _body, "numeric": _numeric}
+    style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "sort.js"))
+    # Whatever should get past the escaping: the browser runs this script alone, and asks nobody for anything.
+    policy = (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{_digest(style)}'; "
+        f"script-src 'sha256-{_digest(script)}'; base-uri 'none'; form-action 'none'"
+    )
+    return jinja.get_template("page.html").render(page=page, style=style, script=script, policy=policy)
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(sha256(text.encode()).digest()).decode()
+
+
+def _data_url(picture: Picture) -> str:
+    return f"data:{picture.media_type};base64,{base64.b64encode(picture.data).decode()}"
+
+
+def _header(table: Table) -> list[str]:
+    return [str(column) for column in table.frame.columns]
+
+
+def _body(table: Table) -> list[list[str]]:
+    return [[number(value) for value in row] for row in table.frame.head(table.rows).itertuples(index=False, name=None)]
+
+
+def _numeric(table: Table) -> list[bool]:
+    """Return, for each column, whether it holds numbers, which stand flush right."""
+    columns = (table.frame.iloc[:, place] for place in range(table.frame.shape[1]))
+    return [pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column) for column in columns]

@@ -1,0 +1,383 @@
+"""The audit: each verdict reached by a made-up case, and never one from numbers that cannot carry it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up_studies import CLASSES, runs, write_pca, write_study
+
+from analysis.audit import compute_audit, main
+from analysis.audits.document import page_of
+from analysis.audits.evidence import read_evidence
+from analysis.audits.readings import find
+from analysis.audits.table import compute_table, our_lines
+from analysis.audits.verdicts import Verdict, audit, judge_bound, judge_check, judge_comparison
+from analysis.intervals import Interval, Sample
+from analysis.page.render import render
+from search_spaces import Check, Claim, Comparison, Measured
+from study.data.image_data import load, subset
+
+D, F = "cifar_cnn/D", "cifar_cnn/F"
+
+
+def audited(storage, key):
+    found, _ = compute_audit([key], storage)
+    assert len(found) == 1
+    return found[0]
+
+
+def verdict_of(storage, key):
+    return audited(storage, key).verdict
+
+
+# --- verdicts from intervals
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.58, 0.60, Verdict.HOLDS),
+        (0.61, 0.65, Verdict.HOLDS),  # 0.59 is within 0.03 of the interval
+        (0.63, 0.65, Verdict.FAILS),
+        (0.40, 0.80, Verdict.UNDECIDED),  # wider than what is to be told apart
+    ],
+)
+def test_a_number_holds_if_the_interval_reaches_it_and_is_narrow_enough_to_say_so(low, high, verdict):
+    assert judge_check(Interval((low + high) / 2, low, high, 3), 0.59, 0.03) is verdict
+
+
+def test_one_seed_decides_nothing_and_an_exact_number_everything():
+    assert judge_check(Interval(0.59, None, None, 1), 0.59, 0.03) is Verdict.UNDECIDED
+    assert judge_bound(Interval(0.59, None, None, 1), 0.1, None) is Verdict.UNDECIDED
+    assert judge_comparison([Sample({1: 0.0})], [Sample({1: 1.0})]) is Verdict.UNDECIDED
+    assert judge_check(Interval.exact(181.0), 181, 0) is Verdict.HOLDS
+    assert judge_check(Interval.exact(1180.0), 181, 0) is Verdict.FAILS
+    assert judge_comparison([Sample({}, 1.0)], [Sample({}, 1.0)]) is Verdict.FAILS
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.2, 0.3, Verdict.HOLDS), (0.05, 0.09, Verdict.FAILS), (0.05, 0.3, Verdict.UNDECIDED), (0.6, 0.7, Verdict.FAILS)],
+)
+def test_a_bound_holds_inside_fails_outside_and_is_open_across(low, high, verdict):
+    assert judge_bound(Interval((low + high) / 2, low, high, 3), 0.1, 0.5) is verdict
+
+
+def test_every_pair_of_a_comparison_has_to_hold_and_one_against_it_is_enough():
+    low, middle, high = (Sample({1: at, 2: at + 0.01, 3: at + 0.02}) for at in (0.1, 0.2, 0.3))
+    loose = Sample({1: 0.0, 2: 0.9, 3: 0.5})
+    assert judge_comparison([low, middle], [high]) is Verdict.HOLDS
+    assert judge_comparison([low, high], [middle]) is Verdict.FAILS
+    assert judge_comparison([low], [middle, loose]) is Verdict.UNDECIDED
+    assert judge_comparison([low], [Sample({}, 0.5)]) is Verdict.HOLDS
+
+
+# --- verdicts of claims
+
+
+def test_claims_of_networks_hold_or_not_by_their_seeds(tmp_path):
+    accuracies = {"val_accuracy": [0.58, 0.59, 0.60]}
+    write_study(tmp_path, "ladder", runs(D, **accuracies), space="cifar_classifier")
+    assert verdict_of(tmp_path, f"{D}/val_accuracy") is Verdict.HOLDS
+    other = tmp_path / "other"
+    write_study(other, "ladder", runs(D, val_accuracy=[0.68, 0.69, 0.70]), space="cifar_classifier")
+    assert verdict_of(other, f"{D}/val_accuracy") is Verdict.FAILS
+    wide = tmp_path / "wide"
+    write_study(wide, "ladder", runs(D, val_accuracy=[0.3, 0.9]), space="cifar_classifier")
+    assert verdict_of(wide, f"{D}/val_accuracy") is Verdict.UNDECIDED
+    single = tmp_path / "single"
+    write_study(single, "ladder", runs(D, val_accuracy=[0.59]), space="cifar_classifier")
+    assert audited(single, f"{D}/val_accuracy").words == "cannot be told apart: one seed has no interval"
+
+
+def test_the_interval_is_students_over_the_seeds_in_the_claims_unit(tmp_path):
+    rows = runs("cifar_ae/1+2", train_loss=[0.0096, 0.0097, 0.0098])
+    write_study(tmp_path, "ae", rows)
+    one = audited(tmp_path, "cifar_ae/1+2/training_loss")
+    assert one.verdict is Verdict.HOLDS  # 13.86 against 13.827
+    piece = one.pieces[0]
+    assert piece.interval.mean == pytest.approx(1429 * 0.0097)
+    half = 4.302652729911275 * 0.0001 / 3**0.5  # t(0.975, 2)
+    assert piece.interval.high == pytest.approx(1429 * (0.0097 + half))
+    assert piece.interval.n == 3
+
+
+def test_fewer_epochs_than_the_reports_never_say_that_a_claim_does_not_hold(tmp_path):
+    rows = runs(D, epochs=3, val_accuracy=[0.1, 0.1, 0.1]) + runs(F, epochs=3, val_accuracy=[0.1, 0.1, 0.1])
+    write_study(tmp_path, "short", rows, space="cifar_classifier")
+    found, _ = compute_audit(["cifar_cnn"], tmp_path)
+    assert not [one.claim.key for one in found if one.verdict is Verdict.FAILS and one.claim.key.startswith((D, F))]
+    one = audited(tmp_path, f"{D}/val_accuracy")
+    assert (one.verdict, one.words) == (Verdict.OTHER_EPOCHS, "measured at fewer epochs (3 of 16)")
+    assert "3 of 16 epochs" in our_lines(one)[0]
+
+
+def test_a_first_stage_that_was_cut_short_counts_as_fewer_epochs(tmp_path):
+    rows = runs("fashion/classifier_frozen", test_accuracy=[0.5, 0.5]) + runs(
+        "fashion/classifier_finetuned", test_accuracy=[0.8, 0.81]
+    )
+    for row in rows:
+        row["pretrain_epochs"] = 2
+    write_study(tmp_path, "cls", rows, space="fashion_classifier")
+    one = audited(tmp_path, "fashion/classifier_frozen/worse")
+    assert one.words == "measured at fewer epochs (2 + 15 of 15 + 15)"
+
+
+def test_more_epochs_than_the_reports_are_no_verdict_either(tmp_path):
+    write_study(tmp_path, "long", runs(D, epochs=50, val_accuracy=[0.8, 0.8, 0.81]), space="cifar_classifier")
+    assert audited(tmp_path, f"{D}/val_accuracy").words == "measured at more epochs (50 of 16)"
+
+
+def test_a_subset_gives_a_direction_and_no_verdict(tmp_path):
+    rows = runs(D, val_accuracy=[0.30, 0.31, 0.30]) + runs(F, val_accuracy=[0.58, 0.59, 0.60])
+    write_study(tmp_path, "quick", rows, space="cifar_classifier", train_size=10_000)
+    one = audited(tmp_path, f"{D}/val_accuracy")
+    assert one.verdict is Verdict.SUBSET
+    assert one.direction == "points against the claim"
+    assert "on 10,000 of 42,000 images" in our_lines(one)[0]
+
+
+def test_what_epochs_and_images_do_not_change_is_judged_at_once(tmp_path):
+    rows = runs("cifar_cnn/A", epochs=1, params=1180, val_accuracy=[0.1])
+    write_study(tmp_path, "quick", rows, space="cifar_classifier", train_size=1_000)
+    assert verdict_of(tmp_path, "cifar_cnn/A/parameters") is Verdict.FAILS
+    assert verdict_of(tmp_path, "cifar_cnn/train_images") is Verdict.HOLDS  # 42,000, of which 1,000 were taken
+
+
+def test_the_wording_of_a_subset_is_understood_as_a_study_writes_it(tmp_path):
+    data = subset(load("digits", tmp_path), 600)
+    folder = write_study(tmp_path, "quick", [], data={"sizes": data.sizes, "notes": list(data.notes)}, train_size=600)
+    study = read_evidence(tmp_path).studies[0]
+    assert (folder.name, study.whole_sizes) == ("quick", {"train": 1257, "val": 270, "test": 270})
+
+
+def test_a_missing_piece_of_a_comparison_is_not_measured_yet(tmp_path):
+    rows = [row for pair in ("1+1", "2+2") for row in runs(f"cifar_ae/{pair}", test_mse=[0.01, 0.011])]
+    write_study(tmp_path, "ae", rows)
+    one = audited(tmp_path, "cifar_ae/best_network")
+    assert one.verdict is Verdict.MISSING
+    assert "cifar_ae/1+2 has not been run" in one.words
+    assert {piece.interval is None for piece in one.pieces} == {True, False}
+
+
+def test_a_comparison_of_several_sides_needs_all_of_them_below_or_above(tmp_path):
+    at = {"1+1": 0.014, "1+2": 0.013, "2+1": 0.012, "2+2": 0.011}
+    rows = [row for pair, mse in at.items() for row in runs(f"cifar_ae/{pair}", test_mse=[mse, mse * 1.01])]
+    write_study(tmp_path, "ae", rows)
+    assert verdict_of(tmp_path, "cifar_ae/best_network") is Verdict.HOLDS
+    at["2+2"] = 0.015
+    rows = [row for pair, mse in at.items() for row in runs(f"cifar_ae/{pair}", test_mse=[mse, mse * 1.01])]
+    write_study(tmp_path / "other", "ae", rows)
+    assert verdict_of(tmp_path / "other", "cifar_ae/best_network") is Verdict.FAILS
+
+
+def test_a_difference_is_taken_seed_by_seed(tmp_path):
+    """The seeds differ by far more than the two networks, whose difference is the same with each."""
+    rows = runs(F, train_accuracy=[0.70, 0.80, 0.90], val_accuracy=[0.40, 0.51, 0.60])
+    write_study(tmp_path, "ladder", rows, space="cifar_classifier")
+    one = audited(tmp_path, f"{F}/overfits")
+    assert one.verdict is Verdict.HOLDS
+    assert one.pieces[0].interval.mean == pytest.approx((0.30 + 0.29 + 0.30) / 3)
+    assert one.pieces[0].interval.low > 0.2
+
+
+def test_a_difference_of_runs_without_a_common_seed_is_not_measured(tmp_path):
+    later = runs("fashion/p0.1", test_mse=[0.01, 0.01])
+    for row in later:
+        row["seed"] += 50
+    write_study(tmp_path, "ae", runs("fashion/base", test_mse=[0.01, 0.01]) + later, space="fashion_ae")
+    one = audited(tmp_path, "fashion/p0.1/no_difference")
+    assert one.verdict is Verdict.MISSING
+    assert "no seed" in one.words
+
+
+def test_the_epoch_that_a_claim_asks_for_comes_from_the_journal(tmp_path):
+    rows = runs("fashion/sgd", train_loss=[0.05, 0.05, 0.05], val_mse=[0.06, 0.06, 0.06])
+    epochs = {(row["confirm_id"], 1): {"train_loss": 0.2, "val_mse": 0.19 + 0.01 * row["seed"]} for row in rows}
+    write_study(tmp_path, "ae", rows, space="fashion_ae", epochs=epochs)
+    one = audited(tmp_path, "fashion/sgd/loss_falls")
+    assert one.verdict is Verdict.HOLDS
+    assert "train_loss after epoch 1: 0.2" in "\n".join(our_lines(one))
+
+
+def test_runs_that_passed_an_epoch_can_speak_for_it_whatever_came_after(tmp_path):
+    rows = runs("flowers/adagrad", train_loss=[1.0, 1.0]) + runs("flowers/adam", train_loss=[1.0, 1.0])
+    for row in rows:
+        row["epochs"] = 12
+    epochs = {(row["confirm_id"], 10): {"train_loss": 2.0 + ("adam" in row["confirm_id"][-8:])} for row in rows}
+    write_study(tmp_path, "flowers", rows, space="flowers_classifier", epochs=epochs)
+    assert verdict_of(tmp_path, "flowers/adagrad/converges_fast") is Verdict.HOLDS
+
+
+def test_confusions_are_read_run_by_run_by_the_names_of_the_classes(tmp_path):
+    key = "fashion/classifier_finetuned"
+    rows = runs(key, test_accuracy=[0.8, 0.8])
+    folder = write_study(tmp_path, "cls", rows, space="fashion_classifier")
+    for row, count in zip(rows, (130, 140), strict=True):
+        table = np.zeros((10, 10), dtype=np.int64)
+        table[CLASSES.index("Shirt"), CLASSES.index("T-shirt/top")] = count
+        (folder / "checkpoints" / row["confirm_id"]).mkdir(parents=True)
+        np.savez(folder / "checkpoints" / row["confirm_id"] / "predictions.npz", confusion=table)
+    one = audited(tmp_path, f"{key}/shirt_as_t_shirt")
+    assert one.pieces[0].interval.mean == 135
+    assert "Shirt taken for T-shirt/top: 135" in our_lines(one)[0]
+    (folder / "checkpoints" / rows[0]["confirm_id"] / "predictions.npz").write_bytes(b"torn")
+    assert audited(tmp_path, f"{key}/shirt_as_t_shirt").pieces[0].interval.n == 1
+
+
+# --- PCA
+
+
+def test_pca_is_judged_exactly_from_its_own_table(tmp_path):
+    rows = [{"n_components": 44, "train_pixel_rmse_255": 23.877350758777983, "test_pixel_rmse_255": 23.470737}]
+    write_pca(tmp_path, "mnist", rows)
+    write_pca(tmp_path, "cifar", [{"n_components": 512, "train_mse": 0.000983, "fit_seconds": 20.0}])
+    assert verdict_of(tmp_path, "mnist_ae/pca_0.8/train_rmse") is Verdict.HOLDS
+    assert verdict_of(tmp_path, "mnist_ae/pca_0.8/test_rmse") is Verdict.FAILS
+    assert verdict_of(tmp_path, "cifar_ae/pca_512/mse") is Verdict.FAILS
+    assert verdict_of(tmp_path, "cifar_ae/pca_512/fit_time") is Verdict.SHOWN
+    assert (
+        "baseline.py --data cifar --components 32"
+        in find(Measured("pca/cifar/32", "train_mse"), read_evidence(tmp_path)).missing
+    )
+
+
+def test_pca_of_a_study_left_images_out_so_that_it_is_no_verdict(tmp_path):
+    write_study(tmp_path, "ae", [], space="mnist_ae", baseline=[{"n_components": 44, "train_pixel_rmse_255": 23.9}])
+    one = audited(tmp_path, "mnist_ae/pca_0.8/train_rmse")
+    assert one.verdict is Verdict.SUBSET
+    assert "on 54,000 of 60,000 images" in our_lines(one)[0]
+
+
+def test_networks_are_compared_with_pca_of_the_same_images(tmp_path):
+    write_pca(tmp_path, "mnist", [{"n_components": 2, "test_mse": 0.01}])
+    rows = runs("mnist_ae/vae_z2", test_mse=[0.040, 0.041, 0.042])
+    write_study(tmp_path, "vae", rows, space="mnist_vae", baseline=[{"n_components": 2, "test_mse": 0.056}])
+    one = audited(tmp_path, "mnist_ae/pca_few_components")
+    assert one.verdict is Verdict.HOLDS
+    assert {piece.reading.source for piece in one.pieces} == {"vae"}
+
+
+# --- which runs speak
+
+
+def test_of_several_studies_most_epochs_then_images_then_seeds_speak(tmp_path):
+    def source():
+        return audited(tmp_path, f"{D}/val_accuracy").pieces[0].reading.source
+
+    short = runs(D, epochs=3, val_accuracy=[0.1] * 9)
+    write_study(tmp_path, "a-short", short, space="cifar_classifier")
+    assert source() == "a-short"
+    write_study(tmp_path, "b-part", runs(D, val_accuracy=[0.3] * 5), space="cifar_classifier", train_size=9_000)
+    assert source() == "b-part"
+    write_study(tmp_path, "c-whole", runs(D, val_accuracy=[0.5] * 2), space="cifar_classifier")
+    assert source() == "c-whole"
+    write_study(tmp_path, "d-seeds", runs(D, val_accuracy=[0.5] * 3), space="cifar_classifier")
+    assert source() == "d-seeds"
+    write_study(tmp_path, "e-long", runs(D, epochs=99, val_accuracy=[0.5] * 9), space="cifar_classifier")
+    assert source() == "d-seeds"
+
+
+def test_failed_runs_other_data_and_other_settings_do_not_speak(tmp_path):
+    failed, other = runs(D, val_accuracy=[0.59, 0.59]), runs(D, val_accuracy=[0.59, 0.59])
+    for row in failed:
+        row["status"] = "failed"
+    for row in other:
+        row["config.lr"] = 0.1
+    write_study(tmp_path, "failed", failed, space="cifar_classifier")
+    write_study(tmp_path, "other", other, space="cifar_classifier")
+    write_study(tmp_path, "data", runs(D, val_accuracy=[0.59, 0.59]), space="mnist_classifier")
+    assert verdict_of(tmp_path, f"{D}/val_accuracy") is Verdict.MISSING
+
+
+def test_a_claim_that_no_run_could_test_says_so(tmp_path):
+    assert verdict_of(tmp_path, "fashion/untrained") is Verdict.NO_TEST
+
+
+def test_one_audit_that_fails_is_enough_and_all_have_to_hold(tmp_path):
+    rows = runs(D, val_accuracy=[0.5, 0.51, 0.52])
+    write_study(tmp_path, "ladder", rows, space="cifar_classifier")
+    check, missing = Check(Measured(D, "val_accuracy"), 0.01), Check(Measured(F, "val_accuracy"), 0.01)
+    behind = Comparison((Measured(D, "val_accuracy"),), (Measured(D, "val_accuracy"),))
+    evidence = read_evidence(tmp_path)
+
+    def verdict(*audits):
+        return audit(Claim("k", "s", 0.51, None, "m", "w", D, (), audits), evidence).verdict
+
+    assert verdict(Check(Measured(D, "val_accuracy"), 0.03)) is Verdict.HOLDS
+    assert verdict(check, missing) is Verdict.MISSING
+    assert verdict(missing, behind) is Verdict.FAILS
+
+
+# --- the command
+
+
+def test_every_claim_has_a_row_and_the_two_numbers_have_columns_of_their_own(tmp_path, capsys):
+    write_study(tmp_path, "ladder", runs(D, val_accuracy=[0.58, 0.59, 0.60]), space="cifar_classifier")
+    file, page = tmp_path / "audit.csv", tmp_path / "audit.html"
+    assert main(["--storage", str(tmp_path), "--csv", str(file), "--html", str(page)]) == 0
+    assert "167 claims" in capsys.readouterr().out
+    table = pd.read_csv(file)
+    assert table["claim"].nunique() == 167
+    row = table[table["claim"] == f"{D}/val_accuracy"].iloc[0]
+    assert (row["claimed_value"], row["our_mean"], row["our_seeds"]) == pytest.approx((0.59, 0.59, 3))
+    heads = page.read_text().replace("&#39;", "'")
+    assert heads.count("<dt>The report's number</dt>") == heads.count("<dt>Measured by this project</dt>") == 167
+
+
+def test_the_page_escapes_what_it_is_told(tmp_path):
+    found, _ = compute_audit(["fashion/untrained"], tmp_path)
+    assert "<script>alert" not in render(page_of(found, ["study '<script>alert(1)</script>' is left out"]))
+
+
+def test_a_narrow_terminal_gets_blocks_with_both_heads(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["fashion/base/*", "--storage", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 60
+    assert out.count("the report ") == 2
+    assert out.count("this project") == 2
+
+
+def test_keys_are_claims_globs_and_reports(tmp_path):
+    found, _ = compute_audit(["fashion", "cifar_ae/pca_*", "flowers/classes"], tmp_path)
+    reports = pd.Series([one.claim.key.split("/")[0] for one in found]).value_counts().to_dict()
+    assert reports == {"fashion": 28, "cifar_ae": 5, "flowers": 1}
+
+
+def test_an_unknown_key_and_an_unknown_storage_are_one_line_and_exit_2(tmp_path, capsys):
+    assert main(["fashon", "--storage", str(tmp_path)]) == 2
+    first = capsys.readouterr().err
+    assert "did you mean fashion?" in first
+    assert main(["--storage", str(tmp_path / "nowhere")]) == 2
+    second = capsys.readouterr().err
+    assert "nowhere" in second
+    assert first.count("\n") == second.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("study.json", "{"),
+        ("study.json", "[]"),
+        ("confirm.csv", "confirm_of,key,status\na,b,completed\n"),
+        ("confirm.csv", "\0"),
+        ("baseline.csv", ""),
+    ],
+)
+def test_an_unreadable_study_is_left_out_with_a_line(tmp_path, capsys, file, content):
+    write_study(tmp_path, "good", runs(D, val_accuracy=[0.58, 0.59, 0.60]), space="cifar_classifier")
+    write_study(tmp_path, "torn", [], space="cifar_classifier")
+    (tmp_path / "torn" / file).write_text(content)
+    assert main([f"{D}/val_accuracy", "--storage", str(tmp_path)]) == 0
+    told = capsys.readouterr()
+    assert told.err.startswith("audit: study 'torn' is left out")
+    assert told.err.count("\n") == 1
+    assert "holds" in told.out
+
+
+def test_numbers_of_a_table_are_in_full_precision(tmp_path):
+    write_pca(tmp_path, "mnist", [{"n_components": 44, "train_pixel_rmse_255": 23.877350758777983}])
+    found, _ = compute_audit(["mnist_ae/pca_0.8/train_rmse"], tmp_path)
+    assert compute_table(found)["our_mean"].tolist() == [23.877350758777983]

@@ -1,0 +1,92 @@
+import importlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+
+from tests.figure_examples import FIGURES, search, seeds, study, trial
+
+
+def drawn(name, studied):
+    """Compute and draw a figure; None where the study has nothing to show there."""
+    module = importlib.import_module(f"analysis.figures.{name}")
+    data = getattr(module, f"compute_{name}")(studied)
+    if data is None:
+        return None
+    figure = getattr(module, f"plot_{name}")(data)
+    assert isinstance(figure, Figure)
+    figure.canvas.draw()
+    table = data.table()
+    assert isinstance(table, pd.DataFrame)
+    assert len(table)
+    assert "nan" not in data.caption.split()
+    assert data.caption.endswith((".", "!"))
+    return data
+
+
+@pytest.mark.parametrize("family", ["ae", "vae", "classifier"])
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_search_with_failed_stopped_and_nan_trials_is_drawn(tmp_path, name, family):
+    data = drawn(name, search(tmp_path, family))
+    no_tables = {
+        "confusion",
+        "class_accuracy",
+        "code_map",
+        "kl",
+        "confirmation",
+        "pareto",
+        "bounds",
+    }  # bounds: no such configs in the space
+    absent = no_tables | ({"rate_distortion"} if family == "classifier" else set())
+    assert (data is None) == (name in absent)
+    assert not pyplot.get_fignums()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_study_without_an_ended_trial_has_nothing_to_show(tmp_path, name):
+    assert drawn(name, study(tmp_path, [])) is None
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_one_trial_is_drawn_or_nothing_is(tmp_path, name):
+    one = study(tmp_path, [trial(0, 0.1)], history=[{"trial_id": "t0000", "epoch": 1, "val_mse": 0.1}], pca={8: 0.2})
+    shown = {"cost", "learning_curves", "rate_distortion", "stopping"}
+    assert (drawn(name, one) is not None) == (name in shown)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_only_failed_trials_leave_at_most_the_picture_of_their_epochs(tmp_path, name):
+    failed = study(tmp_path, [trial(n, None, status="failed", epochs=0) for n in range(3)])
+    assert (drawn(name, failed) is not None) == (name == "stopping")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_equal_trials_of_one_latent_size_are_drawn(tmp_path, name):
+    rows = [trial(n, 0.1) for n in range(14)]
+    history = [{"trial_id": row["trial_id"], "epoch": 1, "val_mse": 0.1} for row in rows]
+    drawn(name, study(tmp_path, rows, history=history))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_study_without_a_search_shows_its_confirmation(tmp_path, name):
+    rows = seeds("fashion_base", [0.1], [0.11]) + seeds("fashion_p0.1", [0.2], [0.21])
+    lines = [
+        {"event": "epoch", "id": row["confirm_id"], "epoch": 1, "metrics": {"val_mse": 0.2, "train_mse": 0.3}}
+        for row in rows
+    ]
+    (tmp_path / "journal.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"event": "epoch", "id"')
+    data = drawn(name, study(tmp_path, [], confirm=rows, pca={4: 0.3, 8: 0.05}))
+    assert (data is not None) == (name in {"confirmation", "learning_curves", "rate_distortion"})
+
+
+@pytest.mark.parametrize("name", ["confusion", "class_accuracy", "code_map", "kl"])
+def test_a_samples_file_that_was_cut_off_is_left_out(tmp_path, name):
+    (tmp_path / "samples").mkdir()
+    for file in ("predictions", "codes", "kl"):
+        np.savez_compressed(tmp_path / "samples" / f"{file}.npz", codes=np.zeros((9, 3)))
+        whole = (tmp_path / "samples" / f"{file}.npz").read_bytes()
+        (tmp_path / "samples" / f"{file}.npz").write_bytes(whole[: len(whole) // 2])
+    assert drawn(name, study(tmp_path, [])) is None

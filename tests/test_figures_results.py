@@ -1,0 +1,154 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.figures._intervals import holm, mean_interval, pairs_needed
+from analysis.figures.class_accuracy import compute_class_accuracy
+from analysis.figures.code_map import compute_code_map
+from analysis.figures.confirmation import compute_confirmation
+from analysis.figures.confusion import compute_confusion
+from analysis.figures.kl import compute_kl
+from analysis.figures.rate_distortion import compute_rate_distortion, equivalent_rank
+from tests.figure_examples import seeds, study, trial
+
+
+def save(folder, name, **arrays):
+    (folder / "samples").mkdir(exist_ok=True)
+    np.savez_compressed(folder / "samples" / f"{name}.npz", **arrays)
+
+
+def test_the_equivalent_rank_is_interpolated_in_the_logarithms():
+    components, errors = np.array([2.0, 8.0, 32.0]), np.array([0.4, 0.1, 0.025])
+    assert equivalent_rank(0.1, components, errors) == (pytest.approx(8.0), "")
+    assert equivalent_rank(0.2, components, errors) == (pytest.approx(4.0), "")
+    assert equivalent_rank(0.5, components, errors)[1] == "below"
+    assert equivalent_rank(0.02, components, errors)[1] == "above"
+    assert math.isnan(equivalent_rank(0.2, components[:0], errors[:0])[0])
+
+
+def test_the_headline_is_the_winners_test_error_over_that_of_pca_at_its_size(tmp_path):
+    confirm = seeds("t0001", [0.05, 0.05], [0.06, 0.04]) + seeds("t0000", [0.09, 0.09], [0.01, 0.01])
+    found = compute_rate_distortion(study(tmp_path, [trial(0, 0.09)], confirm=confirm, pca={8: 0.1, 16: 0.02}))
+    assert found.confirmed["confirm_of"].tolist() == ["t0001", "t0000"]  # by validation data
+    assert found.ratio == pytest.approx(0.5)
+    assert "0.50 times PCA's 0.1" in found.caption
+    assert found.table()["what"].tolist() == ["trial", "confirmed", "confirmed"]
+    assert found.trials["equivalent_rank"].iloc[0] == pytest.approx(8 * 2 ** (math.log(1 / 0.9) / math.log(5)))
+
+
+def test_without_a_confirmation_the_test_split_is_not_spoken_for(tmp_path):
+    found = compute_rate_distortion(study(tmp_path, [trial(0, 0.05)], pca={8: 0.1}))
+    assert found.ratio is None
+    assert "not confirmed" in found.caption
+
+
+def test_pca_that_is_exact_up_to_rounding_is_no_baseline(tmp_path):
+    confirm = seeds("t0000", [0.05], [0.05], latent_size=64)
+    found = compute_rate_distortion(study(tmp_path, [], confirm=confirm, pca={8: 0.1, 64: 1e-30}))
+    assert found.pca["n_components"].tolist() == [8]
+    assert found.ratio is None
+
+
+def test_two_seeds_tell_nothing_apart_however_far_the_means_are(tmp_path):
+    confirm = seeds("a", [0.10, 0.11], [0.10, 0.11]) + seeds("b", [0.90, 0.91], [0.90, 0.9101])
+    found = compute_confirmation(study(tmp_path, [], confirm=confirm))
+    assert not found.tests["told_apart"].any()
+    assert "cannot be told apart from 2 seeds" in found.verdict
+
+
+def test_a_clear_difference_on_shared_seeds_is_told_apart_and_a_small_one_is_not(tmp_path):
+    a, b, c = [0.10, 0.12, 0.11, 0.13], [0.20, 0.221, 0.212, 0.23], [0.219, 0.215, 0.231, 0.214]
+    confirm = seeds("a", a, a) + seeds("b", b, b) + seeds("c", c, c)
+    found = compute_confirmation(study(tmp_path, [], confirm=confirm))
+    tests = found.tests.set_index(["first", "second"])
+    assert tests["told_apart"].tolist() == [True, True, False]
+    assert tests.loc[("a", "b"), "p"] == pytest.approx(stats.ttest_rel(a, b).pvalue)
+    assert "Ranks 1 and 2 (a and b) can be told apart: a is better" in found.verdict
+    assert "Ranks 2 and 3 (b and c) are not distinguishable" in found.verdict
+    assert f"about {tests.loc[('b', 'c'), 'pairs_needed']:.0f} seeds" in found.verdict
+
+
+def test_only_shared_seeds_are_paired(tmp_path):
+    confirm = seeds("a", [0.1] * 4, [0.1, 0.2, 0.3, 0.4]) + seeds("b", [0.2] * 4, [0.2, 0.3, 0.4, 0.6])[1:]
+    found = compute_confirmation(study(tmp_path, [], confirm=confirm))
+    assert found.tests["n"].tolist() == [3]
+    assert found.tests["difference"].iloc[0] == pytest.approx(-0.4 / 3)
+
+
+def test_failed_seeds_are_left_out_and_one_config_is_compared_with_nothing(tmp_path):
+    confirm = seeds("a", [0.1, 0.2], [0.1, 0.2])
+    confirm[1]["status"] = "failed"
+    found = compute_confirmation(study(tmp_path, [], confirm=confirm))
+    assert found.configs["n"].tolist() == [1]
+    assert math.isnan(found.configs["test_low"].iloc[0])
+    assert "nothing to tell apart" in found.verdict
+
+
+def test_an_accuracy_is_better_the_higher_and_its_interval_ends_at_one(tmp_path):
+    confirm = seeds("low", [0.7, 0.7], [0.7, 0.7], "accuracy") + seeds("high", [0.95, 0.99], [0.9, 0.99], "accuracy")
+    found = compute_confirmation(study(tmp_path, [], family="classifier", confirm=confirm))
+    assert found.configs["confirm_of"].tolist() == ["high", "low"]
+    assert found.configs["test_high"].iloc[0] == 1.0
+
+
+def test_the_number_of_pairs_has_the_power_that_it_promises():
+    differences = np.array([0.5, 1.5, 2.5, -0.5])
+    n = pairs_needed(differences)
+    effect = differences.mean() / differences.std(ddof=1)
+    power = [stats.nct(k - 1, effect * math.sqrt(k)).sf(stats.t.ppf(0.975, k - 1)) for k in (n - 1, n)]
+    assert power[0] < 0.8 <= power[1]
+    assert pairs_needed([1.0, -1.0]) is None
+    assert pairs_needed([1.0, 1.0]) is None
+
+
+def test_several_tests_are_corrected_and_missing_ones_do_not_count():
+    assert holm([0.01, 0.04, math.nan, 0.03])[:2] == pytest.approx([0.03, 0.06])
+    assert holm([0.01, 0.04, math.nan, 0.03])[3] == pytest.approx(0.06)
+
+
+def test_an_interval_needs_two_values():
+    assert math.isnan(mean_interval([1.0]).low)
+    assert mean_interval([1.0, 3.0]).high == pytest.approx(2 + 12.706, abs=1e-3)
+
+
+def test_the_most_confused_pairs_count_both_directions(tmp_path):
+    counts = np.array([[8, 2, 0, 0], [3, 7, 0, 0], [0, 4, 6, 0], [0, 0, 0, 10]])
+    save(tmp_path, "predictions", confusion=counts)
+    found = compute_confusion(study(tmp_path, [], family="classifier"))
+    assert found.pairs == [("0", "1", 5, 20), ("1", "2", 4, 20)]
+    assert "77.5% of 40 test images" in found.caption
+    assert found.table().loc[2, "1"] == 4
+
+
+def test_classes_are_ordered_from_the_worst_and_those_without_images_are_left_out(tmp_path):
+    save(tmp_path, "predictions", confusion=np.array([[9, 1, 0], [5, 5, 0], [0, 0, 0]]))
+    found = compute_class_accuracy(study(tmp_path, [], family="classifier"))
+    assert found.classes["name"].tolist() == ["1", "0"]
+    assert found.classes["accuracy"].tolist() == [0.5, 0.9]
+    assert (found.classes["low"] < found.classes["accuracy"]).all()
+
+
+def test_a_code_of_two_numbers_is_drawn_as_it_is_and_a_longer_one_by_its_components(tmp_path):
+    codes = np.random.default_rng(0).normal(size=(50, 5)).astype(np.float32) * [9, 5, 1, 1, 1]
+    save(tmp_path, "codes", codes=codes[:, :2], labels=np.arange(50) % 10)
+    plain = compute_code_map(study(tmp_path, []))
+    assert plain.explained is None
+    assert plain.points[["x", "y"]].to_numpy() == pytest.approx(codes[:, :2])
+    save(tmp_path, "codes", codes=codes, labels=np.arange(50) % 10)
+    mapped = compute_code_map(study(tmp_path, []))
+    variances = np.linalg.svd(codes - codes.mean(0), compute_uv=False) ** 2
+    assert mapped.explained == pytest.approx(variances[:2].sum() / variances.sum())
+    assert "principal components" in mapped.caption
+    wide = np.hstack([codes, np.zeros((50, 95))])
+    save(tmp_path, "codes", codes=wide, labels=np.arange(50) % 10)
+    assert compute_code_map(study(tmp_path, [])).explained == pytest.approx(mapped.explained)
+
+
+def test_dimensions_are_ordered_by_their_kl_and_active_ones_counted(tmp_path):
+    save(tmp_path, "kl", kl_per_dimension=np.array([0.1, 3.0, 0.0]), active=np.array([True, True, False]))
+    found = compute_kl(study(tmp_path, [], family="vae"))
+    assert found.dimensions["dimension"].tolist() == [1, 0, 2]
+    assert found.caption.startswith("2 of 3 dimensions are active")
+    assert "3.1 nats" in found.caption

@@ -1,0 +1,165 @@
+import math
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+from analysis.figures._parameters import Scale, groups
+from analysis.figures._ped_anova import divergences, shares
+from analysis.figures.bounds import compute_bounds
+from analysis.figures.cost import compute_cost
+from analysis.figures.effects import compute_effects
+from analysis.figures.importances import compute_importances
+from analysis.figures.learning_curves import compute_learning_curves
+from analysis.figures.parallel_coordinates import compute_parallel_coordinates
+from analysis.figures.pareto import compute_pareto, on_front
+from analysis.figures.stopping import compute_stopping
+from tests.figure_examples import search, study, trial
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_importances_are_those_of_optuna_with_conditional_parameters():
+    generator = np.random.default_rng(3)
+    codes = np.column_stack([generator.integers(0, 3, 40), generator.integers(0, 2, 40), generator.integers(-1, 4, 40)])
+    ranks = np.argsort(np.argsort(codes[:, 0] + generator.normal(size=40))).astype(float)
+    kinds = [CategoricalDistribution(list(range(count))) for count in (3, 2, 4)]
+    searched = optuna.create_study()
+    for row, rank in zip(codes, ranks, strict=True):
+        params = {f"p{i}": int(code) for i, code in enumerate(row) if code >= 0}
+        distributions = {f"p{i}": kinds[i] for i, code in enumerate(row) if code >= 0}
+        searched.add_trial(optuna.trial.create_trial(value=rank, params=params, distributions=distributions))
+    theirs = get_param_importances(searched, evaluator=PedAnovaImportanceEvaluator(target_quantile=0.2))
+    ours = shares(divergences(codes, ranks, np.ones(40), 0.2))
+    assert ours == pytest.approx([theirs[f"p{i}"] for i in range(3)], abs=1e-9)
+
+
+def test_a_trial_drawn_twice_counts_as_two():
+    codes, ranks = np.array([[0], [1], [1], [0], [1]]), np.arange(5.0)
+    copies = np.array([2.0, 1, 0, 1, 1])
+    codes = np.column_stack([codes, [0, 0, 1, 1, 1]])
+    chosen = np.repeat(np.arange(5), copies.astype(int))
+    twice = divergences(codes[chosen], ranks[chosen], np.ones(5), 0.4)
+    assert divergences(codes, ranks, copies, 0.4) == pytest.approx(twice)
+
+
+def test_the_parameter_that_decides_matters_more_than_chance_gives(tmp_path):
+    generator = np.random.default_rng(0)
+    rows = [
+        trial(n, 0.1 * (n % 2) + 0.01 * generator.uniform(), batch_norm=bool(n % 2), lr=float(generator.uniform()))
+        for n in range(40)
+    ]
+    found = compute_importances(study(tmp_path, rows))
+    first, second = found.parameters.itertuples()
+    assert (first.parameter, second.parameter) == ("batch_norm", "lr")
+    assert first.importance > first.by_chance
+    assert second.importance < second.by_chance
+    assert "Batch norm matters more" in found.caption
+    assert compute_importances(study(tmp_path, rows[:11])) is None
+
+
+def test_effects_compare_trials_after_the_epoch_that_nine_tenths_reached(tmp_path):
+    rows = [trial(n, 9.0, status="stopped" if n else "completed", batch_norm=n < 2) for n in range(4)]
+    rows += [trial(4, None, status="failed", epochs=0, batch_norm=True)]
+    values = {"t0000": [0.5, 0.4, 0.1], "t0001": [0.7], "t0002": [0.2], "t0003": [0.4]}
+    history = [
+        {"trial_id": name, "epoch": epoch, "val_mse": value}
+        for name, series in values.items()
+        for epoch, value in enumerate(series, start=1)
+    ]
+    found = compute_effects(study(tmp_path, rows, history=history))
+    table = found.table().set_index("value")
+    assert found.epoch == 1
+    assert table.loc["on", ["n", "mean", "failed", "failed_share"]].tolist() == pytest.approx([2, 0.6, 1, 1 / 3])
+    assert table.loc["off", ["n", "mean", "best"]].tolist() == pytest.approx([2, 0.3, 0.2])
+    assert "1 trial failed" in found.caption
+
+
+def test_numbers_are_grouped_in_thirds_and_absent_ones_are_in_no_group():
+    grouped, names = groups(pd.Series([1.0, 2, 3, 4, 5, 6, None, 7, 8, 9]))
+    assert names == ["1 … 3", "4 … 6", "7 … 9"]
+    assert grouped.isna().tolist() == [False] * 6 + [True] + [False] * 3
+    assert groups(pd.Series(["b", "a", None]))[1] == ["a", "b"]
+    assert groups(pd.Series([True, False, None], dtype=object))[1] == ["off", "on"]
+
+
+def test_a_range_over_decades_is_logarithmic_and_leaves_room_for_zero():
+    scale = Scale.of(pd.Series([0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]))
+    places = scale.positions(pd.Series([0.0, 1e-5, 1e-3, 1e-1, math.nan]))
+    assert scale.kind == "log with 0"
+    assert places[[0, 1, 3]] == pytest.approx([0.0, 0.14, 1.0])
+    assert places[2] == pytest.approx(0.57)
+    assert math.isnan(places[4])
+
+
+def test_best_trials_at_the_upper_bound_of_the_space_are_named(tmp_path):
+    lr = [1e-2, 9.9e-3, 9.8e-3, 1e-2, 1e-2] + [1e-3] * 7
+    common = {
+        "depth": 1, "width": 64, "batch_norm": False, "activation": "relu", "dropout": 0.0, "output_activation": "none",
+        "corruption": "none", "sparsity": 0.0, "contraction": 0.0, "optimizer": "adam", "weight_decay": 0.0,
+        "schedule": "constant", "batch_size": 32,
+    }  # fmt: skip
+    found = compute_bounds(study(tmp_path, [trial(n, 0.1 * n, lr=rate, **common) for n, rate in enumerate(lr)]))
+    row = found.parameters.set_index("parameter").loc["lr"]
+    assert row[["low", "high", "at_low", "at_high", "best"]].tolist() == [1e-4, 1e-2, 0, 5, 5]
+    assert "learning rate at its upper bound, 0.01 (5 of 5)" in found.caption
+    assert "dense depth" not in found.caption  # its lower bound is one layer
+
+
+def test_stopping_counts_the_epochs_that_were_not_run(tmp_path):
+    rows = [
+        trial(0, 0.1, epochs=8),
+        trial(1, 0.2, status="stopped", epochs=2),
+        trial(2, None, status="failed", epochs=0),
+    ]
+    found = compute_stopping(study(tmp_path, rows))
+    assert (found.run, found.saved, found.budget) == (10, 6, 8)
+    assert "saved 6 epochs, 38%" in found.caption
+
+
+def test_the_front_has_what_no_other_trial_beats():
+    costs = np.array([[1.0, 4], [2, 2], [4, 1], [2, 3], [2, 2]])
+    assert on_front(costs).tolist() == [True, True, True, False, True]
+
+
+def test_a_study_of_several_objectives_has_its_front(tmp_path):
+    rows = [{**trial(n, value), "params": params} for n, (value, params) in enumerate([(0.1, 9), (0.2, 5), (0.3, 7)])]
+    found = compute_pareto(study(tmp_path, rows, objectives=["val_mse", "params"]))
+    assert found.table()["trial_id"].tolist() == ["t0000", "t0001", "t0002"]
+    assert found.table()["front"].tolist() == [True, True, False]
+
+
+def test_vaes_have_panels_of_their_two_terms_and_classifiers_of_loss_and_accuracy(tmp_path):
+    vae = compute_learning_curves(search(tmp_path, "vae"))
+    assert [metric for _, metric in vae.panels] == ["nelbo", "reconstruction", "kl"]
+    classifier = compute_learning_curves(search(tmp_path, "classifier"))
+    assert [metric for _, metric in classifier.panels] == ["accuracy", "cross_entropy"]
+    assert classifier.curves.loc[classifier.curves["highlighted"], "run_id"].nunique() == 3
+
+
+def test_a_first_stage_has_its_own_panel(tmp_path):
+    studied = search(tmp_path, "classifier")
+    first = pd.DataFrame(
+        {"run_id": ["t0002", "other-s1"], "epoch": [1, 1], "seconds": [1.0, 1.0], "val_mse": [0.3, 0.2]}
+    )
+    found = compute_learning_curves(type(studied)(**{**vars(studied), "pretraining": first}))
+    assert found.panels[0] == ("first", "mse")
+    assert found.curves.loc[found.curves["stage"] == "first", "run_id"].tolist() == ["t0002"]
+
+
+def test_twelve_axes_at_most_and_the_others_are_named(tmp_path):
+    settings = {f"setting{i:02d}": [i, i + 1] for i in range(14)}
+    rows = [trial(n, 0.1, **{key: values[n % 2] for key, values in settings.items()}) for n in range(4)]
+    found = compute_parallel_coordinates(study(tmp_path, rows))
+    assert len(found.scales) == 12
+    assert found.left_out == ("setting12", "setting13")
+    assert "setting12 and setting13" in found.caption
+
+
+def test_cost_names_the_best_trial_and_a_ten_times_smaller_one(tmp_path):
+    rows = [trial(0, 0.1), {**trial(1, 0.2), "params": 90.0}, {**trial(2, 0.3), "params": 10.0}]
+    caption = compute_cost(study(tmp_path, rows)).caption
+    assert "The best, t0000, took 16 s for 8 epochs with 1,000 parameters" in caption
+    assert "t0001, has 0.2 instead of 0.1" in caption

@@ -1,0 +1,465 @@
+import fcntl
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from html import unescape
+from html.parser import HTMLParser
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from analysis import report
+from analysis.page import registry, words
+from analysis.page.background import repeat_commands
+from analysis.page.drawings import Drawing, embed
+from analysis.page.parts import Page, Picture, Section, Table
+from analysis.page.render import render
+from analysis.page.sections import report_page
+from analysis.study_files import NoStudyError, read_study
+from study import command_line
+
+HOSTILE = '<script>alert("x")</script>'
+TRIALS = """trial_id,number,status,reason,epochs,seconds,params,config.architecture,config.latent_size,config.lr,val_mse
+t0000,0,completed,,2,1.5,100,dense,8,0.001,0.30
+t0001,1,stopped,,1,0.5,100,conv,8,0.01,0.10
+t0002,2,completed,,2,1.5,100,dense,4,0.002,0.20
+t0003,3,failed,loss is <b>NaN</b>,0,0.0,100,conv,4,0.1,
+"""
+HISTORY = """trial_id,epoch,seconds,train_mse,val_mse
+t0000,1,0.7,0.5,0.4
+t0000,2,0.8,0.4,0.30
+t0001,1,0.5,0.2,0.10
+t0002,1,0.7,0.5,0.3
+t0002,2,0.8,0.3,0.20
+"""
+CONFIRM_COLUMNS = (
+    "confirm_id,confirm_of,seed,status,reason,epochs,seconds,params,config.architecture,config.latent_size"
+)
+CONFIRM = f"""{CONFIRM_COLUMNS},val_mse,test_mse
+t0002-s1,t0002,11,completed,,2,1.5,100,dense,4,0.20,0.21
+t0002-s2,t0002,12,completed,,2,1.5,100,dense,4,0.22,0.23
+"""
+BASELINE = "n_components,explained_variance,train_mse,val_mse,test_mse\n4,0.5,0.39,0.4,0.44\n8,0.7,0.24,0.25,0.26\n"
+SETTINGS = {
+    "space": "digits_ae",
+    "name": "night",
+    "trials": 4,
+    "epochs": 2,
+    "sampler": "tpe",
+    "scheduler": "asha",
+    "objectives": ["val_mse"],
+    "confirm_top": 1,
+    "confirm_seeds": 2,
+    "train_size": 500,
+    "time_budget_s": 90.0,
+    "storage": "/somewhere",
+    "confirm_reported": True,
+    "smoke": False,
+    "seed": 3,
+}
+ABOUT = {
+    "settings": SETTINGS,
+    "objective": {"metric": "val_mse", "mode": "min"},
+    "data": {"name": "digits", "digest": "abc", "sizes": {"train": 500, "val": 90}, "class_names": [HOSTILE, "one"]},
+    "environment": {"git_commit": "f" * 40, "cpu": "A CPU", "cpus": 2, "gpus": [], "versions": {"torch": "2"}},
+}
+TEST_MSE = {"mean": 0.22, "ci95": [0.15, 0.29], "n": 2}
+SUMMARY = {
+    "metric": "val_mse",
+    "mode": "min",
+    "confirmed": [{"id": "t0002", "key": None, "test": {"test_mse": TEST_MSE}}],
+    "best": {
+        "trial_id": "t0002",
+        "config": {"family": "ae", "architecture": "dense", "latent_size": 4, "note": HOSTILE},
+        "params": 100,
+        "val": {"val_mse": {"mean": 0.21, "ci95": [0.1, 0.3], "n": 2}},
+        "test": TEST_MSE,
+        "model": None,
+    },
+    "baseline": {"n_components": 4, "test_mse": 0.44},
+    "ratio_to_pca": 0.5,
+    "ratio_note": None,
+    "verdict": "better than PCA",
+    "wall_s": 130.0,
+}
+
+
+class Outline(HTMLParser):
+    """Elements of a page, and whatever it would ask for elsewhere."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.headings, self.asked, self.images, self.ids, self.links = [], [], [], [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append(tag)
+        self.ids += [attrs["id"]] if "id" in attrs else []
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag == "img":
+            self.images.append(attrs)
+        if tag == "a":
+            self.links.append(attrs["href"])
+        else:
+            self.asked += [attrs[name] for name in ("src", "href", "srcset", "data") if name in attrs]
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return left_by_a_study(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The storage folder of a finished study with a picture, and its report with every figure."""
+    storage = left_by_a_study(tmp_path_factory.mktemp("results"))
+    (storage / "night" / "samples" / "prior.png").write_bytes(_png(8))
+    run(storage)
+    return storage
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """A report without figures, for what does not depend on them."""
+    monkeypatch.setattr(registry, "DRAWINGS", {})
+
+
+def left_by_a_study(storage):
+    folder = storage / "night"
+    (folder / "samples").mkdir(parents=True)
+    (folder / "journal.jsonl").touch()
+    tables = {"trials": TRIALS, "history": HISTORY, "confirm": CONFIRM, "baseline": BASELINE}
+    for name, text in tables.items():
+        (folder / f"{name}.csv").write_text(text)
+    for name, value in {"study": ABOUT, "summary": SUMMARY}.items():
+        (folder / f"{name}.json").write_text(json.dumps(value))
+    return storage
+
+
+def run(storage, *arguments, name="night"):
+    return report.main([name, "--storage", str(storage), *arguments])
+
+
+def page_of(storage):
+    return (storage / "night" / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_first_screen_answers_what_best_against_what_how_sure_and_at_what_cost(finished):
+    html = page_of(finished)
+    first = re.sub("<[^>]+>", " ", html[html.index('id="headline"') : html.index('id="rate-distortion"')])
+    for words_of_it in (
+        "digits_ae, 4 trials",
+        "0.22 (95 % interval 0.15 … 0.29, 2 seeds)",
+        "Against PCA with 4 components",
+        "0.44",
+        "0.5 of its error",
+        "Better than PCA",
+        "2 min on the clock",
+        "1 failed",
+        "9 epochs in all",
+        "A CPU, 2 cores, no GPU",
+    ):
+        assert words_of_it in first
+
+
+def test_nothing_is_asked_for_outside_the_page(finished):
+    html = page_of(finished)
+    outline = Outline(html)
+    assert outline.images
+    assert all(target.startswith("data:") for target in outline.asked)
+    assert "default-src 'none'" in unescape(html)
+    assert "@import" not in html
+    assert not re.search(r"url\(", html)
+    assert all(link.startswith("#") or (finished / "night" / "report" / link).is_file() for link in outline.links)
+
+
+def test_page_is_semantic(finished):
+    html = page_of(finished)
+    outline = Outline(html)
+    assert html.startswith('<!DOCTYPE html>\n<html lang="en">')
+    assert outline.tags.count("main") == outline.tags.count("h1") == 1
+    assert outline.headings[0] == 1
+    assert all(after - before <= 1 for before, after in zip(outline.headings, outline.headings[1:], strict=False))
+    assert all(len(image["alt"]) > 20 for image in outline.images)
+    assert len(outline.ids) == len(set(outline.ids))
+    assert outline.tags.count("table") == html.count("<caption") > 2
+
+
+def test_names_reasons_and_settings_cannot_become_markup(storage, no_figures):
+    folder = storage / "night"
+    (folder / "trials.csv").write_text(TRIALS.replace("dense", HOSTILE.replace('"', "'")))
+    (folder / "samples" / f"{HOSTILE.replace('/', '_')}.png").write_bytes(_png(8))
+    run(storage)
+    html = page_of(storage)
+    assert "alert(" in html
+    assert "<script>alert" not in html
+    assert "<b>NaN" not in html
+    assert Outline(html).tags.count("script") == 1  # the page's own
+
+
+def test_class_names_cannot_become_markup_in_figures_and_their_tables(storage):
+    confusion = np.array([[8, 2], [1, 9]])
+    arrays = {"confusion": confusion, "per_class_accuracy": np.array([0.8, 0.9])}
+    np.savez(storage / "night" / "samples" / "predictions.npz", **arrays)
+    about = ABOUT | {"objective": {"metric": "val_accuracy", "mode": "max"}}
+    (storage / "night" / "study.json").write_text(json.dumps(about))
+    for name in ("trials", "history", "confirm"):
+        path = storage / "night" / f"{name}.csv"
+        path.write_text(path.read_text().replace("_mse", "_accuracy"))
+    (storage / "night" / "summary.json").unlink()
+    run(storage)
+    html = page_of(storage)
+    assert "&lt;script&gt;alert" in html
+    assert "<script>alert" not in html
+
+
+def test_every_table_is_a_csv_file_in_full_precision(storage, no_figures):
+    folder = storage / "night"
+    (folder / "trials.csv").write_text(TRIALS.replace("0.20\n", "0.2000000000000001\n"))
+    (folder / "report").mkdir()
+    (folder / "report" / "of_an_earlier_report.csv").touch()
+    run(storage)
+    files = {path.name for path in (folder / "report").iterdir()}
+    assert {"index.html", "leaderboard.csv", "confirmation_runs.csv", "baseline.csv", "failures.csv"} <= files
+    assert "of_an_earlier_report.csv" not in files
+    assert pd.read_csv(folder / "report" / "leaderboard.csv")["val_mse"][0] == 0.2000000000000001
+    assert pd.read_csv(folder / "report" / "failures.csv")["reason"].tolist() == ["loss is <b>NaN</b>"]
+
+
+def test_study_without_a_summary_gives_a_partial_report_that_says_so_first(storage, no_figures, capsys):
+    (storage / "night" / "summary.json").unlink()
+    assert run(storage) == 0
+    assert "interrupted" in capsys.readouterr().err
+    html = page_of(storage)
+    assert html.index("This study was interrupted") < html.index("<main")
+    assert "Best so far" in html
+    assert "t0002: 0.2 validation MSE per pixel" in html  # completed before stopped ones
+    assert "95 % interval" not in html[: html.index('id="confirmation"')]
+
+
+def test_states_are_told_apart_by_lock_journal_and_failures(storage):
+    folder = storage / "night"
+    assert read_study("night", storage).state == "finished"
+    assert read_study("night", storage).partial is None
+    finish, extended = '{"event": "finish", "time": 1}\n', '{"event": "session", "time": 2, "changed": {"trials": 9}}\n'
+    (folder / "journal.jsonl").write_text(finish + '{"event": "session", "time": 2, "changed": {}}\n')
+    assert read_study("night", storage).state == "finished"
+    (folder / "journal.jsonl").write_text(finish + extended)
+    assert read_study("night", storage).state == "interrupted"
+    assert read_study("night", storage).summary is None
+    (folder / "journal.jsonl").write_text(finish + extended + finish)
+    assert read_study("night", storage).state == "finished"
+    (folder / "summary.json").unlink()
+    (folder / "confirm.csv").write_text("confirm_id,confirm_of,status\n")
+    (folder / "trials.csv").write_text("trial_id,status\nt0000,failed\n")
+    assert read_study("night", storage).state == "failed"
+
+
+def test_study_that_is_locked_by_its_driver_is_running(storage):
+    import subprocess
+    import sys
+
+    lock = storage / "night" / ".lock"
+    hold = f"import fcntl, sys; f = open({str(lock)!r}, 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as driver:
+        assert driver.stdout.readline()
+        assert read_study("night", storage).state == "running"
+        driver.communicate(b"\n")
+    assert read_study("night", storage).state == "finished"
+    with lock.open("w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # reading has left no lock behind
+
+
+NONE = "trial_id,number,status,reason,epochs,seconds,params,config.architecture,config.latent_size,val_mse\n"
+ODD_TRIALS = {
+    "no trial": NONE,
+    "one trial": NONE + "t0000,0,completed,,2,1.5,100,dense,8,0.3\n",
+    "one running trial": NONE + "t0000,0,running,,0,0.0,100,dense,8,\n",
+    "only failed trials": NONE + "t0000,0,failed,why,0,0.0,100,dense,8,\nt0001,1,failed,,0,0.0,100,dense,8,\n",
+    "trials without a value": NONE + "t0000,0,completed,,2,1.5,100,dense,8,\nt0001,1,stopped,,1,1,100,dense,8,inf\n",
+    "one latent size": TRIALS.replace(",4,", ",8,"),
+    "no metric": "trial_id,number,status,reason,key,epochs,pretrain_epochs,seconds,params\n",
+}
+
+
+@pytest.mark.parametrize("trials", ODD_TRIALS.values(), ids=ODD_TRIALS.keys())
+def test_odd_trials_give_a_report_and_no_traceback(storage, trials):
+    folder = storage / "night"
+    (folder / "trials.csv").write_text(trials)
+    known = [line.split(",")[0] for line in trials.splitlines()[1:]]
+    lines = HISTORY.splitlines()
+    (folder / "history.csv").write_text("\n".join([lines[0], *(row for row in lines[1:] if row[:5] in known)]) + "\n")
+    (folder / "summary.json").unlink()
+    (folder / "confirm.csv").write_text(CONFIRM_COLUMNS + "\n")
+    assert run(storage) == 0
+    assert "Methods and limits" in page_of(storage)
+
+
+def test_study_of_reported_configurations_has_a_report_without_a_trial(storage):
+    folder = storage / "night"
+    (folder / "trials.csv").write_text(ODD_TRIALS["no metric"])
+    (folder / "history.csv").write_text("trial_id,epoch,seconds\n")
+    settings = SETTINGS | {"reported": "fashion/*", "trials": 0}
+    (folder / "study.json").write_text(json.dumps(ABOUT | {"settings": settings}))
+    assert run(storage) == 0
+    assert "no search: the reported configurations fashion/*" in page_of(storage)
+
+
+def test_study_that_found_nothing_says_so(storage, no_figures):
+    folder = storage / "night"
+    nothing = {"best": None, "baseline": None, "ratio_to_pca": None, "verdict": None, "confirmed": []}
+    (folder / "summary.json").write_text(json.dumps(SUMMARY | nothing))
+    assert run(storage) == 0
+    assert "none: no trial was completed" in page_of(storage)
+
+
+def test_unconfirmed_study_says_that_the_test_split_was_not_touched(storage, no_figures):
+    folder = storage / "night"
+    best = SUMMARY["best"] | {"test": None}
+    unconfirmed = {"best": best, "confirmed": [], "ratio_to_pca": None, "verdict": None, "ratio_note": "not touched"}
+    (folder / "summary.json").write_text(json.dumps(SUMMARY | unconfirmed))
+    (folder / "confirm.csv").write_text("confirm_id,confirm_of,status\n")
+    assert run(storage) == 0
+    assert "The test split was not touched" in page_of(storage)
+    assert "There is no confirmation" in page_of(storage)
+
+
+DAMAGE = {
+    "study.json": ["{", "[]", '{"objective": {}}', '{"objective": null}'],
+    "summary.json": ["nothing", "[]"],
+    "trials.csv": ["", "name,price\n1,2\n", b"\xff\xfe\x00"],
+    "history.csv": ['trial_id,epoch\n"open'],
+    "baseline.csv": ["a,b\n1,2,3,4\n"],
+}
+
+
+@pytest.mark.parametrize(("file", "content"), [(file, text) for file, texts in DAMAGE.items() for text in texts])
+def test_damaged_or_foreign_files_are_one_line_and_exit_2(storage, capsys, file, content):
+    (storage / "night" / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert run(storage) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert file in lines[0]
+
+
+@pytest.mark.parametrize("name", ["day", "", "..", "../night", "night/"])
+def test_unknown_study_is_one_line_that_names_those_there_are_and_exit_2(storage, capsys, name):
+    assert run(storage, name=name) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "there are: night" in lines[0]
+
+
+def test_report_that_cannot_be_written_is_one_line_and_exit_2(storage, no_figures, capsys):
+    (storage / "night" / "report").write_text("a file")
+    assert run(storage) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_study_without_tables_yet_is_refused(storage):
+    (storage / "night" / "study.json").unlink()
+    with pytest.raises(NoStudyError, match="no tables yet"):
+        read_study("night", storage)
+
+
+@dataclass(frozen=True)
+class Curve:
+    values: list[float]
+
+    @property
+    def caption(self):
+        return "A rising line."
+
+    def table(self):
+        return pd.DataFrame({"value": self.values})
+
+
+def plot_curve(data):
+    figure = Figure(figsize=(6, 2))
+    figure.subplots().plot(data.values)
+    return figure
+
+
+def test_figure_with_nothing_to_show_leaves_no_trace_and_one_that_fails_fails_the_report(storage):
+    study = read_study("night", storage)
+
+    def fail(_):
+        raise RuntimeError("wrong")
+
+    drawn = {"stopping": [Drawing("curve", "Curve", lambda _: Curve([1, 2]), plot_curve)]}
+    nothing = {"stopping": [Drawing("curve", "Curve", lambda _: None, plot_curve)]}
+    assert "stopping" in {section.id for section in report_page(study, drawn).sections}
+    assert "stopping" not in {section.id for section in report_page(study, nothing).sections}
+    with pytest.raises(RuntimeError, match="wrong"):
+        report_page(study, {"stopping": [Drawing("curve", "Curve", fail, plot_curve)]})
+
+
+def test_figures_are_vectors_unless_they_are_large_and_always_the_same():
+    small = embed(plot_curve(Curve([1, 2])), "Small", "Two points.")
+    assert small.media_type == "image/svg+xml"
+    assert small == embed(plot_curve(Curve([1, 2])), "Small", "Two points.")
+    figure = Figure(figsize=(6, 2))
+    figure.subplots().plot(np.random.default_rng(0).normal(size=20_000), "o")
+    assert embed(figure, "Large", "Many points.").media_type == "image/png"
+
+
+def test_large_pictures_are_made_smaller_and_named_by_what_they_show(storage):
+    samples = storage / "night" / "samples"
+    noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(samples / "reconstructions.png")
+    (samples / "of_my_own.png").write_bytes(_png(8))
+    (picture, own) = [
+        item
+        for section in report_page(read_study("night", storage), {}).sections
+        for item in section.items
+        if isinstance(item, Picture)
+    ]
+    assert picture.media_type == "image/webp"
+    assert len(picture.data) < (samples / "reconstructions.png").stat().st_size / 2
+    assert (picture.title, own.title) == ("Reconstructions", "Of my own")
+
+
+def test_long_table_shows_its_first_rows_and_says_so():
+    table = Table("many", "Many", pd.DataFrame({"row": range(40), "value": [0.5] * 40}), rows=3)
+    html = render(Page("Title", "Lead", [Section("s", "S", [table])]))
+    assert html.count('<th scope="row">') == 3
+    assert "The first 3 of 40 rows" in html
+
+
+def test_command_that_repeats_the_study_gives_its_settings(storage):
+    study = read_study("night", storage)
+    again, _ = repeat_commands(study)
+    settings = command_line.settings_of(command_line.parse(shlex.split(again)[2:])).to_json()
+    assert settings["name"] == "night-again"
+    for key in SETTINGS.keys() - {"name", "storage"}:
+        assert settings[key] == SETTINGS[key], key
+
+
+def test_command_that_repeats_reported_configurations_gives_their_settings(storage):
+    of_reported = {"space": "cifar_classifier", "reported": "cifar_cnn/[AD]", "trials": 0, "confirm_reported": False}
+    settings = SETTINGS | of_reported | {"time_budget_s": None, "objectives": ["val_accuracy"], "train_size": None}
+    (storage / "night" / "study.json").write_text(json.dumps(ABOUT | {"settings": settings}))
+    again, _ = repeat_commands(read_study("night", storage))
+    repeated = command_line.settings_of(command_line.parse(shlex.split(again)[2:])).to_json()
+    for key in settings.keys() - {"name", "storage"}:
+        assert repeated[key] == settings[key], key
+
+
+def test_numbers_are_short_and_missing_ones_a_dash():
+    values = [0.0123456, 1234.5678, 100, 2.0, None, float("nan"), True, np.int64(12_345), "adam", np.float32(0.5)]
+    expected = ["0.01235", "1,235", "100", "2", "–", "–", "yes", "12,345", "adam", "0.5"]
+    assert [words.number(value) for value in values] == expected
+    assert [words.duration(seconds) for seconds in (69.4, 600, 9000)] == ["69 s", "10 min", "2.5 h"]
+
+
+def _png(side):
+    file = BytesIO()
+    Image.new("RGB", (side, side)).save(file, "PNG")
+    return file.getvalue()
