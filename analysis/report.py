@@ -17,7 +17,7 @@ from analysis.page.parts import Page
 from analysis.study_files import NoStudyError, StudyFiles, read_study
 
 LIMIT = 15 * 2**20
-"""Bytes that a report has at most: what mail and MLflow's viewer take."""
+"""Bytes above which a report is said to be large: mail and MLflow's viewer take so much."""
 
 
 def build(study: StudyFiles) -> Page:
@@ -70,7 +70,13 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     if study.partial:
         print(f"report: {study.partial}", file=sys.stderr)
-    print(f"{path} ({path.stat().st_size / 2**20:.1f} MiB)")
+    size = path.stat().st_size
+    if size > LIMIT:
+        print(
+            f"report: more than {LIMIT / 2**20:.0f} MiB; large pictures in samples/ are what to take away",
+            file=sys.stderr,
+        )
+    print(f"{path} ({size / 2**20:.1f} MiB)")
     if options.open:
         webbrowser.open(path.resolve().as_uri())
     return 0

@@ -137,7 +137,7 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
         lines.append("  Pareto   " + "; ".join(", ".join(_pairs(point)) for point in summary["pareto_front"]))
     lines += [
         f"  files    {folder.path}",
-        f"  tables   python analysis/leaderboard.py {folder.name} --storage {folder.path.parent}",
+        f"  report   python analysis/report.py {folder.name} --storage {folder.path.parent}",
         f"  MLflow   {_open_mlflow(tracking_uri)}",
     ]
     return "\n".join(lines)
