@@ -423,10 +423,21 @@ def test_what_was_searched_about_an_autoencoders_training_fixes_nothing():
 
 
 def test_an_encoder_without_a_classifier_is_named():
-    with pytest.raises(models.ConfigError, match="encoder of vae mnist_ae/vae; there is one for dense, conv"):
-        models.classifier_keys(example("mnist_ae/vae", "vae"))
+    with pytest.raises(models.ConfigError, match="encoder of vae mnist_ae/vae_cnn; there is one for dense, conv"):
+        models.classifier_keys(example("mnist_ae/vae_cnn", "vae"))
     with pytest.raises(models.ConfigError, match="encoder of classifier conv"):
         models.classifier_keys(example("conv"))
+
+
+@pytest.mark.parametrize("architecture", ["dense", "conv", "mnist_ae/vae"])
+def test_a_classifier_takes_over_the_encoder_to_a_vaes_mean(architecture):
+    config = example(architecture, "vae", dropout=0.3)
+    keys = models.classifier_keys(config)
+    vae = models.build(config, (1, 28, 28), 3).eval()
+    classifier = models.build(example(keys["architecture"], **keys, encoder="given"), (1, 28, 28), 3).eval()
+    classifier.load_encoder(vae.encoder_state())
+    images = torch.rand(4, 1, 28, 28)
+    torch.testing.assert_close(classifier.encoder(images), vae.encode(images))
 
 
 BAD_CONFIGS = {

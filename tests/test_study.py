@@ -150,13 +150,14 @@ def test_mlflow_shows_the_pictures_and_the_tables(finished):
     folder, _ = finished
     runs, client, _ = mlflow_runs(folder)
     parent = next(run for run in runs if run.data.tags["run"] == "study")
-    assert {"trials.csv", "summary.json", "pictures"} <= {
+    assert {"trials.csv", "summary.json", "pictures", "samples"} <= {
         file.path for file in client.list_artifacts(parent.info.run_id)
     }
     best = next(run for run in runs if run.data.tags.get("trial_id") == summary_of(folder)["best"]["trial_id"])
-    assert [file.path for file in client.list_artifacts(best.info.run_id, "pictures")] == [
-        "pictures/reconstructions.png"
-    ]
+    assert {file.path for file in client.list_artifacts(best.info.run_id, "pictures")} == {
+        "pictures/reconstructions.png",
+        "pictures/untrained.png",
+    }
 
 
 def test_optuna_opens_its_storage(finished):
