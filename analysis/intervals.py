@@ -46,8 +46,7 @@ class Sample:
     @classmethod
     def of(cls, metric: str, values: Mapping[int, float]) -> Sample:
         """Return the values of a metric by seed, with the limits that its name tells."""
-        most = 1.0 if metric.endswith("accuracy") else math.inf
-        return cls(values, None, -math.inf if metric.endswith("psnr") else 0.0, most)
+        return cls(values, None, *limits_of(metric))
 
     def interval(self) -> Interval:
         """Return the mean with its interval."""
@@ -68,6 +67,13 @@ class Sample:
         seeds = (self if other.exact is not None else other).values
         both = {seed: _at(self, seed) - _at(other, seed) for seed in seeds if _has(self, seed) and _has(other, seed)}
         return Sample(both) if both else None
+
+
+def limits_of(metric: str) -> tuple[float, float]:
+    """Return the least and the greatest value that a metric can have."""
+    if metric.endswith("accuracy"):
+        return 0.0, 1.0
+    return (-math.inf, math.inf) if metric.endswith("psnr") else (0.0, math.inf)
 
 
 def difference(first: Sample, second: Sample) -> Interval:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from analysis.intervals import Sample
+
 POWER, LEVEL = 0.8, 0.05
 _MOST_PAIRS = 10_000
 
@@ -25,20 +27,12 @@ class Mean:
 
 def mean_interval(values: ArrayLike, least: float = -math.inf, most: float = math.inf) -> Mean:
     """Return the mean with Student's t interval, cut at the `least` and `most` that a value can be."""
-    sample = np.asarray(values, dtype=float)
-    n = len(sample)
-    mean = float(sample.mean()) if n else math.nan
-    if n < 2:
-        return Mean(mean, math.nan, math.nan, n)
-    half = float(stats.t.ppf(1 - LEVEL / 2, n - 1)) * float(sample.std(ddof=1)) / math.sqrt(n)
-    return Mean(mean, max(mean - half, least), min(mean + half, most), n)
-
-
-def limits_of(metric: str) -> tuple[float, float]:
-    """Return the least and the greatest value that a metric can have."""
-    if metric.endswith("accuracy"):
-        return 0.0, 1.0
-    return (-math.inf, math.inf) if metric.endswith("psnr") else (0.0, math.inf)
+    numbers = np.asarray(values, dtype=float).tolist()
+    if not numbers:
+        return Mean(math.nan, math.nan, math.nan, 0)
+    found = Sample(dict(enumerate(numbers)), None, least, most).interval()
+    low, high = (math.nan if end is None else end for end in (found.low, found.high))
+    return Mean(found.mean, low, high, found.n)
 
 
 def paired_p(differences: ArrayLike) -> float:

@@ -11,9 +11,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures import style
-from analysis.figures._intervals import LEVEL, holm, limits_of, mean_interval, paired_p, pairs_needed
+from analysis.figures._intervals import LEVEL, holm, mean_interval, paired_p, pairs_needed
 from analysis.figures._trials import Objective, completed_confirmations, confirmed_order, objective_of, records
 from analysis.figures.labels import counted, metric_label, metric_name, number
+from analysis.intervals import limits_of
 from analysis.study_files import StudyFiles
 
 _TESTED = 3

@@ -9,10 +9,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures import style
-from analysis.figures._intervals import limits_of, mean_interval
+from analysis.figures._intervals import mean_interval
 from analysis.figures._parameters import groups, varied_parameters
 from analysis.figures._trials import ended_trials, matched_epoch, objective_of, records, values_at_epoch
 from analysis.figures.labels import counted, metric_label, parameter_label
+from analysis.intervals import limits_of
 from analysis.study_files import StudyFiles
 
 _SHOWN = 6  # parameters in the picture; the table has all
