@@ -99,6 +99,27 @@ def test_asha_counts_a_resumed_trial_once_in_each_rung():
     assert {epoch: list(recorded) for epoch, recorded in rungs.items()} == {9: [], 3: ["another"], 1: ["another"]}
 
 
+@pytest.mark.parametrize("name", ["asha", "median"])
+def test_a_trial_that_was_to_be_stopped_when_the_driver_died_is_stopped_by_the_next_one(name):
+    order = [0, 1, 2, 3, 4, 5, 6]
+    state = StudyState()
+    scheduler = build_scheduler(name, "val_mse", "min", BUDGET, state)
+    ends = play(scheduler, state, [*order, 7], Controller())
+    assert ends[7] < BUDGET
+    # The same, but the driver dies when the last epoch is in the journal and the trial's end is not.
+    state = StudyState()
+    play(build_scheduler(name, "val_mse", "min", BUDGET, state), state, order, Controller())
+    state.apply(run_event(7))
+    for epoch in range(1, ends[7] + 1):
+        metrics = {"val_mse": curve(7, epoch), "seconds": 0.1}
+        state.apply({"event": "epoch", "time": 0.0, "id": "t0007", "epoch": epoch, "metrics": metrics})
+    resumed = build_scheduler(name, "val_mse", "min", BUDGET, state)
+    trial = TuneTrial(7, tune_id="another")
+    resumed.on_trial_add(Controller(), trial)
+    repeated = {EPOCH: ends[7], "val_mse": curve(7, ends[7])}
+    assert resumed.on_trial_result(Controller(), trial, repeated) == TrialScheduler.STOP
+
+
 def test_hyperband_spreads_trials_over_brackets_in_the_same_way_each_time():
     def brackets():
         state = StudyState()

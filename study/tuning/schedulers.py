@@ -33,10 +33,12 @@ class _Remembering(Unpickled):
     """
 
     _state: StudyState
+    _condemned: dict[str, int]  # by Tune id: the epoch after which the replay stopped the run
 
     def remember(self, state: StudyState) -> None:
         """Replay the ended trials of `state`."""
         self._state = state
+        self._condemned = {}
         for run in state.trials:
             if run.status in ("completed", "stopped") and run.epochs:
                 trial = _PastTrial(run.id, job_config(Job(run.id, run.config, run.seed, run.budget)))
@@ -46,8 +48,23 @@ class _Remembering(Unpickled):
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Add a trial, with the epochs that it had under an earlier driver."""
         super().on_trial_add(tune_controller, trial)  # type: ignore[misc]
+        decision = TrialScheduler.CONTINUE
         for epoch in self._state.runs[job_of(trial.config).id].epochs:
-            super().on_trial_result(tune_controller, trial, _result(epoch))  # type: ignore[misc]
+            decision = super().on_trial_result(tune_controller, trial, _result(epoch))  # type: ignore[misc]
+        if decision == TrialScheduler.STOP:
+            self._condemned[trial.trial_id] = epoch["epoch"]
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Decide on a result.
+
+        A driver killed after it wrote an epoch down, and before it stopped the run, hears of that epoch once more; Tune's
+        schedulers decide on an epoch once only, so that the decision of the replay stands.
+        """
+        if self._condemned.pop(trial.trial_id, None) == result[EPOCH]:
+            stop: str = TrialScheduler.STOP
+            return stop
+        decision: str = super().on_trial_result(tune_controller, trial, result)  # type: ignore[misc]
+        return decision
 
 
 class StudyAsha(_Remembering, AsyncHyperBandScheduler):
