@@ -47,7 +47,7 @@ def save(
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     described = {"config": dict(config), "image_shape": list(image_shape), "num_classes": num_classes}
     text = json.dumps(described, indent=2, allow_nan=False) + "\n"
-    _replace(folder / STATE_FILE, lambda path: torch.save(state, path))
+    _replace(folder / STATE_FILE, lambda path: _save_state(state, path))
     _replace(folder / CONFIG_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
@@ -91,6 +91,12 @@ def describe(directory: str | os.PathLike[str]) -> Description:
         raise ConfigError(f"{path} lacks the entry {error}") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} describes no network: {error}") from error
+
+
+def _save_state(state: dict[str, torch.Tensor], path: Path) -> None:
+    # To an open file: to a path PyTorch's own writer hides that the disk is full.
+    with path.open("wb") as file:
+        torch.save(state, file)
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

@@ -13,6 +13,7 @@ import pkgutil
 from search_spaces._ask import AskConfig
 from search_spaces._claim import Bound, Check, Claim, Comparison, Measured
 from search_spaces._claims import CLAIMS
+from search_spaces._outline import outline
 from search_spaces._reported import REPORTED, Reported
 from search_spaces._space import Context, Point, Space
 
@@ -31,6 +32,7 @@ __all__ = [
     "claims",
     "get",
     "names",
+    "outline",
     "reported",
 ]
 

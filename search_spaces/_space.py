@@ -102,7 +102,7 @@ class Space:
 
     def suggest(self, trial: optuna.Trial, context: Context) -> dict[str, Any]:
         """Return a whole flat config with the values that the trial suggests."""
-        return self._asked(AskTrial(trial), context)
+        return self.answer(AskTrial(trial), context)
 
     def points(self, context: Context) -> list[Point]:
         """Return the configs to run first: the default, then the reported ones that fit the study, each once.
@@ -122,14 +122,15 @@ class Space:
     def _point(self, key: str, config: Mapping[str, Any], context: Context, clip: bool = False) -> Point:
         ask = AskConfig(config, clip=clip)
         try:
-            resolved = self._asked(ask, context)
+            resolved = self.answer(ask, context)
         except (KeyError, ValueError) as error:
             raise ValueError(f"space {self.name} cannot express {key}: {error}") from error
         if not clip and resolved != config:
             raise ValueError(f"space {self.name} cannot express {key}: asked {dict(config)}, got {resolved}")
         return Point(config=resolved, params=ask.params, key=key)
 
-    def _asked(self, ask: Ask, context: Context) -> dict[str, Any]:
+    def answer(self, ask: Ask, context: Context) -> dict[str, Any]:
+        """Ask `ask` for every value, and return the whole flat config."""
         ask.fix(family=self.family)
         architectures = (entry.config["architecture"] for entry in self._reported(context).values())
         self.search(ask, context, tuple(dict.fromkeys(architectures)))

@@ -89,6 +89,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     machine.add_argument("--gpus-per-trial", type=option_types.gpus, metavar="auto|X", help="default auto")
     machine.add_argument("--max-concurrent", type=option_types.integer("--max-concurrent", 1), metavar="N")
+    machine.add_argument(
+        "--retries",
+        type=option_types.integer("--retries", 0),
+        metavar="N",
+        help="of a run whose worker died or whose memory ran out (default 3)",
+    )
     return parser.parse_args(argv)
 
 
@@ -152,6 +158,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         cpus_per_trial=given.get("cpus_per_trial", 1.0),
         gpus_per_trial=given.get("gpus_per_trial"),
         max_concurrent=given.get("max_concurrent"),
+        retries=given.get("retries", 3),
         seed=given.get("seed", 0),
         smoke=options.smoke,
     )

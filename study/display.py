@@ -73,6 +73,8 @@ class Display:
             self._epochs += 1
         elif event["event"] == "end":
             self.say(self._ended(self._state.runs[event["id"]]))
+        elif event["event"] == "note":
+            self.say(f"{event['id']:<9} {event['text']}")
         elif event["event"] == "refused":
             self.say(f"refused   {event['config']['architecture']}: {event['reason']}")
 

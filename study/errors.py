@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class StudyError(Exception):
@@ -20,6 +20,14 @@ class UsageError(StudyError):
 
 class DataError(UsageError):
     """A data set that is missing, damaged or unreadable; the message says which file and how to mend it."""
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Go from an error to what it was raised in answer to, and on to the first of all."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
 
 
 def choose_from(what: str, value: str, allowed: Iterable[str]) -> str:

@@ -1,8 +1,9 @@
-"""What the command line may say to a study that is resumed."""
+"""What the command line may say to a study that is resumed, and what must not have changed since it began."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from study.command_line import settings_of
@@ -18,6 +19,7 @@ _MAY_CHANGE = frozenset(
         "cpus_per_trial",
         "gpus_per_trial",
         "max_concurrent",
+        "retries",
         "tracking_uri",
         "data_dir",
     }
@@ -56,6 +58,33 @@ def resumed_settings(options: argparse.Namespace, recorded: dict[str, Any]) -> t
         raise UsageError(f"--trials {values['trials']} is less than the study's {before.trials}; it may only grow")
     more = {name: values[name] for name in ("trials", "time_budget_s") if values[name] != recorded[name]}
     return Settings.from_json(values), more
+
+
+def check_unchanged(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Compare what a study was begun with, and what it would go on with: data, encoder and search space.
+
+    Args:
+        name: The study's.
+        before: Its `study` event. An earlier version may not have said what the space searches.
+        now: What the event would say today.
+
+    Raises:
+        UsageError: one of them has changed; the message says what, and what to do.
+    """
+    for key, what in (("data", "the data have"), ("encoder", "the encoder has")):
+        old, new = ((about[key] or {}).get("digest") for about in (before, now))
+        if old != new:
+            changed = f"{what} changed, digest {new} instead of {old}"
+            raise UsageError(f"--resume {name}: {changed}; restore what it began with, or begin a new study")
+    searched = before.get("searched", now["searched"])
+    differing = [key for key in searched | now["searched"] if searched.get(key) != now["searched"].get(key)]
+    if differing:
+        key = differing[0]
+        more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
+        raise UsageError(
+            f"--resume {name}: the search space has changed: {key} was {searched.get(key, 'not there')}, is "
+            f"{now['searched'].get(key, 'not there')}{more}; restore the space or begin a new study"
+        )
 
 
 # Options whose settings have other names.

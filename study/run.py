@@ -14,7 +14,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from study import interrupt
-from study.errors import StudyError, UsageError
+from study.errors import StudyError
 from study.interrupt import EXIT_CODE, Interrupted
 
 if TYPE_CHECKING:
@@ -65,40 +65,29 @@ def _main(argv: list[str] | None) -> int:
 
 def _start(settings: Settings) -> int:
     """Run a new study; nothing is written before everything that can be checked has been."""
-    import search_spaces
+    from study import preflight
     from study.records import folder as folders
     from study.records import tracking
     from study.records.environment import environment
 
-    space = search_spaces.get(settings.space)
     data = _load(settings)
     encoder = _encoder(settings, data)
     tracking.check(settings.tracking_uri)
-    with _joined(settings, data) as share, folders.created(settings.storage_path, settings.name) as folder:
-        about = {
-            "settings": settings.to_json(),
-            "objective": {"metric": space.metric, "mode": space.mode},
-            "data": {
-                "name": data.name,
-                "digest": data.digest,
-                "sizes": data.sizes,
-                "image_shape": list(data.image_shape),
-                "class_names": list(data.class_names),
-                "split": data.split,
-                "notes": list(data.notes),
-            },
-            "encoder": encoder and encoder.to_json(),
-            "environment": environment(),
-        }
-        return _conduct(settings, folder, data, share, encoder=encoder, first=("study", about))
+    with _joined(settings, data) as share:
+        context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
+        preflight.check_disk(settings, context, share)
+        with folders.created(settings.storage_path, settings.name) as folder:
+            about = {**preflight.about(settings, data, encoder), "environment": environment()}
+            return _conduct(settings, folder, data, share, encoder=encoder, first=("study", about))
 
 
 def _resume(options: Namespace) -> int:
     """Go on with a study where its journal ends."""
+    from study import preflight
     from study.records import folder as folders
     from study.records.environment import git_commit
     from study.records.state import StudyState
-    from study.resumption import resumed_settings
+    from study.resumption import check_unchanged, resumed_settings
 
     folder = folders.existing(Path(options.storage or "results").expanduser().absolute(), options.resume)
     with folders.locked(folder):
@@ -108,17 +97,8 @@ def _resume(options: Namespace) -> int:
             print(f"Study {folder.name} is finished; a larger --trials than {settings.trials} extends it.")
             return 0
         data = _load(settings)
-        if data.digest != state.about["data"]["digest"]:
-            raise UsageError(
-                f"--resume {folder.name}: the data have changed, digest {data.digest} instead of "
-                f"{state.about['data']['digest']}; restore them or begin a new study"
-            )
         encoder = _encoder(settings, data)
-        if encoder and encoder.digest != state.about["encoder"]["digest"]:
-            raise UsageError(
-                f"--resume {folder.name}: the encoder of {encoder.study} has changed, digest {encoder.digest} instead "
-                f"of {state.about['encoder']['digest']}; begin a new study"
-            )
+        check_unchanged(folder.name, state.about, preflight.about(settings, data, encoder))
         before, now = state.about["environment"]["git_commit"], git_commit()
         if before != now:
             print(f"study: the code has changed since the study began ({before} to {now})", file=sys.stderr)
@@ -166,6 +146,7 @@ def _conduct(
 ) -> int:
     """Drive the study to its end, or to an interruption that it can be resumed from."""
     import search_spaces
+    from study import disk
     from study.display import Display
     from study.records.journal import Journal
     from study.records.recorder import Recorder
@@ -182,7 +163,7 @@ def _conduct(
     kind, fields = first
     recorder.record(kind, **fields)
     try:
-        with display:
+        with display, disk.explained(folder.path):
             recorder.listen(display)
             session = Session(settings, folder, recorder, data=data, share=share, display=display, encoder=encoder)
             summary = session.run()
@@ -226,9 +207,14 @@ def _deliver(
 
 def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, status: str) -> None:
     """Leave an unfinished study in order: its tables as its journal says, none of its MLflow runs RUNNING."""
+    from study import disk
     from study.records import tables
 
-    tables.write(folder, recorder.state)
+    try:
+        tables.write(folder, recorder.state)
+    except OSError as error:
+        if not disk.failure(error):  # the reason to leave; the tables are made again from the journal
+            raise
     tracker.end_study(status, {}, {})
     tracker.close(_LEAVE_SECONDS)
 

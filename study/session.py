@@ -79,6 +79,7 @@ class Session:
             folder.errors.absolute(),
             settings.objectives,
             share.threads,
+            settings.retries,
         )
         self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count
         self._tables_due = 0.0

@@ -38,6 +38,7 @@ class Settings:
     cpus_per_trial: float
     gpus_per_trial: float | None  # None: a share of a GPU where there is one
     max_concurrent: int | None
+    retries: int  # how often a run is set up again after its worker died or memory ran out
     seed: int
     smoke: bool  # the reported architectures take no part
 
@@ -67,4 +68,6 @@ class Settings:
         """Return the settings that `to_json` gave, in this version or an earlier one."""
         known = {field.name for field in fields(cls)}
         kept = {key: value for key, value in values.items() if key in known}
-        return cls(**{"reported": None, "encoder_from": None, **kept, "objectives": tuple(values["objectives"])})
+        return cls(
+            **{"reported": None, "encoder_from": None, "retries": 3, **kept, "objectives": tuple(values["objectives"])}
+        )

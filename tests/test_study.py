@@ -1,15 +1,10 @@
 """Whole studies, run as a user runs them: in a process of their own, in an empty folder, on the digits."""
 
-import csv
-import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -19,63 +14,25 @@ import pytest
 import torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from study_processes import (
+    COMMAND,
+    SMALL,
+    TIMEOUT,
+    environment,
+    epochs_of,
+    kill_with_children,
+    mlflow_runs,
+    run,
+    start,
+    state_of,
+    summary_of,
+    table,
+    wait_for,
+    without_timings,
+)
 
 import models
 from study.data import image_data
-from study.records.state import StudyState
-
-COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
-SMALL = ["--space", "digits_ae", "--epochs", "3", "--train-size", "200", "--name", "night"]
-TIMEOUT = 300  # seconds; a study here takes about 40
-
-
-def environment():
-    left_out = ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "STUDY_DATA", "PYTHONPATH")
-    return {key: value for key, value in os.environ.items() if key not in left_out}
-
-
-def run(folder, *argv):
-    """Run the command in `folder` and return the finished process."""
-    return subprocess.run(
-        [*COMMAND, *argv], cwd=folder, env=environment(), capture_output=True, text=True, timeout=TIMEOUT, check=False
-    )
-
-
-def start(folder, *argv):
-    """Start the command in `folder`, its output in a file, and return the process."""
-    log = (folder / "output.txt").open("w")
-    return subprocess.Popen([*COMMAND, *argv], cwd=folder, env=environment(), stdout=log, stderr=subprocess.STDOUT)
-
-
-def wait_for(condition, process=None, seconds=120):
-    """Wait until `condition` returns something true, and return that."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        assert process is None or process.poll() is None, "the study ended before the condition was met"
-        time.sleep(0.05)
-    raise AssertionError("the condition was not met in time")
-
-
-def table(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def state_of(folder):
-    journal = folder / "results" / "night" / "journal.jsonl"
-    return StudyState.read(journal) if journal.exists() else StudyState()
-
-
-def epochs_of(state):
-    return sum(len(trial.epochs) for trial in state.trials)
-
-
-def mlflow_runs(folder):
-    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("digits_ae")
-    return client.search_runs([experiment.experiment_id]), client, experiment
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +42,6 @@ def finished(tmp_path_factory):
     done = run(folder, *SMALL, "--trials", "6", "--confirm", "2x2")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done
-
-
-def summary_of(folder):
-    return json.loads((folder / "results" / "night" / "summary.json").read_text())
 
 
 def test_every_file_of_the_contract_is_there(finished):
@@ -235,13 +188,6 @@ def test_more_gpus_than_there_are_is_bad_input(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-TIMINGS = ("seconds", "images_per_second", "_seconds")
-
-
-def without_timings(rows):
-    return [{key: value for key, value in row.items() if not key.endswith(TIMINGS)} for row in rows]
-
-
 def test_an_interrupted_study_goes_on_as_if_it_had_not_been(tmp_path):
     argv = [*SMALL, "--trials", "5", "--max-concurrent", "1", "--confirm", "1x2"]
     through, broken = tmp_path / "through", tmp_path / "broken"
@@ -271,17 +217,6 @@ def test_an_interrupted_study_goes_on_as_if_it_had_not_been(tmp_path):
     runs, _, _ = mlflow_runs(broken)
     assert Counter(run.data.tags["run"] for run in runs).most_common(1)[0][1] == 1
     assert {run.info.status for run in runs} == {"FINISHED"}
-
-
-def kill_with_children(process):
-    """Kill a driver, and the Ray processes that it started and that would outlive it."""
-    children = psutil.Process(process.pid).children(recursive=True)
-    process.kill()
-    process.wait()
-    for child in children:
-        if child.is_running():
-            child.kill()
-    psutil.wait_procs(children, timeout=10)
 
 
 def test_a_trial_whose_worker_is_killed_goes_on_from_its_last_epoch(tmp_path):

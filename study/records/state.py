@@ -138,6 +138,9 @@ class StudyState:
         run = self.runs[event["id"]]
         run.status, run.reason, run.final = event["status"], event["reason"], event["final"]
 
+    def _on_note(self, event: Event) -> None:
+        """Take in what happened to a run that goes on; it is shown, and changes nothing."""
+
     def _on_tracked(self, event: Event) -> None:
         self.tracked[event["id"]] = event["run_id"]
 

@@ -80,7 +80,7 @@ class Tracker:
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._pending: dict[str, Pending] = {}
         self._known = dict(recorder.state.tracked)
-        self._resumed = bool(recorder.state.about)
+        self._unsure = bool(recorder.state.about)  # whether MLflow may have runs whose ids are not known here
         self._client: MlflowClient | None = None
         self._experiment = ""
         self._stop_at = float("inf")
@@ -181,6 +181,7 @@ class Tracker:
                 self._flush()
                 self.error = None
             except Exception as error:  # whatever MLflow or the network raises: the events stay and are sent again
+                self._unsure = True  # a run may have been made and only the answer lost
                 self.error = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 closing = self._gather(min(_RETRY_SECONDS, max(0.0, self._stop_at - time.monotonic()))) or closing
 
@@ -266,8 +267,8 @@ class Tracker:
             client = self._connect()
             study = self._recorder.state.settings["name"]
             found = []
-            if self._resumed:
-                # Made by a driver that died before it could write the id down.
+            if self._unsure:
+                # Made by a driver that died before it could write the id down, or by a request without an answer.
                 query = f"tags.study = '{study}' and tags.run = '{run_id}'"
                 found = list(client.search_runs([self._experiment], query, max_results=1))
             if found:

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from ray import tune
+from ray.tune.error import TuneError
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from study import interrupt
+from study.errors import StudyError, chain
 from study.tuning.cluster import Share
 from study.tuning.trainable import StudyTrainable, WorkerContext
 from study.tuning.unpickled import Unpickled
-
-WORKER_DEATHS = 3  # a run is set up again this often after its worker died
 
 
 class TimeBudget(Unpickled, tune.Stopper):
@@ -70,9 +70,12 @@ def run(
                 stop=TimeBudget(out_of_time),
                 # Tune stores a class trainable at its end by default; see StudyTrainable for whose checkpoints count.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
+                failure_config=tune.FailureConfig(max_failures=context.retries),
                 verbose=0,
             ),
         )
-        with interrupt.deferred():
-            tuner.fit()
+        try:
+            with interrupt.deferred():
+                tuner.fit()
+        except TuneError as error:  # it holds the traceback of another error as text
+            raise next((cause for cause in chain(error) if isinstance(cause, StudyError)), error) from error

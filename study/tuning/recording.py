@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
 
-from study import interrupt
-from study.errors import StudyError
+from study import disk, interrupt
 from study.records.folder import StudyFolder
 from study.records.ranking import best_trials
 from study.records.recorder import Recorder
 from study.records.state import Status
 from study.training import checkpoint
-from study.tuning.trainable import DISK_FAILED, EPOCH, FAILED, FINAL, METRICS, PRETRAINING, Job, job_of
+from study.tuning.trainable import DISK_FAILED, EPOCH, FAILED, FINAL, METRICS, NOTE, PRETRAINING, Job, job_of
 from study.tuning.unpickled import Unpickled
 
 
@@ -54,8 +54,10 @@ class TuneRecorder(Unpickled, tune.Callback):
             StudyError: the worker could not write its checkpoint, which no other trial will do better.
         """
         if result.get(DISK_FAILED):
-            raise StudyError(f"a checkpoint cannot be written ({result[DISK_FAILED]}); make space, then resume")
+            raise disk.error_of(self._folder.path, result[DISK_FAILED])
         run = self._recorder.state.runs[job_of(trial.config).id]
+        if result.get(NOTE):
+            self._recorder.record("note", id=run.id, text=result[NOTE])
         if result.get(PRETRAINING) and not run.pretraining:
             self._recorder.record("pretrained", id=run.id, epochs=result[PRETRAINING])
         if not result.get(FAILED) and result[EPOCH] == len(run.epochs) + 1:
@@ -67,13 +69,14 @@ class TuneRecorder(Unpickled, tune.Callback):
         status, reason = outcome(job.epochs, trial.last_result)
         self._end(job, status, reason, trial.last_result.get(FINAL) or {})
 
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Say that a run's worker died, and that the run is set up again."""
+        run_id = job_of(trial.config).id
+        self._recorder.record("note", id=run_id, text=f"is set up again from its checkpoint: {_error(trial)}")
+
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record a run whose worker died more often than a run is retried."""
-        error = trial.get_pickled_error() or trial.get_error()
-        if error is None:
-            raise StudyError(f"Tune ended run {job_of(trial.config).id} without saying why; please report this")
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        self._end(job_of(trial.config), "failed", lines[0], {})
+        self._end(job_of(trial.config), "failed", f"its worker died: {_error(trial)}", {})
 
     def _end(self, job: Job, status: Status, reason: str | None, final: Mapping[str, Any]) -> None:
         if status == "stopped" and reason is None:
@@ -86,6 +89,13 @@ class TuneRecorder(Unpickled, tune.Callback):
         for run_id in self._kept - best:
             checkpoint.delete(self._folder.checkpoints, run_id)
         self._kept &= best
+
+
+def _error(trial: Trial) -> str:
+    """Return the first line of the last error that Tune wrote down for a run, below a heading of its own."""
+    *_, last = Path(trial.error_file).read_text().split("Failure # ")
+    lines = last.strip().splitlines()[1:]
+    return lines[0] if lines else "no reason was given"
 
 
 def outcome(budget: int, result: Mapping[str, Any]) -> tuple[Status, str | None]:

@@ -57,8 +57,8 @@ class _Remembering(Unpickled):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Decide on a result.
 
-        A driver killed after it wrote an epoch down, and before it stopped the run, hears of that epoch once more; Tune's
-        schedulers decide on an epoch once only, so that the decision of the replay stands.
+        Where a driver was killed after it wrote an epoch down, and before it stopped the run, the next one hears of
+        that epoch again. Tune's schedulers decide on an epoch only once, so the decision of the replay stands.
         """
         if self._condemned.pop(trial.trial_id, None) == result[EPOCH]:
             stop: str = TrialScheduler.STOP

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from ray import tune
 
 import models
-from study import atomic
+from study import atomic, disk
 from study.metrics.final_metrics import final_metrics
 from study.samples import writing as samples
 from study.training import checkpoint
@@ -25,6 +26,7 @@ from study.tuning.worker_data import SharedData, fetched, on_device
 
 # Where a result of ours lies in what Tune passes around.
 METRICS, PRETRAINING, FINAL, FAILED, DISK_FAILED = "metrics", "pretraining", "final", "failed", "disk_failed"
+NOTE = "note"  # what the user should know of a run that goes on
 EPOCH = "epoch"
 
 
@@ -49,10 +51,7 @@ class WorkerContext:
     errors: Path
     objectives: tuple[str, ...]
     threads: int  # CPU threads per run
-
-
-class _DiskError(Exception):
-    """A checkpoint cannot be written; no other run will do better."""
+    retries: int  # of a run whose worker died or whose memory ran out
 
 
 class StudyTrainable(tune.Trainable):
@@ -66,8 +65,9 @@ class StudyTrainable(tune.Trainable):
     A first stage (`study.training.stages`) is trained in a run's first step: its epochs are in the checkpoint and, with
     the first report, in the journal, but no scheduler sees them.
 
-    What goes wrong in a run (its loss, its memory, its code) is reported as the run's last result, with a reason, so
-    that the worker lives on; only a dead worker is an error to Tune, and is retried.
+    What goes wrong in a run (its loss, its code) is reported as the run's last result, with a reason, so that the
+    worker lives on: the same seed would fail in the same way again. Where memory ran out, which may have been a
+    neighbour's doing, the run is set up again here, after a pause; where the worker died, by Tune.
     """
 
     def setup(self, config: dict[str, Any], context: WorkerContext | None = None) -> None:
@@ -94,70 +94,83 @@ class StudyTrainable(tune.Trainable):
         self._training: StagedTraining | None = None  # frees the last run's tensors before the next one's are made
         self._repeated: dict[str, float] | None = None
         self._told = False  # whether the driver has heard of the first stage
-        self._failure: str | None = None
+        self._note: str | None = None
+        self._retries = 0
+        self._free()
+
+    def _free(self) -> None:
+        """Give back what the network of before held."""
+        self._training = None
         gc.collect()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-        try:
-            shared = self._context.data
-            data = {split: on_device(shared, split, self._device) for split in ("train", "val")}
-            self._training = StagedTraining(
-                job.config,
-                data,
-                num_classes=shared.num_classes,
-                epochs=job.epochs,
-                pretrain_epochs=job.pretrain_epochs,
-                seed=job.seed,
-                axes=fetched(shared.axes),
-                encoder=fetched(shared.encoder),
-            )
-            self._restore()
-        except Exception as error:
-            self._failure = self._explained(error)
 
-    def _restore(self) -> None:
-        assert self._training is not None
+    def _set_up(self) -> StagedTraining:
+        """Build the job's training, from its checkpoint where there is one."""
+        shared, job = self._context.data, self._job
+        data = {split: on_device(shared, split, self._device) for split in ("train", "val")}
+        training = StagedTraining(
+            job.config,
+            data,
+            num_classes=shared.num_classes,
+            epochs=job.epochs,
+            pretrain_epochs=job.pretrain_epochs,
+            seed=job.seed,
+            axes=fetched(shared.axes),
+            encoder=fetched(shared.encoder),
+        )
         try:
-            state = checkpoint.load(self._context.checkpoints, self._job.id)
-        except Exception:
-            # Torn by a power cut. The seed makes the same run again; what the journal has is not recorded twice.
+            state = checkpoint.load(self._context.checkpoints, job.id)
+        except Exception as error:
+            # Damaged, by a power cut or a disk. The seed makes the same run again; what the journal has of it already
+            # is not recorded twice.
+            self._note = f"its checkpoint cannot be read and is made anew, from the first epoch ({_reason(error)})"
             state = None
         if state is not None:
             self._repeated = state.pop("metrics")  # None in the first stage
-            self._training.load_state_dict(state)
+            training.load_state_dict(state)
+        return training
 
     def step(self) -> dict[str, Any]:
         """Train one epoch and return its metrics; the last result of a job has `done` set."""
-        if self._failure is not None or self._training is None:
-            return self._failed(self._failure or "the run was not set up")
+        while True:
+            try:
+                return self._epoch()
+            except Exception as error:
+                if cause := disk.failure(error):  # no other run will do better
+                    return self._failed("disk") | {DISK_FAILED: cause.strerror}
+                if not _out_of_memory(error) or self._retries >= self._context.retries:
+                    return self._failed(self._explained(error))
+            # Outside the except clause, whose error holds on to the network through its frames.
+            self._retries += 1
+            self._free()
+            time.sleep(2.0 ** (self._retries - 1))
+
+    def _epoch(self) -> dict[str, Any]:
+        if self._training is None:
+            self._training = self._set_up()
         training = self._training
-        try:
-            training.pretrain(after_epoch=lambda: self._save(training, None))
-            if self._repeated is not None:
-                metrics, self._repeated = self._repeated, None
-            else:
-                metrics = training.epoch()
-                self._save(training, metrics)
-            done = training.epochs_done >= self._job.epochs
-            result: dict[str, Any] = {EPOCH: training.epochs_done, METRICS: metrics, "done": done}
-            if not self._told:
-                result[PRETRAINING], self._told = training.pretraining, True
-            if done and self._job.test:
-                result[FINAL] = self._finish(training)
-            # Tune's schedulers and searchers look for the objectives at the top.
-            known = metrics | {"params": sum(weight.numel() for weight in training.model.parameters())}
-            return result | {name: known[name] for name in self._context.objectives}
-        except _DiskError as error:
-            return self._failed("disk") | {DISK_FAILED: str(error)}
-        except Exception as error:
-            return self._failed(self._explained(error))
+        training.pretrain(after_epoch=lambda: self._save(training, None))
+        if self._repeated is not None:
+            metrics, self._repeated = self._repeated, None
+        else:
+            metrics = training.epoch()
+            self._save(training, metrics)
+        done = training.epochs_done >= self._job.epochs
+        result: dict[str, Any] = {EPOCH: training.epochs_done, METRICS: metrics, "done": done}
+        if not self._told:
+            result[PRETRAINING], self._told = training.pretraining, True
+        if self._note:
+            result[NOTE], self._note = self._note, None
+        if done and self._job.test:
+            result[FINAL] = self._finish(training)
+        # Tune's schedulers and searchers look for the objectives at the top.
+        known = metrics | {"params": sum(weight.numel() for weight in training.model.parameters())}
+        return result | {name: known[name] for name in self._context.objectives}
 
     def _save(self, training: StagedTraining, metrics: dict[str, float] | None) -> None:
-        try:
-            state = training.state_dict() | {"metrics": metrics}
-            checkpoint.save(self._context.checkpoints, self._job.id, state)
-        except OSError as error:
-            raise _DiskError(f"{error.strerror}: {error.filename}") from error
+        state = training.state_dict() | {"metrics": metrics}
+        checkpoint.save(self._context.checkpoints, self._job.id, state)
 
     def _finish(self, training: StagedTraining) -> dict[str, float]:
         """Evaluate the test split, the only time that a run sees it, and leave the network and its samples."""
@@ -202,8 +215,13 @@ def job_of(config: Mapping[str, Any]) -> Job:
 
 def _reason(error: Exception) -> str:
     """Say in one line what ended a run."""
-    text = str(error).strip().splitlines()
-    first = text[0] if text else ""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in first:
-        return f"out of memory: {first}".rstrip(": ")
-    return f"{type(error).__name__}: {first}".rstrip(": ")
+    kind = "out of memory" if _out_of_memory(error) else type(error).__name__
+    return f"{kind}: {_first_line(error)}".rstrip(": ")
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")

@@ -1,0 +1,97 @@
+"""Studies in processes of their own, as a user runs them: how tests start, watch, kill and compare them."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import psutil
+
+from study.records.state import StudyState
+
+COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
+SMALL = ["--space", "digits_ae", "--epochs", "3", "--train-size", "200", "--name", "night"]
+TIMEOUT = 600  # seconds; a study here takes about 40, on a busy machine many times that
+
+
+def environment():
+    left_out = ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "STUDY_DATA", "PYTHONPATH")
+    return {key: value for key, value in os.environ.items() if key not in left_out}
+
+
+def run(folder, *argv, env=None):
+    """Run the command in `folder` and return the finished process."""
+    return subprocess.run(
+        [*COMMAND, *argv],
+        cwd=folder,
+        env=env or environment(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+
+def start(folder, *argv, env=None):
+    """Start the command in `folder`, its output in a file, and return the process."""
+    with (folder / "output.txt").open("w") as log:
+        return subprocess.Popen(
+            [*COMMAND, *argv], cwd=folder, env=env or environment(), stdout=log, stderr=subprocess.STDOUT
+        )
+
+
+def wait_for(condition, process=None, seconds=TIMEOUT):
+    """Wait until `condition` returns something true, and return that."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        assert process is None or process.poll() is None, "the study ended before the condition was met"
+        time.sleep(0.05)
+    raise AssertionError("the condition was not met in time")
+
+
+def table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def state_of(folder):
+    journal = folder / "results" / "night" / "journal.jsonl"
+    return StudyState.read(journal) if journal.exists() else StudyState()
+
+
+def epochs_of(state):
+    return sum(len(trial.epochs) for trial in state.trials)
+
+
+def mlflow_runs(folder):
+    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("digits_ae")
+    return client.search_runs([experiment.experiment_id]), client, experiment
+
+
+def summary_of(folder):
+    return json.loads((folder / "results" / "night" / "summary.json").read_text())
+
+
+TIMINGS = ("seconds", "images_per_second", "_seconds")
+
+
+def without_timings(rows):
+    return [{key: value for key, value in row.items() if not key.endswith(TIMINGS)} for row in rows]
+
+
+def kill_with_children(process):
+    """Kill a driver, and the Ray processes that it started and that would outlive it."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    for child in children:
+        if child.is_running():
+            child.kill()
+    psutil.wait_procs(children, timeout=10)

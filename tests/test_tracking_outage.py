@@ -1,0 +1,110 @@
+"""An MLflow server that goes away in mid-study: nothing waits for it, and it gets everything once it is back."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from mlflow import MlflowClient
+from study_processes import TIMEOUT, environment, kill_with_children, start, state_of, wait_for
+
+ARGV = ["--space", "digits_ae", "--name", "night", "--train-size", "300", "--epochs", "60", "--confirm", "1x2"]
+
+
+class Server:
+    """An MLflow server on loopback, on a sqlite file, which can be stopped and started again."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.process = None
+
+    def start(self):
+        with (self.folder / "server.txt").open("a") as log:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port),
+                    "--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}",
+                    "--artifacts-destination", str(self.folder / "artifacts"),
+                ],
+                cwd=self.folder, env=environment(), stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        wait_for(self.healthy, self.process)
+
+    def healthy(self):
+        try:
+            return urllib.request.urlopen(f"{self.uri}/health", timeout=1).status == 200
+        except OSError:
+            return False
+
+    def stop(self):
+        kill_with_children(self.process)
+
+
+@pytest.fixture
+def server(tmp_path):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    server = Server(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+def metrics_in(uri):
+    """Return every point of every run: (run, metric, step, value), as MLflow's own client reads them."""
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("digits_ae")
+    runs = client.search_runs([experiment.experiment_id])
+    points = [
+        (found.data.tags["run"], key, point.step, point.value)
+        for found in runs
+        if found.data.tags["run"] != "study"
+        for key in found.data.metrics
+        for point in client.get_metric_history(found.info.run_id, key)
+    ]
+    return points, runs
+
+
+@pytest.mark.parametrize(
+    ("seconds", "killed"),
+    [(8, True), pytest.param(60, False, marks=pytest.mark.slow), pytest.param(60, True, marks=pytest.mark.slow)],
+)
+def test_a_server_that_was_away_has_every_metric_once(seconds, killed, server, tmp_path):
+    trials = ["--trials", str(6 + seconds // 3)]
+    process = start(tmp_path, *ARGV, *trials, "--tracking-uri", server.uri)
+    wait_for(lambda: len(state_of(tmp_path).delivered) >= 1, process)
+    server.stop()
+    stopped, told = time.monotonic(), len(state_of(tmp_path).delivered)
+    trials_then = len(state_of(tmp_path).trials)
+    # Trials go on without a server.
+    wait_for(lambda: len(state_of(tmp_path).trials) >= trials_then + 2, process)
+    assert len(state_of(tmp_path).delivered) == told
+    if killed:
+        kill_with_children(process)
+        process = start(tmp_path, "--resume", "night")
+        wait_for(lambda: len(state_of(tmp_path).trials) >= trials_then + 3, process)
+    time.sleep(max(0.0, seconds - (time.monotonic() - stopped)))
+    assert process.poll() is None, "the study ended before the server was back"
+    server.start()
+    assert process.wait(TIMEOUT) == 0, (tmp_path / "output.txt").read_text()
+    state = state_of(tmp_path)
+    points, runs = metrics_in(server.uri)
+    assert sorted(found.data.tags["run"] for found in runs) == sorted(["study", *state.runs])
+    assert {found.info.status for found in runs} == {"FINISHED"}
+    expected = [
+        (run.id, key, epoch["epoch"], value)
+        for run in state.runs.values()
+        for epoch in run.epochs
+        for key, value in epoch.items()
+        if key not in ("epoch", "time") and value is not None
+    ]
+    for run in state.runs.values():
+        expected += [(run.id, key, len(run.epochs), value) for key, value in run.final.items()]
+    assert sorted(points) == sorted(expected)
+    print(f"server away for {seconds} s, driver killed: {killed}: {len(points)} points of {len(runs)} runs, each once")
