@@ -1,4 +1,4 @@
-"""A study read from MLflow alone, for who has no files of it: its artifacts, or else what its runs tell."""
+"""A study in MLflow: read from there alone, for who has no files of it, and its report put there."""
 
 from __future__ import annotations
 
@@ -59,6 +59,28 @@ def read_study_from_mlflow(name: str, tracking_uri: str, into: Path | None = Non
     except MlflowException as error:
         raise NoStudyError(f"{tracking_uri} cannot be read: {' '.join(str(error).split())[:300]}") from None
     return read_tables(folder, _STATES.get(parent.info.status, "interrupted"))
+
+
+def log_report(name: str, tracking_uri: str, folder: Path) -> None:
+    """Store a report, its page and its tables, with the study's own run, below `report/`.
+
+    Args:
+        name: The study's name.
+        tracking_uri: Where its runs are.
+        folder: The report's.
+
+    Raises:
+        NoStudyError: MLflow does not answer, does not take the files, or has no such study; in one line.
+    """
+    client = _client(tracking_uri)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        parent = _parent(client, name, tracking_uri)
+        for file in (folder / "index.html", *sorted(folder.glob("*.csv"))):
+            client.log_artifact(parent.info.run_id, str(file), "report")
+    except (MlflowException, OSError) as error:
+        raise NoStudyError(f"{tracking_uri} cannot be written: {' '.join(str(error).split())[:300]}") from None
 
 
 def _client(tracking_uri: str) -> MlflowClient:

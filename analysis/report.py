@@ -56,6 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("name", help="the study's name")
     parser.add_argument("--storage", default="results", type=Path, metavar="DIR", help="default results")
     parser.add_argument("--tracking-uri", metavar="URI", help="read the study from MLflow alone, not from its files")
+    parser.add_argument("--no-mlflow", action="store_true", help="do not store the report with the study's MLflow run")
     parser.add_argument("--open", action="store_true", help="and open it in the browser")
     options = parser.parse_args(argv)
     try:
@@ -77,9 +78,26 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
     print(f"{path} ({size / 2**20:.1f} MiB)")
+    if options.tracking_uri is None and not options.no_mlflow:
+        _store(study, path.parent)
     if options.open:
         webbrowser.open(path.resolve().as_uri())
     return 0
+
+
+def _store(study: StudyFiles, folder: Path) -> None:
+    """Put a report where the study's runs are; one that MLflow does not take is a report all the same."""
+    from analysis.mlflow_files import log_report
+
+    uri = study.about.get("settings", {}).get("tracking_uri")
+    if not uri:
+        return
+    try:
+        log_report(study.name, uri, folder)
+    except NoStudyError as error:
+        print(f"report: not in MLflow: {error}", file=sys.stderr)
+    else:
+        print(f"in MLflow: {uri}, run {study.name}, artifact report/index.html")
 
 
 def _read(options: argparse.Namespace, scratch: Path) -> StudyFiles:

@@ -55,6 +55,3 @@ def publish(tracker: Tracker, folder: StudyFolder, state: StudyState) -> None:
         tracker.log_files(run_id, files)
     # A colleague who has MLflow and no files makes the same report from these.
     tracker.log_files(parent, dict.fromkeys(folder.samples.glob("*.npz"), "samples") if files else {})
-    report = folder.path / "report" / "index.html"
-    if report.is_file():
-        tracker.log_files(parent, {report: "report"})

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import mlflow
 import pandas as pd
@@ -136,6 +137,33 @@ def test_report_from_mlflow_alone_has_the_numbers_of_the_one_from_files(studies,
     for path in here.glob("*.csv"):
         assert path.read_bytes() == (there / path.name).read_bytes()
     assert capsys.readouterr().err == ""
+
+
+def test_report_is_an_artifact_of_the_studys_own_run(studies, monkeypatch, capsys):
+    monkeypatch.setattr(registry, "DRAWINGS", {})
+    storage, uri = studies
+    assert report.main(["pretrained", "--storage", str(storage), "--no-mlflow"]) == 0
+    client = mlflow.MlflowClient(uri)
+    experiment = client.get_experiment_by_name("digits_vae").experiment_id
+    (parent,) = client.search_runs([experiment], "tags.run = 'study'")
+    assert client.list_artifacts(parent.info.run_id, "report") == []
+    assert report.main(["pretrained", "--storage", str(storage)]) == 0
+    assert "in MLflow" in capsys.readouterr().out
+    stored = {artifact.path for artifact in client.list_artifacts(parent.info.run_id, "report")}
+    assert stored == {f"report/{path.name}" for path in (storage / "pretrained" / "report").iterdir()}
+
+
+def test_report_that_mlflow_does_not_take_is_written_all_the_same(studies, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(registry, "DRAWINGS", {})
+    storage = tmp_path / "results"
+    shutil.copytree(studies[0] / "search", storage / "search")
+    about = json.loads((storage / "search" / "study.json").read_text())
+    about["settings"]["tracking_uri"] = f"sqlite:///{tmp_path / 'gone.db'}"
+    (storage / "search" / "study.json").write_text(json.dumps(about))
+    assert report.main(["search", "--storage", str(storage)]) == 0
+    assert (storage / "search" / "report" / "index.html").is_file()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("report: not in MLflow: there is no MLflow database")
 
 
 def test_unknown_study_and_absent_server_are_one_line_and_exit_2(studies, tmp_path, capsys):
