@@ -18,13 +18,13 @@ import json
 import sqlite3
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import _machine
 import _sides
+import _trivial_study
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("ray", "optuna", "mlflow", "torch")
@@ -98,58 +98,18 @@ def run_stock(folder: Path, trials: int) -> Outcome:
 
 
 def run_ours(folder: Path, trials: int) -> Outcome:
-    """Run as many trials of REPORTS epochs with this project.
+    """Run as many trials of REPORTS epochs with this project: TPE, no early stopping, every report tracked.
 
-    A whole study without confirmation. Two parameters are searched, as by the peer; a trial is the smallest real
-    one, a small network that is built, trained on 20 images, evaluated and checkpointed, which is more than the
-    peer's formula does. TPE, no early stopping, CONCURRENT at a time, every report tracked. As with the peer, a
-    trial starts when its worker is there; the last end is when MLflow has all of the last trial, which here is
-    later than the trial's own end.
+    As with the peer, a trial starts when its worker is there; the last end is when MLflow has all of the last trial,
+    which here is later than the trial's own end.
     """
-    import search_spaces
-    from study.command_line import parse, settings_of
-    from study.data import image_data
-    from study.display import Display
     from study.records import journal
-    from study.records.folder import created
-    from study.records.journal import Journal
-    from study.records.recorder import Recorder
-    from study.records.state import StudyState
-    from study.records.tracking import Tracker
-    from study.session import Session
-    from study.tuning import cluster
 
-    digits = search_spaces.get("digits_ae")
-    small = {**digits.default, "width": 32}
-
-    def two_parameters(ask: Any, context: search_spaces.Context, reported: Sequence[str]) -> None:
-        ask.fix(**{key: value for key, value in small.items() if key not in ("lr", "dropout")})
-        ask.number("lr", (1e-4, 1e-2), log=True)
-        ask.number("dropout", (0.0, 0.5))
-
-    trivial = replace(digits, search=two_parameters, default=small)
-    search_spaces.get = lambda name: trivial
-    data = image_data.subset(image_data.load("digits", image_data.default_data_dir()), 20)
     tracking_file = folder / "mlflow.db"
-    options = f"--space digits_ae --scheduler none --confirm 0 --trials {trials} --epochs {REPORTS}"
-    options += f" --name ours --max-concurrent {CONCURRENT} --tracking-uri sqlite:///{tracking_file}"
-    settings = settings_of(parse([*options.split(), "--storage", str(folder / "results")]))
-    with cluster.joined(None, data), created(settings.storage_path, settings.name) as study:
-        recorder = Recorder(Journal(study.journal), StudyState())
-        tracker = Tracker(settings.tracking_uri, recorder, folder / "artifacts")
-        about = {"settings": settings.to_json(), "data": {}, "environment": {"git_commit": None}}
-        recorder.record("study", **about)
-        display = Display(settings, recorder.state, "val_mse", "min")
-        started = time.perf_counter()
-        session = Session(settings, study, recorder, data=data, share=cluster.share(settings), display=display)
-        session.run()
-        tracker.end_study("FINISHED", {}, {})
-        if not tracker.close(60):
-            raise RuntimeError(f"MLflow does not have all of the study: {tracker.error}")
-        fit_seconds = time.perf_counter() - started
-        events = journal.read(study.journal)
-        first_start = min(event["time"] - event["metrics"]["seconds"] for event in events if event["event"] == "epoch")
-        last_end = max(event["time"] for event in events if event["event"] in ("end", "delivered"))
+    fit_seconds, path = _trivial_study.run(folder, tracking_file, trials, REPORTS, CONCURRENT)
+    events = journal.read(path)
+    first_start = min(event["time"] - event["metrics"]["seconds"] for event in events if event["event"] == "epoch")
+    last_end = max(event["time"] for event in events if event["event"] in ("end", "delivered"))
     return Outcome(first_start, last_end, fit_seconds, tracking_file, "val_mse")
 
 
