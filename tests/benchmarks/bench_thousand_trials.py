@@ -61,11 +61,9 @@ def main() -> None:
         events = journal.read(path)
     ends = [event["time"] for event in events if event["event"] == "end"]
     began = min(event["time"] for event in events if event["event"] == "run")
-    print(
     widths = (8, 9, 10, 11, 10, 10)
     titles = ("trials", "s a trial", "driver MiB", "journal MiB", "optuna MiB", "mlflow MiB")
     print(_row(titles, widths))
-    )
     for part in range(1, PARTS + 1):
         count = options.trials * part // PARTS
         before = options.trials * (part - 1) // PARTS
