@@ -286,6 +286,21 @@ def test_conditional_keys_are_there_only_with_what_they_belong_to(space):
     assert any(config["weight_decay"] > 0 for config in configs)
 
 
+@every_space
+def test_the_outline_of_a_space_has_every_parameter_that_a_sampler_can_meet(space):
+    outline = search_spaces.outline(space, context_of(space))
+    assert outline == search_spaces.outline(space, context_of(space))
+    assert all(params.keys() <= outline.keys() for params, _, _ in sampled_at_home(space.name))
+
+
+def test_the_outline_of_a_space_says_its_bounds():
+    space = search_spaces.get("digits_ae")
+    outline = search_spaces.outline(space, context_of(space))
+    assert outline["optimizer"] == "one of 'adam', 'adamw', 'sgd', 'adagrad', 'rmsprop'"
+    assert outline["sgd_lr"] == "number 0.001 to 1, logarithmic"
+    assert outline["fixed family"] == "'ae'"
+
+
 @pytest.mark.parametrize("dataset", sorted(DATASETS))
 def test_the_reports_defects_are_searched_within_their_networks_only(dataset):
     configs = [config for _, _, config in sampled_at_home(f"{dataset}_classifier")]

@@ -123,6 +123,27 @@ def test_a_run_whose_id_was_lost_in_a_crash_is_found_and_not_made_again(tmp_path
     assert len(client.get_metric_history(runs["t0000"].info.run_id, "val_mse")) == 1
 
 
+def test_a_run_that_was_made_and_whose_answer_was_lost_is_not_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking, "_RETRY_SECONDS", 0.1)
+    real, made = MlflowClient.create_run, []
+
+    def answer_lost(*arguments, **named):
+        made.append(real(*arguments, **named))
+        if len(made) == 2:
+            raise ConnectionError("the connection was closed")
+        return made[-1]
+
+    monkeypatch.setattr(MlflowClient, "create_run", answer_lost)
+    study = Follower(tmp_path)
+    study.begin()
+    study.epoch(1)
+    study.end()
+    assert study.tracker.close(30)
+    runs, client, experiment = study.runs()
+    assert sorted(runs) == ["study", "t0000"]
+    assert len(client.search_runs([experiment.experiment_id])) == len(made) == 2
+
+
 def test_long_runs_are_sent_in_as_many_batches_as_mlflow_allows(tmp_path):
     study = Follower(tmp_path)
     study.begin()
