@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 if __package__ in (None, ""):
@@ -43,14 +44,19 @@ class Compared:
     pairs: list[Pair]
 
 
-def compute_comparison(names: Sequence[str], storage: Path) -> Compared:
-    """Read the studies and compare them.
+def compute_comparison(names: Sequence[str], storage: Path, tracking_uri: str | None = None) -> Compared:
+    """Read the studies, from their files or, with `tracking_uri`, from MLflow alone, and compare them.
 
     Raises:
         FileNotFoundError: one of them does not exist or cannot be read.
         KeyError: one of them lacks what a study has.
     """
-    winners = [winner_of(read_study(name, storage)) for name in dict.fromkeys(names)]
+    read = partial(read_study, storage=storage)
+    if tracking_uri is not None:
+        from analysis.mlflow_files import read_study_from_mlflow
+
+        read = partial(read_study_from_mlflow, tracking_uri=tracking_uri)
+    winners = [winner_of(read(name)) for name in dict.fromkeys(names)]
     return Compared(winners, compare_pairs(winners))
 
 
@@ -104,11 +110,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("names", nargs="+", metavar="NAME", help="studies")
     parser.add_argument("--storage", default="results", type=Path, metavar="DIR", help="default results")
+    parser.add_argument(
+        "--tracking-uri", metavar="URI", help="read the studies from MLflow alone, not from their files"
+    )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the studies; the differences beside it")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write a page, and its tables as CSV beside it")
     options = parser.parse_args(argv)
     try:
-        compared = compute_comparison(options.names, options.storage)
+        compared = compute_comparison(options.names, options.storage, options.tracking_uri)
         if options.csv:
             compute_studies(compared.winners).to_csv(options.csv, index=False)
             beside = options.csv.with_stem(f"{options.csv.stem}-differences")

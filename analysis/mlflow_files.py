@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _STUDY = "study"  # the value of the tag `run` of a study's own run
 _FILES = ("summary.json", "study.json", "trials.csv", "history.csv", "confirm.csv", "baseline.csv")
-_OPTIONAL = ("pretraining.csv",)
+_OPTIONAL = ("confirm_history.csv", "pretraining.csv")
 # What a study is without its artifacts, by the status of its own run; "KILLED" is an interruption.
 _STATES: dict[str, State] = {"RUNNING": "running", "FAILED": "failed", "FINISHED": "incomplete"}
 _PROBE_SECONDS = 5.0  # that a server may take to say that it is there; MLflow's own client waits for minutes

@@ -25,7 +25,7 @@ _LONGEST = 10_000  # runs of a study
 
 
 def rebuild(client: MlflowClient, parent: Run, folder: Path) -> None:
-    """Write study.json, trials.csv, history.csv, confirm.csv, pretraining.csv and an empty baseline.csv.
+    """Write study.json, trials.csv, history.csv, confirm.csv, an empty baseline.csv, and the tables of other epochs.
 
     Args:
         client: Of the MLflow that has the runs.
@@ -42,6 +42,7 @@ def rebuild(client: MlflowClient, parent: Run, folder: Path) -> None:
     trials: list[Row] = []
     confirmations: list[Row] = []
     history: list[Row] = []
+    confirm_history: list[Row] = []
     pretraining: list[Row] = []
     for run in sorted(children, key=lambda run: run.data.tags.get("run", "")):
         name = run.data.tags["run"]
@@ -50,6 +51,7 @@ def rebuild(client: MlflowClient, parent: Run, folder: Path) -> None:
         if "confirm_of" in run.data.tags:
             seed = int(run.data.tags["seed"])
             confirmations.append({"confirm_id": name, "confirm_of": run.data.tags["confirm_of"], "seed": seed, **row})
+            confirm_history += [{"confirm_id": name, **epoch} for epoch in epochs]
         else:
             trials.append({"trial_id": name, "number": len(trials), **row})
             history += [{"trial_id": name, **epoch} for epoch in epochs]
@@ -59,6 +61,8 @@ def rebuild(client: MlflowClient, parent: Run, folder: Path) -> None:
     _write(folder / "history.csv", history, ["trial_id", "epoch", "seconds"])
     _write(folder / "confirm.csv", confirmations, ["confirm_id", "confirm_of", "seed", *_END])
     _write(folder / "baseline.csv", [], ["n_components"])
+    if confirm_history:
+        _write(folder / "confirm_history.csv", confirm_history, ["confirm_id", "epoch", "seconds"])
     if pretraining:
         _write(folder / "pretraining.csv", pretraining, ["run_id", "epoch", "seconds"])
 

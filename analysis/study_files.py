@@ -19,7 +19,11 @@ _COLUMNS = {
     "confirm": ("confirm_of", "status"),
     "baseline": ("n_components",),
 }
-_PRETRAINING = ("run_id", "epoch", "seconds")
+# Tables that a study writes if it has something for them.
+_OPTIONAL = {
+    "pretraining": ("run_id", "epoch", "seconds"),
+    "confirm_history": ("confirm_id", "epoch", "seconds"),
+}
 _TEXT = dict.fromkeys(("trial_id", "confirm_id", "confirm_of", "run_id", "status", "reason", "key"), "str")
 
 _PARTIAL: dict[State, str] = {
@@ -47,6 +51,7 @@ class StudyFiles:
         baseline: a row per number of PCA components.
         summary: summary.json, None while the study is not finished.
         pretraining: a row per run and epoch of a first stage, empty where there was none.
+        confirm_history: a row per confirmation run and epoch, empty where there was none.
         state: whether it is finished, running, interrupted or failed; "incomplete" if its files are out of reach.
     """
 
@@ -57,7 +62,8 @@ class StudyFiles:
     confirm: pd.DataFrame
     baseline: pd.DataFrame
     summary: dict[str, Any] | None
-    pretraining: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(_PRETRAINING)))
+    pretraining: pd.DataFrame = field(default_factory=lambda: _empty("pretraining"))
+    confirm_history: pd.DataFrame = field(default_factory=lambda: _empty("confirm_history"))
     state: State = "finished"
 
     @property
@@ -116,13 +122,18 @@ def read_tables(folder: Path, unfinished: State, *, ended: bool = True) -> Study
         raise NoStudyError(f"{folder / 'study.json'} is not of a study: it names no objective")
     summary = _json(folder / "summary.json") if ended and (folder / "summary.json").is_file() else None
     tables = {name: _csv(folder / f"{name}.csv", columns) for name, columns in _COLUMNS.items()}
-    if (folder / "pretraining.csv").is_file():
-        tables["pretraining"] = _csv(folder / "pretraining.csv", _PRETRAINING)
+    for name, columns in _OPTIONAL.items():
+        if (folder / f"{name}.csv").is_file():
+            tables[name] = _csv(folder / f"{name}.csv", columns)
     state: State = "finished" if summary is not None else unfinished
     runs = [*tables["trials"]["status"], *tables["confirm"]["status"]]
     if state == "interrupted" and runs and all(status == "failed" for status in runs):
         state = "failed"
     return StudyFiles(folder=folder, about=about, summary=summary, state=state, **tables)
+
+
+def _empty(name: str) -> pd.DataFrame:
+    return pd.DataFrame(columns=list(_OPTIONAL[name]))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -12,7 +12,16 @@ from study.records.folder import StudyFolder
 from study.records.state import StudyState
 from study.records.tracking import Tracker
 
-_FILES = ("summary.json", "study.json", "trials.csv", "history.csv", "confirm.csv", "baseline.csv", "pretraining.csv")
+_FILES = (
+    "summary.json",
+    "study.json",
+    "trials.csv",
+    "history.csv",
+    "confirm.csv",
+    "confirm_history.csv",
+    "baseline.csv",
+    "pretraining.csv",
+)
 
 
 def end_metrics(summary: Mapping[str, Any]) -> dict[str, float]:

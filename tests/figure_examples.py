@@ -37,6 +37,7 @@ def study(
     family: str = "ae",
     history: list[dict[str, Any]] | None = None,
     confirm: list[dict[str, Any]] | None = None,
+    confirm_history: list[dict[str, Any]] | None = None,
     pca: dict[int, float] | None = None,
     objectives: list[str] | None = None,
     epochs: int = 8,
@@ -58,6 +59,9 @@ def study(
         trials=pd.DataFrame(trials or [], columns=None if trials else ["trial_id", "number", "status", "epochs"]),
         history=pd.DataFrame(history or [], columns=None if history else ["trial_id", "epoch", "seconds"]),
         confirm=pd.DataFrame(confirm or [], columns=None if confirm else NO_CONFIRMATIONS),
+        confirm_history=pd.DataFrame(
+            confirm_history or [], columns=None if confirm_history else ["confirm_id", "epoch", "seconds"]
+        ),
         baseline=pd.DataFrame(baseline, columns=None if baseline else ["n_components", "val_mse", "test_mse"]),
         summary=None,
     )

@@ -81,11 +81,12 @@ def write_study(
         | (data or {}),
     }
     (folder / "study.json").write_text(json.dumps(about))
-    events = [
-        {"event": "epoch", "time": 0.0, "id": run, "epoch": epoch, "metrics": metrics}
-        for (run, epoch), metrics in (epochs or {}).items()
-    ]
-    (folder / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    (folder / "journal.jsonl").touch()
+    if epochs:
+        history = [
+            {"confirm_id": run, "epoch": epoch, "seconds": 1, **metrics} for (run, epoch), metrics in epochs.items()
+        ]
+        pd.DataFrame(history).to_csv(folder / "confirm_history.csv", index=False)
     (folder / "trials.csv").write_text("trial_id,number,status\n")
     (folder / "history.csv").write_text("trial_id,epoch,seconds\n")
     (pd.DataFrame(rows) if rows else pd.DataFrame(columns=NO_RUNS)).to_csv(folder / "confirm.csv", index=False)

@@ -192,7 +192,7 @@ def test_a_difference_of_runs_without_a_common_seed_is_not_measured(tmp_path):
     assert "no seed" in one.words
 
 
-def test_the_epoch_that_a_claim_asks_for_comes_from_the_journal(tmp_path):
+def test_the_epoch_that_a_claim_asks_for_comes_from_the_history_of_the_confirmation(tmp_path):
     rows = runs("fashion/sgd", train_loss=[0.05, 0.05, 0.05], val_mse=[0.06, 0.06, 0.06])
     epochs = {(row["confirm_id"], 1): {"train_loss": 0.2, "val_mse": 0.19 + 0.01 * row["seed"]} for row in rows}
     write_study(tmp_path, "ae", rows, space="fashion_ae", epochs=epochs)

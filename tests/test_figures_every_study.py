@@ -1,5 +1,4 @@
 import importlib
-import json
 
 import numpy as np
 import pandas as pd
@@ -73,12 +72,10 @@ def test_equal_trials_of_one_latent_size_are_drawn(tmp_path, name):
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_study_without_a_search_shows_its_confirmation(tmp_path, name):
     rows = seeds("fashion_base", [0.1], [0.11]) + seeds("fashion_p0.1", [0.2], [0.21])
-    lines = [
-        {"event": "epoch", "id": row["confirm_id"], "epoch": 1, "metrics": {"val_mse": 0.2, "train_mse": 0.3}}
-        for row in rows
+    history = [
+        {"confirm_id": row["confirm_id"], "epoch": 1, "seconds": 1.0, "val_mse": 0.2, "train_mse": 0.3} for row in rows
     ]
-    (tmp_path / "journal.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"event": "epoch", "id"')
-    data = drawn(name, study(tmp_path, [], confirm=rows, pca={4: 0.3, 8: 0.05}))
+    data = drawn(name, study(tmp_path, [], confirm=rows, confirm_history=history, pca={4: 0.3, 8: 0.05}))
     assert (data is not None) == (name in {"confirmation", "learning_curves", "rate_distortion"})
 
 

@@ -19,7 +19,7 @@ from study.records.recorder import Recorder
 from study.records.state import StudyState
 from study.records.tracking import Tracker
 
-TABLES = ("trials", "history", "confirm", "baseline", "pretraining")
+TABLES = ("trials", "history", "confirm", "confirm_history", "baseline", "pretraining")
 STUDIES = ("search", "pretrained")
 ENVIRONMENT = {"git_commit": "f" * 40, "cpu": "A CPU", "cpus": 2, "gpus": [], "versions": {}}
 
@@ -113,7 +113,7 @@ def test_study_without_artifacts_is_rebuilt_from_its_runs_with_the_same_numbers(
     assert remote.state == "incomplete"
     assert "out of reach" in remote.partial
     assert remote.about["objective"] == files.about["objective"]
-    for table in ("trials", "history", "confirm", "pretraining"):
+    for table in ("trials", "history", "confirm", "confirm_history", "pretraining"):
         same(getattr(remote, table), getattr(files, table))
 
 

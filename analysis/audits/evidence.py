@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +50,7 @@ class MeasuredStudy:
         self.is_subset: bool = settings["train_size"] is not None
         if missing := [column for column in _NEEDED if column not in files.confirm]:
             raise KeyError(f"confirm.csv's column {missing[0]}")
+        self._epochs = files.confirm_history
         ended = files.confirm["status"] == "completed"
         self.runs = files.confirm[ended & files.confirm["key"].notna()]
 
@@ -66,25 +65,11 @@ class MeasuredStudy:
         return None
 
     def at_epoch(self, run_id: str, epoch: int) -> dict[str, float] | None:
-        """Return the metrics after an epoch of a run's last stage, None if the journal has none."""
-        return self._epochs.get((run_id, epoch))
-
-    @cached_property
-    def _epochs(self) -> dict[tuple[str, int], dict[str, float]]:
-        # Only the journal has the epochs of confirmations: history.csv is the search's.
-        known = set(self.runs["confirm_id"])
-        found: dict[tuple[str, int], dict[str, float]] = {}
-        with (self.folder / "journal.jsonl").open(encoding="utf-8") as file:
-            for line in file:
-                if '"epoch"' not in line:
-                    continue
-                try:
-                    event = json.loads(line)
-                except ValueError:
-                    break  # the last line of a study that is being written
-                if event.get("event") == "epoch" and event["id"] in known:
-                    found[event["id"], event["epoch"]] = event["metrics"]
-        return found
+        """Return the metrics after an epoch of a run's last stage, None if there was no such epoch."""
+        rows = self._epochs[(self._epochs["confirm_id"] == run_id) & (self._epochs["epoch"] == epoch)]
+        if rows.empty:
+            return None
+        return {str(name): float(value) for name, value in rows.iloc[0].drop("confirm_id").dropna().items()}
 
     def confusion(self, run_id: str, candidate: str, seed: int) -> np.ndarray | None:
         """Return how many test images of a class (rows) were taken for another (columns), None where it is gone.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,14 +67,12 @@ class LearningCurves:
 
 
 def compute_learning_curves(study: StudyFiles) -> LearningCurves | None:
-    """Return the curves of all trials or, without a search, of the confirmation runs; None where no epoch has ended.
-
-    Confirmation runs' epochs are in the journal alone; where that is not at hand there are none.
-    """
+    """Return the curves of all trials or, without a search, of the confirmation runs; None where no epoch has ended."""
     objective = objective_of(study)
     ended = ended_trials(study)
     searched = not study.history.empty
-    main = study.history.rename(columns={"trial_id": "run_id"}) if searched else _confirmation_epochs(study)
+    epochs = study.history if searched else study.confirm_history
+    main = epochs.rename(columns={"trial_id": "run_id", "confirm_id": "run_id"})
     if main.empty:
         return None
     first = study.pretraining[study.pretraining["run_id"].isin(main["run_id"])]
@@ -114,24 +111,6 @@ def _panels(curves: pd.DataFrame, metric: str) -> tuple[tuple[str, str], ...]:
         for stage, name in wanted
         if f"val_{name}" in curves and curves.loc[curves["stage"] == stage, f"val_{name}"].notna().any()
     )
-
-
-def _confirmation_epochs(study: StudyFiles) -> pd.DataFrame:
-    path = study.folder / "journal.jsonl"
-    known = set(study.confirm.get("confirm_id", ()))
-    rows = []
-    if known and path.is_file():
-        with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                if '"event": "epoch"' not in line and '"event":"epoch"' not in line:
-                    continue
-                try:
-                    event = json.loads(line)
-                except json.JSONDecodeError:
-                    continue  # the last line of a study that was cut off
-                if event.get("id") in known:
-                    rows.append({"run_id": event["id"], "epoch": event["epoch"], **event["metrics"]})
-    return pd.DataFrame(rows, columns=None if rows else ["run_id", "epoch"])
 
 
 def plot_learning_curves(data: LearningCurves) -> Figure:

@@ -17,6 +17,7 @@ _NOT_METRICS = frozenset({"epoch", "time", "seconds"})
 # What a table has when it has no rows yet, and what comes first when it has.
 TRIAL_COLUMNS = ("trial_id", "number", "status", "reason", "key", "epochs", "pretrain_epochs", "seconds", "params")
 HISTORY_COLUMNS = ("trial_id", "epoch", "seconds")
+CONFIRM_HISTORY_COLUMNS = ("confirm_id", "epoch", "seconds")
 PRETRAINING_COLUMNS = ("run_id", "epoch", "seconds")
 BASELINE_COLUMNS = (
     "n_components",
@@ -45,13 +46,15 @@ CONFIRM_COLUMNS = (
 def write(folder: StudyFolder, state: StudyState) -> None:
     """Write study.json, trials.csv, history.csv, confirm.csv and baseline.csv anew, each whole or not at all.
 
-    Where a run had a first stage, its epochs are in pretraining.csv.
+    Where there were any, epochs of confirmations are in confirm_history.csv, those of first stages in pretraining.csv.
     """
     about = {key: value for key, value in state.about.items() if key not in ("event", "time")}
     atomic.write_json(folder.path / "study.json", {**about, "settings": state.settings})
     _write_csv(folder.path / "trials.csv", TRIAL_COLUMNS, trials(state))
     _write_csv(folder.path / "history.csv", HISTORY_COLUMNS, history(state))
     _write_csv(folder.path / "confirm.csv", CONFIRM_COLUMNS, confirmations(state))
+    if rows := confirm_history(state):
+        _write_csv(folder.path / "confirm_history.csv", CONFIRM_HISTORY_COLUMNS, rows)
     if rows := pretraining(state):
         _write_csv(folder.path / "pretraining.csv", PRETRAINING_COLUMNS, rows)
     _write_csv(
@@ -69,11 +72,12 @@ def trials(state: StudyState) -> list[Row]:
 
 def history(state: StudyState) -> list[Row]:
     """Return a row per trial and epoch with every metric."""
-    return [
-        {"trial_id": run.id, "epoch": epoch["epoch"], "seconds": epoch["seconds"], **_metrics(epoch)}
-        for run in state.trials
-        for epoch in run.epochs
-    ]
+    return _epochs("trial_id", state.trials)
+
+
+def confirm_history(state: StudyState) -> list[Row]:
+    """Return a row per confirmation run and epoch with every metric."""
+    return _epochs("confirm_id", state.confirmations)
 
 
 def pretraining(state: StudyState) -> list[Row]:
@@ -91,6 +95,14 @@ def confirmations(state: StudyState) -> list[Row]:
         {"confirm_id": run.id, "confirm_of": run.confirm_of, "seed": run.seed, **_end(run)}
         | {**_config(run), **_metrics(run.last), **run.final}
         for run in state.confirmations
+    ]
+
+
+def _epochs(name: str, runs: list[Run]) -> list[Row]:
+    return [
+        {name: run.id, "epoch": epoch["epoch"], "seconds": epoch["seconds"], **_metrics(epoch)}
+        for run in runs
+        for epoch in run.epochs
     ]
 
 
