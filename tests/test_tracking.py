@@ -1,18 +1,23 @@
 import http.server
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from study.errors import UsageError
-from study.records import tracking
+from study.records import sqlite_database, tracking
 from study.records.journal import Journal
 from study.records.recorder import Recorder
 from study.records.state import StudyState
 from study.records.tracking import Tracker
 
+ROOT = Path(__file__).resolve().parents[1]
 STUDY = {
     "settings": {"space": "digits_ae", "name": "night", "trials": 2, "storage": "x", "tracking_uri": "y"},
     "data": {"digest": "abc", "sizes": {"train": 3}, "image_shape": [1, 8, 8]},
@@ -142,6 +147,36 @@ def test_a_run_that_was_made_and_whose_answer_was_lost_is_not_made_again(tmp_pat
     runs, client, experiment = study.runs()
     assert sorted(runs) == ["study", "t0000"]
     assert len(client.search_runs([experiment.experiment_id])) == len(made) == 2
+
+
+def test_a_driver_killed_while_mlflow_makes_its_tables_leaves_no_database_that_cannot_be_opened(tmp_path):
+    database = tmp_path / "mlflow.db"
+    script = (
+        "import os\n"
+        "import alembic.operations.base as base\n"
+        "steps, whole = [], base.Operations.invoke\n"
+        "def invoke(self, step):\n"
+        "    steps.append(step)\n"
+        "    if len(steps) == 30:\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "    return whole(self, step)\n"
+        "base.Operations.invoke = invoke\n"
+        "from study.records import sqlite_database\n"
+        f"sqlite_database.create('sqlite:///{database}')\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert not database.exists()
+    assert list(tmp_path.iterdir()) != []  # it had begun
+    sqlite_database.create(f"sqlite:///{database}")
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+    assert len(MlflowClient(f"sqlite:///{database}").search_experiments()) == 1  # MLflow's own default
+
+
+def test_a_database_that_is_there_is_left_as_it_is(tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(b"another's")
+    sqlite_database.create(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert (tmp_path / "mlflow.db").read_bytes() == b"another's"
 
 
 def test_long_runs_are_sent_in_as_many_batches_as_mlflow_allows(tmp_path):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from study.errors import UsageError
+from study.records import sqlite_database
 from study.records.journal import Event
 from study.records.recorder import Recorder
 from study.records.tracked_run import Pending, child_run, parent_run, undelivered
@@ -159,6 +160,7 @@ class Tracker:
 
             for name in ("mlflow", "alembic"):
                 logging.getLogger(name).setLevel(logging.ERROR)
+            sqlite_database.create(self._uri)
             client = mlflow.MlflowClient(tracking_uri=self._uri)
             settings = self._recorder.state.settings
             experiment = client.get_experiment_by_name(settings["space"])
