@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     out = options.out or _default_file(options.data)
-    output_file.check_writable(out)
+    output_file.check_writable(out, "pca.csv")
 
     # scikit-learn and the data loaders take seconds to import, which bad input need not wait for.
     import numpy as np

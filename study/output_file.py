@@ -9,15 +9,15 @@ from study import atomic
 from study.errors import UsageError
 
 
-def check_writable(out: Path) -> None:
-    """Return if `out` can be written.
+def check_writable(out: Path, example: str) -> None:
+    """Return if `out` can be written; `example` is a name that it could have.
 
     Raises:
         UsageError: it is a folder, or lies where nothing can be written.
     """
     folder = next(parent for parent in out.absolute().parents if parent.exists())
     if out.is_dir():
-        raise UsageError(f"--out '{out}' is a folder; allowed: a file's path, such as {out / 'table.csv'}")
+        raise UsageError(f"--out '{out}' is a folder; allowed: a file's path, such as {out / example}")
     if not folder.is_dir():
         raise UsageError(f"'{out}' cannot be written: {folder} is not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -60,7 +60,7 @@ def _run(options: argparse.Namespace) -> None:
         if options.sample and options.sample > len(study.trials):
             raise UsageError(f"--sample {options.sample} is more than the {len(study.trials)} trials of {study.name!r}")
     for out in _files(options):
-        output_file.check_writable(out)
+        output_file.check_writable(out, "means.csv")
     compared = candidates(options.schedulers, options.grace, options.reduction, [study.max_epochs for study in studies])
     found = []
     for study, out in zip(studies, _files(options)[: len(studies)], strict=True):
@@ -76,7 +76,7 @@ def _run(options: argparse.Namespace) -> None:
             output_file.write_text(options.out, files.format_means(means))
             print(f"{options.out}\n")
     print(tables.NOTE.format(budgets=" and ".join(str(budget) for budget in BUDGETS)))
-    print("The intervals are over orders of the same trials: they do not cover other trials, seeds or data.")
+    print("The intervals are over orders of the recorded trials: they do not cover other trials, seeds or data.")
 
 
 def _replay(study: RecordedStudy, compared: Sequence[Candidate], options: argparse.Namespace) -> list[Row]:
@@ -86,10 +86,12 @@ def _replay(study: RecordedStudy, compared: Sequence[Candidate], options: argpar
     orders = shuffled_orders(study, options.orders, options.seed, options.sample)
     rows = list(simulate(study, compared, options.workers, orders, options.within))
     replays = len(rows) * options.orders
+    best = study.best_of(study.completed)
+    print(f"{study.name}: {len(study.trials)} trials × {study.max_epochs} epochs, {study.metric}, best {best:.6g}")
     print(
-        f"{study.name}: {len(study.trials)} trials × {study.max_epochs} epochs, {study.metric}, best {study.best_of(study.completed):.6g}; "
-        f"{len(compared)} schedulers and settings × {len(options.workers)} numbers of workers × {options.orders} "
-        f"orders = {replays:,} studies in {time.perf_counter() - start:.1f} s\n"
+        f"{len(compared)} schedulers and settings × {len(options.workers)} numbers of workers × {options.orders} orders"
+        f"{f' of {options.sample} trials' if options.sample else ''} = {replays:,} studies in "
+        f"{time.perf_counter() - start:.1f} s\n"
     )
     if study.sampler != "random":
         print(
