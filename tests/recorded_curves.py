@@ -70,5 +70,3 @@ def write_study(
 def study_of(tmp_path: Path, values: Sequence[Sequence[float]], **options: Any) -> RecordedStudy:
     """Return a made-up study as the simulator reads it."""
     return recorded("made-up", StudyState.read(write_study(tmp_path, "made-up", values, **options) / "journal.jsonl"))
-
-

@@ -95,7 +95,9 @@ def test_one_worker_decides_as_the_scheduler_of_a_study_does(tmp_path, scheduler
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_failed_trial_ends_as_it_did_and_stops_nobody(tmp_path, scheduler, workers):
     values = [*curves(6), [1.9, 1.8, nan], [nan]]
-    ends = {end.id: end for end in ends_of(study_of(tmp_path, values), scheduler, workers, order=[7, 6, 0, 1, 2, 3, 4, 5])}
+    ends = {
+        end.id: end for end in ends_of(study_of(tmp_path, values), scheduler, workers, order=[7, 6, 0, 1, 2, 3, 4, 5])
+    }
     assert (ends["t0006"].status, ends["t0006"].epochs) in {("failed", 2), ("stopped", 1), ("stopped", 2)}
     assert (ends["t0007"].status, ends["t0007"].epochs, ends["t0007"].seconds) == ("failed", 0, 0.0)
     assert ends["t0000"].epochs == BUDGET

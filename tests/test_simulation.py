@@ -16,7 +16,7 @@ from study.simulation.verdict import judge
 from study.tuning.schedulers import SchedulerSettings, default_settings
 
 
-def end(number, status, value, time, seconds=1.0, epochs=9):
+def end(number, status, value, time, *, seconds=1.0, epochs=9):
     return Ended(f"t{number:04d}", status, epochs, value, time, seconds)
 
 
@@ -42,13 +42,19 @@ def test_time_is_infinite_if_nothing_comes_close(study):
 
 
 def test_regret_is_in_per_cent_of_the_best_and_infinite_before_the_first_completed_trial(study):
-    found = measured(study, [end(0, "completed", 1.5, 8.0), end(1, "completed", 1.2, 15.0), end(2, "stopped", 0.5, 16.0)])
+    found = measured(
+        study, [end(0, "completed", 1.5, 8.0), end(1, "completed", 1.2, 15.0), end(2, "stopped", 0.5, 16.0)]
+    )
     assert found.regret_at == {25: inf, 50: pytest.approx(50.0)}
     assert found.regret == pytest.approx(20.0)
 
 
 def test_cost_is_that_of_all_trials_whatever_became_of_them(study):
-    ends = [end(0, "failed", nan, 1.0, 0.5, 0), end(1, "stopped", 2.0, 3.0, 2.0, 4), end(2, "completed", 1.0, 9.0, 6.0)]
+    ends = [
+        end(0, "failed", nan, 1.0, seconds=0.5, epochs=0),
+        end(1, "stopped", 2.0, 3.0, seconds=2.0, epochs=4),
+        end(2, "completed", 1.0, 9.0, seconds=6.0),
+    ]
     found = measured(study, ends)
     assert (found.trial_seconds, found.epochs, found.wall_seconds, found.found) == (8.5, 13, 9.0, True)
 
