@@ -71,7 +71,9 @@ def _run(options: argparse.Namespace) -> None:
         found.append(rows)
     if len(found) > 1:
         means = over_studies.means(found, options.within[-1])
-        print(f"Means over {len(found)} studies\n{tables.mean_table(means, options.within[-1])}\n")
+        print(
+            f"Means over {len(found)} studies\n{tables.mean_table(means, options.within[-1], everything=options.all)}\n"
+        )
         if options.out:
             output_file.write_text(options.out, files.format_means(means))
             print(f"{options.out}\n")

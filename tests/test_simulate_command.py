@@ -39,7 +39,7 @@ def test_a_study_leaves_a_row_per_scheduler_settings_and_workers(storage, capsys
     )
     printed = capsys.readouterr().out
     assert "night: 8 trials × 9 epochs, val_mse, best 0.111111" in printed
-    assert "1 workers, soonest within 1 %: " in printed
+    assert "1 worker, soonest within 1 %: " in printed
     assert not list(storage.rglob("*.part"))
 
 

@@ -12,7 +12,7 @@ from study.simulation.over_orders import Spread
 from study.simulation.over_studies import Mean
 from study.simulation.recorded import RecordedStudy
 
-_MEANS = ("times_none", "reached", "found", "worst_found", "regret", "cost_of_none")
+_MEANS = ("times_none", "reached", "found", "worst_found", "cost_of_none")
 
 
 def format_csv(study: RecordedStudy, rows: Sequence[Row]) -> str:
@@ -33,6 +33,8 @@ def format_means(means: Sequence[Mean]) -> str:
             "workers": mean.workers,
         }
         | {name: getattr(mean, name) for name in _MEANS}
+        | {f"regret_percent_at_{budget}": regret for budget, regret in mean.regret_at.items()}
+        | {"regret_percent": mean.regret}
         for mean in means
     ])  # fmt: skip
 

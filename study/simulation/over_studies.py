@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -18,7 +18,8 @@ class Mean:
         times_none: Seconds until within the limit over those without a scheduler; infinite if they are in any study.
         reached: The share of orders that ever came within the limit.
         found: The share of orders that found the best trial.
-        regret: Per cent of the best final value at the end.
+        regret_at: Per cent of the time without a scheduler -> regret by then, in per cent of the best final value.
+        regret: The same at the end.
         cost_of_none: Trial-seconds over those without a scheduler.
         worst_found: The smallest share of orders that found the best trial, of any study.
     """
@@ -28,6 +29,7 @@ class Mean:
     times_none: float
     reached: float
     found: float
+    regret_at: Mapping[int, float]
     regret: float
     cost_of_none: float
     worst_found: float
@@ -51,6 +53,10 @@ def _mean(rows: Sequence[Row], limit: float) -> Mean:
         times_none=fmean(summary.times_none[limit].middle for summary in summaries),
         reached=fmean(summary.reached[limit].middle for summary in summaries),
         found=fmean(summary.found.middle for summary in summaries),
+        regret_at={
+            budget: fmean(summary.regret_at[budget].middle for summary in summaries)
+            for budget in summaries[0].regret_at
+        },
         regret=fmean(summary.regret.middle for summary in summaries),
         cost_of_none=fmean(summary.cost_of_none.middle for summary in summaries),
         worst_found=min(summary.found.middle for summary in summaries),

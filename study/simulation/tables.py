@@ -14,8 +14,11 @@ from study.tuning.schedulers import SchedulerSettings
 
 NOTE = """\
 Medians over orders, with 95 % intervals in brackets; * is the default. A value counts when its trial has had its whole
-budget. "found": the share of orders in which the best trial was not stopped. Regret: per cent from the best final
-value, after {budgets} % of the time that no scheduler takes, and at the end. Cost: trial-seconds over those of none."""
+budget. within: the share of orders that ever come so close; found: in which the best trial is not stopped (at least: in
+any study). Regret: per cent from the best final value, after {budgets} % of the time that no scheduler takes, and at
+the end. cost: trial-seconds over those of none."""
+
+_SOONEST = 4  # means that are shown besides the defaults
 
 
 def study_table(rows: Sequence[Row], within: Sequence[float], *, everything: bool) -> str:
@@ -48,13 +51,22 @@ def study_table(rows: Sequence[Row], within: Sequence[float], *, everything: boo
     return aligned(headings, table)
 
 
-def mean_table(means: Sequence[Mean], limit: float) -> str:
-    """Return the table of means over studies, for each number of workers the soonest first."""
-    headings = ["workers", "scheduler", f"time to {limit:g} %, of none's", "within", "found", "least", "regret", "cost"]
+def mean_table(means: Sequence[Mean], limit: float, *, everything: bool) -> str:
+    """Return the table of means over studies, for each number of workers the soonest first.
+
+    Args:
+        means: Of any numbers of workers.
+        limit: The distance that was timed, in per cent.
+        everything: All settings, instead of the defaults and the few that are soonest.
+    """
+    headings = ["workers", "scheduler", f"time to {limit:g} %, of none's", "within", "found", "at least"]
+    headings += [*(f"regret at {budget} %" for budget in means[0].regret_at), "at the end", "cost"]
     table = []
     for workers in dict.fromkeys(mean.workers for mean in means):
         mine = [mean for mean in means if mean.workers == workers]
-        table += [_mean_cells(mean) for mean in sorted(mine, key=lambda mean: (mean.times_none, mean.cost_of_none))]
+        ranked = sorted(mine, key=lambda mean: (mean.times_none, mean.cost_of_none))
+        shown = [mean for at, mean in enumerate(ranked) if everything or at < _SOONEST or mean.candidate.is_default]
+        table += [_mean_cells(mean) for mean in shown]
     return aligned(headings, table)
 
 
@@ -91,7 +103,8 @@ def _mean_cells(mean: Mean) -> list[str]:
     shares = (mean.reached, mean.found, mean.worst_found)
     texts = [f"{share:.0%}" for share in shares]
     start = [str(mean.workers), label(mean.candidate), _ratio(mean.times_none)]
-    return [*start, *texts, _per_cent(mean.regret), _ratio(mean.cost_of_none)]
+    regrets = [*mean.regret_at.values(), mean.regret]
+    return [*start, *texts, *(_per_cent(regret) for regret in regrets), _ratio(mean.cost_of_none)]
 
 
 def _telling(rows: Sequence[Row], limit: float) -> list[Row]:
@@ -117,7 +130,7 @@ def _verdict(verdict: Verdict, limit: float) -> str:
         )
 
     soonest = verdict.soonest
-    text = f"{soonest.workers} workers, soonest within {limit:g} %: {told(soonest)}"
+    text = f"{soonest.workers} worker{'s' * (soonest.workers > 1)}, soonest within {limit:g} %: {told(soonest)}"
     if verdict.level:
         names = ", ".join(label(row.candidate, row.settings) for row in verdict.level)
         text += f"\n    not told apart from it: {names}"
