@@ -8,7 +8,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study import atomic, option_types
+from study import option_types, output_file
 from study.data.dataset_specs import DATASETS
 from study.errors import StudyError, UsageError, choose_from
 
@@ -46,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     out = options.out or _default_file(options.data)
-    _check_writable(out)
+    output_file.check_writable(out, "pca.csv")
 
     # scikit-learn and the data loaders take seconds to import, which bad input need not wait for.
     import numpy as np
@@ -65,10 +64,7 @@ def _run(options: argparse.Namespace) -> None:
         # Held out of the training images for the sake of a search; PCA has nothing to choose with it.
         splits["train"] = np.concatenate([splits["train"], splits.pop("val")])
     rows = _measure(splits, options.components, options.variance)
-    try:
-        atomic.write_text(out, format_csv(rows))
-    except OSError as error:
-        raise UsageError(f"'{out}' cannot be written: {error.strerror}; name another with --out") from error
+    output_file.write_text(out, format_csv(rows))
     shape = "×".join(str(size) for size in data.image_shape)
     counts = ", ".join(f"{len(images):,} {split}" for split, images in splits.items())
     print(f"PCA of {data.name}, images of {shape}: {counts}")
@@ -180,17 +176,6 @@ def _default_file(source: str) -> Path:
             f"--data {source!r} would write over the baseline of the data set {name}; name a file with --out"
         )
     return Path("results", "baselines", f"{name}.csv")
-
-
-def _check_writable(out: Path) -> None:
-    """Raise `UsageError` if `out` cannot be written, before the minutes that its content takes."""
-    folder = next(parent for parent in out.absolute().parents if parent.exists())
-    if out.is_dir():
-        raise UsageError(f"--out '{out}' is a folder; allowed: a file's path, such as {out / 'pca.csv'}")
-    if not folder.is_dir():
-        raise UsageError(f"'{out}' cannot be written: {folder} is not a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"'{out}' cannot be written: {folder} is read-only; name another place")
 
 
 def _progress(line: str) -> None:

@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 import numpy as np
+from numpy.random.mtrand import get_bit_generator, set_bit_generator
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
 from study.records.state import StudyState
@@ -18,8 +19,16 @@ from study.tuning.unpickled import Unpickled
 REDUCTION_FACTOR = 3
 
 
+@dataclass(frozen=True)
+class SchedulerSettings:
+    """What can be set of a scheduler, None where it has no such setting."""
+
+    grace_period: int | None = None  # epochs that every trial has
+    reduction_factor: int | None = None  # one trial in so many passes a rung
+
+
 @dataclass(eq=False)  # hashable by identity, as Tune's trials are
-class _PastTrial:
+class ReplayedTrial:
     """As much of a Tune trial as a scheduler reads."""
 
     trial_id: str
@@ -41,7 +50,7 @@ class _Remembering(Unpickled):
         self._condemned = {}
         for run in state.trials:
             if run.status in ("completed", "stopped") and run.epochs:
-                trial = _PastTrial(run.id, job_config(Job(run.id, run.config, run.seed, run.budget)))
+                trial = ReplayedTrial(run.id, job_config(Job(run.id, run.config, run.seed, run.budget)))
                 self.on_trial_add(None, trial)
                 super().on_trial_complete(None, trial, _result(run.last))  # type: ignore[misc]
 
@@ -70,24 +79,55 @@ class _Remembering(Unpickled):
 class StudyAsha(_Remembering, AsyncHyperBandScheduler):
     """Tune's AsyncHyperBand with a bracket that follows from the trial's number, not from a global generator."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._bits = np.random.MT19937()
+
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Add a trial to the bracket that its run always has."""
-        state = np.random.get_state()  # noqa: NPY002 - Tune draws the bracket from the global generator
+        # Tune draws the bracket from the global generator. Exchanging its bits takes a tenth of the time that reading
+        # and writing its state does, which a simulation of a thousand studies waits for.
+        shared = get_bit_generator()
+        set_bit_generator(self._bits)
         np.random.seed(job_of(trial.config).seed)  # noqa: NPY002
         try:
             super().on_trial_add(tune_controller, trial)
         finally:
-            np.random.set_state(state)  # noqa: NPY002
+            set_bit_generator(shared)
 
 
 class StudyMedianStopping(_Remembering, MedianStoppingRule):
     """Tune's median stopping rule, remembering."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._means: dict[tuple[Any, float, int], Any] = {}
 
-def _asha(metric: str, mode: str, max_epochs: int, brackets: int) -> TrialScheduler:
-    grace = max(1, max_epochs // REDUCTION_FACTOR**2)
+    def _running_mean(self, trial: Any, time: float) -> Any:
+        """Return Tune's running mean, which it works out anew for every trial at every result of any other one."""
+        results = self._results[trial]
+        # While the last result is of `time`, another one of the same may come: a trial's end reports it once more.
+        count = len(results) if results[-1][self._time_attr] <= time else 0
+        if (trial, time, count) not in self._means:
+            self._means[trial, time, count] = super()._running_mean(trial, time)
+        return self._means[trial, time, count]
+
+
+def default_settings(name: str, max_epochs: int) -> SchedulerSettings:
+    """Return the settings that the scheduler `name` has in a study of `max_epochs`."""
+    if name == "none":
+        return SchedulerSettings()
+    if name == "median":
+        return SchedulerSettings(grace_period=max(1, max_epochs // 5))
+    return SchedulerSettings(max(1, max_epochs // REDUCTION_FACTOR**2), REDUCTION_FACTOR)
+
+
+def _asha(metric: str, mode: str, max_epochs: int, settings: SchedulerSettings, *, brackets: int) -> TrialScheduler:
+    grace, reduction = settings.grace_period, settings.reduction_factor
+    assert grace is not None
+    assert reduction is not None
     # The first rung of the last bracket must lie below the budget, or that bracket has none.
-    while brackets > 1 and grace * REDUCTION_FACTOR ** (brackets - 1) > max_epochs:
+    while brackets > 1 and grace * reduction ** (brackets - 1) > max_epochs:
         brackets -= 1
     return StudyAsha(
         time_attr=EPOCH,
@@ -95,34 +135,42 @@ def _asha(metric: str, mode: str, max_epochs: int, brackets: int) -> TrialSchedu
         mode=mode,
         max_t=max_epochs,
         grace_period=grace,
-        reduction_factor=REDUCTION_FACTOR,
+        reduction_factor=reduction,
         brackets=brackets,
     )
 
 
-def _median(metric: str, mode: str, max_epochs: int) -> TrialScheduler:
+def _median(metric: str, mode: str, settings: SchedulerSettings) -> TrialScheduler:
     return StudyMedianStopping(
         time_attr=EPOCH,
         metric=metric,
         mode=mode,
-        grace_period=max(1, max_epochs // 5),
+        grace_period=settings.grace_period,
         min_samples_required=3,
         min_time_slice=inf,  # by default the rule pauses trials until it has samples: a detour over the disk
     )
 
 
-# Each takes (metric, mode "min" or "max", max_epochs).
-SCHEDULERS: Mapping[str, Callable[[str, str, int], TrialScheduler]] = {
-    "asha": lambda metric, mode, epochs: _asha(metric, mode, epochs, brackets=1),
-    "hyperband": lambda metric, mode, epochs: _asha(metric, mode, epochs, brackets=3),
-    "median": _median,
-    "none": lambda metric, mode, epochs: FIFOScheduler(),
+# Each takes (metric, mode "min" or "max", max_epochs, settings).
+SCHEDULERS: Mapping[str, Callable[[str, str, int, SchedulerSettings], TrialScheduler]] = {
+    "asha": lambda metric, mode, epochs, settings: _asha(metric, mode, epochs, settings, brackets=1),
+    "hyperband": lambda metric, mode, epochs, settings: _asha(metric, mode, epochs, settings, brackets=3),
+    "median": lambda metric, mode, epochs, settings: _median(metric, mode, settings),
+    "none": lambda metric, mode, epochs, settings: FIFOScheduler(),
 }
 
 
-def build_scheduler(name: str, metric: str, mode: str, max_epochs: int, state: StudyState) -> TrialScheduler:
-    """Return the scheduler `name` as it stands after the trials of `state`."""
-    scheduler = SCHEDULERS[name](metric, mode, max_epochs)
+def build_scheduler(
+    name: str,
+    metric: str,
+    mode: str,
+    max_epochs: int,
+    state: StudyState,
+    *,
+    settings: SchedulerSettings | None = None,
+) -> TrialScheduler:
+    """Return the scheduler `name` as it stands after the trials of `state`, with its defaults or other `settings`."""
+    scheduler = SCHEDULERS[name](metric, mode, max_epochs, settings or default_settings(name, max_epochs))
     if isinstance(scheduler, _Remembering):
         scheduler.remember(state)
     return scheduler

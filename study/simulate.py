@@ -1,0 +1,197 @@
+"""Replay the learning curves of studies that ran with --scheduler none under every scheduler, in virtual time.
+
+Says which scheduler, with which settings and how many workers, reaches the best error soonest and at what cost. The
+schedulers are Tune's own, as a study builds them; the intervals are over shuffled orders of the recorded trials.
+
+Examples:
+    python study/run.py --space digits_ae --scheduler none --sampler random --confirm 0 --name curves
+    python study/simulate.py curves
+    python study/simulate.py curves more-curves --workers 8 --grace 1,1/9,1/3 --reduction 2,3,4
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if __package__ in (None, ""):
+    # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from study import option_types, output_file
+from study.command_line import SCHEDULERS
+from study.errors import StudyError, UsageError
+
+if TYPE_CHECKING:
+    from study.simulation.candidates import Candidate
+    from study.simulation.grid import Row
+    from study.simulation.recorded import RecordedStudy
+
+Value = TypeVar("Value")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0, 1 for a damaged study, 2 for unusable input, 130 interrupted."""
+    try:
+        _run(_parse(sys.argv[1:] if argv is None else argv))
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: what was not finished was not written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    # Ray and PyTorch take seconds to import, which --help and unknown options need not wait for.
+    from study.simulation import files, over_studies, tables
+    from study.simulation.candidates import candidates
+    from study.simulation.measures import BUDGETS
+    from study.simulation.recorded import read_recorded
+
+    studies = [read_recorded(options.storage, name) for name in options.names]
+    for study in studies:
+        if options.sample and options.sample > len(study.trials):
+            raise UsageError(f"--sample {options.sample} is more than the {len(study.trials)} trials of {study.name!r}")
+    for out in _files(options):
+        output_file.check_writable(out, "means.csv")
+    compared = candidates(options.schedulers, options.grace, options.reduction, [study.max_epochs for study in studies])
+    found = []
+    for study, out in zip(studies, _files(options)[: len(studies)], strict=True):
+        rows = _replay(study, compared, options)
+        output_file.write_text(out, files.format_csv(study, rows))
+        print(f"{tables.study_table(rows, options.within, everything=options.all)}\n")
+        print("\n".join(tables.verdict_lines(rows, options.within[-1])) + f"\n{out}\n")
+        found.append(rows)
+    if len(found) > 1:
+        means = over_studies.means(found, options.within[-1])
+        print(
+            f"Means over {len(found)} studies\n{tables.mean_table(means, options.within[-1], everything=options.all)}\n"
+        )
+        if options.out:
+            output_file.write_text(options.out, files.format_means(means))
+            print(f"{options.out}\n")
+    print(tables.NOTE.format(budgets=" and ".join(str(budget) for budget in BUDGETS)))
+    print("The intervals are over orders of the recorded trials: they do not cover other trials, seeds or data.")
+
+
+def _replay(study: RecordedStudy, compared: Sequence[Candidate], options: argparse.Namespace) -> list[Row]:
+    from study.simulation.grid import shuffled_orders, simulate
+
+    start = time.perf_counter()
+    orders = shuffled_orders(study, options.orders, options.seed, options.sample)
+    rows = list(simulate(study, compared, options.workers, orders, options.within))
+    replays = len(rows) * options.orders
+    best = study.best_of(study.completed)
+    print(f"{study.name}: {len(study.trials)} trials × {study.max_epochs} epochs, {study.metric}, best {best:.6g}")
+    print(
+        f"{len(compared)} schedulers and settings × {len(options.workers)} numbers of workers × {options.orders} orders"
+        f"{f' of {options.sample} trials' if options.sample else ''} = {replays:,} studies in "
+        f"{time.perf_counter() - start:.1f} s\n"
+    )
+    if study.sampler != "random":
+        print(
+            f"{study.name} was sampled by {study.sampler}: its later configs follow from its earlier results, which a "
+            "shuffled order does not respect; --sampler random has no such flaw\n"
+        )
+    return rows
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = option_types.Parser(
+        prog="study/simulate.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    whole = option_types.integer
+    add("names", nargs="+", metavar="NAME", help="a finished study of --scheduler none")
+    add(
+        "--schedulers",
+        type=_list_of(option_types.one_of("--schedulers", SCHEDULERS)),
+        default=list(SCHEDULERS),
+        metavar="S,…",
+        help=f"default {','.join(SCHEDULERS)}; none is always there, to compare with",
+    )
+    add(
+        "--grace",
+        type=_list_of(_grace),
+        default=[Fraction(1), Fraction(1, 9), Fraction(1, 3)],
+        metavar="G,…",
+        help="grace periods, in epochs or as fractions of a study's; default 1,1/9,1/3 and the project's own",
+    )
+    add(
+        "--reduction",
+        type=_list_of(whole("--reduction", 2)),
+        default=[2, 3, 4],
+        metavar="R,…",
+        help="reduction factors; default 2,3,4",
+    )
+    add(
+        "--workers",
+        type=_list_of(whole("--workers", 1)),
+        default=[1, 2, 4, 8],
+        metavar="W,…",
+        help="numbers of trials at a time; default 1,2,4,8",
+    )
+    add("--orders", type=whole("--orders", 1), default=20, metavar="N", help="shuffled orders; default 20")
+    add(
+        "--sample",
+        type=whole("--sample", 2),
+        metavar="N",
+        help="give each order only N of the trials, drawn anew: the intervals then are over draws of configs, too",
+    )
+    add(
+        "--within",
+        type=_list_of(option_types.positive("--within")),
+        default=[5.0, 1.0],
+        metavar="P,…",
+        help="per cent from the best final value; the smallest one ranks; default 5,1",
+    )
+    add("--seed", type=whole("--seed", 0), default=0, metavar="N", help="of the orders; default 0")
+    add(
+        "--storage",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="default results; each table is DIR/NAME/simulation.csv",
+    )
+    add("--out", type=Path, metavar="FILE", help="CSV file of the means over several studies")
+    add("--all", action="store_true", help="print every setting, not only each scheduler's default and best")
+    options = parser.parse_args(argv)
+    if repeated := [name for name in options.names if options.names.count(name) > 1]:
+        raise UsageError(f"NAME {repeated[0]!r} is given twice")
+    if options.out and len(options.names) == 1:
+        raise UsageError("--out is for the means over several studies; name more than one")
+    options.within.sort(reverse=True)
+    return options
+
+
+def _list_of(read: Callable[[str], Value]) -> Callable[[str], list[Value]]:
+    return lambda text: list(dict.fromkeys(read(item) for item in text.split(",")))
+
+
+def _grace(text: str) -> Fraction:
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if value <= 0 or (value > 1 and value.denominator != 1):
+        raise UsageError(f"--grace {text!r} is not allowed; give whole epochs, such as 2, or a fraction such as 1/9")
+    return value
+
+
+def _files(options: argparse.Namespace) -> list[Path]:
+    """Return the files to write: one of each study, and the means'."""
+    return [options.storage / name / "simulation.csv" for name in options.names] + [options.out] * bool(options.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

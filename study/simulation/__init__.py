@@ -1,0 +1,1 @@
+"""Recorded studies replayed through schedulers in virtual time."""
