@@ -65,7 +65,7 @@ def _main(argv: list[str] | None) -> int:
 
 def _start(settings: Settings) -> int:
     """Run a new study; nothing is written before everything that can be checked has been."""
-    from study import preflight
+    from study import start
     from study.records import folder as folders
     from study.records import tracking
     from study.records.environment import environment
@@ -75,15 +75,15 @@ def _start(settings: Settings) -> int:
     tracking.check(settings.tracking_uri)
     with _joined(settings, data) as share:
         context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
-        preflight.check_disk(settings, context, share)
+        start.check_disk(settings, context, share)
         with folders.created(settings.storage_path, settings.name) as folder:
-            about = {**preflight.about(settings, data, encoder), "environment": environment()}
+            about = {**start.about(settings, data, encoder), "environment": environment()}
             return _conduct(settings, folder, data, share, encoder=encoder, first=("study", about))
 
 
 def _resume(options: Namespace) -> int:
     """Go on with a study where its journal ends."""
-    from study import preflight
+    from study import start
     from study.records import folder as folders
     from study.records.environment import git_commit
     from study.records.state import StudyState
@@ -98,7 +98,7 @@ def _resume(options: Namespace) -> int:
             return 0
         data = _load(settings)
         encoder = _encoder(settings, data)
-        check_unchanged(folder.name, state.about, preflight.about(settings, data, encoder))
+        check_unchanged(folder.name, state.about, start.about(settings, data, encoder))
         before, now = state.about["environment"]["git_commit"], git_commit()
         if before != now:
             print(f"study: the code has changed since the study began ({before} to {now})", file=sys.stderr)

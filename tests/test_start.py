@@ -2,7 +2,7 @@ import copy
 
 import pytest
 
-from study import command_line, preflight
+from study import command_line, start
 from study.data import image_data
 from study.errors import UsageError
 from study.resumption import check_unchanged
@@ -13,7 +13,7 @@ def begun():
     """What the journal of a study of digits_ae begins with."""
     settings = command_line.settings_of(command_line.parse(["--space", "digits_ae", "--name", "night"]))
     data = image_data.load("digits", image_data.default_data_dir())
-    return preflight.about(settings, data, None)
+    return start.about(settings, data, None)
 
 
 def test_a_study_that_is_as_it_was_goes_on(begun):
@@ -53,4 +53,4 @@ def test_reported_configurations_search_nothing():
     options = ["--reported", "cifar_cnn/A", "--name", "night"]
     settings = command_line.settings_of(command_line.parse(options))
     data = image_data.load("digits", image_data.default_data_dir())
-    assert preflight.about(settings, data, None)["searched"] == {}
+    assert start.about(settings, data, None)["searched"] == {}

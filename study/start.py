@@ -1,4 +1,4 @@
-"""What is known of a study before its first trial: what it is about, and whether its disk has room for it."""
+"""What a study starts with: what it is about, and whether its disk has room for it."""
 
 from __future__ import annotations
 
