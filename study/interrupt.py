@@ -18,7 +18,11 @@ class Interrupted(BaseException):
     """The user or the machine asked the study to leave; not an Exception, so that nothing on the way catches it."""
 
 
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
 class _Signals:
+    handled = False
     seen = False
     deferred = False
 
@@ -30,12 +34,24 @@ _signals = _Signals()
 def handled() -> Iterator[None]:
     """Turn the first SIGINT or SIGTERM into `Interrupted`; at a second one the process is gone."""
     _signals.seen = _signals.deferred = False
-    before = {number: signal.signal(number, _on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    _signals.handled = True
+    before = {number: signal.signal(number, _on_signal) for number in _NUMBERS}
     try:
         yield
     finally:
+        _signals.handled = False
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def keep_handling() -> None:
+    """Take the signals back from a library that has taken them.
+
+    Ray's core, when a process joins, lets SIGTERM write a stack and abort.
+    """
+    if _signals.handled:
+        for number in _NUMBERS:
+            signal.signal(number, _on_signal)
 
 
 @contextmanager

@@ -188,6 +188,35 @@ def test_more_gpus_than_there_are_is_bad_input(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_study_that_is_asked_to_leave_does_so_in_ten_seconds_and_says_how_to_go_on(number, tmp_path):
+    process = start(tmp_path, "--space", "digits_ae", "--name", "night", "--trials", "9", "--epochs", "200")
+    wait_for(lambda: epochs_of(state_of(tmp_path)) >= 2, process)
+    process.send_signal(number)
+    asked = time.monotonic()
+    assert process.wait(30) == 130
+    assert time.monotonic() - asked < 10
+    output = (tmp_path / "output.txt").read_text()
+    assert output.endswith("study: interrupted; go on with: python study/run.py --resume night\n")
+    assert "***" not in output
+    runs, _, _ = mlflow_runs(tmp_path)
+    assert {run.info.status for run in runs} <= {"KILLED", "FINISHED"}
+
+
+def test_a_second_signal_ends_a_study_at_once_and_it_goes_on_all_the_same(tmp_path):
+    argv = [*SMALL, "--trials", "3", "--confirm", "0", "--scheduler", "none"]
+    process = start(tmp_path, *argv)
+    wait_for(lambda: epochs_of(state_of(tmp_path)) >= 2, process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(5) == 130
+    psutil.wait_procs(children, timeout=5)
+    done = run(tmp_path, "--resume", "night")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert summary_of(tmp_path)["trials"] == {"completed": 3, "stopped": 0, "failed": 0}
+
+
 def test_an_interrupted_study_goes_on_as_if_it_had_not_been(tmp_path):
     argv = [*SMALL, "--trials", "5", "--max-concurrent", "1", "--confirm", "1x2"]
     through, broken = tmp_path / "through", tmp_path / "broken"

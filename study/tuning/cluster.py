@@ -92,6 +92,7 @@ def joined(address: str | None, data: ImageData) -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
+    interrupt.keep_handling()
     try:
         yield
     finally:
