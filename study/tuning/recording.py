@@ -16,7 +16,7 @@ from study.records.ranking import best_trials
 from study.records.recorder import Recorder
 from study.records.state import Status
 from study.training import checkpoint
-from study.tuning.trainable import DISK_FAILED, EPOCH, FAILED, FINAL, METRICS, PRETRAINING, Job, job_of
+from study.tuning.trainable import EPOCH, FAILED, FINAL, METRICS, PRETRAINING, STORAGE_FAILED, Job, job_of
 from study.tuning.unpickled import Unpickled
 
 
@@ -51,10 +51,11 @@ class TuneRecorder(Unpickled, tune.Callback):
         """Record an epoch.
 
         Raises:
-            StudyError: the worker could not write its checkpoint, which no other trial will do better.
+            StudyError: the worker could not write its checkpoint or does not share the study's storage; no other
+                trial will do better.
         """
-        if result.get(DISK_FAILED):
-            raise StudyError(f"a checkpoint cannot be written ({result[DISK_FAILED]}); make space, then resume")
+        if result.get(STORAGE_FAILED):
+            raise StudyError(f"{result[STORAGE_FAILED]}, then resume")
         run = self._recorder.state.runs[job_of(trial.config).id]
         if result.get(PRETRAINING) and not run.pretraining:
             self._recorder.record("pretrained", id=run.id, epochs=result[PRETRAINING])

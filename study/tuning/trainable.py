@@ -21,10 +21,11 @@ from study.samples import writing as samples
 from study.training import checkpoint
 from study.training.stages import StagedTraining
 from study.training.trainer import per_image
+from study.tuning import shared_storage
 from study.tuning.worker_data import SharedData, fetched, on_device
 
 # Where a result of ours lies in what Tune passes around.
-METRICS, PRETRAINING, FINAL, FAILED, DISK_FAILED = "metrics", "pretraining", "final", "failed", "disk_failed"
+METRICS, PRETRAINING, FINAL, FAILED, STORAGE_FAILED = "metrics", "pretraining", "final", "failed", "storage_failed"
 EPOCH = "epoch"
 
 
@@ -49,10 +50,11 @@ class WorkerContext:
     errors: Path
     objectives: tuple[str, ...]
     threads: int  # CPU threads per run
+    witness: Path | None = None  # by which a node tells whether it shares the study's storage
 
 
-class _DiskError(Exception):
-    """A checkpoint cannot be written; no other run will do better."""
+class _StorageError(Exception):
+    """The study's storage is not to be had here; no other run will do better."""
 
 
 class StudyTrainable(tune.Trainable):
@@ -82,6 +84,8 @@ class StudyTrainable(tune.Trainable):
         torch.optim.SGD([torch.zeros(1, requires_grad=True)])
         gc.collect()
         gc.freeze()
+        # Nodes that were there at the start have been asked; one that was started since could have no storage.
+        self._unshared = shared_storage.missing(context.witness) if context.witness else None
         self._begin(Job(**config["job"]))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -128,6 +132,10 @@ class StudyTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train one epoch and return its metrics; the last result of a job has `done` set."""
+        if self._unshared is not None:
+            return self._failed("storage") | {
+                STORAGE_FAILED: f"the storage is not shared: {self._unshared}; mount it there"
+            }
         if self._failure is not None or self._training is None:
             return self._failed(self._failure or "the run was not set up")
         training = self._training
@@ -147,8 +155,8 @@ class StudyTrainable(tune.Trainable):
             # Tune's schedulers and searchers look for the objectives at the top.
             known = metrics | {"params": sum(weight.numel() for weight in training.model.parameters())}
             return result | {name: known[name] for name in self._context.objectives}
-        except _DiskError as error:
-            return self._failed("disk") | {DISK_FAILED: str(error)}
+        except _StorageError as error:
+            return self._failed("disk") | {STORAGE_FAILED: str(error)}
         except Exception as error:
             return self._failed(self._explained(error))
 
@@ -157,7 +165,8 @@ class StudyTrainable(tune.Trainable):
             state = training.state_dict() | {"metrics": metrics}
             checkpoint.save(self._context.checkpoints, self._job.id, state)
         except OSError as error:
-            raise _DiskError(f"{error.strerror}: {error.filename}") from error
+            problem = f"a checkpoint cannot be written ({error.strerror}: {error.filename}); make space"
+            raise _StorageError(problem) from error
 
     def _finish(self, training: StagedTraining) -> dict[str, float]:
         """Evaluate the test split, the only time that a run sees it, and leave the network and its samples."""

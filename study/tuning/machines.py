@@ -1,0 +1,88 @@
+"""The machines of the joined Ray: those that are there, and those that its autoscaler may bring."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Where Ray's launcher leaves the cluster's file on the head, every node type's resources filled in. Ray keeps what a
+# cluster may grow to nowhere else: its control store knows the nodes that are alive, and what was asked for.
+AUTOSCALING = Path("~/ray_bootstrap_config.yaml")
+_HEAD = "node:__internal_head__"  # the resource by which Ray marks the head
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Machines of one kind: what each of them has, and how many there are or may be."""
+
+    cpus: float
+    gpus: float
+    memory: int | None  # bytes that Ray lends out; None where only the running machine would tell
+    count: int = 1
+
+    def fit(self, cpus: float, gpus: float) -> int:
+        """Return how many runs of these needs one machine takes at once."""
+        by_cpu = math.floor(self.cpus / cpus)
+        return min(by_cpu, math.floor(self.gpus / gpus)) if gpus else by_cpu
+
+
+def alive() -> list[Machines]:
+    """Return the machines that are in the joined Ray now, one by one."""
+    return [_machine(node["Resources"]) for node in _nodes()]
+
+
+def to_come() -> tuple[list[Machines], int]:
+    """Return the kinds of workers that the autoscaler may start, and how many workers it may have in all.
+
+    Without an autoscaler, or seen from a machine that is not the head, there are none.
+    """
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    head = next((node["Resources"] for node in _nodes() if _HEAD in node["Resources"] and node["NodeID"] == here), None)
+    file = AUTOSCALING.expanduser()
+    if head is None or not file.is_file():
+        return [], 0
+    import yaml
+
+    return worker_kinds(yaml.safe_load(file.read_text()), _machine(head))
+
+
+def worker_kinds(config: Mapping[str, Any], head: Machines) -> tuple[list[Machines], int]:
+    """Return the kinds of workers of a cluster's file, and how many workers it allows in all.
+
+    Machines that one owns have no resources in the file: they are taken to be like the head until they are there.
+    """
+    most = config.get("max_workers", 0)
+    kinds = []
+    for kind in config.get("available_node_types", {}).values():
+        count = min(kind.get("max_workers", 0), most)
+        resources = kind.get("resources") or {}
+        like = _machine(resources) if resources else head
+        if count:
+            kinds.append(Machines(like.cpus, like.gpus, like.memory, count))
+    return kinds, most
+
+
+def slots(machines: Iterable[Machines], cpus: float, gpus: float, most: float = math.inf) -> int:
+    """Return how many runs of these needs fit at once on at most `most` of the machines, the roomiest first."""
+    left, total = most, 0
+    for kind in sorted(machines, key=lambda kind: -kind.fit(cpus, gpus)):
+        count = int(min(kind.count, left))
+        left -= count
+        total += count * kind.fit(cpus, gpus)
+    return total
+
+
+def _nodes() -> list[dict[str, Any]]:
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _machine(resources: Mapping[str, float]) -> Machines:
+    memory = resources.get("memory")
+    return Machines(resources.get("CPU", 0.0), resources.get("GPU", 0.0), None if memory is None else int(memory))
