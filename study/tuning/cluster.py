@@ -62,8 +62,8 @@ class Share:
 
 
 @contextmanager
-def joined(address: str | None, data: ImageData) -> Iterator[None]:
-    """Start a Ray of one's own, or join the cluster at `address`, and leave it at the end.
+def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]:
+    """Start a Ray of one's own, with room for `data`, or join the cluster at `address`, and leave it at the end.
 
     Raises:
         UsageError: there is no cluster at `address`.
@@ -83,7 +83,7 @@ def joined(address: str | None, data: ImageData) -> Iterator[None]:
             ray.init(
                 address="local",
                 num_cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-                object_store_memory=_object_store_bytes(data),
+                object_store_memory=_object_store_bytes(data) if data else None,
                 **quiet,
             )
         else:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from study.tuning import every_node
+
 # Where Ray's launcher leaves the cluster's file on the head, every node type's resources filled in. Ray keeps what a
 # cluster may grow to nowhere else: its control store knows the nodes that are alive, and what was asked for.
 AUTOSCALING = Path("~/ray_bootstrap_config.yaml")
@@ -31,7 +33,7 @@ class Machines:
 
 def alive() -> list[Machines]:
     """Return the machines that are in the joined Ray now, one by one."""
-    return [_machine(node["Resources"]) for node in _nodes()]
+    return [_machine(node["Resources"]) for node in every_node.nodes()]
 
 
 def to_come() -> tuple[list[Machines], int]:
@@ -42,13 +44,13 @@ def to_come() -> tuple[list[Machines], int]:
     import ray
 
     here = ray.get_runtime_context().get_node_id()
-    head = next((node["Resources"] for node in _nodes() if _HEAD in node["Resources"] and node["NodeID"] == here), None)
+    own = next(node["Resources"] for node in every_node.nodes() if node["NodeID"] == here)
     file = AUTOSCALING.expanduser()
-    if head is None or not file.is_file():
+    if _HEAD not in own or not file.is_file():
         return [], 0
     import yaml
 
-    return worker_kinds(yaml.safe_load(file.read_text()), _machine(head))
+    return worker_kinds(yaml.safe_load(file.read_text()), _machine(own))
 
 
 def worker_kinds(config: Mapping[str, Any], head: Machines) -> tuple[list[Machines], int]:
@@ -75,12 +77,6 @@ def slots(machines: Iterable[Machines], cpus: float, gpus: float, most: float = 
         left -= count
         total += count * kind.fit(cpus, gpus)
     return total
-
-
-def _nodes() -> list[dict[str, Any]]:
-    import ray
-
-    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def _machine(resources: Mapping[str, float]) -> Machines:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from study.errors import UsageError
+from study.tuning import every_node
 
 ANSWER_SECONDS = 60.0  # that a node may take to start a worker process and reach the storage
 _WITNESS = ".reached-by-"
@@ -56,46 +55,32 @@ def missing(witness: Path) -> str | None:
             return None
     except OSError:
         pass
-    return f"{socket.gethostname()} does not see what the driver writes to {witness.parent}"
+    return f"what the driver writes to {witness.parent} is not seen there"
 
 
 def _ask_every_node(folder: Path, witness: Path, token: str) -> None:
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    asked = {
-        ray.remote(num_cpus=0, max_retries=1)(_answer)
-        .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
-        .remote(witness, node["NodeID"]): node
-        for node in ray.nodes()
-        if node["Alive"]
-    }
-    answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS)
-    for reference in answered:
-        node = asked[reference]
-        try:
-            problem = ray.get(reference)
-        except ray.exceptions.RayError:
-            if not _is_alive(node["NodeID"]):
-                continue  # lost while it was asked: no trial will run there
-            raise
-        if problem is None and not _arrived(witness, node["NodeID"], token):
-            problem = f"the driver does not see what {_name(node)} writes to {folder}"
+    for answer in every_node.ask(_answer, witness, seconds=ANSWER_SECONDS):
+        problem = answer.problem or answer.value
+        if problem is None and not _arrived(witness, answer.node_id, token):
+            problem = "the driver does not see what this node writes there"
         if problem is not None:
-            raise _not_shared(folder, problem)
-    for reference in silent:
-        if _is_alive(asked[reference]["NodeID"]):
-            raise _not_shared(folder, f"{_name(asked[reference])} gave no answer in {ANSWER_SECONDS:g} s")
+            raise UsageError(
+                f"--storage {str(folder.parent)!r} is not shared by the cluster: {answer.node}: {problem}; "
+                "set --storage to a folder that every node mounts at the same path (NFS, EFS)"
+            )
 
 
-def _answer(witness: Path, node_id: str) -> str | None:
+def _answer(witness: Path) -> str | None:
     """Look for the driver's file and write one beside it, on the node that runs this; return what went wrong."""
+    import ray
+
     problem = missing(witness)
     if problem is None:
         try:
+            node_id = ray.get_runtime_context().get_node_id()
             witness.with_name(f"{witness.name}-{node_id}").write_text(witness.read_text())
         except OSError as error:
-            problem = f"{socket.gethostname()} cannot write to {witness.parent} ({error.strerror})"
+            problem = f"{witness.parent} cannot be written ({error.strerror})"
     return problem
 
 
@@ -104,20 +89,3 @@ def _arrived(witness: Path, node_id: str, token: str) -> bool:
         return witness.with_name(f"{witness.name}-{node_id}").read_text() == token
     except OSError:
         return False
-
-
-def _not_shared(folder: Path, problem: str) -> UsageError:
-    return UsageError(
-        f"--storage {str(folder.parent)!r} is not shared by the cluster: {problem}; "
-        "set --storage to a folder that every node mounts at the same path (NFS, EFS)"
-    )
-
-
-def _is_alive(node_id: str) -> bool:
-    import ray
-
-    return any(node["Alive"] and node["NodeID"] == node_id for node in ray.nodes())
-
-
-def _name(node: dict[str, Any]) -> str:
-    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"

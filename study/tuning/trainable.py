@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,8 @@ class StudyTrainable(tune.Trainable):
         gc.collect()
         gc.freeze()
         # Nodes that were there at the start have been asked; one that was started since could have no storage.
-        self._unshared = shared_storage.missing(context.witness) if context.witness else None
+        problem = shared_storage.missing(context.witness) if context.witness else None
+        self._unshared = problem and f"storage is not shared by {socket.gethostname()}: {problem}; mount it"
         self._begin(Job(**config["job"]))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -133,9 +135,7 @@ class StudyTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train one epoch and return its metrics; the last result of a job has `done` set."""
         if self._unshared is not None:
-            return self._failed("storage") | {
-                STORAGE_FAILED: f"the storage is not shared: {self._unshared}; mount it there"
-            }
+            return self._failed("storage") | {STORAGE_FAILED: self._unshared}
         if self._failure is not None or self._training is None:
             return self._failed(self._failure or "the run was not set up")
         training = self._training
