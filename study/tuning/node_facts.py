@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ def node_facts() -> dict[str, Any]:
         "ray": version("ray"),
         "gpus": torch.cuda.device_count(),
     }
+
+
+def node_clock() -> float:
+    """Return the time of the node that runs this, in seconds since 1970."""
+    return time.time()
 
 
 def code_digest(root: Path) -> str:

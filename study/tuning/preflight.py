@@ -13,7 +13,7 @@ from study.errors import UsageError
 from study.records import tracking
 from study.tuning import every_node, shared_storage
 from study.tuning.every_node import Answer
-from study.tuning.node_facts import node_facts
+from study.tuning.node_facts import node_clock, node_facts
 
 VERSIONS = ("project", "python", "torch", "ray")
 SKEW_SECONDS = 2.0  # a network file system orders files by its clients' clocks, MLflow orders metrics
@@ -96,7 +96,7 @@ def _skews(env: Mapping[str, str]) -> dict[str, float]:
     """Return by how many seconds each node's clock is certainly ahead; the ways there and back blur the rest."""
     skews = {}
     before = time.time()
-    answers = every_node.ask(time.time, seconds=ANSWER_SECONDS, env=env)  # the worker processes are up now
+    answers = every_node.ask(node_clock, seconds=ANSWER_SECONDS, env=env)  # the worker processes are up now
     after = time.time()
     for answer in answers:
         if answer.problem is None:
