@@ -5,7 +5,7 @@ import pytest
 from study.errors import UsageError
 from study.settings import Settings
 from study.tuning import cluster, machines
-from study.tuning.machines import Machines, slots, worker_kinds
+from study.tuning.machines import Growth, Machines, growth_of
 
 GIB = 2**30
 HEAD = Machines(0, 0, 4 * GIB)
@@ -27,15 +27,15 @@ def settings(**given):
 def ray_of(monkeypatch):
     """Return a function that plays a Ray of these machines."""
 
-    def play(here, kinds=(), most=0):
+    def play(here, growth=None):
         monkeypatch.setattr(machines, "alive", lambda: list(here))
-        monkeypatch.setattr(machines, "to_come", lambda: (list(kinds), most))
+        monkeypatch.setattr(machines, "growth", lambda: growth)
 
     return play
 
 
 def test_a_cluster_without_workers_yet_has_the_places_that_it_may_grow_to(ray_of):
-    ray_of([HEAD], *worker_kinds(config(gpu={"resources": GPU, "max_workers": 3}), HEAD))
+    ray_of([HEAD], growth_of(config(gpu={"resources": GPU, "max_workers": 3}), HEAD))
     share = cluster.share(settings())
     assert (share.gpus, share.concurrent) == (0.25, 12)
     assert share.memory == 2 * GIB
@@ -43,22 +43,24 @@ def test_a_cluster_without_workers_yet_has_the_places_that_it_may_grow_to(ray_of
 
 
 def test_a_grown_cluster_has_as_many_places_as_one_that_has_yet_to_grow(ray_of):
-    kinds = worker_kinds(config(gpu={"resources": GPU, "max_workers": 3}), HEAD)
-    ray_of([HEAD, Machines(4, 1, 8 * GIB)], *kinds)
+    growth = growth_of(config(gpu={"resources": GPU, "max_workers": 3}), HEAD)
+    ray_of([HEAD, Machines(4, 1, 8 * GIB)], growth)
     assert cluster.share(settings()).concurrent == 12
 
 
 def test_the_bound_on_all_workers_holds_over_their_kinds():
-    kinds, most = worker_kinds(
+    growth = growth_of(
         config(small={"resources": {"CPU": 2}, "max_workers": 3}, large={"resources": {"CPU": 8}, "max_workers": 2}),
         HEAD,
     )
-    assert slots(kinds, 1, 0, most) == 8 + 8 + 2
+    assert growth.fit(1, 0) == 8 + 8 + 2
 
 
 def test_machines_of_ones_own_are_taken_to_be_like_the_head():
     own = {"max_workers": 2, "available_node_types": {"local.cluster.node": {"resources": {}, "max_workers": 2}}}
-    assert worker_kinds(own, Machines(2, 0, GIB)) == ([Machines(2, 0, GIB, 2)], 2)
+    head = Machines(2, 0, GIB)
+    assert growth_of(own, head) == Growth(head, [Machines(2, 0, GIB, 2)], 2)
+    assert growth_of(own, head).fit(1, 0) == 6
 
 
 def test_max_concurrent_bounds_the_places(ray_of):
@@ -80,7 +82,7 @@ def test_without_an_autoscaler_only_what_is_there_counts(ray_of):
     ],
 )
 def test_a_run_that_fits_no_machine_there_or_to_come_is_refused(ray_of, given, words):
-    ray_of([HEAD], *worker_kinds(config(gpu={"resources": GPU, "max_workers": 3}), HEAD))
+    ray_of([HEAD], growth_of(config(gpu={"resources": GPU, "max_workers": 3}), HEAD))
     with pytest.raises(UsageError, match=words):
         cluster.share(settings(**given))
 

@@ -89,8 +89,8 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
         else:
             quiet.pop("include_dashboard")
             ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0]
         raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
     try:
         yield
@@ -108,8 +108,8 @@ def share(settings: Settings) -> Share:
         UsageError: a run asks for more than a machine has.
     """
     here = machines.alive()
-    kinds, most_workers = machines.to_come()
-    known = [*here, *kinds]
+    growth = machines.growth()
+    known = [*here, *(growth.kinds if growth else [])]
     most_gpus = max(machine.gpus for machine in known)
     most_cpus = max(machine.cpus for machine in known)
     gpus = settings.gpus_per_trial
@@ -127,7 +127,7 @@ def share(settings: Settings) -> Share:
     taking = [machine for machine in known if machine.fit(cpus, gpus)]
     if not taking:
         raise UsageError(f"--cpus-per-trial {cpus:g} with --gpus-per-trial {gpus:g}: no machine has both")
-    slots = max(machines.slots(here, cpus, gpus), machines.slots(kinds, cpus, gpus, most_workers))
+    slots = max(sum(machine.fit(cpus, gpus) for machine in here), growth.fit(cpus, gpus) if growth else 0)
     # A kind whose memory is not known yet is left out; if none is, a run has its part of the smallest machine's here.
     lent = [machine.memory // machine.fit(cpus, gpus) for machine in taking if machine.memory]
     memory = min(lent or [machine.memory // slots for machine in here if machine.memory])

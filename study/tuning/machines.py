@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,15 +31,34 @@ class Machines:
         return min(by_cpu, math.floor(self.gpus / gpus)) if gpus else by_cpu
 
 
+@dataclass(frozen=True)
+class Growth:
+    """What an autoscaler may make of a cluster: its head, kinds of workers, and the most workers in all."""
+
+    head: Machines
+    kinds: list[Machines]
+    most: int
+
+    def fit(self, cpus: float, gpus: float) -> int:
+        """Return how many runs of these needs the grown cluster takes at once, its roomiest workers first."""
+        left, total = self.most, self.head.fit(cpus, gpus)
+        for kind in sorted(self.kinds, key=lambda kind: -kind.fit(cpus, gpus)):
+            count = min(kind.count, left)
+            left -= count
+            total += count * kind.fit(cpus, gpus)
+        return total
+
+
 def alive() -> list[Machines]:
     """Return the machines that are in the joined Ray now, one by one."""
     return [_machine(node["Resources"]) for node in every_node.nodes()]
 
 
-def to_come() -> tuple[list[Machines], int]:
-    """Return the kinds of workers that the autoscaler may start, and how many workers it may have in all.
+def growth() -> Growth | None:
+    """Return what the autoscaler may make of the joined Ray; None without one, or on another node than the head.
 
-    Without an autoscaler, or seen from a machine that is not the head, there are none.
+    Raises:
+        yaml.YAMLError: the cluster's file, which Ray has written, is damaged.
     """
     import ray
 
@@ -47,14 +66,14 @@ def to_come() -> tuple[list[Machines], int]:
     own = next(node["Resources"] for node in every_node.nodes() if node["NodeID"] == here)
     file = AUTOSCALING.expanduser()
     if _HEAD not in own or not file.is_file():
-        return [], 0
+        return None
     import yaml
 
-    return worker_kinds(yaml.safe_load(file.read_text()), _machine(own))
+    return growth_of(yaml.safe_load(file.read_text()), _machine(own))
 
 
-def worker_kinds(config: Mapping[str, Any], head: Machines) -> tuple[list[Machines], int]:
-    """Return the kinds of workers of a cluster's file, and how many workers it allows in all.
+def growth_of(config: Mapping[str, Any], head: Machines) -> Growth:
+    """Return what a cluster's file allows.
 
     Machines that one owns have no resources in the file: they are taken to be like the head until they are there.
     """
@@ -66,17 +85,7 @@ def worker_kinds(config: Mapping[str, Any], head: Machines) -> tuple[list[Machin
         like = _machine(resources) if resources else head
         if count:
             kinds.append(Machines(like.cpus, like.gpus, like.memory, count))
-    return kinds, most
-
-
-def slots(machines: Iterable[Machines], cpus: float, gpus: float, most: float = math.inf) -> int:
-    """Return how many runs of these needs fit at once on at most `most` of the machines, the roomiest first."""
-    left, total = most, 0
-    for kind in sorted(machines, key=lambda kind: -kind.fit(cpus, gpus)):
-        count = int(min(kind.count, left))
-        left -= count
-        total += count * kind.fit(cpus, gpus)
-    return total
+    return Growth(head, kinds, most)
 
 
 def _machine(resources: Mapping[str, float]) -> Machines:
