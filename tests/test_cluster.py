@@ -22,7 +22,7 @@ pytestmark = [
 
 NODES = {"head": f"{SUBNET}.10", "worker1": f"{SUBNET}.11", "worker2": f"{SUBNET}.12"}
 SMALL = "--space digits_ae --trials 2 --epochs 1 --train-size 200 --confirm 0"
-TRIALS, EPOCHS = 8, 40
+TRIALS, EPOCHS = 8, 20
 NIGHT = (
     f"--space digits_ae --sampler random --scheduler none --seed 1 --trials {TRIALS} --epochs {EPOCHS} "
     "--max-params 100000 --confirm 1x2 --name night"
@@ -196,3 +196,6 @@ def test_ray_down_ends_the_head(up):
     up.home.ray("down {cluster} --yes")
     assert up.head.processes("raylet/raylet") == []
     assert up.head.processes("gcs_server") == []
+    # Ray leaves the workers of a local cluster to themselves; without a head theirs ends after a minute.
+    workers = [host for host in (up.worker1, up.worker2) if host.is_on]
+    studies.wait_for(lambda: not any(host.processes("raylet/raylet") for host in workers), 300, "no worker runs Ray")

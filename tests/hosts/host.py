@@ -79,7 +79,7 @@ class Host:
         environment = ["env", "-i", f"--chdir=/home/{USER}", f"HOME=/home/{USER}", f"PATH={path}"]
         return ["nsenter", "-t", str(self.init), "-a", "--root", "--wd=/", *environment, *argv]
 
-    def shell(self, script: str, *, check: bool = True, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+    def shell(self, script: str, *, check: bool = True, seconds: float = 900) -> subprocess.CompletedProcess[str]:
         """Run a script in a login shell of the host, as ssh does."""
         argv = self.inside("bash", "-lc", f"cd && . ~/.bashrc && {script}")
         done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False)

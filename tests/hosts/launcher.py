@@ -37,12 +37,12 @@ class Launcher:
         """Write the cluster's file anew."""
         self.host.receive(_archive({CLUSTER: yaml.safe_dump(config, sort_keys=False).encode()}), "checkout")
 
-    def run(self, script: str, *, check: bool = True, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+    def run(self, script: str, *, check: bool = True, seconds: float = 900) -> subprocess.CompletedProcess[str]:
         """Run a script in the checkout."""
         path = f"export PATH=/home/{USER}/.study-venv/bin:$PATH RAY_USAGE_STATS_ENABLED=0"
         return self.host.shell(f"cd checkout && {path} && {script}", check=check, seconds=seconds)
 
-    def ray(self, command: str, *, check: bool = True, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+    def ray(self, command: str, *, check: bool = True, seconds: float = 900) -> subprocess.CompletedProcess[str]:
         """Run `ray COMMAND`; `{cluster}` in it stands for the cluster's file."""
         return self.run(f"ray {command.format(cluster=CLUSTER)} < /dev/null", check=check, seconds=seconds)
 

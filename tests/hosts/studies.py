@@ -64,15 +64,26 @@ def busy_hosts(study: Path, least_epochs: int) -> set[str]:
     return {steps[-1][0] for run_id, steps in places(study).items() if run_id in running}
 
 
-def alive_nodes(head: Host) -> list[str]:
-    """Return the host names of the nodes that Ray on `head` takes for alive."""
-    script = (
-        "import ray; ray.init(logging_level=50, log_to_driver=False); "
-        "print(*sorted(node['NodeManagerHostname'] for node in ray.nodes() if node['Alive']))"
-    )
-    return head.shell(f'python -c "{script}"').stdout.split()
+def alive_nodes(head: Host, expected: list[str] | None = None, seconds: float = 0) -> list[str]:
+    """Return the host names of the nodes that Ray on `head` takes for alive, once they are the expected ones.
+
+    One process looks again and again: starting Python and Ray for each look costs more than a cluster at rest.
+    """
+    script = f"""
+import time, ray
+ray.init(logging_level=50, log_to_driver=False)
+ends = time.monotonic() + {seconds}
+while True:
+    nodes = sorted(node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"])
+    if nodes == {expected} or time.monotonic() >= ends:
+        break
+    time.sleep(0.5)
+print(*nodes)
+"""
+    return head.shell(f"python -c '{script.replace(chr(39), chr(34))}'", seconds=seconds + 300).stdout.split()
 
 
-def nodes_become(head: Host, expected: list[str], seconds: float = 240) -> list[str]:
-    """Wait until exactly these nodes are alive, and return them."""
-    return wait_for(lambda: (found := alive_nodes(head)) == expected and found, seconds, f"the nodes are {expected}")
+def nodes_become(head: Host, expected: list[str], seconds: float = 600) -> None:
+    """Wait until exactly these nodes are alive."""
+    found = alive_nodes(head, expected, seconds)
+    assert found == expected, f"not within {seconds:g} s"
