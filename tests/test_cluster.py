@@ -133,12 +133,12 @@ def test_a_study_survives_a_killed_raylet_and_a_host_that_is_powered_off(up):
         def victim(hosts):
             return lambda: sorted(studies.busy_hosts(study, 3) & hosts)
 
-        first = studies.wait_for(victim({"worker1", "worker2"}), 400, "a worker trains", process)[0]
+        first = studies.wait_for(victim({"worker1", "worker2"}), 900, "a worker trains", process)[0]
         assert up.network.hosts[first].kill("raylet/raylet") == 1
         other = {"worker1", "worker2"} - {first}
-        second = studies.wait_for(victim(other), 200, "the other worker trains", process)[0]
+        second = studies.wait_for(victim(other), 900, "the other worker trains", process)[0]
         up.network.hosts[second].power_off()
-        output, _ = process.communicate(timeout=900)
+        output, _ = process.communicate(timeout=1800)
     assert process.returncode == 0, output[-3000:]
     state = StudyState.read(study / "journal.jsonl")
     assert Counter(trial.status for trial in state.trials) == {"completed": TRIALS}

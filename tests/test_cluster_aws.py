@@ -52,7 +52,7 @@ def test_waiting_trials_bring_a_spot_worker_up_and_it_goes_when_idle(aws):
     path = "export PATH=/home/ubuntu/.study-venv/bin:$PATH"
     argv = home.host.inside("bash", "-lc", f"cd ~/checkout && {path} && ray submit {CLUSTER} study/run.py {STUDY}")
     with studies.in_background(argv) as process:
-        studies.wait_for(lambda: "gpu_worker" in kinds(played), 400, "a worker is started", process)
+        studies.wait_for(lambda: "gpu_worker" in kinds(played), 900, "a worker is started", process)
         output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output[-3000:]
     assert all(instance["spot"] for instance in played.instances.values() if instance["name"] == "gpu_worker")
@@ -61,13 +61,7 @@ def test_waiting_trials_bring_a_spot_worker_up_and_it_goes_when_idle(aws):
     assert {trial.status for trial in state.trials} <= {"completed", "stopped"}
     workers = {instance["id"] for instance in played.instances.values() if instance["name"] == "gpu_worker"}
     assert {host for steps in studies.places(storage / "night").values() for host, _ in steps} <= workers
-    studies.wait_for(lambda: kinds(played) == ["head"], 60 * IDLE_MINUTES + 240, "idle workers are terminated")
-
-
-def test_the_preflight_says_that_a_gpu_of_the_file_is_none_to_pytorch(aws):
-    _, home, _ = aws
-    done = home.ray("exec {cluster} 'cd ray-tune-study && python study/cluster_check.py --nodes 1'", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    studies.wait_for(lambda: kinds(played) == ["head"], 60 * IDLE_MINUTES + 600, "idle workers are terminated")
 
 
 def test_ray_down_leaves_every_instance_terminated(aws):

@@ -17,7 +17,7 @@ from study.tuning.node_facts import node_clock, node_facts
 
 VERSIONS = ("project", "python", "torch", "ray")
 SKEW_SECONDS = 2.0  # a network file system orders files by its clients' clocks, MLflow orders metrics
-ANSWER_SECONDS = 90.0  # that a node may take to start a worker process and import PyTorch
+ANSWER_SECONDS = 120.0  # that a node may take to start a worker process and import PyTorch
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def findings(storage: Path, tracking_uri: str, nodes: int | None = None) -> list
     facts = {answer.node: answer.value for answer in answers if answer.problem is None}
     found = [_nodes(answers, nodes)]
     found += [same_everywhere(key, {name: fact[key] for name, fact in facts.items()}) for key in VERSIONS]
-    found.append(gpus({name: (lent[name], fact["gpus"]) for name, fact in facts.items()}))
+    found.append(gpus({name: (lent[name], fact["gpus"]) for name, fact in facts.items() if name in lent}))
     found.append(clocks(_skews(env)))
     found.append(_attempt("storage", lambda: _storage(storage), f"{storage}: every node reads and writes it"))
     found.append(_attempt("mlflow", lambda: tracking.check(tracking_uri), f"{tracking_uri} answers"))

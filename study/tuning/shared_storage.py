@@ -10,7 +10,7 @@ from pathlib import Path
 from study.errors import UsageError
 from study.tuning import every_node
 
-ANSWER_SECONDS = 60.0  # that a node may take to start a worker process and reach the storage
+ANSWER_SECONDS = 120.0  # that a node may take to start a worker process and reach the storage
 _WITNESS = ".reached-by-"
 
 

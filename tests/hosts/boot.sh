@@ -48,7 +48,8 @@ ln -s "$HOST_VENV" $root$home/.study-venv
 mkdir -p $root$home/.config/pip
 printf '[global]\nno-index = true\n[install]\nno-build-isolation = false\n' > $root$home/.config/pip/pip.conf
 rm -f $root/etc/profile.d/* $root/etc/resolv.conf
-printf '%s\n' "$HOST_PROFILE" > $root/etc/profile.d/image.sh
+# Ray's workers step back behind everything else that a machine does; these hosts share theirs with whatever runs here.
+printf 'export RAY_worker_niceness=0\n%s\n' "$HOST_PROFILE" > $root/etc/profile.d/image.sh
 printf 'options timeout:1 attempts:1\n' > $root/etc/resolv.conf
 printf '127.0.0.1 localhost\n%s %s\n' "$HOST_IP" "$HOST_NAME" > $root/etc/hosts
 touch $root$home/.bashrc

@@ -23,7 +23,8 @@ PROFILE = "\n".join(
 )
 _SETUP = """
 import boto3, json
-ec2 = boto3.client("ec2", endpoint_url="{endpoint}", region_name="{region}",
+from botocore.config import Config
+ec2 = boto3.client("ec2", endpoint_url="{endpoint}", region_name="{region}", config=Config(read_timeout=600),
                    aws_access_key_id="test", aws_secret_access_key="test")
 vpc = ec2.create_vpc(CidrBlock="{network}.0/24")["Vpc"]["VpcId"]
 subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="{cidr}")["Subnet"]["SubnetId"]

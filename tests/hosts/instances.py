@@ -5,11 +5,13 @@ import sys
 import time
 
 import boto3
+from botocore.config import Config
 
 
 def main(endpoint, region):
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    client = boto3.client("ec2", endpoint_url=endpoint, region_name=region, **keys)
+    patient = Config(read_timeout=600)  # moto answers slowly on a busy machine
+    client = boto3.client("ec2", endpoint_url=endpoint, region_name=region, config=patient, **keys)
     while True:
         reservations = client.describe_instances()["Reservations"]
         found = [
