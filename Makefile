@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: study test test-all lint format ui clean
+.PHONY: study test test-all test-cluster lint format ui clean
 .DEFAULT_GOAL := study
 
 # Each stamp is renewed when what is installed may have changed.
@@ -27,6 +27,9 @@ test: $(VENV)/.dev  ## the default test suite
 test-all: $(VENV)/.dev  ## everything that this machine can run
 	$(BIN)/python -m pytest
 
+test-cluster: $(VENV)/.dev  ## ray up to ray down on isolated hosts, and on AWS played by moto (root, sshd, rsync)
+	$(BIN)/python -m pytest -m cluster
+
 lint: $(VENV)/.dev  ## ruff and the type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -36,8 +39,14 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-ui: $(VENV)/.study  ## the MLflow UI on the default database, on loopback
+# make ui                        MLflow on the database of this folder
+# make ui CLUSTER=cluster.yaml   a tunnel to MLflow and Ray's dashboard on a cluster's head, until Ctrl-C
+ui: $(VENV)/.study  ## http://127.0.0.1:5000 (and a cluster's dashboard on http://127.0.0.1:8265)
+ifdef CLUSTER
+	$(BIN)/ray exec $(CLUSTER) --port-forward 5000 --port-forward 8265 'sleep infinity'
+else
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1
+endif
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache

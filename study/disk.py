@@ -17,13 +17,15 @@ _NETWORK = 4
 _BESIDES = 64 * 2**20  # journal, tables, samples and pictures, in bytes
 
 
-def failure(error: BaseException) -> OSError | None:
-    """Return the disk's error that is the cause of `error`, None if another thing is.
+def problem(error: BaseException) -> str | None:
+    """Say what is wrong with the disk and what to do, if that is the cause of `error`; None if another thing is.
 
     PyTorch closes its archive after a failed write, which fails again and hides the first error behind its own.
     """
-    found = (cause for cause in chain(error) if isinstance(cause, OSError) and cause.errno in _OF_THE_DISK)
-    return next(found, None)
+    for cause in chain(error):
+        if isinstance(cause, OSError) and cause.errno in _OF_THE_DISK:
+            return f"cannot be written ({cause.strerror}); make space"
+    return None
 
 
 @contextmanager
@@ -36,15 +38,15 @@ def explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        cause = failure(error)
-        if cause is None or isinstance(error, StudyError):
+        found = problem(error)
+        if found is None or isinstance(error, StudyError):
             raise
-        raise error_of(folder, str(cause.strerror)) from error
+        raise error_of(folder, found) from error
 
 
-def error_of(folder: Path, reason: str) -> StudyError:
-    """Return the error of a study whose `folder` cannot be written for a `reason`."""
-    return StudyError(f"{folder} cannot be written ({reason}); make space, then go on with --resume {folder.name}")
+def error_of(folder: Path, problem: str) -> StudyError:
+    """Return the error of a study with a problem with its `folder`, such as "cannot be written (...); make space"."""
+    return StudyError(f"{folder} {problem}, then go on with --resume {folder.name}")
 
 
 def check(storage: Path, params: int, running: int, kept: int, confirmed: int) -> None:

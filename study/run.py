@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +76,12 @@ def _start(settings: Settings) -> int:
     with _joined(settings, data) as share:
         context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
         start.check_disk(settings, context, share)
-        with folders.created(settings.storage_path, settings.name) as folder:
+        with (
+            folders.created(settings.storage_path, settings.name) as folder,
+            _shared(settings, folder) as witness,
+        ):
             about = {**start.about(settings, data, encoder), "environment": environment()}
-            return _conduct(settings, folder, data, share, encoder=encoder, first=("study", about))
+            return _conduct(settings, folder, data, share, encoder=encoder, witness=witness, first=("study", about))
 
 
 def _resume(options: Namespace) -> int:
@@ -102,8 +105,9 @@ def _resume(options: Namespace) -> int:
         before, now = state.about["environment"]["git_commit"], git_commit()
         if before != now:
             print(f"study: the code has changed since the study began ({before} to {now})", file=sys.stderr)
-        with _joined(settings, data) as share:
-            return _conduct(settings, folder, data, share, encoder=encoder, first=("session", {"changed": changed}))
+        first = ("session", {"changed": changed})
+        with _joined(settings, data) as share, _shared(settings, folder) as witness:
+            return _conduct(settings, folder, data, share, encoder=encoder, witness=witness, first=first)
 
 
 def _load(settings: Settings) -> ImageData:
@@ -127,6 +131,12 @@ def _joined(settings: Settings, data: ImageData) -> Iterator[Any]:
         yield cluster.share(settings)
 
 
+def _shared(settings: Settings, folder: StudyFolder) -> AbstractContextManager[Path | None]:
+    from study.tuning import shared_storage
+
+    return shared_storage.proven(folder.path, cluster=settings.address not in (None, "local"))
+
+
 def _encoder(settings: Settings, data: ImageData) -> EncoderSource | None:
     if settings.encoder_from is None:
         return None
@@ -142,6 +152,7 @@ def _conduct(
     share: Any,
     *,
     encoder: EncoderSource | None,
+    witness: Path | None,
     first: tuple[str, dict[str, Any]],
 ) -> int:
     """Drive the study to its end, or to an interruption that it can be resumed from."""
@@ -165,7 +176,9 @@ def _conduct(
     try:
         with display, disk.explained(folder.path):
             recorder.listen(display)
-            session = Session(settings, folder, recorder, data=data, share=share, display=display, encoder=encoder)
+            session = Session(
+                settings, folder, recorder, data=data, share=share, display=display, encoder=encoder, witness=witness
+            )
             summary = session.run()
             _deliver(tracker, folder, recorder, display, summary)
         print(text(summary, folder, settings.tracking_uri))
@@ -213,7 +226,7 @@ def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, status: st
     try:
         tables.write(folder, recorder.state)
     except OSError as error:
-        if not disk.failure(error):  # the reason to leave; the tables are made again from the journal
+        if not disk.problem(error):  # the reason to leave; the tables are made again from the journal
             raise
     tracker.end_study(status, {}, {})
     tracker.close(_LEAVE_SECONDS)

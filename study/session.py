@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,7 @@ class Session:
         share: What each run gets.
         display: What the user sees.
         encoder: What classifiers are built on, if they are built on an earlier study's encoder.
+        witness: By which nodes that join later tell whether they share the folder.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Session:
         share: cluster.Share,
         display: Display,
         encoder: EncoderSource | None = None,
+        witness: Path | None = None,
     ) -> None:
         self._settings, self._folder, self._recorder = settings, folder, recorder
         self._data, self._share, self._display = data, share, display
@@ -80,6 +83,7 @@ class Session:
             settings.objectives,
             share.threads,
             settings.retries,
+            witness,
         )
         self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count
         self._tables_due = 0.0

@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+# What a study runs; on a cluster's nodes it is all that there is of a checkout.
+_PROGRAM = ("study", "models", "search_spaces", "analysis", "pyproject.toml", "constraints.txt")
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "ray", "optuna", "mlflow", "ray-tune-study")
 
 
@@ -28,7 +30,7 @@ def environment() -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """Return the commit of this project's checkout, with "+changes" if files differ from it; None without git."""
+    """Return the commit of this checkout, with "+changes" if the program differs from it; None without git."""
     root = Path(__file__).resolve().parents[2]
 
     def git(*arguments: str) -> str:
@@ -38,7 +40,7 @@ def git_commit() -> str | None:
     try:
         if Path(git("rev-parse", "--show-toplevel")) != root:
             return None  # installed inside somebody else's repository
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno", "--", *_PROGRAM) else "")
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -15,7 +15,7 @@ from study.errors import StudyError
 Event = dict[str, Any]
 
 # An epoch that a power cut takes back is trained again from its checkpoint; every other event is worth a disk sync.
-_NOT_SYNCED = frozenset({"epoch", "tracked", "delivered"})
+_NOT_SYNCED = frozenset({"epoch", "placed", "tracked", "delivered"})
 
 
 class Journal:

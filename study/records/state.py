@@ -129,6 +129,9 @@ class StudyState:
             for number, metrics in enumerate(event["epochs"], start=1)
         ]
 
+    def _on_placed(self, event: Event) -> None:
+        """Take no notice: on which worker process a run goes on, and after which epoch, is for a person to read."""
+
     def _on_epoch(self, event: Event) -> None:
         run = self.runs[event["id"]]
         if event["epoch"] == len(run.epochs) + 1:

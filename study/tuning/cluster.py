@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from study import interrupt
 from study.data.image_data import ImageData
 from study.errors import UsageError
 from study.settings import Settings
+from study.tuning import machines
 from study.tuning.memory import Limits
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Share:
     gpus: float
     concurrent: int
     memory: int  # bytes of a node's memory for each of the runs that share it
-    node_cpus: float  # of the smallest node that takes runs
+    node_cpus: float  # of the smallest machine that takes runs
 
     @property
     def threads(self) -> int:
@@ -62,8 +62,8 @@ class Share:
 
 
 @contextmanager
-def joined(address: str | None, data: ImageData) -> Iterator[None]:
-    """Start a Ray of one's own, or join the cluster at `address`, and leave it at the end.
+def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]:
+    """Start a Ray of one's own, with room for `data`, or join the cluster at `address`, and leave it at the end.
 
     Raises:
         UsageError: there is no cluster at `address`.
@@ -83,14 +83,14 @@ def joined(address: str | None, data: ImageData) -> Iterator[None]:
             ray.init(
                 address="local",
                 num_cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-                object_store_memory=_object_store_bytes(data),
+                object_store_memory=_object_store_bytes(data) if data else None,
                 **quiet,
             )
         else:
             quiet.pop("include_dashboard")
             ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0]
         raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
     interrupt.keep_handling()
     try:
@@ -100,16 +100,19 @@ def joined(address: str | None, data: ImageData) -> Iterator[None]:
 
 
 def share(settings: Settings) -> Share:
-    """Divide what the joined Ray has among the runs of a study.
+    """Divide what the joined Ray has, or its autoscaler may bring, among the runs of a study.
+
+    Runs that wait for a machine are what the autoscaler goes by: a cluster that has shrunk to its head has as many
+    places for runs as one that has grown.
 
     Raises:
-        UsageError: a run asks for more than a node has.
+        UsageError: a run asks for more than a machine has.
     """
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    most_gpus = max(node.get("GPU", 0.0) for node in nodes)
-    most_cpus = max(node.get("CPU", 0.0) for node in nodes)
+    here = machines.alive()
+    growth = machines.growth()
+    known = [*here, *(growth.kinds if growth else [])]
+    most_gpus = max(machine.gpus for machine in known)
+    most_cpus = max(machine.cpus for machine in known)
     gpus = settings.gpus_per_trial
     if gpus is None:
         # A small network leaves most of a GPU idle; four share one until a study measures otherwise.
@@ -122,14 +125,14 @@ def share(settings: Settings) -> Share:
     cpus = settings.cpus_per_trial
     if cpus > most_cpus:
         raise UsageError(f"--cpus-per-trial {cpus:g} is more than there is: no machine has more than {most_cpus:g}")
-
-    def fit(node: dict[str, float]) -> int:
-        by_cpu = math.floor(node.get("CPU", 0.0) / cpus)
-        return min(by_cpu, math.floor(node.get("GPU", 0.0) / gpus)) if gpus else by_cpu
-
-    slots = sum(fit(node) for node in nodes)
-    memory = min(int(node["memory"] / fit(node)) for node in nodes if fit(node) and "memory" in node)
-    node_cpus = min(node["CPU"] for node in nodes if fit(node))
+    taking = [machine for machine in known if machine.fit(cpus, gpus)]
+    if not taking:
+        raise UsageError(f"--cpus-per-trial {cpus:g} with --gpus-per-trial {gpus:g}: no machine has both")
+    slots = max(sum(machine.fit(cpus, gpus) for machine in here), growth.fit(cpus, gpus) if growth else 0)
+    # A kind whose memory is not known yet is left out; if none is, a run has its part of the smallest machine's here.
+    lent = [machine.memory // machine.fit(cpus, gpus) for machine in taking if machine.memory]
+    memory = min(lent or [machine.memory // slots for machine in here if machine.memory])
+    node_cpus = min(machine.cpus for machine in taking)
     return Share(cpus, gpus, min(slots, settings.max_concurrent or slots), memory, node_cpus)
 
 

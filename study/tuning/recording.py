@@ -16,7 +16,7 @@ from study.records.ranking import best_trials
 from study.records.recorder import Recorder
 from study.records.state import Status
 from study.training import checkpoint
-from study.tuning.trainable import DISK_FAILED, EPOCH, FAILED, FINAL, METRICS, NOTE, PRETRAINING, Job, job_of
+from study.tuning.trainable import EPOCH, FAILED, FINAL, METRICS, NOTE, PRETRAINING, STORAGE_FAILED, Job, job_of
 from study.tuning.unpickled import Unpickled
 
 
@@ -35,6 +35,7 @@ class TuneRecorder(Unpickled, tune.Callback):
         self._recorder = recorder
         self._folder = folder
         self._metric, self._mode, self._keep = metric, mode, keep
+        self._places: dict[str, tuple[str, int]] = {}  # run -> host and process
         self._kept: set[str] = {run.id for run in recorder.state.trials if run.status in ("completed", "stopped")}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -48,16 +49,22 @@ class TuneRecorder(Unpickled, tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Record an epoch.
+        """Record an epoch, and the worker that trained it where it is another one than before.
 
         Raises:
-            StudyError: the worker could not write its checkpoint, which no other trial will do better.
+            StudyError: the worker could not write its checkpoint or does not share the study's storage; no other
+                trial will do better.
         """
-        if result.get(DISK_FAILED):
-            raise disk.error_of(self._folder.path, result[DISK_FAILED])
+        if result.get(STORAGE_FAILED):
+            raise disk.error_of(self._folder.path, result[STORAGE_FAILED])
         run = self._recorder.state.runs[job_of(trial.config).id]
         if result.get(NOTE):
             self._recorder.record("note", id=run.id, text=result[NOTE])
+        place = result["hostname"], result["pid"]
+        if self._places.get(run.id) != place:
+            self._places[run.id] = place
+            # The first report of a worker repeats the epoch of the checkpoint that it goes on from.
+            self._recorder.record("placed", id=run.id, host=place[0], pid=place[1], epoch=result[EPOCH])
         if result.get(PRETRAINING) and not run.pretraining:
             self._recorder.record("pretrained", id=run.id, epochs=result[PRETRAINING])
         if not result.get(FAILED) and result[EPOCH] == len(run.epochs) + 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ from study.samples import writing as samples
 from study.training import checkpoint
 from study.training.stages import StagedTraining
 from study.training.trainer import per_image
+from study.tuning import shared_storage
 from study.tuning.worker_data import SharedData, fetched, on_device
 
 # Where a result of ours lies in what Tune passes around.
-METRICS, PRETRAINING, FINAL, FAILED, DISK_FAILED = "metrics", "pretraining", "final", "failed", "disk_failed"
+METRICS, PRETRAINING, FINAL, FAILED, STORAGE_FAILED = "metrics", "pretraining", "final", "failed", "storage_failed"
 NOTE = "note"  # what the user should know of a run that goes on
 EPOCH = "epoch"
 
@@ -52,6 +54,7 @@ class WorkerContext:
     objectives: tuple[str, ...]
     threads: int  # CPU threads per run
     retries: int  # of a run whose worker died or whose memory ran out
+    witness: Path | None = None  # by which a node tells whether it shares the study's storage
 
 
 class StudyTrainable(tune.Trainable):
@@ -82,6 +85,9 @@ class StudyTrainable(tune.Trainable):
         torch.optim.SGD([torch.zeros(1, requires_grad=True)])
         gc.collect()
         gc.freeze()
+        # Nodes that were there at the start have been asked; one that was started since could have no storage.
+        problem = shared_storage.missing(context.witness) if context.witness else None
+        self._unshared = problem and f"is not shared by {socket.gethostname()}: {problem}; mount it"
         self._begin(Job(**config["job"]))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -133,12 +139,14 @@ class StudyTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train one epoch and return its metrics; the last result of a job has `done` set."""
+        if self._unshared is not None:
+            return self._failed("storage") | {STORAGE_FAILED: self._unshared}
         while True:
             try:
                 return self._epoch()
             except Exception as error:
-                if cause := disk.failure(error):  # no other run will do better
-                    return self._failed("disk") | {DISK_FAILED: cause.strerror}
+                if problem := disk.problem(error):  # no other run will do better
+                    return self._failed("storage") | {STORAGE_FAILED: problem}
                 if not _out_of_memory(error) or self._retries >= self._context.retries:
                     return self._failed(self._explained(error))
             # Outside the except clause, whose error holds on to the network through its frames.

@@ -1,0 +1,91 @@
+"""Whether every node reads and writes the same storage folder, found out before anything is trained."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from study.errors import UsageError
+from study.tuning import every_node
+
+ANSWER_SECONDS = 120.0  # that a node may take to start a worker process and reach the storage
+_WITNESS = ".reached-by-"
+
+
+@contextmanager
+def proven(folder: Path, *, cluster: bool) -> Iterator[Path | None]:
+    """Prove that every node of the joined Ray shares `folder` with this process.
+
+    The driver writes a file that each node has to find, and each node one that the driver has to find: a folder that
+    merely exists everywhere under the same name is told apart from one that is shared. Names are new each time, since
+    network file systems remember for a while that a file was not there.
+
+    Args:
+        folder: The study's folder, which exists.
+        cluster: Whether there may be other nodes; without them nothing is written.
+
+    Yields:
+        A file by which a node that joins later can tell (`missing`); None without a cluster. It is deleted at the end.
+
+    Raises:
+        UsageError: a node does not share the folder; the message names it and says what to set.
+    """
+    if not cluster:
+        yield None
+        return
+    for left in folder.glob(f"{_WITNESS}*"):
+        left.unlink(missing_ok=True)  # of a driver that was killed
+    token = secrets.token_hex(8)
+    witness = folder / f"{_WITNESS}{token}"
+    try:
+        witness.write_text(token)
+        _ask_every_node(folder, witness, token)
+        yield witness
+    finally:
+        for file in folder.glob(f"{_WITNESS}{token}*"):
+            file.unlink(missing_ok=True)
+
+
+def missing(witness: Path) -> str | None:
+    """Return, in a process of any node, why the study's storage is not the driver's; None if it is."""
+    try:
+        if witness.read_text() == witness.name.removeprefix(_WITNESS):
+            return None
+    except OSError:
+        pass
+    return f"what the driver writes to {witness.parent} is not seen there"
+
+
+def _ask_every_node(folder: Path, witness: Path, token: str) -> None:
+    for answer in every_node.ask(_answer, witness, seconds=ANSWER_SECONDS):
+        problem = answer.problem or answer.value
+        if problem is None and not _arrived(witness, answer.node_id, token):
+            problem = "the driver does not see what this node writes there"
+        if problem is not None:
+            raise UsageError(
+                f"--storage {str(folder.parent)!r} is not shared by the cluster: {answer.node}: {problem}; "
+                "set --storage to a folder that every node mounts at the same path (NFS, EFS)"
+            )
+
+
+def _answer(witness: Path) -> str | None:
+    """Look for the driver's file and write one beside it, on the node that runs this; return what went wrong."""
+    import ray
+
+    problem = missing(witness)
+    if problem is None:
+        try:
+            node_id = ray.get_runtime_context().get_node_id()
+            witness.with_name(f"{witness.name}-{node_id}").write_text(witness.read_text())
+        except OSError as error:
+            problem = f"{witness.parent} cannot be written ({error.strerror})"
+    return problem
+
+
+def _arrived(witness: Path, node_id: str, token: str) -> bool:
+    try:
+        return witness.with_name(f"{witness.name}-{node_id}").read_text() == token
+    except OSError:
+        return False

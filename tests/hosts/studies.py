@@ -1,0 +1,89 @@
+"""A study on the hosts, watched from outside: the shared storage is a folder of the machine that runs the tests."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hosts.host import Host
+from study.records import journal
+from study.records.state import StudyState
+
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T], seconds: float, what: str, process: subprocess.Popen[str] | None = None) -> T:
+    """Wait until `condition` returns something true and return that; the study's `process` must not end before."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"the study ended before: {what}\n{process.communicate()[0]}")
+        time.sleep(0.2)
+    raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+@contextmanager
+def in_background(argv: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a command beside the test, and end it with the test."""
+    process = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def events(study: Path) -> list[dict[str, Any]]:
+    """Return the events of a study so far."""
+    file = study / "journal.jsonl"
+    return journal.read(file) if file.exists() else []
+
+
+def places(study: Path) -> dict[str, list[tuple[str, int]]]:
+    """Return where each run was trained: hosts, each with the first epoch that its worker reported."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for event in events(study):
+        if event["event"] == "placed":
+            found.setdefault(event["id"], []).append((event["host"], event["epoch"]))
+    return found
+
+
+def busy_hosts(study: Path, least_epochs: int) -> set[str]:
+    """Return the hosts that train a trial which has had at least so many epochs."""
+    state = StudyState.fold(events(study))
+    running = {run.id for run in state.trials if run.status == "running" and len(run.epochs) >= least_epochs}
+    return {steps[-1][0] for run_id, steps in places(study).items() if run_id in running}
+
+
+def alive_nodes(head: Host, expected: list[str] | None = None, seconds: float = 0) -> list[str]:
+    """Return the host names of the nodes that Ray on `head` takes for alive, once they are the expected ones.
+
+    One process looks again and again: starting Python and Ray for each look costs more than a cluster at rest.
+    """
+    script = f"""
+import time, ray
+ray.init(logging_level=50, log_to_driver=False)
+ends = time.monotonic() + {seconds}
+while True:
+    nodes = sorted(node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"])
+    if nodes == {expected} or time.monotonic() >= ends:
+        break
+    time.sleep(0.5)
+print(*nodes)
+"""
+    return head.shell(f"python -c '{script.replace(chr(39), chr(34))}'", seconds=seconds + 300).stdout.split()
+
+
+def nodes_become(head: Host, expected: list[str], seconds: float = 600) -> None:
+    """Wait until exactly these nodes are alive."""
+    found = alive_nodes(head, expected, seconds)
+    assert found == expected, f"not within {seconds:g} s"

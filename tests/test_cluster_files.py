@@ -1,0 +1,112 @@
+"""The two cluster files, without starting anything: what they have in common, and what AWS and Ray make of them."""
+
+import copy
+
+import pytest
+import yaml
+from hosts.cluster_files import shipped
+from hosts.host import REPOSITORY
+
+AWS, LOCAL = "cluster.yaml", "cluster-local.yaml"
+# Where machines that one owns differ from rented ones; everything else has to be the same.
+ONLY_AWS = {"max_workers", "upscaling_speed", "idle_timeout_minutes", "head_node_type", "available_node_types"}
+MAY_DIFFER = {"cluster_name", "provider", "auth"}
+
+
+def test_the_two_files_differ_only_where_they_must():
+    aws, local = shipped(AWS), shipped(LOCAL)
+    assert set(aws) - set(local) == ONLY_AWS
+    assert set(local) <= set(aws)
+    commands = {"setup_commands", "head_start_ray_commands"}
+    for key in set(local) - MAY_DIFFER - commands:
+        assert aws[key] == local[key], key
+    for key in commands:
+        pairs = [(a, b) for a, b in zip(aws[key], local[key], strict=key == "head_start_ray_commands") if a != b]
+        differing = {"setup_commands": ("mount -t nfs4", "pip install"), "head_start_ray_commands": ("ray start",)}[key]
+        assert len(pairs) == len(differing)
+        for pair, words in zip(pairs, differing, strict=True):
+            assert all(words in command for command in pair)
+
+
+@pytest.mark.parametrize("name", [AWS, LOCAL])
+def test_what_is_shipped_to_the_nodes_is_there(name):
+    mounts = shipped(name)["file_mounts"]
+    project = {remote: local for remote, local in mounts.items() if "ray-tune-study" in remote}
+    assert {"study", "models", "search_spaces", "analysis", "constraints.txt", "pyproject.toml"} <= set(
+        project.values()
+    )
+    for remote, local in project.items():
+        assert remote == f"~/ray-tune-study/{local}"
+        assert local == ".git" or (REPOSITORY / local).exists()
+    assert mounts["~/.ray/auth_token"] == "~/.ray/auth_token"
+
+
+@pytest.mark.parametrize("name", [AWS, LOCAL])
+def test_every_node_is_told_to_ask_for_the_token_and_no_server_listens_to_all(name):
+    config = shipped(name)
+    assert any("RAY_AUTH_MODE=token" in command for command in config["setup_commands"])
+    text = (REPOSITORY / name).read_text()
+    assert "0.0.0.0" not in text
+    assert "--dashboard-host=127.0.0.1" in text
+    assert "mlflow server --host 127.0.0.1" in text
+
+
+@pytest.mark.parametrize("name", [AWS, LOCAL])
+def test_ray_accepts_the_file(name, monkeypatch):
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    if name == AWS:
+        # What Ray asks AWS for: the resources of an instance type.
+        provider = pytest.importorskip("ray.autoscaler._private.aws.node_provider")
+        g6 = {"InstanceType": "g6.xlarge", "VCpuInfo": {"DefaultVCpus": 4}, "MemoryInfo": {"SizeInMiB": 16384}}
+        g6["GpuInfo"] = {"Gpus": [{"Name": "L4", "Count": 1, "Manufacturer": "NVIDIA"}]}
+        m7i = {"InstanceType": "m7i.large", "VCpuInfo": {"DefaultVCpus": 2}, "MemoryInfo": {"SizeInMiB": 8192}}
+        monkeypatch.setattr(provider, "list_ec2_instances", lambda *arguments: [g6, m7i])
+    config = prepare_config(copy.deepcopy(shipped(name)))
+    validate_config(config)
+    if name == AWS:
+        config = provider.AWSNodeProvider.fillout_available_node_types_resources(config)
+        kinds = config["available_node_types"]
+        assert kinds["head"]["resources"]["CPU"] == 0
+        assert {key: kinds["gpu_worker"]["resources"][key] for key in ("CPU", "GPU")} == {"CPU": 4, "GPU": 1}
+        assert kinds["gpu_worker"]["max_workers"] <= config["max_workers"]
+        assert kinds["gpu_worker"].get("min_workers", 0) == 0
+
+
+def run_instances_errors(node_config):
+    """Return what EC2's own model of RunInstances says of a node_config, at any depth."""
+    session = pytest.importorskip("botocore.session")
+    from botocore.validate import ParamValidator
+
+    shape = session.get_session().get_service_model("ec2").operation_model("RunInstances").input_shape
+    given = {**node_config, "MinCount": 1, "MaxCount": 1}
+    subnets = given.pop("SubnetIds", None)  # Ray's own: it takes one of them after the other
+    assert isinstance(subnets, list)
+    return ParamValidator().validate(given, shape).generate_report()
+
+
+def test_ec2_knows_every_key_of_every_node_config():
+    for kind in shipped(AWS)["available_node_types"].values():
+        assert run_instances_errors(kind["node_config"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [(("ImageID",), "ami-1"), (("InstanceMarketOptions", "Markettype"), "spot"), (("SubnetID",), "subnet-1")],
+)
+def test_a_misspelt_key_of_a_node_config_is_found(path, wrong):
+    node_config = copy.deepcopy(shipped(AWS)["available_node_types"]["gpu_worker"]["node_config"])
+    *parents, last = path
+    target = node_config
+    for parent in parents:
+        target = target[parent]
+    target[last] = wrong
+    assert last in run_instances_errors(node_config)
+
+
+def test_every_choice_is_marked_where_it_has_to_be_made():
+    for name in (AWS, LOCAL):
+        lines = (REPOSITORY / name).read_text().splitlines()
+        values = yaml.safe_dump(shipped(name))
+        assert values.count("CHOOSE") >= 3
+        assert sum("# CHOOSE" in line or ". CHOOSE" in line for line in lines) >= 3
