@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from study import interrupt
 from study.data.image_data import ImageData
-from study.errors import UsageError
+from study.errors import StudyError, UsageError
 from study.settings import Settings
 from study.tuning import machines
 from study.tuning.memory import Limits
@@ -67,18 +67,20 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
 
     Raises:
         UsageError: there is no cluster at `address`.
+        StudyError: a Ray of one's own does not start.
     """
     os.environ.update({key: os.environ.get(key, value) for key, value in _ENVIRONMENT.items()})
     # Workers of a local Ray inherit this, so that the packages are found where nothing is installed.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     import ray
 
-    if address not in (None, "local", "auto"):
-        _probe(address)
+    own = address in (None, "local")
+    if not own and address != "auto":
+        _probe(str(address))
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
-        if address is None or address == "local":
+        if own:
             # "local" and not a CPU count alone, with which ray.init joins another Ray that happens to run.
             ray.init(
                 address="local",
@@ -89,8 +91,10 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
         else:
             quiet.pop("include_dashboard")
             ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
+    except Exception as error:  # of a Ray that does not start in time it is a plain one
         first = (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0]
+        if own:
+            raise StudyError(f"Ray does not start on this machine ({first}); if it is busy, try again") from error
         raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
     interrupt.keep_handling()
     try:
