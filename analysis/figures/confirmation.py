@@ -70,7 +70,8 @@ class Confirmation:
     def _needed(self, row: Any) -> str:
         if pd.isna(row.pairs_needed):
             return "no reasonable number of seeds would tell such a difference"
-        return f"if difference and spread are what they seem, about {int(row.pairs_needed)} seeds would be needed"
+        seeds = max(int(row.pairs_needed), row.n + 1)  # those that there are were not enough
+        return f"if difference and spread are what they seem, about {seeds} seeds would be needed"
 
     @property
     def caption(self) -> str:
