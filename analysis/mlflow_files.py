@@ -127,6 +127,9 @@ def _download(client: MlflowClient, parent: Run, folder: Path) -> bool:
     for path in (*_FILES, *_OPTIONAL):
         if path in there:
             client.download_artifacts(run_id, path, str(folder))
-    if "samples" in there:
-        client.download_artifacts(run_id, "samples", str(folder))
+    samples = folder / "samples"
+    samples.mkdir(exist_ok=True)
+    for kind in {"samples", "pictures"} & there:  # among a study's files they lie together
+        for file in client.list_artifacts(run_id, kind):
+            Path(client.download_artifacts(run_id, file.path, str(folder))).replace(samples / Path(file.path).name)
     return True

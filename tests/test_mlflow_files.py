@@ -68,7 +68,9 @@ def tracked_study(storage, uri, name, space):
     (path / "samples").mkdir()
     Image.new("RGB", (8, 8)).save(path / "samples" / "prior.png")
     files = {file: "" for file in path.iterdir() if file.suffix in (".csv", ".json")}
-    tracker.log_files(tracker.study_run, files | {path / "samples" / "prior.png": "samples"})
+    (path / "samples" / "codes.npz").write_bytes(b"arrays")
+    pictures = {path / "samples" / "prior.png": "pictures", path / "samples" / "codes.npz": "samples"}
+    tracker.log_files(tracker.study_run, files | pictures)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +105,9 @@ def test_finished_study_is_the_same_from_mlflow_as_from_its_files(studies, name)
     assert remote.about == files.about
     for table in TABLES:
         pd.testing.assert_frame_equal(getattr(remote, table), getattr(files, table))
-    assert [path.name for path in remote.samples.iterdir()] == ["prior.png"]
+    assert {path.name: path.read_bytes() for path in remote.samples.iterdir()} == {
+        path.name: path.read_bytes() for path in files.samples.iterdir()
+    }
 
 
 @pytest.mark.parametrize("name", STUDIES)
