@@ -66,6 +66,7 @@ ABOUT = {
     "settings": SETTINGS,
     "objective": {"metric": "val_mse", "mode": "min"},
     "data": {"name": "digits", "digest": "abc", "sizes": {"train": 500, "val": 90}, "class_names": [HOSTILE, "one"]},
+    "searched": {"latent_size": "integer 2 to 16, logarithmic", "optimizer": "one of 'adam', 'sgd'"},
     "environment": {"git_commit": "f" * 40, "cpu": "A CPU", "cpus": 2, "gpus": [], "versions": {"torch": "2"}},
 }
 TEST_MSE = {"mean": 0.22, "ci95": [0.15, 0.29], "n": 2}
@@ -431,6 +432,12 @@ def test_long_table_shows_its_first_rows_and_says_so():
     html = render(Page("Title", "Lead", [Section("s", "S", [table])]))
     assert html.count('<th scope="row">') == 3
     assert "The first 3 of 40 rows" in html
+
+
+def test_ranges_that_were_searched_are_a_table_of_the_report(finished):
+    assert "integer 2 to 16, logarithmic" in page_of(finished)
+    written = (finished / "night" / "report" / "searched.csv").read_text().splitlines()
+    assert written[:2] == ["parameter,range", 'latent_size,"integer 2 to 16, logarithmic"']
 
 
 def test_command_that_repeats_the_study_gives_its_settings(storage):

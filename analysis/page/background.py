@@ -6,8 +6,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from analysis.figures.labels import metric_label
-from analysis.page.parts import Commands, Fact, Facts, Item, Paragraph, Section
+from analysis.page.parts import Commands, Fact, Facts, Item, Paragraph, Section, Table
 from analysis.page.words import number
 from analysis.study_files import StudyFiles
 
@@ -41,7 +43,10 @@ def settings(study: StudyFiles) -> Section:
         Fact("graphics", ", ".join(environment.get("gpus") or []) or "none"),
         Fact("platform", str(environment.get("platform", "unknown"))),
     ]
-    items = [Facts(data_facts), Facts(facts), Facts(machine)]
+    items: list[Item] = [Facts(data_facts), Facts(facts), Facts(machine)]
+    if searched := about.get("searched"):
+        ranges = pd.DataFrame(list(searched.items()), columns=["parameter", "range"])
+        items.append(Table("searched", "What was searched: every parameter and its range", ranges, 99, folded=True))
     return Section("settings", "Settings and environment", items, "What it takes to run the same study again.")
 
 
