@@ -19,7 +19,8 @@ if __package__ in (None, ""):
 
 from study import option_types, output_file
 from study.data.dataset_specs import DATASETS
-from study.errors import StudyError, UsageError, choose_from
+from study.errors import UsageError, choose_from
+from study.exit_status import exit_status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,15 +33,8 @@ Number = TypeVar("Number", int, float)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 2 for unusable input, 130 when interrupted."""
-    try:
-        _run(_parse(sys.argv[1:] if argv is None else argv))
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted: nothing was written", file=sys.stderr)
-        return 130
-    return 0
+    given = sys.argv[1:] if argv is None else argv
+    return exit_status(lambda: _run(_parse(given)), "interrupted: nothing was written")
 
 
 def _run(options: argparse.Namespace) -> None:

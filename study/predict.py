@@ -18,7 +18,8 @@ if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study.errors import StudyError, UsageError, choose_from
+from study.errors import UsageError, choose_from
+from study.exit_status import exit_status
 from study.option_types import Parser, integer
 
 if TYPE_CHECKING:
@@ -33,15 +34,7 @@ OUT = Path("predictions")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 2 for unusable input, 130 when interrupted."""
-    try:
-        _run(_parse(sys.argv[1:] if argv is None else argv))
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    return 0
+    return exit_status(lambda: _run(_parse(sys.argv[1:] if argv is None else argv)))
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -25,7 +25,8 @@ if __package__ in (None, ""):
 
 from study import option_types, output_file
 from study.command_line import SCHEDULERS
-from study.errors import StudyError, UsageError
+from study.errors import UsageError
+from study.exit_status import exit_status
 
 if TYPE_CHECKING:
     from study.simulation.candidates import Candidate
@@ -37,15 +38,10 @@ Value = TypeVar("Value")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 1 for a damaged study, 2 for unusable input, 130 interrupted."""
-    try:
-        _run(_parse(sys.argv[1:] if argv is None else argv))
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted: what was not finished was not written", file=sys.stderr)
-        return 130
-    return 0
+    return exit_status(
+        lambda: _run(_parse(sys.argv[1:] if argv is None else argv)),
+        "interrupted: what was not finished was not written",
+    )
 
 
 def _run(options: argparse.Namespace) -> None:
