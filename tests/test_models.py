@@ -270,8 +270,8 @@ def test_a_failed_save_leaves_the_earlier_network(tmp_path, monkeypatch):
     models.save(build(CONV), CONV, (3, 32, 32), 10, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def full_disk(state: object, path: Any) -> None:
-        path.write_bytes(b"half")
+    def full_disk(state: object, file: Any) -> None:
+        file.write(b"half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(torch, "save", full_disk)
