@@ -97,7 +97,6 @@ class StudyTrainable(tune.Trainable):
 
     def _begin(self, job: Job) -> None:
         self._job = job
-        self._training: StagedTraining | None = None  # frees the last run's tensors before the next one's are made
         self._repeated: dict[str, float] | None = None
         self._told = False  # whether the driver has heard of the first stage
         self._note: str | None = None
@@ -105,8 +104,8 @@ class StudyTrainable(tune.Trainable):
         self._free()
 
     def _free(self) -> None:
-        """Give back what the network of before held."""
-        self._training = None
+        """Give back what the network of before held, before the next one's tensors are made."""
+        self._training: StagedTraining | None = None
         gc.collect()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
