@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 import models
-from models import Network
+from models import Network, noise
 from study.training.optimizers import build_optimizer, build_schedule
 
 # Large enough to keep any device busy, small enough for the activations of a wide network in 1 GiB.
@@ -33,7 +33,9 @@ class NonFiniteLossError(RuntimeError):
 
 
 class Trainer:
-    """One network in training: its optimizer, schedule, data and random state.
+    """One network in training: its optimizer, schedule, data and generators.
+
+    What is random in it depends on the seed alone, not on what else the process draws.
 
     Args:
         config: The flat config, model and training keys together.
@@ -71,6 +73,7 @@ class Trainer:
             self.model.start_from_pca(mean, components[: self.config["latent_size"]])
         if encoder is not None:
             self.model.load_encoder(encoder)
+        self.generators = _generators(self.device, seed)
         self.model.to(self.device)
         # Convolutions are faster with the channels last, on a CPU too; dense layers would only copy them back.
         convolutional = any(weight.dim() == 4 for weight in self.model.parameters())
@@ -119,15 +122,12 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that going on from here needs, as `torch.load(weights_only=True)` can read it."""
-        random_state = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            random_state["cuda"] = torch.cuda.get_rng_state(self.device)
         return {
             "epochs_done": self.epochs_done,
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
-            "random": random_state,
+            "random": {name: generator.get_state() for name, generator in self.generators.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -136,19 +136,20 @@ class Trainer:
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self.epochs_done = state["epochs_done"]
-        torch.set_rng_state(state["random"]["cpu"].cpu())
-        if "cuda" in state["random"] and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random"]["cuda"].cpu(), self.device)
+        for name, generator in self.generators.items():
+            if name in state["random"]:  # not where the run goes on on another kind of device
+                generator.set_state(state["random"][name].cpu())
 
     def _train(self) -> dict[str, float]:
         images, labels = self._data["train"]
         self.model.train()
         sums: dict[str, Tensor] = {}
         seen = 0
-        for batch in _shuffled(len(images), self.config["batch_size"], self.device):
+        for batch in _shuffled(len(images), self.config["batch_size"], self.generators["cpu"], self.device):
             pixels = self._pixels(images[batch])
             self.model.progress = (self.epochs_done + seen / len(images)) / self._epochs
-            loss, metrics = self.model.training_loss(pixels, labels[batch])
+            with noise.drawn_from(self.generators[self.device.type]):
+                loss, metrics = self.model.training_loss(pixels, labels[batch])
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self._optimizer.step()
@@ -202,9 +203,20 @@ def per_image(model: Network, images: Tensor, labels: Tensor) -> dict[str, Tenso
     return {name: torch.cat(values) for name, values in parts.items()}
 
 
-def _shuffled(n: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
+def _generators(device: torch.device, seed: int) -> dict[str, torch.Generator]:
+    """Return a generator on the CPU, for the order of the images, and one on `device`, for noise: "cpu" is both.
+
+    The first goes on where the initial weights end, so that the noise is not made of the numbers that they are made of.
+    """
+    generators = {"cpu": torch.Generator().set_state(torch.get_rng_state())}
+    if device.type != "cpu":
+        generators[device.type] = torch.Generator(device).manual_seed(seed)
+    return generators
+
+
+def _shuffled(n: int, batch_size: int, generator: torch.Generator, device: torch.device) -> Iterator[Tensor]:
     """Yield the indices of an epoch's batches; a last batch of one is dropped, on which batch norm is undefined."""
-    order = torch.randperm(n).to(device)  # drawn on the CPU, so that its state is in every checkpoint
+    order = torch.randperm(n, generator=generator).to(device)  # at once: a copy of each batch's would wait each time
     for batch in order.split(batch_size):
         if len(batch) > 1 or n == 1:
             yield batch
