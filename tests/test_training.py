@@ -109,12 +109,12 @@ def test_training_metrics_are_means_over_images_and_not_over_batches():
 
 def test_evaluation_gives_the_mean_of_the_squared_errors_of_pixels():
     run = trainer()
-    pixels = run._data["val"][0].float() / 255
+    pixels = run.data["val"][0].float() / 255
     run.model.eval()
     with torch.no_grad():
         expected = ((run.model(pixels) - pixels) ** 2).double().mean().item()
     assert run.evaluate("val")["mse"] == pytest.approx(expected, rel=1e-6)
-    per = per_image(run.model, *run._data["val"])["mse"]
+    per = per_image(run.model, *run.data["val"])["mse"]
     assert per.shape == (40,)
     assert per.dtype == torch.float64
 
@@ -142,7 +142,7 @@ def _train(run, epochs):
 def test_the_cosine_schedule_falls_from_the_rate_to_a_hundredth_of_it():
     model = torch.nn.Linear(2, 2)
     settings = config(lr=0.1, schedule="cosine")
-    optimizer = build_optimizer(model, settings)
+    optimizer = build_optimizer(model.parameters(), settings)
     schedule = build_schedule(optimizer, settings, epochs=10)
     rates = []
     for _ in range(10):

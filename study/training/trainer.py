@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import torch
@@ -62,7 +63,7 @@ class Trainer:
         encoder: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.config = dict(config)
-        self._data = data
+        self.data = data
         images = data["train"][0]
         self.device = images.device
         torch.manual_seed(seed)
@@ -79,8 +80,8 @@ class Trainer:
         convolutional = any(weight.dim() == 4 for weight in self.model.parameters())
         self._memory_format = torch.channels_last if convolutional else torch.contiguous_format
         self.model.to(memory_format=self._memory_format)
-        self._optimizer = build_optimizer(self.model, self.config)
-        self._schedule = build_schedule(self._optimizer, self.config, epochs)
+        self.optimizer = build_optimizer(self.model.parameters(), self.config)
+        self._schedule = build_schedule(self.optimizer, self.config, epochs)
         self._epochs = epochs
         self.epochs_done = 0
 
@@ -95,13 +96,22 @@ class Trainer:
             NonFiniteLossError: a loss or a validation metric is NaN or infinite.
         """
         start = time.perf_counter()
-        lr = self._optimizer.param_groups[0]["lr"]
-        trained = self._train()
+        trained = self.train()
         middle = time.perf_counter()
         validated = self.evaluate("val")
+        return self.end_epoch(trained, validated, middle - start, time.perf_counter() - middle)
+
+    def end_epoch(
+        self, trained: Mapping[str, float], validated: Mapping[str, float], train_seconds: float, val_seconds: float
+    ) -> dict[str, float]:
+        """Count an epoch of which these are the metrics, and return them as `epoch` does.
+
+        Raises:
+            NonFiniteLossError: one of them is NaN or infinite.
+        """
+        lr = self.optimizer.param_groups[0]["lr"]
         self.epochs_done += 1
         self._schedule.step()
-        end = time.perf_counter()
         metrics = {f"train_{name}": value for name, value in trained.items()} | {
             f"val_{name}": value for name, value in validated.items()
         }
@@ -110,22 +120,22 @@ class Trainer:
             raise NonFiniteLossError(f"{broken[0]} is {metrics[broken[0]]} in epoch {self.epochs_done}")
         return metrics | {
             "lr": lr,
-            "train_seconds": middle - start,
-            "val_seconds": end - middle,
-            "seconds": end - start,
-            "images_per_second": len(self._data["train"][0]) / (middle - start),
+            "train_seconds": train_seconds,
+            "val_seconds": val_seconds,
+            "seconds": train_seconds + val_seconds,
+            "images_per_second": len(self.data["train"][0]) / train_seconds,
         }
 
     def evaluate(self, split: str) -> dict[str, float]:
         """Return the metrics of a split, in evaluation mode."""
-        return self.model.metrics(per_image(self.model, *self._data[split]))
+        return self.model.metrics(per_image(self.model, *self.data[split]))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that going on from here needs, as `torch.load(weights_only=True)` can read it."""
         return {
             "epochs_done": self.epochs_done,
             "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "random": {name: generator.get_state() for name, generator in self.generators.items()},
         }
@@ -133,32 +143,46 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`: on the CPU, the same numbers as without the interruption."""
         self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self.epochs_done = state["epochs_done"]
         for name, generator in self.generators.items():
             if name in state["random"]:  # not where the run goes on on another kind of device
                 generator.set_state(state["random"][name].cpu())
 
-    def _train(self) -> dict[str, float]:
-        images, labels = self._data["train"]
+    def train(self, most: int | None = None) -> dict[str, float]:
+        """Train on the batches of an epoch, at most `most` of them, and return the means of the training metrics."""
+        images, labels = self.data["train"]
         self.model.train()
         sums: dict[str, Tensor] = {}
         seen = 0
-        for batch in _shuffled(len(images), self.config["batch_size"], self.generators["cpu"], self.device):
+        for batch in islice(self.batches(), most):
             pixels = self._pixels(images[batch])
-            self.model.progress = (self.epochs_done + seen / len(images)) / self._epochs
+            self.model.progress = self.progress(seen)
             with noise.drawn_from(self.generators[self.device.type]):
                 loss, metrics = self.model.training_loss(pixels, labels[batch])
-            self._optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            self._optimizer.step()
+            self.optimizer.step()
             seen += len(batch)
             # Summed on the device and read once: asking for a number waits for all the work before it.
             for name, value in {"loss": loss.detach(), **metrics}.items():
                 sums[name] = sums.get(name, 0.0) + value * len(batch)
         self.model.progress = 1.0
         return {name: (total / seen).item() for name, total in sums.items()}
+
+    def batches(self) -> Iterator[Tensor]:
+        """Yield the indices of an epoch's batches; not a last one of one image, on which batch norm is undefined."""
+        n = len(self.data["train"][0])
+        # To the device at once: a copy of each batch's indices would wait for the device each time.
+        order = torch.randperm(n, generator=self.generators["cpu"]).to(self.device)
+        for batch in order.split(self.config["batch_size"]):
+            if len(batch) > 1 or n == 1:
+                yield batch
+
+    def progress(self, seen: int) -> float:
+        """Return the fraction of the training that is done, `seen` images into an epoch."""
+        return (self.epochs_done + seen / len(self.data["train"][0])) / self._epochs
 
     def _pixels(self, images: Tensor) -> Tensor:
         return to_pixels(images).contiguous(memory_format=self._memory_format)
@@ -178,10 +202,10 @@ def to_pixels(images: Tensor) -> Tensor:
     return images.to(torch.float32).div_(255)
 
 
-def evaluation_batches(images: Tensor) -> Iterator[slice]:
-    """Yield the slices of a split in which a network is evaluated."""
+def evaluation_batches(images: Tensor, networks: int = 1) -> Iterator[slice]:
+    """Yield the slices of a split in which a network, or several at once, are evaluated."""
     pixels = images[0].numel()
-    size = max(1, min(EVALUATION_BATCH, _MEMORY_OF_EVALUATION_BATCH // pixels))
+    size = max(1, min(EVALUATION_BATCH, _MEMORY_OF_EVALUATION_BATCH // pixels) // networks)
     for start in range(0, len(images), size):
         yield slice(start, start + size)
 
@@ -212,11 +236,3 @@ def _generators(device: torch.device, seed: int) -> dict[str, torch.Generator]:
     if device.type != "cpu":
         generators[device.type] = torch.Generator(device).manual_seed(seed)
     return generators
-
-
-def _shuffled(n: int, batch_size: int, generator: torch.Generator, device: torch.device) -> Iterator[Tensor]:
-    """Yield the indices of an epoch's batches; a last batch of one is dropped, on which batch norm is undefined."""
-    order = torch.randperm(n, generator=generator).to(device)  # at once: a copy of each batch's would wait each time
-    for batch in order.split(batch_size):
-        if len(batch) > 1 or n == 1:
-            yield batch
