@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from search_spaces import Context
+
+Fuse = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Settings:
     gpus_per_trial: float | None  # None: a share of a GPU where there is one
     max_concurrent: int | None
     retries: int  # how often a run is set up again after its worker died or memory ran out
+    fuse: Fuse  # whether replicates of a confirmation are trained together
     seed: int
     smoke: bool  # the reported architectures take no part
 
@@ -68,6 +71,5 @@ class Settings:
         """Return the settings that `to_json` gave, in this version or an earlier one."""
         known = {field.name for field in fields(cls)}
         kept = {key: value for key, value in values.items() if key in known}
-        return cls(
-            **{"reported": None, "encoder_from": None, "retries": 3, **kept, "objectives": tuple(values["objectives"])}
-        )
+        added = {"reported": None, "encoder_from": None, "retries": 3, "fuse": "auto"}
+        return cls(**{**added, **kept, "objectives": tuple(values["objectives"])})

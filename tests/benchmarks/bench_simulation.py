@@ -24,8 +24,8 @@ from study.simulation.candidates import Candidate
 from study.simulation.grid import shuffled_orders, simulate
 from study.simulation.recorded import RecordedStudy, RecordedTrial, read_recorded
 from study.simulation.replay import Ended, Replay
+from study.tuning.job import EPOCH
 from study.tuning.schedulers import default_settings
-from study.tuning.trainable import EPOCH
 
 TRIALS, EPOCHS = 64, 30
 # Three settings of each scheduler that has any, so that "4 schedulers x 3 settings" are ten.
