@@ -47,11 +47,12 @@ def config_of(case, **changes):
     return example(family, architecture, **{**given, **settings, **changes})
 
 
-def splits(n=73, classes=3):
+def splits(n=73, classes=3, device="cpu"):
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(0, classes, (n + 20,), generator=generator)
     images = torch.randint(0, 80, (n + 20, 1, 8, 8), generator=generator, dtype=torch.uint8)
     images[torch.arange(n + 20), :, labels] += 150  # a bright row for each class
+    images, labels = images.to(device), labels.to(device)
     return {"train": (images[:n], labels[:n]), "val": (images[n:], labels[n:])}
 
 
@@ -80,11 +81,21 @@ def float64(monkeypatch):
     torch.set_default_dtype(before)
 
 
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")],
+    ),
+]
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.usefixtures("float64")
-def test_each_member_has_the_numbers_that_it_has_alone(case):
-    config = config_of(case)
-    alone, members = trainers(config), trainers(config)
+def test_each_member_has_the_numbers_that_it_has_alone(case, device):
+    config, data = config_of(case), splits(device=device)
+    alone, members = trainers(config, data=data), trainers(config, data=data)
     together = FusedTrainer(members)
     for _ in range(2):
         for got, expected in zip(together.epoch(), [run.epoch() for run in alone], strict=True):
