@@ -83,6 +83,7 @@ class Session:
             settings.objectives,
             share.threads,
             settings.retries,
+            share.gpus > 0,
             witness,
         )
         self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count

@@ -54,6 +54,7 @@ class WorkerContext:
     objectives: tuple[str, ...]
     threads: int  # CPU threads per run
     retries: int  # of a run whose worker died or whose memory ran out
+    gpu: bool  # whether runs have a share of a GPU; without one they leave those that they may see alone
     witness: Path | None = None  # by which a node tells whether it shares the study's storage
 
 
@@ -78,7 +79,7 @@ class StudyTrainable(tune.Trainable):
         assert context is not None  # given by tune.with_parameters
         self._context = context
         torch.set_num_threads(context.threads)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = torch.device("cuda" if context.gpu and torch.cuda.is_available() else "cpu")
         # PyTorch imports its compiler with the first optimizer of a process. Here, that is not in a job's time, and
         # what the imports made, which never goes away, is left out of the collections between jobs: a millisecond
         # each instead of half a second.
