@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: study test test-all test-cluster lint format ui clean
+.PHONY: study test test-all test-cluster bench lint format ui clean
 .DEFAULT_GOAL := study
 
 # Each stamp is renewed when what is installed may have changed.
@@ -29,6 +29,9 @@ test-all: $(VENV)/.dev  ## everything that this machine can run
 
 test-cluster: $(VENV)/.dev  ## ray up to ray down on isolated hosts, and on AWS played by moto (root, sshd, rsync)
 	$(BIN)/python -m pytest -m cluster
+
+bench: $(VENV)/.dev  ## every benchmark beside its peers, into this machine's table: make bench ARGS="--only epoch"
+	$(BIN)/python tests/benchmarks $(ARGS)
 
 lint: $(VENV)/.dev  ## ruff and the type checker
 	$(BIN)/ruff check .

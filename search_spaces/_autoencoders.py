@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from search_spaces._architectures import architecture, conv_layers, dense_layers, dropout
-from search_spaces._ask import Ask, Bounds
+from search_spaces._ask import Ask
+from search_spaces._codes import CodeSearch, corruption
 from search_spaces._training import training
 
 if TYPE_CHECKING:
     from search_spaces._space import Context
 
 
-@dataclass(frozen=True)
-class AutoencoderSearch:
-    """The dense and convolutional architectures, the one that starts from PCA, and the reported ones.
-
-    Attributes:
-        latent_size: numbers in a code.
-        dense_depth, dense_width: hidden layers on each side, and their features.
-        conv_depth, conv_width: stages, each of which halves the image, and channels of the first, doubled by
-            each further one; of the architecture `pca` too.
-        batch_size: images.
-        hidden_size: of the report's dense network, where the space has it.
-    """
-
-    latent_size: Bounds
-    dense_depth: Bounds
-    dense_width: Bounds
-    conv_depth: Bounds
-    conv_width: Bounds
-    batch_size: Bounds
-    hidden_size: Bounds | None = None
+class AutoencoderSearch(CodeSearch):
+    """The dense and convolutional architectures, the one that starts from PCA, and the reported ones."""
 
     def __call__(self, ask: Ask, context: Context, reported: Sequence[str]) -> None:
         """Ask for a flat config of the family `ae`."""
@@ -62,30 +44,7 @@ class AutoencoderSearch:
         else:
             ask.integer("latent_size", self.latent_size, log=True)
         if name == "mnist_ae/dense":
-            hidden_size(ask, self.hidden_size)
-
-
-def hidden_size(ask: Ask, bounds: Bounds | None) -> None:
-    """Ask for the width of the hidden layers of `mnist_ae`'s dense networks."""
-    if bounds is None:
-        raise ValueError("a space with mnist_ae's dense networks needs bounds of hidden_size")
-    ask.integer("hidden_size", bounds, log=True)
-
-
-def corruption(ask: Ask, kinds: Sequence[str], *, as_reported: bool) -> None:
-    """Ask for what the training's inputs suffer; beside a report's networks, for what is to come out too.
-
-    A network that gives back its spoilt input is what a report ran, but no denoiser, and worse on clean images.
-    """
-    kind = ask.choice("corruption", kinds)
-    if kind == "gaussian":
-        # a twentieth of the grey scale is barely seen; at one half little more than outlines is left
-        ask.number("corruption_std", (0.05, 0.5), step=0.05)
-    if kind != "none":
-        if as_reported:
-            ask.choice("target", ("clean", "input"))
-        else:
-            ask.fix(target="clean")
+            self.ask_hidden_size(ask)
 
 
 def _regularisation(ask: Ask, name: str) -> None:

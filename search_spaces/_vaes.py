@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from search_spaces._architectures import architecture, conv_layers, dense_layers, dropout
-from search_spaces._ask import Ask, Bounds
-from search_spaces._autoencoders import corruption, hidden_size
+from search_spaces._ask import Ask
+from search_spaces._codes import CodeSearch, corruption
 from search_spaces._training import training
 
 if TYPE_CHECKING:
@@ -19,26 +18,8 @@ if TYPE_CHECKING:
 LIKELIHOODS = ("continuous_bernoulli", "gaussian", "bernoulli")
 
 
-@dataclass(frozen=True)
-class VaeSearch:
-    """The dense and convolutional architectures, and the reported ones; likelihood, and the KL's weight.
-
-    Attributes:
-        latent_size: numbers in a code.
-        dense_depth, dense_width: hidden layers on each side, and their features.
-        conv_depth, conv_width: stages, each of which halves the image, and channels of the first, doubled by
-            each further one.
-        batch_size: images.
-        hidden_size: of the report's dense network, where the space has it.
-    """
-
-    latent_size: Bounds
-    dense_depth: Bounds
-    dense_width: Bounds
-    conv_depth: Bounds
-    conv_width: Bounds
-    batch_size: Bounds
-    hidden_size: Bounds | None = None
+class VaeSearch(CodeSearch):
+    """The dense and convolutional architectures, and the reported ones; likelihood, and the KL's weight."""
 
     def __call__(self, ask: Ask, context: Context, reported: Sequence[str]) -> None:
         """Ask for a flat config of the family `vae`."""
@@ -50,7 +31,7 @@ class VaeSearch:
         else:
             dropout(ask)
         if name == "mnist_ae/vae":
-            hidden_size(ask, self.hidden_size)
+            self.ask_hidden_size(ask)
         ask.integer("latent_size", self.latent_size, log=True)
         if "/" in name:
             corruption(ask, ("none", "gaussian", "bernoulli"), as_reported=True)

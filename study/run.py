@@ -73,14 +73,14 @@ def _start(settings: Settings) -> int:
     data = _load(settings)
     encoder = _encoder(settings, data)
     tracking.check(settings.tracking_uri)
-    with _joined(settings, data) as share:
+    with _joined(settings, data, encoder) as share:
         context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
         start.check_disk(settings, context, share)
         with (
             folders.created(settings.storage_path, settings.name) as folder,
             _shared(settings, folder) as witness,
         ):
-            about = {**start.about(settings, data, encoder), "environment": environment()}
+            about = {**start.about(settings, data, encoder), "environment": environment(), "gpu": _gpu(share)}
             return _conduct(settings, folder, data, share, encoder=encoder, witness=witness, first=("study", about))
 
 
@@ -105,8 +105,8 @@ def _resume(options: Namespace) -> int:
         before, now = state.about["environment"]["git_commit"], git_commit()
         if before != now:
             print(f"study: the code has changed since the study began ({before} to {now})", file=sys.stderr)
-        first = ("session", {"changed": changed})
-        with _joined(settings, data) as share, _shared(settings, folder) as witness:
+        with _joined(settings, data, encoder) as share, _shared(settings, folder) as witness:
+            first = ("session", {"changed": changed, "gpu": _gpu(share)})
             return _conduct(settings, folder, data, share, encoder=encoder, witness=witness, first=first)
 
 
@@ -124,11 +124,16 @@ def _load(settings: Settings) -> ImageData:
 
 
 @contextmanager
-def _joined(settings: Settings, data: ImageData) -> Iterator[Any]:
-    from study.tuning import cluster
+def _joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> Iterator[Any]:
+    from study.tuning import cluster, gpu_survey
 
     with cluster.joined(settings.address, data):
-        yield cluster.share(settings)
+        cluster.share(settings)  # refuses what no machine has, before anything is measured
+        yield cluster.share(settings, gpu_survey.survey(settings, data, encoder))
+
+
+def _gpu(share: Any) -> dict[str, Any] | None:
+    return share.gpu.to_json() if share.gpu else None
 
 
 def _shared(settings: Settings, folder: StudyFolder) -> AbstractContextManager[Path | None]:
@@ -176,6 +181,8 @@ def _conduct(
     try:
         with display, disk.explained(folder.path):
             recorder.listen(display)
+            if share.gpu:
+                display.say(str(share.gpu))
             session = Session(
                 settings, folder, recorder, data=data, share=share, display=display, encoder=encoder, witness=witness
             )

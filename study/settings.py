@@ -38,7 +38,7 @@ class Settings:
     tracking_uri: str
     address: str | None
     cpus_per_trial: float
-    gpus_per_trial: float | None  # None: a share of a GPU where there is one
+    gpus_per_trial: float | None  # None: by measured memory, where there is a GPU
     max_concurrent: int | None
     retries: int  # how often a run is set up again after its worker died or memory ran out
     fuse: Fuse  # whether replicates of a confirmation are trained together

@@ -75,8 +75,8 @@ def mlflow_runs(folder):
     return client.search_runs([experiment.experiment_id]), client, experiment
 
 
-def summary_of(folder):
-    return json.loads((folder / "results" / "night" / "summary.json").read_text())
+def summary_of(folder, name="night"):
+    return json.loads((folder / "results" / name / "summary.json").read_text())
 
 
 TIMINGS = ("seconds", "images_per_second", "_seconds")

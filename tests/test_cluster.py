@@ -1,12 +1,14 @@
 """A cluster from `ray up` to `ray down`, on isolated hosts: what is refused, a study that survives, the report at home.
 
-The tests share one cluster and go on from each other: a head and two workers, which the last ones lose.
+The tests share one cluster and go on from each other: a head and two workers, which the last ones lose
+one by one.
 """
 
 import csv
 import filecmp
 import subprocess
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hosts import cluster_files, requirements, studies
@@ -17,13 +19,13 @@ from study.records.state import StudyState
 
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.slow,
     pytest.mark.skipif(bool(reason := requirements.missing()), reason=reason or "hosts are to be had"),
 ]
 
 NODES = {"head": f"{SUBNET}.10", "worker1": f"{SUBNET}.11", "worker2": f"{SUBNET}.12"}
+SECOND_HEAD = f"{SUBNET}.20"
 SMALL = "--space digits_ae --trials 2 --epochs 1 --train-size 200 --confirm 0"
-TRIALS, EPOCHS = 8, 20
+TRIALS, MORE, EPOCHS = 8, 4, 20
 NIGHT = (
     f"--space digits_ae --sampler random --scheduler none --seed 1 --trials {TRIALS} --epochs {EPOCHS} "
     "--max-params 100000 --confirm 1x2 --name night"
@@ -51,10 +53,21 @@ def cluster(tmp_path_factory):
 @pytest.fixture(scope="module")
 def up(cluster):
     """The cluster after `ray up` with the shipped file."""
-    done = cluster.home.ray("up {cluster} --yes", check=False, seconds=900)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    ray_up(cluster)
     studies.nodes_become(cluster.head, sorted(NODES))
     return cluster
+
+
+def ray_up(cluster):
+    done = cluster.home.ray("up {cluster} --yes --no-config-cache", check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def submit(cluster, options):
+    """The command that runs a study on the head from home, to be run in the background."""
+    path = "export PATH=/home/ubuntu/.study-venv/bin:$PATH"
+    command = f"ray submit {CLUSTER} study/run.py {options}"
+    return cluster.home.host.inside("bash", "-lc", f"cd ~/checkout && {path} && {command}")
 
 
 def run(cluster, options, environment="", check=False):
@@ -76,6 +89,17 @@ def test_mlflow_of_the_head_is_reached_by_ssh_alone(up):
     assert seen.returncode == 7  # refused
 
 
+def test_make_ui_brings_mlflow_home(up):
+    make = f"make -o .venv/.study ui BIN=~/.study-venv/bin CLUSTER={CLUSTER}"
+    with studies.in_background(up.home.host.inside("bash", "-lc", f"cd ~/checkout && {make}")) as command:
+
+        def answers():
+            return up.home.run("curl -s http://127.0.0.1:5000/health", check=False).stdout == "OK"
+
+        studies.wait_for(answers, 120, "MLflow answers at home", command)
+        assert up.home.host.kill("--port-forward") > 0
+
+
 def test_the_launcher_reaches_the_hosts_and_nothing_else(up):
     links = up.home.run("ls /sys/class/net").stdout.split()
     assert sorted(links) == ["eth0", "lo"]
@@ -94,21 +118,22 @@ def test_storage_that_is_not_shared_is_refused_before_the_first_trial(up):
     assert up.head.shell("ls -A own").stdout == ""
 
 
-@pytest.mark.parametrize("token", ["RAY_AUTH_TOKEN=wrong", "RAY_AUTH_TOKEN_PATH=/nowhere", "RAY_AUTH_MODE=disabled"])
-def test_a_driver_without_the_right_token_is_refused(up, token):
-    done = run(up, f"{SMALL} --name stranger", token)
-    assert done.returncode == 2, done.stdout + done.stderr
-    line = done.stderr.strip().splitlines()[-1]
-    assert line.startswith("study: --address 'auto': no Ray cluster can be joined there")
+def test_drivers_and_nodes_without_the_right_token_are_refused(up):
+    start = f"timeout 60 ~/.study-venv/bin/ray start --address={NODES['head']}:6379"
+    missing, wrong, off = "RAY_AUTH_TOKEN_PATH=/nowhere", "RAY_AUTH_TOKEN=wrong", "RAY_AUTH_MODE=disabled"
+    with ThreadPoolExecutor() as pool:  # each waits half a minute for Ray to give up
+        drivers = [pool.submit(run, up, f"{SMALL} --name stranger", token) for token in (missing, wrong, off)]
+        nodes = [
+            pool.submit(up.network.host(f"stranger{i}", f"{SUBNET}.3{i}").shell, f"{token} {start}", check=False)
+            for i, token in enumerate((f"RAY_AUTH_MODE=token {missing}", f"RAY_AUTH_MODE=token {wrong}", off))
+        ]
+    for driver in drivers:
+        done = driver.result()
+        assert done.returncode == 2, done.stdout + done.stderr
+        line = done.stderr.strip().splitlines()[-1]
+        assert line.startswith("study: --address 'auto': no Ray cluster can be joined there")
     assert not (up.storage / "stranger").exists()
-
-
-@pytest.mark.parametrize("token", ["RAY_AUTH_MODE=token RAY_AUTH_TOKEN=wrong", "RAY_AUTH_MODE=disabled"])
-def test_a_node_without_the_right_token_is_refused(up, token):
-    stranger = up.network.hosts.get("stranger") or up.network.host("stranger", f"{SUBNET}.13")
-    start = f"~/.study-venv/bin/ray start --address={NODES['head']}:6379"
-    done = stranger.shell(f"{token} timeout 60 {start}", check=False)
-    assert done.returncode != 0
+    assert all(node.result().returncode != 0 for node in nodes)
     assert studies.alive_nodes(up.head) == sorted(NODES)
 
 
@@ -126,21 +151,17 @@ def test_the_preflight_names_the_node_with_another_version_of_the_project(up):
 
 def test_a_study_survives_a_killed_raylet_and_a_host_that_is_powered_off(up):
     study = up.storage / "night"
-    command = f"ray submit {CLUSTER} study/run.py {NIGHT}"
-    path = "export PATH=/home/ubuntu/.study-venv/bin:$PATH"
-    argv = up.home.host.inside("bash", "-lc", f"cd ~/checkout && {path} && {command}")
-    with studies.in_background(argv) as process:
+    with studies.in_background(submit(up, NIGHT)) as command:
 
         def victim(hosts):
             return lambda: sorted(studies.busy_hosts(study, 3) & hosts)
 
-        first = studies.wait_for(victim({"worker1", "worker2"}), 900, "a worker trains", process)[0]
+        first = studies.wait_for(victim({"worker1", "worker2"}), 900, "a worker trains", command)[0]
         assert up.network.hosts[first].kill("raylet/raylet") == 1
         other = {"worker1", "worker2"} - {first}
-        second = studies.wait_for(victim(other), 900, "the other worker trains", process)[0]
+        second = studies.wait_for(victim(other), 900, "the other worker trains", command)[0]
         up.network.hosts[second].power_off()
-        output, _ = process.communicate(timeout=1800)
-    assert process.returncode == 0, output[-3000:]
+        command.finish(900)
     state = StudyState.read(study / "journal.jsonl")
     assert Counter(trial.status for trial in state.trials) == {"completed": TRIALS}
     assert all(len(trial.epochs) == EPOCHS for trial in state.trials)
@@ -158,15 +179,21 @@ def test_a_study_survives_a_killed_raylet_and_a_host_that_is_powered_off(up):
 
 
 def test_mlflow_on_the_head_has_one_finished_run_for_each(up):
+    assert one_finished_run_for_each(up) == []
+    assert list((up.storage / "mlflow-artifacts" / "digits_ae").glob("*/artifacts/summary.json"))
+
+
+def one_finished_run_for_each(cluster):
+    """What MLflow on the head has of the study `night` beyond or short of one finished run for each of the study's."""
     script = (
         "import mlflow; client = mlflow.MlflowClient(); "
         "runs = client.search_runs([client.get_experiment_by_name('digits_ae').experiment_id]); "
-        "print(*sorted(run.data.tags['run'] + ':' + run.info.status for run in runs))"
+        "print(*(run.data.tags['run'] + ':' + run.info.status for run in runs))"
     )
-    runs = up.head.shell(f'python -c "{script}"').stdout.split()
-    state = StudyState.read(up.storage / "night" / "journal.jsonl")
-    assert runs == sorted([*(f"{run_id}:FINISHED" for run_id in state.runs), "study:FINISHED"])
-    assert list((up.storage / "mlflow-artifacts" / "digits_ae").glob("*/artifacts/summary.json"))
+    found = Counter(cluster.head.shell(f'python -c "{script}"').stdout.split())
+    state = StudyState.read(cluster.storage / "night" / "journal.jsonl")
+    expected = Counter([*(f"{run_id}:FINISHED" for run_id in state.runs), "study:FINISHED"])
+    return [*(found - expected).elements(), *(expected - found).elements()]
 
 
 def test_the_report_made_at_home_is_the_one_made_on_the_head(up, tmp_path):
@@ -189,8 +216,40 @@ def test_the_report_made_at_home_is_the_one_made_on_the_head(up, tmp_path):
     assert names == sorted(str(file.relative_to(here)) for file in here.rglob("*") if file.is_file())
     _, differing, unread = filecmp.cmpfiles(there, here, names, shallow=False)
     assert (differing, unread) == ([], [])
-    with (here / "trials.csv").open(newline="") as file:
+    with (here / "leaderboard.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == TRIALS
+
+
+def test_a_study_goes_on_with_a_new_head_from_the_shared_storage(up):
+    study, trials = up.storage / "night", TRIALS + MORE
+    worker = next(host for host in (up.worker1, up.worker2) if host.is_on)
+
+    def in_mid_trial():
+        state = StudyState.read(study / "journal.jsonl")
+        return [run for run in state.trials if run.status == "running" and 3 <= len(run.epochs) <= EPOCHS // 2]
+
+    with studies.in_background(submit(up, f"--resume night --trials {trials}")) as command:
+        studies.wait_for(in_mid_trial, 300, "a trial is in its middle", command)
+        up.head.power_off()
+    before = StudyState.read(study / "journal.jsonl")
+    unfinished = {run.id: len(run.epochs) for run in before.trials if run.status == "running" and run.epochs}
+    assert unfinished
+    up.head = up.network.host("head2", SECOND_HEAD)
+    up.home.configure(cluster_files.local(SECOND_HEAD, [worker.ip]))
+    ray_up(up)
+    studies.nodes_become(up.head, sorted(["head2", worker.name]))
+    done = up.home.ray("submit {cluster} study/run.py --resume night", check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    state = StudyState.read(study / "journal.jsonl")
+    assert Counter(trial.status for trial in state.trials) == {"completed": trials}
+    assert all([epoch["epoch"] for epoch in trial.epochs] == [*range(1, EPOCHS + 1)] for trial in state.trials)
+    # What the first head had is kept as it was, and trials went on from their checkpoints.
+    for run in before.trials:
+        assert state.runs[run.id].epochs[: len(run.epochs)] == run.epochs
+    places = studies.places(study)
+    assert all(places[run_id][-1][1] >= epochs for run_id, epochs in unfinished.items())
+    assert any(host == "head2" for steps in places.values() for host, _ in steps)
+    assert one_finished_run_for_each(up) == []
 
 
 def test_ray_down_ends_the_head(up):

@@ -1,44 +1,21 @@
 """Studies of every family, run as a user runs them; on the digits by default, on all fifteen spaces with -m slow."""
 
-import csv
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from study_processes import run, summary_of, table
 
 import models
 import search_spaces
 from study.records.state import StudyState
-
-COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
-TIMEOUT = 600  # seconds; most take about 40, on a busy machine four times as long
-
-
-def run(folder, *argv):
-    env = {key: value for key, value in os.environ.items() if key not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")}
-    return subprocess.run(
-        [*COMMAND, *argv], cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT, check=False
-    )
 
 
 def succeeded(folder, *argv):
     done = run(folder, *argv)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
-
-
-def summary_of(folder, name):
-    return json.loads((folder / "results" / name / "summary.json").read_text())
-
-
-def table(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 SAMPLES = {
@@ -161,6 +138,6 @@ def test_reported_configurations_run_on_several_seeds_without_a_search(tmp_path,
     assert {row["key"] for row in rows} == {"mnist_ae/dense", "mnist_ae/dense_bernoulli", "mnist_ae/dense_gaussian"}
     assert len(rows) == 6
     assert {row["epochs"] for row in rows} == {"1"}
-    confirmed = summary_of(tmp_path, "night")["confirmed"]
+    confirmed = summary_of(tmp_path)["confirmed"]
     assert [entry["test"]["test_mse"]["n"] for entry in confirmed] == [2, 2, 2]
     assert "mnist_ae/dense_gaussian" in done.stdout

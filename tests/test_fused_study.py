@@ -76,7 +76,7 @@ def worker(tmp_path, monkeypatch):
     monkeypatch.setattr(worker_run, "on_device", lambda shared, split, device: data[split])
     monkeypatch.setattr(trainable.gc, "freeze", lambda: None)  # for a process that is a worker and nothing else
     shared = SharedData("digest", (1, 8, 8), 3, {})
-    Worker.context = WorkerContext(shared, tmp_path, tmp_path, ("val_mse",), 1, 0, measures_fusing=False)
+    Worker.context = WorkerContext(shared, tmp_path, tmp_path, ("val_mse",), 1, 0, gpu=False, measures_fusing=False)
     return lambda case, **changes: Worker(
         job_config(*(Job(f"a-s{seed}", config_of(case, **changes), seed, 2) for seed in (1, 2)))
     )

@@ -25,7 +25,7 @@ def context(tmp_path, monkeypatch):
     monkeypatch.setattr(worker_run, "on_device", lambda shared, split, device: data[split])
     (tmp_path / "errors").mkdir()
     shared = SharedData("digest", (1, 8, 8), 3, {})
-    return WorkerContext(shared, tmp_path, tmp_path / "errors", ("val_mse",), 1, 0, measures_fusing=False)
+    return WorkerContext(shared, tmp_path, tmp_path / "errors", ("val_mse",), 1, 0, gpu=False, measures_fusing=False)
 
 
 def jobs(prefix="a", test=False, case="ae dense", seeds=(3, 4, 5)):

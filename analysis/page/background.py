@@ -41,6 +41,7 @@ def settings(study: StudyFiles) -> Section:
         Fact("versions", ", ".join(f"{name} {version}" for name, version in versions.items() if version) or "unknown"),
         Fact("processor", f"{environment.get('cpu', 'unknown')}, {environment.get('cpus', '?')} cores"),
         Fact("graphics", ", ".join(environment.get("gpus") or []) or "none"),
+        *([Fact("runs on a GPU", str(gpu["runs"]), gpu["reason"])] if (gpu := about.get("gpu")) else []),
         Fact("platform", str(environment.get("platform", "unknown"))),
     ]
     items: list[Item] = [Facts(data_facts), Facts(facts), Facts(machine)]

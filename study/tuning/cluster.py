@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +17,8 @@ from study import interrupt
 from study.data.image_data import ImageData
 from study.errors import StudyError, UsageError
 from study.settings import Settings
-from study.tuning import machines
+from study.tuning import gpu_share, machines
+from study.tuning.gpu_share import GpuShare, Measured
 from study.tuning.memory import Limits
 
 T = TypeVar("T")
@@ -47,6 +50,7 @@ class Share:
     concurrent: int
     memory: int  # bytes of a node's memory for each of the runs that share it
     node_cpus: float  # of the smallest machine that takes runs
+    gpu: GpuShare | None = None  # None where runs are on CPUs
 
     @property
     def threads(self) -> int:
@@ -56,9 +60,14 @@ class Share:
     def limits(self, max_params: int | None) -> Limits:
         """Return what a network may need: by default, parameters that take half of a run's memory in training.
 
-        A weight, its gradient and two moments are 16 bytes. The other half is for activations and the libraries.
+        A weight, its gradient and two moments are 16 bytes. The other half is for activations and the libraries. On a
+        GPU that has been measured it is its memory that bounds a network.
         """
-        return Limits(max_params or self.memory // 2 // 16, self.memory)
+        gpu = self.gpu.memory if self.gpu else None
+        # Checkpoints pass through the node's memory, on a GPU too.
+        least = self.memory if gpu is None else min(self.memory, gpu)
+        memory = self.memory if gpu is None else gpu
+        return Limits(max_params or least // 2 // 16, memory, gpu=gpu is not None)
 
 
 @contextmanager
@@ -103,8 +112,12 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
         ray.shutdown()
 
 
-def share(settings: Settings) -> Share:
+def share(settings: Settings, measured: Measured | None = None) -> Share:
     """Divide what the joined Ray has, or its autoscaler may bring, among the runs of a study.
+
+    Args:
+        settings: The study's.
+        measured: What runs take of a GPU; None where none could be measured.
 
     Runs that wait for a machine are what the autoscaler goes by: a cluster that has shrunk to its head has as many
     places for runs as one that has grown.
@@ -117,16 +130,20 @@ def share(settings: Settings) -> Share:
     known = [*here, *(growth.kinds if growth else [])]
     most_gpus = max(machine.gpus for machine in known)
     most_cpus = max(machine.cpus for machine in known)
+    cpus = settings.cpus_per_trial
     gpus = settings.gpus_per_trial
-    if gpus is None:
-        # A small network leaves most of a GPU idle; four share one until a study measures otherwise.
-        gpus = 0.25 if most_gpus else 0.0
+    gpu: GpuShare | None = None
+    if gpus is None and most_gpus:
+        cpus_per_gpu = min(machine.cpus / machine.gpus for machine in known if machine.gpus)
+        gpu = gpu_share.divided(measured, cpus_per_gpu, cpus) if measured else gpu_share.unmeasured()
+    elif gpus:
+        gpu = gpu_share.given(gpus, measured)
+    gpus = gpu.fraction if gpu else 0.0
     if gpus > most_gpus:
         has = f"no machine has more than {most_gpus:g}" if most_gpus else "no GPU was found"
         raise UsageError(f"--gpus-per-trial {gpus:g} is more than there is: {has}")
     if gpus > 1 and gpus != int(gpus):
         raise UsageError(f"--gpus-per-trial {gpus:g} is not allowed; above 1 give a whole number")
-    cpus = settings.cpus_per_trial
     if cpus > most_cpus:
         raise UsageError(f"--cpus-per-trial {cpus:g} is more than there is: no machine has more than {most_cpus:g}")
     taking = [machine for machine in known if machine.fit(cpus, gpus)]
@@ -137,25 +154,49 @@ def share(settings: Settings) -> Share:
     lent = [machine.memory // machine.fit(cpus, gpus) for machine in taking if machine.memory]
     memory = min(lent or [machine.memory // slots for machine in here if machine.memory])
     node_cpus = min(machine.cpus for machine in taking)
-    return Share(cpus, gpus, min(slots, settings.max_concurrent or slots), memory, node_cpus)
+    return Share(cpus, gpus, min(slots, settings.max_concurrent or slots), memory, node_cpus, gpu)
 
 
-def run_on_node(function: Callable[..., T], *arguments: Any, cpus: float) -> T:
+def run_on_node(
+    function: Callable[..., T],
+    *arguments: Any,
+    cpus: float,
+    gpus: float = 0.0,
+    node_id: str | None = None,
+    seconds: float | None = None,
+) -> T:
     """Call `function` in a worker process and return its result; a signal ends the wait at once.
 
     For what computes long inside one call of a library, where Python cannot interrupt its own process. References to
-    objects in the object store are passed as the objects.
+    objects in the object store are passed as the objects. A process with a GPU ends with its call.
+
+    Args:
+        function: Importable on the nodes.
+        arguments: What it is given.
+        cpus: CPU cores that it takes.
+        gpus: GPUs that it takes.
+        node_id: The node that it has to run on; any by default.
+        seconds: That it may take, the wait for what it takes included.
 
     Raises:
         Interrupted: a signal has come.
+        TimeoutError: it has taken longer than `seconds`.
         Exception: whatever the function raises.
     """
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    result = ray.remote(num_cpus=cpus)(function).remote(*arguments)
+    options: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus}
+    if node_id is not None:
+        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id, soft=False)
+    result = ray.remote(**options)(function).remote(*arguments)
+    ends = time.monotonic() + (math.inf if seconds is None else seconds)
     with interrupt.deferred():
         while not ray.wait([result], timeout=0.2)[0]:
             interrupt.check()
+            if time.monotonic() > ends:
+                ray.cancel(result, force=True)
+                raise TimeoutError
     return ray.get(result)
 
 

@@ -20,30 +20,39 @@ _PER_ACTIVATION = 2
 
 @dataclass(frozen=True)
 class Limits:
-    """What a network may need: its number of parameters, and the memory of a run in training, in bytes."""
+    """What a network may need: its number of parameters, and the memory of a run in training, in bytes.
+
+    `gpu` says that it is a GPU's memory.
+    """
 
     max_params: int
     memory: int
+    gpu: bool = False
 
     def refusal(self, config: Mapping[str, Any], context: Context, params: int) -> str | None:
-        """Return why a network is too large, None if it is not.
-
-        The memory is that of weights, gradients, two moments, and the outputs of all layers for a batch: an estimate,
-        as what a library needs besides, and frees in between, is not known before.
-        """
+        """Return why a network is too large, None if it is not."""
         if params > self.max_params:
             return f"{params:,} parameters, more than --max-params {self.max_params:,}"
-        values = models.count_activations(config, context.image_shape, context.num_classes) * config["batch_size"]
-        needed = _FLOAT * (_PER_PARAMETER * params + _PER_ACTIVATION * values)
+        needed = training_bytes(config, context, params)
         if needed > self.memory:
-            return f"about {_gib(needed)} GiB in training, more than the {_gib(self.memory)} GiB that a run has"
+            has = f"the {_gib(self.memory)} GiB that a run has{' of a GPU' if self.gpu else ''}"
+            return f"about {_gib(needed)} GiB in training, more than {has}"
         return None
 
     def replicates(self, config: Mapping[str, Any], context: Context, params: int) -> int:
         """Return how many replicates of a network can be trained together, at least 1; an estimate as in `refusal`."""
-        values = models.count_activations(config, context.image_shape, context.num_classes) * config["batch_size"]
-        each = _FLOAT * (_PER_FUSED_PARAMETER * params + _PER_ACTIVATION * values)
-        return max(1, self.memory // each)
+        return max(1, self.memory // training_bytes(config, context, params, per_parameter=_PER_FUSED_PARAMETER))
+
+
+def training_bytes(
+    config: Mapping[str, Any], context: Context, params: int, *, per_parameter: int = _PER_PARAMETER
+) -> int:
+    """Return the bytes that training takes: weights, gradients, two moments, a batch's outputs of all layers.
+
+    An estimate: what a library needs besides, and frees in between, is not known before.
+    """
+    values = models.count_activations(config, context.image_shape, context.num_classes) * config["batch_size"]
+    return _FLOAT * (per_parameter * params + _PER_ACTIVATION * values)
 
 
 def _gib(size: int) -> str:

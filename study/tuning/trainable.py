@@ -43,7 +43,7 @@ class StudyTrainable(tune.Trainable):
         assert context is not None  # given by tune.with_parameters
         self._context = context
         torch.set_num_threads(context.threads)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = torch.device("cuda" if context.gpu and torch.cuda.is_available() else "cpu")
         # PyTorch imports its compiler with the first optimizer of a process. Here, that is not in a job's time, and
         # what the imports made, which never goes away, is left out of the collections between jobs: a millisecond
         # each instead of half a second.

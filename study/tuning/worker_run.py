@@ -29,6 +29,7 @@ class WorkerContext:
     objectives: tuple[str, ...]
     threads: int  # CPU threads per run
     retries: int  # of a run whose worker died or whose memory ran out
+    gpu: bool  # whether runs have a share of a GPU; without one they leave those that they may see alone
     witness: Path | None = None  # by which a node tells whether it shares the study's storage
     measures_fusing: bool = True  # whether runs are trained together only where a measurement says that it pays
 

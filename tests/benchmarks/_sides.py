@@ -7,22 +7,23 @@ its numbers to RESULT as JSON. Imports, caches and thread pools of one side so n
 from __future__ import annotations
 
 import json
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import _machine
+from _lines import LOAD, MEMORY
 
 Run = dict[str, float]
 
 _SAMPLE_SECONDS = 1.0
-MEMORY = "peak_mib"
 
 
 def interleave(script: str, sides: Sequence[str], runs: int, arguments: Sequence[str]) -> dict[str, list[Run]]:
-    """Return the runs of each side, as its child reported them, with the peak memory of its processes in MiB.
+    """Return the runs of each side, as its child reported them, with the peak memory of its processes in MiB
+    and the machine's load average before it.
 
     Raises:
         SystemExit: a child failed; its last lines are in the message.
@@ -31,37 +32,11 @@ def interleave(script: str, sides: Sequence[str], runs: int, arguments: Sequence
     for number in range(runs):
         shift = number % len(sides)
         for side in (*sides[shift:], *sides[:shift]):
-            busy = os.getloadavg()[0]  # two OpenMP threads beside another program can be ten times slower
-            results[side].append(_run_child(script, side, arguments))
+            busy = _machine.load()
+            results[side].append(_run_child(script, side, arguments) | {LOAD: busy})
             numbers = ", ".join(f"{key} {value:.4g}" for key, value in results[side][-1].items())
-            print(
-                f"run {number + 1} of {runs}, {side}: {numbers} (load {busy:.1f} before)", file=sys.stderr, flush=True
-            )
+            print(f"run {number + 1} of {runs}, {side}: {numbers}", file=sys.stderr, flush=True)
     return results
-
-
-def format_summary(title: str, unit: str, key: str, results: Mapping[str, Sequence[Run]], ours: str) -> str:
-    """Return n, median, spread and peak memory of `key` for each side, and each peer's ratio to `ours`.
-
-    The ratio is the peer's median over ours, and its spread that of the ratios of the runs with the same number.
-    """
-    width = max(len(side) for side in results)
-    heading = f"{'':{width}}  {'n':>2}  {'median':>9}  {'min … max':>19}  {'peak MiB':>8}"
-    lines = [title, heading + (f"  {'ratio to ours':>20}" if ours in results else "")]
-    for side, runs in results.items():
-        values = [run[key] for run in runs]
-        spread = f"{min(values):.4f} … {max(values):.4f}"
-        memory = max(run[MEMORY] for run in runs)
-        line = f"{side:{width}}  {len(runs):>2}  {statistics.median(values):>9.4f}  {spread:>19}  {memory:>8.0f}"
-        if ours in results and side != ours:
-            line += f"  {_ratio(values, [run[key] for run in results[ours]]):>20}"
-        lines.append(line)
-    return "\n".join([*lines, f"({unit})"])
-
-
-def _ratio(peer: Sequence[float], ours: Sequence[float]) -> str:
-    pairs = [theirs / mine for theirs, mine in zip(peer, ours, strict=True)]
-    return f"{statistics.median(peer) / statistics.median(ours):.2f} ({min(pairs):.2f} … {max(pairs):.2f})"
 
 
 def _run_child(script: str, side: str, arguments: Sequence[str]) -> Run:
@@ -76,12 +51,17 @@ def _run_child(script: str, side: str, arguments: Sequence[str]) -> Run:
                     status = child.wait(timeout=_SAMPLE_SECONDS)
                     break
                 except subprocess.TimeoutExpired:
-                    peak = max(peak, sum(_memory_mib(process) for process in _tree(child.pid)))
+                    peak = max(peak, memory_of(child.pid))
         if status != 0:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
             sys.exit(f"{side} ended with status {status}:\n{tail}")
         numbers: Run = json.loads(result.read_text())
         return numbers | {MEMORY: peak}
+
+
+def memory_of(root: int) -> float:
+    """Return the memory of a process and all below it, in MiB; what they share counts once."""
+    return sum(_memory_mib(process) for process in _tree(root))
 
 
 def _tree(root: int) -> Iterator[int]:

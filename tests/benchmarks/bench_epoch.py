@@ -1,176 +1,154 @@
 """Seconds per training epoch: this project's loop against torchvision + ToTensor + DataLoader.
 
-    python tests/benchmarks/bench_epoch.py [--runs 5] [--network fashion] [--only workers-0] [--data-dir DIR]
+    python tests/benchmarks/bench_epoch.py [--runs 5] [--network fashion] [--only workers-0] [--device cuda]
 
-An epoch is the first 12,000 images of the real training set (a fifth of it, for the sake of time), shuffled.
-`fashion` is the autoencoder of the Fashion-MNIST report at its batch of 100: there the arithmetic is the cost.
-`mnist` is a dense autoencoder at a batch of 128: there loading is. Each run is a process of its own that trains
-one epoch to warm up and times the next; PyTorch has all cores. Validation is not part of it.
+An epoch is the first images of the real training set (12,000, of the classifier 4,000, for the sake of time), shuffled:
+
+- `fashion`: the autoencoder of the Fashion-MNIST report at its batch of 100. There the arithmetic is the cost.
+- `mnist`: a dense autoencoder, 784-256-32-256-784, batch 128. There loading is.
+- `cifar`: autoencoder 2+2 of the CIFAR-10 report at its batch of 35. The peer without workers is the report's own loop:
+  ToTensor for each sample, every batch's loss read at once.
+- `cifar-classifier`: model G of the report on CIFAR-10 classifiers, batch 128.
+
+Each run is a process of its own that trains one epoch to warm up and times the next; PyTorch has all cores. On a GPU
+the peer's batches are pinned and sent without waiting. Validation is not part of it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import _machine
+import _command
 import _sides
 import torch
-from torch import Tensor, nn
+from _lines import OURS, Line, lines_of
+from _networks import PROBLEMS, Problem, Wrapped
+from torch import Tensor
 
 import models
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "torchvision", "numpy")
-SIDES = ("workers-0", "workers-2", "ours")
-IMAGES = 12_000
-BATCH_SIZES = {"fashion": 100, "mnist": 128}
+SIDES = ("workers-0", "workers-2", OURS)
+LABELS = {"workers-0": "DataLoader, 0 workers", "workers-2": "DataLoader, 2 workers"}
 LEARNING_RATE = 1e-3
+QUICK_IMAGES = 400
 
 
-class FashionAutoencoder(nn.Sequential):
-    """The report's network: latent 64, dropout 0.2; (batch, 1, 28, 28) to the same shape."""
-
-    def __init__(self, latent_size: int = 64, dropout: float = 0.2) -> None:
-        super().__init__(
-            *(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Dropout(dropout), nn.MaxPool2d(2)),  # 28 → 26 → 13
-            *(nn.Conv2d(16, 32, 3), nn.ReLU(), nn.Dropout(dropout), nn.MaxPool2d(2)),  # 13 → 11 → 5
-            *(nn.Flatten(), nn.Linear(800, latent_size), nn.ReLU(), nn.Dropout(dropout)),
-            *(nn.Linear(latent_size, 800), nn.ReLU(), nn.Dropout(dropout), nn.Unflatten(1, (32, 5, 5))),
-            *(nn.ConvTranspose2d(32, 16, 5, stride=2), nn.ReLU(), nn.Dropout(dropout)),  # 5 → 13
-            *(nn.ConvTranspose2d(16, 1, 4, stride=2), nn.Sigmoid()),  # 13 → 28
-        )
-
-
-class DenseAutoencoder(nn.Sequential):
-    """784-256-32-256-784 with ReLU and a sigmoid output; (batch, 1, 28, 28) to the same shape."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            *(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 32)),
-            *(nn.Linear(32, 256), nn.ReLU(), nn.Linear(256, 784), nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28))),
-        )
-
-
-class Wrapped(models.Network):
-    """A plain network with the methods that this project's loop asks for."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def training_loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the mean squared error to minimise and to report."""
-        loss = nn.functional.mse_loss(self.network(images), images)
-        return loss, {"mse": loss.detach()}
-
-    def per_image(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Return the mean squared error of each image, shape (batch,)."""
-        return {"mse": (self.network(images) - images).square().flatten(1).mean(1)}
-
-    def metrics(self, values: Mapping[str, Tensor]) -> dict[str, float]:
-        """Return the mean of the images' errors."""
-        return {"mse": values["mse"].mean().item()}
-
-
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"fashion": FashionAutoencoder, "mnist": DenseAutoencoder}
-
-
-def peer(network: str, data_dir: Path, workers: int, epochs: int) -> list[float]:
-    """Train as PyTorch's tutorials do and return the wall seconds of each epoch."""
+def peer(problem: Problem, data_dir: Path, images: int, workers: int, device: torch.device) -> list[float]:
+    """Train two epochs as PyTorch's tutorials do and return the wall seconds of each."""
     from torch.utils.data import DataLoader, Subset
     from torchvision import datasets, transforms
 
-    dataset = {"fashion": datasets.FashionMNIST, "mnist": datasets.MNIST}[network]
-    images = dataset(str(data_dir), train=True, transform=transforms.ToTensor())
+    dataset = getattr(datasets, problem.torchvision_class)(str(data_dir), transform=transforms.ToTensor())
     loader = DataLoader(
-        Subset(images, range(IMAGES)), batch_size=BATCH_SIZES[network], shuffle=True, num_workers=workers
+        Subset(dataset, range(images)),
+        batch_size=problem.batch_size,
+        shuffle=True,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
     )
-    model = NETWORKS[network]()
+    model = problem.network().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    loss_of = nn.MSELoss()
     seconds = []
-    for _ in range(epochs):
+    for _ in range(2):
         started = time.perf_counter()
         model.train()
         total = 0.0
-        for batch, _labels in loader:
+        for pixels, labels in loader:
+            pixels, labels = pixels.to(device, non_blocking=True), labels.to(device, non_blocking=True)  # noqa: PLW2901
             optimizer.zero_grad()
-            loss = loss_of(model(batch), batch)
+            loss = problem.loss(model(pixels), pixels, labels)
             loss.backward()
             optimizer.step()
-            total += loss.item() * len(batch)
+            total += loss.item() * len(pixels)
         seconds.append(time.perf_counter() - started)
-        print(f"{network}, {workers} workers: train MSE {total / IMAGES:.5f} in {seconds[-1]:.2f} s")
+        print(f"{workers} workers: training loss {total / images:.5f} in {seconds[-1]:.2f} s")
     return seconds
 
 
-def ours(network: str, images: Tensor, labels: Tensor, epochs: int) -> list[float]:
-    """Train the same layers in this project's loop and return the wall seconds of each epoch, training alone.
+def ours(problem: Problem, images: Tensor, labels: Tensor) -> list[float]:
+    """Train the same layers for two epochs in this project's loop and return the wall seconds of training alone.
 
     Args:
-        network: "fashion" or "mnist", whose layers NETWORKS spells out, batch size and learning rate as there.
-        images: uint8, shape (IMAGES, 1, 28, 28), the images that the peers train on.
-        labels: int64, shape (IMAGES,).
-        epochs: how many to train, the one to warm up included.
+        problem: Network, loss and batch size.
+        images: uint8, shape (n, channels, height, width), the images that the peers train on, on the device.
+        labels: int64, shape (n,), there too.
     """
     from study.training.trainer import Trainer
 
     # The layers are the peers' own, so that nothing but the loop differs; the config says how to train them.
-    models.build = lambda config, image_shape, num_classes: Wrapped(NETWORKS[network]())
-    training = {"optimizer": "adam", "lr": LEARNING_RATE, "weight_decay": 0.0, "schedule": "constant"}
+    models.build = lambda config, image_shape, num_classes: Wrapped(problem.network(), problem.loss)
+    training = {"family": "ae", "architecture": "conv", "optimizer": "adam", "lr": LEARNING_RATE}
+    training |= {"weight_decay": 0.0, "schedule": "constant"}
     data = {"train": (images, labels), "val": (images[:100], labels[:100])}
-    trainer = Trainer(training | {"batch_size": BATCH_SIZES[network]}, data, num_classes=10, epochs=epochs, seed=0)
+    trainer = Trainer(training | {"batch_size": problem.batch_size}, data, num_classes=10, epochs=2, seed=0)
     seconds = []
-    for _ in range(epochs):
+    for _ in range(2):
         metrics = trainer.epoch()
         seconds.append(metrics["train_seconds"])
-        print(f"{network}, ours: train MSE {metrics['train_mse']:.5f} in {seconds[-1]:.2f} s")
+        print(f"ours: training loss {metrics['train_loss']:.5f} in {seconds[-1]:.2f} s")
     return seconds
 
 
-def measure(side: str, network: str, data_dir: Path) -> _sides.Run:
+def measure(side: str, problem: Problem, data_dir: Path, images: int, device: torch.device) -> _sides.Run:
     """Train one epoch to warm up and return the seconds of a second one."""
     torch.manual_seed(0)
-    if side == "ours":
+    if side == OURS:
         from torchvision import datasets
 
-        dataset = {"fashion": datasets.FashionMNIST, "mnist": datasets.MNIST}[network]
-        train = dataset(str(data_dir), train=True)
-        epochs = ours(network, train.data[:IMAGES, None].clone(), train.targets[:IMAGES].clone(), 2)
+        dataset = getattr(datasets, problem.torchvision_class)(str(data_dir))
+        pixels = torch.as_tensor(dataset.data[:images])
+        # MNIST and Fashion-MNIST are (n, height, width), CIFAR-10 (n, height, width, channels).
+        pixels = pixels[:, None] if pixels.dim() == 3 else pixels.permute(0, 3, 1, 2)
+        labels = torch.as_tensor(dataset.targets[:images])
+        epochs = ours(problem, pixels.contiguous().to(device), labels.to(device))
     else:
-        epochs = peer(network, data_dir, int(side.rpartition("-")[2]), 2)
+        epochs = peer(problem, data_dir, images, int(side.rpartition("-")[2]), device)
     return {"seconds_per_epoch": epochs[1]}
+
+
+def lines(options: argparse.Namespace) -> list[Line]:
+    """Run every network on every device, as far as they were asked for."""
+    measured = []
+    for device in [options.device] if options.device else ["cpu", "cuda"]:
+        if device == "cuda" and not torch.cuda.is_available():
+            measured.append(Line("on a GPU", reason="no CUDA device was found"))
+            continue
+        for network in options.network or PROBLEMS:
+            problem = PROBLEMS[network]
+            _command.need_data(problem.data, _command.data_dir(options))
+            images = QUICK_IMAGES if options.quick else problem.images
+            arguments = ["--network", network, "--data-dir", str(_command.data_dir(options)), "--device", device]
+            arguments += ["--quick"] * options.quick
+            runs = 1 if options.quick else options.runs
+            results = _sides.interleave(__file__, options.only or SIDES, runs, arguments)
+            where = "GPU" if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+            what = f"{network}, batch {problem.batch_size}, {images:,} images, {where}"
+            measured += lines_of(what, "s an epoch", "seconds_per_epoch", results, labels=LABELS)
+    return measured
 
 
 def main() -> None:
     """Run and print the benchmark."""
-    parser = argparse.ArgumentParser(description="Seconds per epoch, against torchvision and a DataLoader.")
+    parser = _command.parser(__doc__)
     parser.add_argument("--runs", type=int, default=5, help="runs of each side (default 5)")
-    parser.add_argument("--network", choices=NETWORKS, help="one network alone (default: both)")
+    parser.add_argument("--network", choices=PROBLEMS, action="append", help="this network alone; may be repeated")
     parser.add_argument("--only", choices=SIDES, action="append", help="this side alone; may be repeated")
-    parser.add_argument("--data-dir", type=Path, help="where MNIST and FashionMNIST lie")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="this device alone (default: both)")
     parser.add_argument("--child", nargs=2, metavar=("SIDE", "RESULT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    default = os.environ.get("STUDY_DATA") or "~/.cache/study-data"
-    data_dir = (options.data_dir or Path(default).expanduser()).resolve()
     if options.child:
-        sys.path.insert(0, str(REPOSITORY))
         side, result = options.child
-        Path(result).write_text(json.dumps(measure(side, options.network, data_dir)))
+        problem = PROBLEMS[options.network[0]]
+        images = QUICK_IMAGES if options.quick else problem.images
+        device = torch.device(options.device)
+        numbers = measure(side, problem, _command.data_dir(options), images, device)
+        Path(result).write_text(json.dumps(numbers))
         return
-    print(_machine.describe(PACKAGES))
-    print(f"{IMAGES:,} images per epoch, float32 on the CPU, {torch.get_num_threads()} threads\n", flush=True)
-    for network in [options.network] if options.network else NETWORKS:
-        arguments = ["--network", network, "--data-dir", str(data_dir)]
-        results = _sides.interleave(__file__, options.only or SIDES, options.runs, arguments)
-        title = f"{network}, batch {BATCH_SIZES[network]}"
-        print(_sides.format_summary(title, "wall seconds per epoch", "seconds_per_epoch", results, "ours") + "\n")
+    _command.run(options, PACKAGES, lambda: lines(options))
 
 
 if __name__ == "__main__":

@@ -4,27 +4,29 @@
 
 The same small network is trained on both. What a worker holds for itself (`Private_Clean` + `Private_Dirty` of
 /proc/PID/smaps_rollup) may grow by its batches, but not by the data set; what it shares with the node's object store
-shows as `Shared`. Linux only.
+shows as `Shared`. What a node needs beside its workers (Ray, driver) is the peak of all processes together. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import _command
 import _machine
+import _sides
 import psutil
+from _lines import Line, UnavailableError
 
-RUN = Path(__file__).resolve().parents[2] / "study" / "run.py"
+RUN = _command.REPOSITORY / "study" / "run.py"
 PACKAGES = ("ray", "torch")
-OPTIONS = (
-    "--space digits_ae --trials 2 --epochs 3 --max-concurrent 2 --confirm 0 --scheduler none --seed 4 --name memory"
-)
+OPTIONS = "--space digits_ae --trials 2 --max-concurrent 2 --confirm 0 --scheduler none --seed 4 --name memory"
+EPOCHS = 3
+SIZES = {"digits": 1797 * 64 / 2**20, "cifar": 60_000 * 3072 / 2**20}  # MiB of images
 
 
 def worker_memory(root: int) -> dict[int, dict[str, float]]:
@@ -47,37 +49,51 @@ def worker_memory(root: int) -> dict[int, dict[str, float]]:
     return found
 
 
-def peaks(data: str, data_dir: Path) -> list[dict[str, float]]:
-    """Run a study on `data` and return the peak private and shared memory of each of its workers, in MiB."""
+def peaks(data: str, data_dir: Path, quick: bool) -> tuple[list[dict[str, float]], float]:
+    """Run a study on `data`: the peak private and shared memory of each of its workers, and of the node, in MiB."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, Path(folder, "log").open("w") as log:
-        command = [sys.executable, str(RUN), *OPTIONS.split(), "--data", data, "--data-dir", str(data_dir)]
+        size = ["--epochs", "1", "--train-size", "1000"] if quick else ["--epochs", str(EPOCHS)]
+        command = [sys.executable, str(RUN), *OPTIONS.split(), *size, "--data", data, "--data-dir", str(data_dir)]
         study = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
         peak: dict[int, dict[str, float]] = {}
+        node = 0.0
         while study.poll() is None:
             for pid, memory in worker_memory(study.pid).items():
                 before = peak.get(pid, {"private": 0.0, "shared": 0.0})
                 peak[pid] = {kind: max(value, before[kind]) for kind, value in memory.items()}
+            node = max(node, _sides.memory_of(study.pid))
             time.sleep(0.2)
         if study.returncode:
             sys.exit(f"the study on {data} failed:\n{Path(folder, 'log').read_text()[-2000:]}")
-    return list(peak.values())
+    return list(peak.values()), node
+
+
+def lines(options: argparse.Namespace) -> list[Line]:
+    """Run both studies.
+
+    Raises:
+        UnavailableError: this system does not say what a process holds for itself.
+    """
+    if not Path("/proc/self/smaps_rollup").exists():
+        raise UnavailableError("/proc/PID/smaps_rollup is missing: Linux only")
+    folder = _command.data_dir(options)
+    _command.need_data("cifar", folder)
+    measured = []
+    for data, size in SIZES.items():
+        load = (_machine.load(),)
+        workers, node = peaks(data, folder, options.quick)
+        on = f"2 workers on {data}, {size:.1f} MiB of images"
+        for kind in ("private", "shared"):
+            values = tuple(worker[kind] for worker in workers)
+            measured.append(Line(f"{on}: {kind} memory of a worker", unit="MiB", values=values, loads=load))
+        measured.append(Line(f"{on}: all processes of the node", unit="MiB", values=(node,), loads=load))
+    return measured
 
 
 def main() -> None:
     """Run and print the benchmark."""
-    parser = argparse.ArgumentParser(description="Memory of two workers on CIFAR-10 and on the digits.")
-    parser.add_argument("--data-dir", type=Path, default=os.environ.get("STUDY_DATA") or "~/.cache/study-data")
-    data_dir = parser.parse_args().data_dir.expanduser().resolve()
-    print(_machine.describe(PACKAGES))
-    sizes = {"digits": 1797 * 64 / 2**20, "cifar": 60_000 * 3072 / 2**20}
-    medians = {}
-    for data, size in sizes.items():
-        workers = peaks(data, data_dir)
-        for worker in workers:
-            print(f"{data:7} ({size:6.1f} MiB of images): private {worker['private']:6.0f} MiB, "
-                  f"shared {worker['shared']:6.0f} MiB")  # fmt: skip
-        medians[data] = sum(worker["private"] for worker in workers) / len(workers)
-    print(f"mean private memory of a worker: {medians['cifar'] - medians['digits']:+.0f} MiB on CIFAR-10")
+    options = _command.parser(__doc__).parse_args()
+    _command.run(options, PACKAGES, lambda: lines(options))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,9 +18,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import _command
 import _machine
+from _command import REPOSITORY
+from _lines import Line
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("pandas", "matplotlib", "seaborn", "optuna")
 SPACE = "cifar_ae"
 SHAPE = (3, 32, 32)
@@ -102,25 +103,29 @@ def measure(storage: Path) -> tuple[float, float]:
     return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 
+def lines(options: argparse.Namespace) -> list[Line]:
+    """Write the made-up study, and its report as often as asked for."""
+    trials, epochs, runs = (30, 3, 1) if options.quick else (options.trials, options.epochs, options.runs)
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        storage = Path(scratch)
+        make(storage, trials, epochs)
+        loads, seconds, memory = zip(*((_machine.load(), *measure(storage)) for _ in range(runs)), strict=True)
+        size = (storage / "made-up" / "report" / "index.html").stat().st_size
+    what = f"{trials} trials × {epochs} epochs"
+    return [
+        Line(f"a report of {what}", unit="s", values=seconds, loads=loads, peak_mib=max(memory)),
+        Line(f"the page of {what}", unit="MiB", values=(size / 2**20,)),
+    ]
+
+
 def main() -> None:
     """Run and print the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _command.parser(__doc__)
     parser.add_argument("--runs", type=int, default=3, help="default 3")
     parser.add_argument("--trials", type=int, default=500, help="default 500")
     parser.add_argument("--epochs", type=int, default=20, help="default 20")
     options = parser.parse_args()
-    sys.path.insert(0, str(REPOSITORY))
-    print(_machine.describe(PACKAGES))
-    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        storage = Path(scratch)
-        make(storage, options.trials, options.epochs)
-        seconds, memory = zip(*(measure(storage) for _ in range(options.runs)), strict=True)
-        size = (storage / "made-up" / "report" / "index.html").stat().st_size
-    print(
-        f"{options.trials} trials × {options.epochs} epochs: {statistics.median(seconds):.1f} s a report "
-        f"({min(seconds):.1f} … {max(seconds):.1f}, n = {options.runs}), {max(memory):.0f} MiB at most, "
-        f"a page of {size / 2**20:.1f} MiB"
-    )
+    _command.run(options, PACKAGES, lambda: lines(options))
 
 
 if __name__ == "__main__":

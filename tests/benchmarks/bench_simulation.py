@@ -11,13 +11,14 @@ in the recorded order, and both sides' numbers, from the first trial's start to 
 
 from __future__ import annotations
 
-import argparse
 import time
 from fractions import Fraction
 from pathlib import Path
 
+import _command
+import _machine
 import numpy as np
-from _machine import describe
+from _lines import Line
 
 from study.records.state import Run, StudyState
 from study.simulation.candidates import Candidate
@@ -27,6 +28,7 @@ from study.simulation.replay import Ended, Replay
 from study.tuning.job import EPOCH
 from study.tuning.schedulers import default_settings
 
+PACKAGES = ("ray", "numpy")
 TRIALS, EPOCHS = 64, 30
 # Three settings of each scheduler that has any, so that "4 schedulers x 3 settings" are ten.
 CANDIDATES = [
@@ -49,21 +51,25 @@ def made_up(trials: int, epochs: int) -> RecordedStudy:
     return RecordedStudy("made-up", "val_mse", "min", epochs, "random", tuple(recorded))
 
 
-def speed() -> None:
-    """Print the seconds of a whole simulation."""
-    study = made_up(TRIALS, EPOCHS)
-    orders, workers = shuffled_orders(study, 20, seed=0), (1, 2, 4, 8)
+def speed(quick: bool) -> list[Line]:
+    """Return the seconds of a whole simulation, scheduler by scheduler."""
+    trials, epochs, count = (8, 9, 2) if quick else (TRIALS, EPOCHS, 20)
+    study = made_up(trials, epochs)
+    orders, workers = shuffled_orders(study, count, seed=0), (1, 2, 4, 8)
+    lines = []
     for scheduler in ("none", "asha", "hyperband", "median"):
         chosen = [candidate for candidate in CANDIDATES if candidate.scheduler == scheduler]
         compared = chosen if scheduler == "none" else [CANDIDATES[0], *chosen]
-        wall, processor = time.perf_counter(), time.process_time()
+        load, wall, processor = _machine.load(), time.perf_counter(), time.process_time()
         rows = list(simulate(study, compared, workers, orders, (5.0, 1.0)))
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
-        print(
-            f"{scheduler:>9}: {len(compared)} settings x {len(workers)} numbers of workers x {len(orders)} orders = "
-            f"{len(rows) * len(orders)} studies of {TRIALS} trials x {EPOCHS} epochs: "
-            f"{wall:.1f} s ({processor:.1f} s CPU)"
+        what = (
+            f"{scheduler}: {len(compared)} settings × {len(workers)} numbers of workers × {len(orders)} orders = "
+            f"{len(rows) * len(orders)} studies of {trials} trials × {epochs} epochs"
         )
+        lines.append(Line(what, unit="s", values=(wall,), loads=(load,)))
+        lines.append(Line(what, unit="s of processor", values=(processor,), loads=(load,)))
+    return lines
 
 
 def real_ends(state: StudyState) -> list[Ended]:
@@ -110,17 +116,17 @@ def against(storage: Path, recorded: str, reruns: list[str]) -> None:
 
 
 def main() -> None:
-    """Print the machine, then the speed or the comparison."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure the speed, or print the comparison."""
+    parser = _command.parser(__doc__)
     parser.add_argument("--recorded", metavar="NAME", help="a study without a scheduler")
     parser.add_argument("--rerun", nargs="+", default=[], metavar="NAME", help="the same with schedulers")
     parser.add_argument("--storage", type=Path, default=Path("results"))
     options = parser.parse_args()
-    print(describe(["ray", "numpy"]))
     if options.recorded:
+        print(_machine.describe(PACKAGES))
         against(options.storage, options.recorded, options.rerun)
     else:
-        speed()
+        _command.run(options, PACKAGES, lambda: speed(options.quick))
 
 
 if __name__ == "__main__":

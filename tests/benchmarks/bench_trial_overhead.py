@@ -16,19 +16,19 @@ from __future__ import annotations
 import argparse
 import json
 import sqlite3
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import _machine
+import _command
+import _own_study
 import _sides
-import _trivial_study
+from _lines import OURS, Line, lines_of
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("ray", "optuna", "mlflow", "torch")
-SIDES = ("stock", "ours")
+SIDES = ("stock", OURS)
+LABELS = {"stock": "Ray's stock example"}
 REPORTS = 5
 CONCURRENT = 2
 
@@ -106,7 +106,7 @@ def run_ours(folder: Path, trials: int) -> Outcome:
     from study.records import journal
 
     tracking_file = folder / "mlflow.db"
-    fit_seconds, path = _trivial_study.run(folder, tracking_file, trials, REPORTS, CONCURRENT)
+    fit_seconds, path = _own_study.run_trivial(folder, tracking_file, trials, REPORTS, CONCURRENT)
     events = journal.read(path)
     first_start = min(event["time"] - event["metrics"]["seconds"] for event in events if event["event"] == "epoch")
     last_end = max(event["time"] for event in events if event["event"] in ("end", "delivered"))
@@ -124,7 +124,7 @@ def measure(side: str, trials: int) -> _sides.Run:
     folder = Path.cwd()
     # Both sides find a database with its schema, which MLflow takes seconds to create, once.
     mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
-    outcome = {"stock": run_stock, "ours": run_ours}[side](folder, trials)
+    outcome = {"stock": run_stock, OURS: run_ours}[side](folder, trials)
     with sqlite3.connect(outcome.tracking_file) as database:
         counts = database.execute(
             "SELECT count(*) FROM metrics WHERE key = ? GROUP BY run_uuid", (outcome.metric,)
@@ -137,28 +137,31 @@ def measure(side: str, trials: int) -> _sides.Run:
     }
 
 
+def lines(options: argparse.Namespace) -> list[Line]:
+    """Run both sides."""
+    trials, runs = (4, 1) if options.quick else (options.trials, options.runs)
+    sides = (options.only,) if options.only else SIDES
+    results = _sides.interleave(__file__, sides, runs, ["--trials", str(trials)])
+    what = f"{trials} trials × {REPORTS} reports, {CONCURRENT} at a time, MLflow on sqlite"
+    return [
+        *lines_of(what, "s a trial", "seconds_per_trial", results, labels=LABELS),
+        *lines_of("the same, all of fit()", "s a trial", "fit_seconds_per_trial", results, labels=LABELS),
+    ]
+
+
 def main() -> None:
     """Run and print the benchmark."""
-    parser = argparse.ArgumentParser(description="Wall time per trivial trial, against the stock way.")
+    parser = _command.parser(__doc__)
     parser.add_argument("--runs", type=int, default=3, help="runs of each side (default 3)")
     parser.add_argument("--trials", type=int, default=64, help="trials of a run (default 64)")
     parser.add_argument("--only", choices=SIDES, help="one side alone, without a ratio")
     parser.add_argument("--child", nargs=2, metavar=("SIDE", "RESULT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        sys.path.insert(0, str(REPOSITORY))
         side, result = options.child
         Path(result).write_text(json.dumps(measure(side, options.trials)))
-        return
-    print(_machine.describe(PACKAGES))
-    print(f"{options.trials} trials × {REPORTS} reports, {CONCURRENT} at a time, MLflow on sqlite\n", flush=True)
-    sides = (options.only,) if options.only else SIDES
-    results = _sides.interleave(__file__, sides, options.runs, ["--trials", str(options.trials)])
-    for title, key in (
-        ("from the first trial's start to the last one's end", "seconds_per_trial"),
-        ("all of fit()", "fit_seconds_per_trial"),
-    ):
-        print(_sides.format_summary(title, "wall seconds per trial", key, results, "ours") + "\n")
+    else:
+        _command.run(options, PACKAGES, lambda: lines(options))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ mkdir -p $root$home/.config/pip
 printf '[global]\nno-index = true\n[install]\nno-build-isolation = false\n' > $root$home/.config/pip/pip.conf
 rm -f $root/etc/profile.d/* $root/etc/resolv.conf
 # Ray's workers step back behind everything else that a machine does; these hosts share theirs with whatever runs here.
-printf 'export RAY_worker_niceness=0\n%s\n' "$HOST_PROFILE" > $root/etc/profile.d/image.sh
+# And Ray gives a node up after 65 s without an answer, and a worker itself after 60 s without a head: here sooner.
+ray="RAY_worker_niceness=0 RAY_health_check_timeout_ms=3000 RAY_gcs_rpc_server_reconnect_timeout_s=20"
+printf 'export %s\n%s\n' "$ray" "$HOST_PROFILE" > $root/etc/profile.d/image.sh
 printf 'options timeout:1 attempts:1\n' > $root/etc/resolv.conf
 printf '127.0.0.1 localhost\n%s %s\n' "$HOST_IP" "$HOST_NAME" > $root/etc/hosts
 touch $root$home/.bashrc

@@ -21,7 +21,7 @@ def main(endpoint, region):
                 "ip": instance.get("PrivateIpAddress"),
                 "type": instance["InstanceType"],
                 "spot": instance.get("InstanceLifecycle") == "spot",
-                "name": next((tag["Value"] for tag in instance["Tags"] if tag["Key"] == "ray-node-type"), None),
+                "name": next((tag["Value"] for tag in instance["Tags"] if tag["Key"] == "ray-user-node-type"), None),
             }
             for reservation in reservations
             for instance in reservation["Instances"]

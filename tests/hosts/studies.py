@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from hosts.host import Host
 from study.records import journal
@@ -16,30 +18,46 @@ from study.records.state import StudyState
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T], seconds: float, what: str, process: subprocess.Popen[str] | None = None) -> T:
-    """Wait until `condition` returns something true and return that; the study's `process` must not end before."""
+@dataclass(frozen=True)
+class Command:
+    """A command that runs beside the test; its output goes to a file, as nobody reads a pipe meanwhile."""
+
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+
+    @property
+    def output(self) -> str:
+        """What it has written so far."""
+        return Path(self.log.name).read_text(errors="replace")
+
+    def finish(self, seconds: float) -> None:
+        """Wait for its end, which must be a success."""
+        assert self.process.wait(seconds) == 0, self.output[-3000:]
+
+
+def wait_for(condition: Callable[[], T], seconds: float, what: str, command: Command | None = None) -> T:
+    """Wait until `condition` returns something true and return that; the study's `command` must not end before."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():
             return value
-        if process is not None and process.poll() is not None:
-            raise AssertionError(f"the study ended before: {what}\n{process.communicate()[0]}")
+        if command is not None and command.process.poll() is not None:
+            raise AssertionError(f"the study ended before: {what}\n{command.output[-3000:]}")
         time.sleep(0.2)
-    raise AssertionError(f"not within {seconds:g} s: {what}")
+    raise AssertionError(f"not within {seconds:g} s: {what}\n{command.output[-3000:] if command else ''}")
 
 
 @contextmanager
-def in_background(argv: list[str]) -> Iterator[subprocess.Popen[str]]:
+def in_background(argv: list[str]) -> Iterator[Command]:
     """Run a command beside the test, and end it with the test."""
-    process = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    with tempfile.NamedTemporaryFile() as log:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            yield Command(process, log)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
 
 
 def events(study: Path) -> list[dict[str, Any]]:

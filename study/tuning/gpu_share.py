@@ -1,0 +1,115 @@
+"""How many runs share a GPU, by what a probe has measured of its memory. No GPU is needed to decide it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+MOST = 16  # runs on a GPU: more wait for each other's kernels, and each process has a CUDA context of its own
+GIVEN_OUT = 0.9  # of a GPU's memory: a driver's needs and what the allocator cannot join together are the rest
+UNMEASURED = 0.25  # of a GPU for a run, where none is up yet that could be measured
+_RESOLUTION = 10_000  # Ray counts a GPU in parts of 1e-4
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a probe has found out about a GPU, in bytes.
+
+    Attributes:
+        gpu: Its name.
+        total: Its memory; of GPUs that differ, the smallest one's.
+        overhead: What each process needs before it has a network: the CUDA context, libraries, its copy of the data.
+        peaks: What each config took at most, overhead included; None for one that did not fit.
+    """
+
+    gpu: str
+    total: int
+    overhead: int
+    peaks: tuple[int | None, ...]
+
+    @property
+    def largest(self) -> int | None:
+        """The most that a config that fits took; None where none was tried or none fits."""
+        return max((peak for peak in self.peaks if peak is not None and peak <= GIVEN_OUT * self.total), default=None)
+
+
+@dataclass(frozen=True)
+class GpuShare:
+    """What a run gets of a GPU.
+
+    Attributes:
+        fraction: Of a GPU, as Ray takes it; above 1, so many GPUs.
+        runs: How many share one.
+        reason: What that number comes from.
+        measured: What that is based on; None where nothing could be measured.
+    """
+
+    fraction: float
+    runs: int
+    reason: str
+    measured: Measured | None = None
+
+    @property
+    def memory(self) -> int | None:
+        """The bytes that a network may take in training: a run's part without its overhead; None if not measured."""
+        if self.measured is None:
+            return None
+        return max(0, int(GIVEN_OUT * self.measured.total / self.runs) - self.measured.overhead)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the share and what was measured as JSON can say it."""
+        return {**asdict(self), "memory": self.memory}
+
+    def __str__(self) -> str:
+        share = f"{self.runs} runs share a GPU" if self.runs > 1 else "a run has a GPU to itself"
+        if self.measured is None:
+            return f"{share}: {self.reason}"
+        measured = self.measured
+        if not measured.peaks:
+            return f"{share}: {self.reason}, of {measured.gpu}'s {_gib(measured.total)} GiB"
+        took = f"{_gib(measured.largest)} GiB at most" if measured.largest else "nothing that fits"
+        return (
+            f"{share}: {self.reason}; measured on {measured.gpu}, {_gib(measured.total)} GiB: "
+            f"a run takes {took}, {_gib(measured.overhead)} of it before it has a network"
+        )
+
+
+def divided(measured: Measured, cpus_per_gpu: float, cpus_per_run: float) -> GpuShare:
+    """Return as many runs on a GPU as fit in its memory, but no more than there are CPUs for, nor than MOST.
+
+    Args:
+        measured: By the probe.
+        cpus_per_gpu: CPU cores that there are for each GPU, on the machine that has fewest.
+        cpus_per_run: CPU cores that each run asks for.
+    """
+    by_memory = 1 if measured.largest is None else int(GIVEN_OUT * measured.total // measured.largest)
+    limits = {
+        "by memory": max(1, by_memory),
+        f"by {cpus_per_gpu:g} CPUs for each GPU": max(1, math.floor(cpus_per_gpu / cpus_per_run)),
+        "the most that is useful": MOST,
+    }
+    reason, runs = min(limits.items(), key=lambda limit: limit[1])
+    # Rounded down to what Ray can count: a third is 0.3333, and three of them fit.
+    return GpuShare(math.floor(_RESOLUTION / runs) / _RESOLUTION, runs, reason, measured)
+
+
+def given(fraction: float, measured: Measured | None) -> GpuShare:
+    """Return the share that `--gpus-per-trial` asks for."""
+    runs = 1 if fraction >= 1 else math.floor(1 / fraction)
+    return GpuShare(fraction, runs, f"--gpus-per-trial {fraction:g}", measured)
+
+
+def unmeasured() -> GpuShare:
+    """Return the share of GPUs of which none could be measured."""
+    reason = "not measured, as no machine with a GPU is up yet or PyTorch sees none there"
+    return GpuShare(UNMEASURED, math.floor(1 / UNMEASURED), reason)
+
+
+def of_the_smallest(measured: Measured, total: int) -> Measured:
+    """Return what was measured as if on the smallest of several GPUs, whose memory is `total` bytes."""
+    return replace(measured, total=min(measured.total, total))
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f}"

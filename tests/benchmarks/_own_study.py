@@ -1,0 +1,80 @@
+"""Whole studies of this project in one process, as `study/run.py` runs them, of a space that a benchmark makes up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import search_spaces
+    from study.data.image_data import ImageData
+
+
+def run(
+    folder: Path, tracking_file: Path, space: search_spaces.Space, data: ImageData, options: str
+) -> tuple[float, Path]:
+    """Run a study without confirmation, and return its wall seconds, without Ray's start, and its journal.
+
+    Args:
+        folder: Where results/ours is made.
+        tracking_file: MLflow's sqlite file.
+        space: What is searched, in the place of the space of its name.
+        data: What it is trained on.
+        options: Further options of the command.
+
+    Raises:
+        RuntimeError: MLflow does not have all of the study.
+    """
+    import search_spaces
+    from study.command_line import parse, settings_of
+    from study.display import Display
+    from study.records.folder import created
+    from study.records.journal import Journal
+    from study.records.recorder import Recorder
+    from study.records.state import StudyState
+    from study.records.tracking import Tracker
+    from study.session import Session
+    from study.tuning import cluster
+
+    search_spaces.get = lambda name: space
+    options = f"--space {space.name} --name ours --confirm 0 --tracking-uri sqlite:///{tracking_file} {options}"
+    settings = settings_of(parse([*options.split(), "--storage", str(folder / "results")]))
+    with cluster.joined(None, data), created(settings.storage_path, settings.name) as study:
+        recorder = Recorder(Journal(study.journal), StudyState())
+        tracker = Tracker(settings.tracking_uri, recorder, folder / "artifacts")
+        about = {"settings": settings.to_json(), "data": {}, "environment": {"git_commit": None}}
+        recorder.record("study", **about)
+        display = Display(settings, recorder.state, space.metric, space.mode)
+        started = time.perf_counter()
+        session = Session(settings, study, recorder, data=data, share=cluster.share(settings), display=display)
+        session.run()
+        tracker.end_study("FINISHED", {}, {})
+        if not tracker.close(120):
+            raise RuntimeError(f"MLflow does not have all of the study: {tracker.error}")
+        return time.perf_counter() - started, study.journal
+
+
+def run_trivial(folder: Path, tracking_file: Path, trials: int, epochs: int, concurrent: int) -> tuple[float, Path]:
+    """Run a study whose training costs next to nothing: what is left is what a study costs beside it.
+
+    Two parameters are searched; a trial is the smallest real one, a small network that is built, trained on 20 images,
+    evaluated and checkpointed. TPE, no early stopping, every report tracked. Returns and raises as `run`.
+    """
+    import search_spaces
+    from study.data import image_data
+
+    digits = search_spaces.get("digits_ae")
+    small = {**digits.default, "width": 32}
+
+    def two_parameters(ask: Any, context: search_spaces.Context, reported: Sequence[str]) -> None:
+        ask.fix(**{key: value for key, value in small.items() if key not in ("lr", "dropout")})
+        ask.number("lr", (1e-4, 1e-2), log=True)
+        ask.number("dropout", (0.0, 0.5))
+
+    trivial = replace(digits, search=two_parameters, default=small)
+    data = image_data.subset(image_data.load("digits", image_data.default_data_dir()), 20)
+    options = f"--scheduler none --trials {trials} --epochs {epochs} --max-concurrent {concurrent}"
+    return run(folder, tracking_file, trivial, data, options)
