@@ -95,6 +95,14 @@ def test_a_benchmark_without_its_data_says_so_and_stays_in_the_table(tmp_path):
     assert line["reason"].endswith("is missing; see --data-dir")
 
 
+def test_replicates_are_measured_both_ways(tmp_path):
+    done = run(BENCHMARKS / "bench_fused.py", "--quick", "--device", "cpu", "--json", tmp_path / "lines.json")
+    assert done.returncode == 0, done.stderr
+    lines = [Line.from_json(line) for line in json.loads((tmp_path / "lines.json").read_text())["lines"]]
+    assert [line.side for line in lines] == ["together", "one after the other"] * 2
+    assert all(len(line.values) == 2 and min(line.values) > 0 for line in lines)
+
+
 @pytest.mark.slow
 def test_the_command_writes_the_table_of_what_was_chosen(tmp_path):
     done = run(BENCHMARKS, "--quick", "--only", "simulation", "--results", tmp_path, "--machine", "here")

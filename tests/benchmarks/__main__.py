@@ -26,6 +26,7 @@ from _results import Entry, Results
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = (
     "epoch",
+    "fused",
     "trial_overhead",
     "study_throughput",
     "memory",

@@ -6,27 +6,30 @@
 The networks are reported configurations (`search_spaces.reported`) and the default of a space (`digits_ae`), on random
 images of their size: what a step costs does not depend on what is in them. In each round the sides take turns; a
 time is that of `--steps` whole steps (images gathered, loss, gradients, optimizer), divided by their number, after a
-warm-up. One after the other is R times the step of one, which is measured once a round. The ratio's spread is that of
-the rounds' ratios. Needs PyTorch and this project; no Ray, Optuna or MLflow.
+warm-up. One after the other is R times the step of one, which is measured once a round. Float32. Needs PyTorch and
+this project; no Ray, Optuna or MLflow.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+import _command
 import _machine
 import torch
+from _lines import Line, ratio_of
 
 import search_spaces
 from study.training.fused import FusedTrainer
 from study.training.trainer import Trainer
 
 NETWORKS = ("digits_ae", "mnist_ae/dense", "fashion/base", "cifar_cnn/G", "cifar_ae/2+2")
-REPLICATES = "1,2,4,8,16,32"
+ON_CPU = NETWORKS[:3]  # the others take seconds a step there
+REPLICATES, FEW_REPLICATES = "1,2,4,8,16,32", "1,2,4,8"
+QUICK = {"network": ["digits_ae"], "replicates": "1,2", "rounds": 2, "steps": 3}
 CLASSES = 10
 WARM_UP = 3
 
@@ -55,62 +58,58 @@ def milliseconds(train: Callable[[int], object], steps: int) -> float:
     return 1e3 * (time.perf_counter() - started) / steps
 
 
-def measure(
-    config: Mapping[str, Any], data: Mapping[str, Any], replicates: list[int], steps: int, rounds: int
-) -> dict[int, list[tuple[float, float]]]:
-    """Return, by the number of replicates, a (together, one after the other) in milliseconds for each round."""
+def measure(network: str, options: argparse.Namespace) -> list[Line]:
+    """Return a line for each side and number of replicates, with a value for each round."""
+    config, shape = config_of(network)
+    device = torch.device(options.device)
+    data = random_images(shape, config["batch_size"] * options.steps, device)
 
     def trainer(seed: int) -> Trainer:
         return Trainer(config, data, num_classes=CLASSES, epochs=100, seed=seed)
 
     single = trainer(0)
     single.train(WARM_UP)
-    results: dict[int, list[tuple[float, float]]] = {}
-    for count in replicates:
+    where = "a GPU" if device.type == "cuda" else f"a CPU, threads: {options.threads}"
+    lines = []
+    for count in map(int, options.replicates.split(",")):
         fused = FusedTrainer([trainer(seed) for seed in range(count)])
         fused.train(WARM_UP)
-        results[count] = []
-        for _ in range(rounds):
-            together = milliseconds(fused.train, steps)
-            results[count].append((together, count * milliseconds(single.train, steps)))
-    return results
+        together, alone, loads = [], [], []
+        for _ in range(options.rounds):
+            loads.append(_machine.load())
+            together.append(milliseconds(fused.train, options.steps))
+            alone.append(count * milliseconds(single.train, options.steps))
+        what = f"{network}, batch {config['batch_size']}, R = {count}, on {where}"
+        lines.append(Line(what, "together", "ms a step", tuple(together), loads=tuple(loads)))
+        ratio = ratio_of(alone, together)
+        lines.append(Line(what, "one after the other", "ms a step", tuple(alone), ratio, tuple(loads)))
+    return lines
 
 
-def table(results: Mapping[int, list[tuple[float, float]]]) -> str:
-    """Return a line for each number of replicates: medians, smallest and largest, and the ratio."""
-    lines = [f"{'R':>3}  {'n':>2}  {'together, ms':>24}  {'one after the other, ms':>24}  {'ratio':>20}"]
-    for count, rounds in results.items():
-        columns = [_spread(times) for times in zip(*rounds, strict=True)]
-        ratios = [alone / together for together, alone in rounds]
-        lines.append(f"{count:>3}  {len(rounds):>2}  {columns[0]:>24}  {columns[1]:>24}  {_spread(ratios):>20}")
-    return "\n".join(lines)
-
-
-def _spread(values: list[float] | tuple[float, ...]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f} … {max(values):.2f})"
+def lines(options: argparse.Namespace) -> list[Line]:
+    """Measure every network."""
+    torch.set_num_threads(options.threads)
+    return [line for network in options.network for line in measure(network, options)]
 
 
 def main() -> None:
     """Run and print the benchmark."""
-    parser = argparse.ArgumentParser(description="A step of R replicates: together, and one after the other.")
-    parser.add_argument("--network", action="append", help=f"may be repeated (default: {', '.join(NETWORKS)})")
-    parser.add_argument("--replicates", default=REPLICATES, help=f"default {REPLICATES}")
+    parser = _command.parser(__doc__)
+    parser.add_argument(
+        "--network", action="append", help=f"may be repeated (default: {', '.join(NETWORKS)}; on a CPU three)"
+    )
+    parser.add_argument("--replicates", help=f"default {REPLICATES}, on a CPU {FEW_REPLICATES}")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--rounds", type=int, default=5, help="default 5")
     parser.add_argument("--steps", type=int, default=20, help="of a round and side (default 20)")
     parser.add_argument("--threads", type=int, default=1, help="of a CPU (default 1, as a study's run has)")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    device = torch.device(options.device)
-    print(_machine.describe(("torch",)))
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {options.threads} threads"
-    print(f"float32 on {where}; {options.steps} steps a round", flush=True)
-    replicates = [int(count) for count in options.replicates.split(",")]
-    for network in options.network or NETWORKS:
-        config, shape = config_of(network)
-        data = random_images(shape, config["batch_size"] * options.steps, device)
-        results = measure(config, data, replicates, options.steps, options.rounds)
-        print(f"\n{network}, batch {config['batch_size']}\n{table(results)}", flush=True)
+    on_cpu = options.device == "cpu"
+    options.network = options.network or (ON_CPU if on_cpu else NETWORKS)
+    options.replicates = options.replicates or (FEW_REPLICATES if on_cpu else REPLICATES)
+    if options.quick:
+        vars(options).update(QUICK)
+    _command.run(options, ("torch",), lambda: lines(options))
 
 
 if __name__ == "__main__":
