@@ -83,6 +83,7 @@ class Session:
             settings.objectives,
             share.threads,
             settings.retries,
+            settings.execution,
             share.gpus > 0,
             witness,
         )

@@ -21,6 +21,7 @@ from study import atomic, disk
 from study.metrics.final_metrics import final_metrics
 from study.samples import writing as samples
 from study.training import checkpoint
+from study.training.execution import Execution
 from study.training.stages import StagedTraining
 from study.training.trainer import per_image
 from study.tuning import shared_storage
@@ -54,6 +55,7 @@ class WorkerContext:
     objectives: tuple[str, ...]
     threads: int  # CPU threads per run
     retries: int  # of a run whose worker died or whose memory ran out
+    execution: Execution
     gpu: bool  # whether runs have a share of a GPU; without one they leave those that they may see alone
     witness: Path | None = None  # by which a node tells whether it shares the study's storage
 
@@ -124,6 +126,7 @@ class StudyTrainable(tune.Trainable):
             seed=job.seed,
             axes=fetched(shared.axes),
             encoder=fetched(shared.encoder),
+            execution=self._context.execution,
         )
         try:
             state = checkpoint.load(self._context.checkpoints, job.id)
