@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from models import noise
+
 MARGIN = 8
 """Images move by at most 1/8 of their side in each direction: 4 of 32 pixels, as He et al. 2015 do on CIFAR-10."""
 
@@ -15,7 +17,7 @@ def shift(images: Tensor) -> Tensor:
     """Return each image (batch, channels, height, width) shifted; what comes in at an edge is its mirror image.
 
     The same as a random crop after padding by reflection: every shift of -side/8 … side/8 whole pixels, by
-    height and by width, is as likely as any other. Draws from the global random state of the images' device.
+    height and by width, is as likely as any other. The shifts are drawn from `models.noise`.
     """
     _, _, height, width = images.shape
     return _pick(images, _shifted(images, height), _shifted(images, width))
@@ -25,7 +27,7 @@ def shift_flip(images: Tensor) -> Tensor:
     """Return each image shifted as by `shift`, and every other one, at random, with left and right exchanged."""
     _, _, height, width = images.shape
     columns = _shifted(images, width)
-    flipped = torch.rand(len(images), 1, device=images.device) < 0.5
+    flipped = noise.uniform((len(images), 1), images.device) < 0.5
     columns = torch.where(flipped, width - 1 - columns, columns)
     return _pick(images, _shifted(images, height), columns)
 
@@ -40,7 +42,7 @@ AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 def _shifted(images: Tensor, side: int) -> Tensor:
     """Draw, for each image, the row or column that each pixel of a side comes from: indices (batch, side)."""
     margin = side // MARGIN
-    offsets = torch.randint(-margin, margin + 1, (len(images), 1), device=images.device)
+    offsets = noise.integers(-margin, margin, (len(images), 1), images.device)
     wanted = (torch.arange(side, device=images.device) + offsets).abs()
     return (side - 1) - ((side - 1) - wanted).abs()
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from models._config import Interval, OneOf, Setting, When
-from models._noise import normal
 from models.family import Config
+from models.noise import normal
 
 CORRUPTION: dict[str, Setting] = {
     "corruption": OneOf(("none", "gaussian", "bernoulli")),
@@ -27,7 +27,7 @@ def corrupt(config: Config, images: Tensor, generator: torch.Generator | None = 
 
     `gaussian` adds normal noise and clips to [0, 1], as a picture file would: outside of it a Bernoulli likelihood
     has no bound. `bernoulli` makes pixels of at least 0.5 white and the others black. In training the noise
-    comes from the global random state of the images' device; an evaluation passes `evaluation_generator()`.
+    comes from where `models.noise` says; an evaluation passes `evaluation_generator()`.
     """
     match config["corruption"]:
         case "none":

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models._config import FLAG, Interval, OneOf, Setting
+from models._dropout import Dropout
 from models.family import Config
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -47,7 +48,7 @@ def hidden(config: Config, features: int, norm: type[nn.Module]) -> list[nn.Modu
     classifier with another one can take its state over.
     """
     layers: list[nn.Module] = [norm(features)] if config["batch_norm"] else []
-    return [*layers, ACTIVATIONS[config["activation"]](), nn.Dropout(config["dropout"])]
+    return [*layers, ACTIVATIONS[config["activation"]](), Dropout(config["dropout"])]
 
 
 @torch.no_grad()

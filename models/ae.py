@@ -15,9 +15,9 @@ from torch.nn import functional
 from models import cifar_ae, conv, dense, fashion, flowers, mnist_ae, pca_start
 from models._config import Interval
 from models._corruption import CORRUPTION, corrupt, training_pair
-from models._noise import evaluation_generator
 from models.family import Architecture, Config, Family, ImageShape
 from models.network import Network
+from models.noise import evaluation_generator, normal
 
 
 class Autoencoder(Network):
@@ -128,7 +128,7 @@ def squared_jacobian_norm(codes: Tensor, images: Tensor) -> Tensor:
         codes: (batch, latent_size), computed from `images`.
         images: (batch, channels, height, width), which require gradients.
     """
-    directions = torch.randn_like(codes)
+    directions = normal(tuple(codes.shape), codes.device).to(codes.dtype)
     (projected,) = torch.autograd.grad(codes, images, directions, create_graph=True)
     return projected.float().square().sum() / len(images)
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from torch import nn
 
 from models._config import OneOf
+from models._dropout import Dropout
 from models.family import Architecture, Config, ImageShape
 
 IMAGE_SHAPE: ImageShape = (3, 32, 32)
@@ -19,7 +20,7 @@ LATENT_SIZE = 108
 
 
 def _dr(config: Config) -> tuple[nn.Module, nn.Module]:
-    return nn.Dropout(config["dropout"]), nn.ReLU()
+    return Dropout(config["dropout"]), nn.ReLU()
 
 
 def _convolutions(config: Config, *channels: int) -> list[nn.Module]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from torch import nn
 
 from models._config import ConfigError, OneOf, Setting
+from models._dropout import Dropout
 from models.classifier_architecture import ClassifierArchitecture
 from models.family import Config, ImageShape
 
@@ -49,7 +50,7 @@ def _blocks(
         layers += _convolution(after, after, activation, batch_norm)
         layers.append(nn.MaxPool2d(2))
         if dropout:
-            layers.append(nn.Dropout(DROPOUT[stage]))
+            layers.append(Dropout(DROPOUT[stage]))
     return layers
 
 
@@ -75,7 +76,7 @@ def _gap_parts(_config: Config, image_shape: ImageShape) -> tuple[nn.Module]:
     layers = _blocks(3, batch_norm=True, dropout=True, image=image_shape[0])
     layers += _convolution(CHANNELS[2], CHANNELS[3], nn.ReLU, batch_norm=True)
     layers += _convolution(CHANNELS[3], CHANNELS[3], nn.ReLU, batch_norm=True)
-    return (nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Dropout(DROPOUT[3]), nn.Flatten()),)
+    return (nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), Dropout(DROPOUT[3]), nn.Flatten()),)
 
 
 def _gap_head(_config: Config, _image_shape: ImageShape, num_classes: int) -> nn.Module:

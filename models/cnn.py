@@ -8,6 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from models._config import FLAG, ConfigError, Interval, OneOf
+from models._dropout import Dropout
 from models._layers import ACTIVATIONS, HIDDEN, Centre, initialise
 from models.classifier_architecture import ClassifierArchitecture
 from models.family import Config, ImageShape
@@ -65,7 +66,7 @@ def _parts(config: Config, image_shape: ImageShape) -> tuple[nn.Module]:
     """Centre → `depth` stages, each but the first halving the size (rounded up) → mean over the pixels → dropout."""
     widths = pairwise([image_shape[0], *_widths(config)])
     stages = [_stage(config, before, after, stride=2 if number else 1) for number, (before, after) in enumerate(widths)]
-    pooled = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(config["dropout"])]
+    pooled = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), Dropout(config["dropout"])]
     return (nn.Sequential(Centre(), *stages, *pooled),)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from models._dropout import Dropout
 from models.family import Architecture, Config, ImageShape
 
 IMAGE_SHAPE: ImageShape = (1, 28, 28)
@@ -40,7 +41,7 @@ def decoder(config: Config) -> nn.Sequential:
 
 
 def _active(config: Config) -> tuple[nn.Module, nn.Module]:
-    return nn.ReLU(), nn.Dropout(config["dropout"])
+    return nn.ReLU(), Dropout(config["dropout"])
 
 
 def _parts(config: Config, _image_shape: ImageShape) -> tuple[nn.Module, nn.Module]:

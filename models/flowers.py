@@ -12,6 +12,7 @@ from itertools import pairwise
 from torch import nn
 
 from models._config import FLAG, OneOf
+from models._dropout import Dropout
 from models.family import Architecture, Config, ImageShape
 from models.unpooling import InverseMaxPool2d
 
@@ -48,7 +49,7 @@ def decoder(config: Config) -> nn.Sequential:
 
 def _active(config: Config, channels: int) -> list[nn.Module]:
     norm = [nn.BatchNorm2d(channels)] if config["batch_norm"] else []
-    return [*norm, nn.ReLU(), nn.Dropout(config["dropout"])]
+    return [*norm, nn.ReLU(), Dropout(config["dropout"])]
 
 
 def _parts(config: Config, _image_shape: ImageShape) -> tuple[nn.Module, nn.Module]:

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from torch import nn
 
+from models._dropout import Dropout
 from models.encoder_classifier import on_autoencoder
 from models.family import Config, ImageShape
 from models.flowers import CODE_SHAPE
@@ -30,7 +31,7 @@ def _head(config: Config, _image_shape: ImageShape, num_classes: int) -> nn.Modu
     for before, after in pairwise(FEATURES):
         layers.append(nn.Linear(before, after))
         layers += [nn.BatchNorm1d(after)] if config["batch_norm"] else []
-        layers += [nn.ReLU(), nn.Dropout(config["dropout"])]
+        layers += [nn.ReLU(), Dropout(config["dropout"])]
     return nn.Sequential(*layers, nn.Linear(FEATURES[-1], num_classes))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models._dropout import Dropout
 from models._layers import ACTIVATIONS, Centre
 from models.family import ImageShape
 from models.registry import build
@@ -96,7 +97,7 @@ def _pool(layer: nn.MaxPool2d | nn.AvgPool2d, shape: _Shape) -> _Shape:
 
 _SHAPES: dict[type[nn.Module], Callable[[Any, _Shape], _Shape]] = {
     **dict.fromkeys(ACTIVATIONS.values(), _same),
-    **dict.fromkeys((nn.Sigmoid, nn.Identity, nn.Dropout, nn.BatchNorm1d, nn.BatchNorm2d, Centre), _same),
+    **dict.fromkeys((nn.Sigmoid, nn.Identity, Dropout, nn.BatchNorm1d, nn.BatchNorm2d, Centre), _same),
     nn.Linear: _linear,
     nn.Conv2d: _convolution,
     nn.ConvTranspose2d: _transposed,

@@ -13,6 +13,7 @@ from __future__ import annotations
 from torch import nn
 
 from models._config import Interval
+from models._dropout import Dropout
 from models.family import Architecture, Config, ImageShape
 
 IMAGE_SHAPE: ImageShape = (1, 28, 28)
@@ -23,7 +24,7 @@ def dense_encoder(config: Config, outputs: int) -> nn.Sequential:
     """784 → hidden_size → ReLU → outputs: images (batch, 1, 28, 28) to (batch, outputs)."""
     hidden = config["hidden_size"]
     return nn.Sequential(
-        *(nn.Flatten(), nn.Linear(PIXELS, hidden), nn.ReLU(), nn.Dropout(config["dropout"])),
+        *(nn.Flatten(), nn.Linear(PIXELS, hidden), nn.ReLU(), Dropout(config["dropout"])),
         nn.Linear(hidden, outputs),
     )
 
@@ -31,7 +32,7 @@ def dense_encoder(config: Config, outputs: int) -> nn.Sequential:
 def _dense_decoder(config: Config, output: nn.Module) -> nn.Sequential:
     hidden = config["hidden_size"]
     return nn.Sequential(
-        *(nn.Linear(config["latent_size"], hidden), nn.ReLU(), nn.Dropout(config["dropout"])),
+        *(nn.Linear(config["latent_size"], hidden), nn.ReLU(), Dropout(config["dropout"])),
         *(nn.Linear(hidden, PIXELS), output, nn.Unflatten(1, IMAGE_SHAPE)),
     )
 
@@ -49,7 +50,7 @@ def _cnn_encoder(config: Config, outputs: int) -> nn.Sequential:
 def _cnn_decoder(config: Config) -> nn.Sequential:
     """A linear part to 64·7·7 features, unflattened, and transposed convolutions: 7→14→28 pixels a side."""
     return nn.Sequential(
-        *(nn.Linear(config["latent_size"], 64 * 7 * 7), nn.ReLU(), nn.Dropout(config["dropout"])),
+        *(nn.Linear(config["latent_size"], 64 * 7 * 7), nn.ReLU(), Dropout(config["dropout"])),
         nn.Unflatten(1, (64, 7, 7)),
         *_normed(nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1, bias=False), config),
         nn.ConvTranspose2d(32, 1, 4, stride=2, padding=1),
@@ -59,7 +60,7 @@ def _cnn_decoder(config: Config) -> nn.Sequential:
 def _normed(convolution: nn.Conv2d | nn.ConvTranspose2d, config: Config) -> list[nn.Module]:
     """A convolution, without a bias of its own, → batch norm → ReLU → dropout."""
     norm = nn.BatchNorm2d(convolution.out_channels)
-    return [convolution, norm, nn.ReLU(), nn.Dropout(config["dropout"])]
+    return [convolution, norm, nn.ReLU(), Dropout(config["dropout"])]
 
 
 def _autoencoder_parts(config: Config, _image_shape: ImageShape) -> tuple[nn.Module, nn.Module]:

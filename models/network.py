@@ -18,7 +18,10 @@ class Network(nn.Module):
     what changes in the course of it, such as a warm-up. 1 outside of training."""
 
     def training_loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss to minimise and its parts for the record, detached: scalars, means over the batch."""
+        """Return the loss to minimise and its parts for the record, detached: scalars, means over the batch.
+
+        Whatever is random in it is drawn by `models.noise`.
+        """
         raise NotImplementedError
 
     def per_image(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from models import conv, dense, mnist_ae
 from models._config import Interval, OneOf
 from models._corruption import CORRUPTION, corrupt, training_pair
-from models._noise import evaluation_generator, normal
 from models.ae import psnr
 from models.family import Architecture, Config, Family, ImageShape
 from models.likelihoods import LIKELIHOODS
 from models.network import Network
+from models.noise import evaluation_generator, normal
 
 ACTIVE_VARIANCE = 0.01
 _DECODED_AT_ONCE = 2**19  # pixels: of a wide decoder's activations, about 1 GiB
@@ -88,7 +88,8 @@ class VariationalAutoencoder(Network):
         """
         given, target = training_pair(self._config, images)
         mean, logvar = self.posterior(given)
-        outputs = self._outputs(mean + (logvar / 2).exp() * torch.randn_like(mean))
+        noise = normal(tuple(mean.shape), mean.device)
+        outputs = self._outputs(mean + (logvar / 2).exp() * noise)
         kl = kl_per_dimension(mean, logvar).sum(1)
         score = self.likelihood.training_score(outputs, target)
         loss = (self._kl_weight_on(kl.device) * kl - score).mean() / images[0].numel()

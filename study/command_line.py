@@ -21,6 +21,7 @@ SAMPLERS = ("tpe", "random", "gp", "nsga2")
 SCHEDULERS = ("asha", "hyperband", "median", "none")
 MULTI_OBJECTIVE_SAMPLERS = ("nsga2", "tpe")
 PRECISIONS = ("float32", "bfloat16")
+FUSE = ("auto", "on", "off")
 SMOKE = {"trials": 2, "epochs": 1, "train_size": 256, "confirm": "1x2"}
 
 
@@ -107,6 +108,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="of a run whose worker died or whose memory ran out (default 3)",
     )
+    machine.add_argument(
+        "--fuse",
+        type=option_types.one_of("--fuse", FUSE),
+        metavar="auto|on|off",
+        help="train the seeds of a confirmed config together; auto (default): on a GPU, where it is faster",
+    )
     return parser.parse_args(argv)
 
 
@@ -173,6 +180,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         precision=given.get("precision", "float32"),
         compile=given.get("compile", False),
         retries=given.get("retries", 3),
+        fuse=given.get("fuse", "auto"),
         seed=given.get("seed", 0),
         smoke=options.smoke,
     )

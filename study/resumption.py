@@ -20,6 +20,7 @@ _MAY_CHANGE = frozenset(
         "gpus_per_trial",
         "max_concurrent",
         "retries",
+        "fuse",
         "tracking_uri",
         "data_dir",
     }

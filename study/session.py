@@ -32,11 +32,13 @@ from study.samples import illustration
 from study.settings import Settings
 from study.training import checkpoint
 from study.tuning import cluster, engine
+from study.tuning.grouping import grouped, most_together
+from study.tuning.job import Job
 from study.tuning.recording import TuneRecorder
 from study.tuning.schedulers import build_scheduler
 from study.tuning.searcher import JobList, SearchPlan, StudySearcher
-from study.tuning.trainable import Job, WorkerContext
 from study.tuning.worker_data import SharedData
+from study.tuning.worker_run import WorkerContext
 
 _TABLES_EVERY_S = 20.0  # the CSV files of a running study are at most this much behind its journal
 
@@ -86,6 +88,7 @@ class Session:
             settings.execution,
             share.gpus > 0,
             witness,
+            measures_fusing=settings.fuse == "auto",
         )
         self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count
         self._tables_due = 0.0
@@ -182,9 +185,20 @@ class Session:
                 kind = {"kind": "confirm", "confirm_of": candidate.id}
                 self._recorder.record("run", id=job.id, **kind, **numbers, **epochs, **about)
 
-        searcher = JobList([job for _, job in jobs], begin, self._space.metric, self._space.mode)
+        searcher = JobList(self._together(jobs), begin, self._space.metric, self._space.mode)
         scheduler = build_scheduler("none", self._space.metric, self._space.mode, 1, self._state)
-        self._tune(searcher, scheduler, len(jobs), lambda: False)
+        self._tune(searcher, scheduler, searcher.most, lambda: False)
+
+    def _together(self, jobs: list[tuple[Candidate, Job]]) -> list[tuple[Job, ...]]:
+        """Put the replicates of each candidate that are to be trained together into one group."""
+        share = self._share
+        wanted = most_together(self._settings.fuse, len(jobs), share.concurrent, share.gpus)
+        limits = share.limits(self._settings.max_params)
+        most = {}
+        for candidate, _ in jobs:
+            fit = limits.replicates(candidate.config, self._context, candidate.params) if wanted > 1 else 1
+            most[candidate.id] = min(wanted, fit)
+        return grouped([(candidate.id, job) for candidate, job in jobs], most)
 
     def _tune(self, searcher: Any, scheduler: Any, samples: int, out_of_time: Callable[[], bool]) -> None:
         keep = max(1, self._settings.confirm_top)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from search_spaces import Context
 
 if TYPE_CHECKING:
     from study.training.execution import Execution
+
+Fuse = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Settings:
     precision: str  # of the arithmetic: "float32" or "bfloat16"
     compile: bool  # whether training steps are compiled
     retries: int  # how often a run is set up again after its worker died or memory ran out
+    fuse: Fuse  # whether replicates of a confirmation are trained together
     seed: int
     smoke: bool  # the reported architectures take no part
 
@@ -80,10 +83,6 @@ class Settings:
         """Return the settings that `to_json` gave, in this version or an earlier one."""
         known = {field.name for field in fields(cls)}
         kept = {key: value for key, value in values.items() if key in known}
-        return cls(
-            **{
-                **{"reported": None, "encoder_from": None, "retries": 3, "precision": "float32", "compile": False},
-                **kept,
-                "objectives": tuple(values["objectives"]),
-            }
-        )
+        added = {"reported": None, "encoder_from": None, "retries": 3, "fuse": "auto"}
+        added |= {"precision": "float32", "compile": False}
+        return cls(**{**added, **kept, "objectives": tuple(values["objectives"])})

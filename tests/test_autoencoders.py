@@ -8,6 +8,7 @@ from model_examples import build, example, images_of
 from torch import nn
 
 import models
+from models._dropout import Dropout
 from models.ae import squared_jacobian_norm
 
 DENSE = example("ae", "dense", depth=2)
@@ -243,7 +244,7 @@ def test_flowers_dropout_follows_each_activation_and_never_the_output():
     for part, activations in ((network.encoder, 5), (network.decoder, 4)):
         layers = list(part)
         after = [type(layers[i + 1]) for i, layer in enumerate(layers[:-1]) if isinstance(layer, nn.ReLU)]
-        assert after == [nn.Dropout] * activations
+        assert after == [Dropout] * activations
     assert isinstance(network.decoder[-1], nn.Conv2d)
 
 

@@ -13,6 +13,7 @@ from study.command_line import parse, settings_of
 from study.settings import Settings
 from study.training import stages
 from study.training.execution import PRECISIONS, Execution
+from study.training.fused import FusedTrainer
 from study.training.stages import StagedTraining
 from study.training.trainer import Trainer
 
@@ -127,7 +128,7 @@ def test_both_stages_are_carried_out_alike(monkeypatch):
 
     class Watched(Trainer):
         def epoch(self):
-            carried_out.append((self.config["family"], self._execution))
+            carried_out.append((self.config["family"], self.execution))
             return super().epoch()
 
     monkeypatch.setattr(stages, "Trainer", Watched)
@@ -138,6 +139,25 @@ def test_both_stages_are_carried_out_alike(monkeypatch):
     run.pretrain(after_epoch=lambda: None)
     run.epoch()
     assert carried_out == [("ae", plan), ("classifier", plan)]
+
+
+def test_replicates_are_trained_together_in_the_precision_that_each_has_alone():
+    plan = Execution("bfloat16")
+
+    def members():
+        options = {"num_classes": 10, "epochs": 2, "execution": plan}
+        return [Trainer(config("digits_ae"), splits(), seed=seed, **options) for seed in (0, 1)]
+
+    expected = [member.epoch()["train_loss"] for member in members()]
+    got = [metrics["train_loss"] for metrics in FusedTrainer(members()).epoch()]
+    plain = trainer().epoch()["train_loss"]
+    assert got == pytest.approx(expected, rel=1e-3)
+    assert got[0] != pytest.approx(plain, rel=1e-6)
+
+
+def test_compiled_replicates_are_trained_each_by_itself_with_the_reason():
+    with pytest.raises(RuntimeError, match=r"compiled steps .* are of one network each"):
+        FusedTrainer([trainer(execution=Execution(compile=True, backend="eager"))])
 
 
 def test_what_cannot_be_compiled_is_an_error_and_does_not_run_uncompiled():

@@ -1,3 +1,5 @@
+import pytest
+
 import models
 import search_spaces
 from search_spaces import Context
@@ -35,3 +37,12 @@ def test_activations_are_the_outputs_of_all_layers():
     counted = models.count_activations({**linear, "latent_size": 5}, (1, 8, 8), 10)
     assert 5 + 64 <= counted <= 5 + 5 * 64
     assert models.count_activations({**linear, "latent_size": 9}, (1, 8, 8), 10) == counted + 4
+
+
+def test_replicates_fit_as_often_as_their_memory_does_and_one_always():
+    config = SPACE.default
+    params = models.count_parameters(config, CONTEXT.image_shape, 10)
+    few, many = (Limits(10**9, memory).replicates(config, CONTEXT, params) for memory in (2**30, 2**34))
+    assert 1 < few < many
+    assert many == pytest.approx(16 * few, abs=16)
+    assert Limits(10**9, 1).replicates(config, CONTEXT, params) == 1

@@ -16,11 +16,11 @@ from study.records import journal
 from study.records.journal import Journal
 from study.records.recorder import Recorder
 from study.records.state import StudyState
+from study.tuning.job import DECLINED, EPOCH, FAILED, TOO_LARGE, Job, job_of, jobs_of
 from study.tuning.memory import Limits
 from study.tuning.recording import outcome
 from study.tuning.samplers import SAMPLERS, sampler_for_trial
 from study.tuning.searcher import JobList, SearchPlan, StudySearcher
-from study.tuning.trainable import EPOCH, FAILED, Job, job_of
 
 SPACE = search_spaces.get("digits_ae")
 CIFAR = search_spaces.get("cifar_ae")
@@ -219,8 +219,41 @@ def test_the_journal_has_all_that_a_search_is_made_of(tmp_path):
 def test_a_job_list_gives_its_jobs_in_order_and_says_when_one_begins():
     begun = []
     jobs = [Job(f"t0000-s{number}", {}, number, 1, test=True) for number in (1, 2)]
-    searcher = JobList(jobs, lambda job: begun.append(job.id), "val_mse", "min")
+    searcher = JobList([(job,) for job in jobs], lambda job: begun.append(job.id), "val_mse", "min")
     assert job_of(searcher.suggest("a")) == jobs[0]
     assert begun == ["t0000-s1"]
     assert job_of(searcher.suggest("b")) == jobs[1]
     assert searcher.suggest("c") == Searcher.FINISHED
+
+
+def replicates(count):
+    return tuple(Job(f"t0000-s{number}", {}, number, 1, test=True) for number in range(1, count + 1))
+
+
+def test_a_group_that_is_declined_comes_back_job_by_job_and_nothing_is_finished_before():
+    searcher = JobList([replicates(3)], lambda job: None, "val_mse", "min")
+    assert jobs_of(searcher.suggest("a")) == list(replicates(3))
+    assert searcher.suggest("b") is None  # it may come back
+    searcher.on_trial_complete("a", {DECLINED: "not faster", TOO_LARGE: False})
+    assert [job_of(searcher.suggest(name)).id for name in "cde"] == ["t0000-s1", "t0000-s2", "t0000-s3"]
+    assert searcher.suggest("f") == Searcher.FINISHED
+
+
+def test_a_group_that_was_too_large_comes_back_in_halves_until_each_job_is_by_itself():
+    searcher = JobList([replicates(3)], lambda job: None, "val_mse", "min")
+    sizes, asked = [], 0
+    while (config := searcher.suggest(str(asked))) != Searcher.FINISHED:
+        if config is not None:
+            sizes.append(len(jobs_of(config)))
+            searcher.on_trial_complete(str(asked), {DECLINED: "out of memory", TOO_LARGE: True})
+        asked += 1
+    assert sizes == [3, 1, 2, 1, 1]
+    assert len(sizes) <= searcher.most
+
+
+@pytest.mark.parametrize("result", [{"done": True}, None])
+def test_a_group_that_ends_otherwise_does_not_come_back(result):
+    searcher = JobList([replicates(2)], lambda job: None, "val_mse", "min")
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", result, error=result is None)
+    assert searcher.suggest("b") == Searcher.FINISHED

@@ -72,6 +72,24 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another_one():
     assert trainer(seed=7).epoch()["val_mse"] != trainer(seed=8).epoch()["val_mse"]
 
 
+def test_two_runs_in_one_process_do_not_touch_each_others_noise():
+    alone = [deterministic(run.epoch()) for run in [trainer(seed=7)] for _ in range(2)]
+    first, second = trainer(seed=7), trainer(seed=8)
+    together = []
+    for _ in range(2):
+        torch.rand(3)
+        together.append(deterministic(first.epoch()))
+        second.epoch()
+    assert together == alone
+
+
+def test_training_leaves_the_global_random_state_alone():
+    run = trainer()
+    state = torch.get_rng_state()
+    run.epoch()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 @pytest.mark.parametrize(("n", "batches"), [(128, 4), (129, 4), (130, 5), (31, 1)])
 def test_a_last_batch_of_one_is_dropped(n, batches, monkeypatch):
     run = trainer(data=splits(n), batch_size=32, batch_norm=True)
@@ -91,22 +109,22 @@ def test_training_metrics_are_means_over_images_and_not_over_batches():
 
 def test_evaluation_gives_the_mean_of_the_squared_errors_of_pixels():
     run = trainer()
-    pixels = run._data["val"][0].float() / 255
+    pixels = run.data["val"][0].float() / 255
     run.model.eval()
     with torch.no_grad():
         expected = ((run.model(pixels) - pixels) ** 2).double().mean().item()
     assert run.evaluate("val")["mse"] == pytest.approx(expected, rel=1e-6)
-    per = per_image(run.model, *run._data["val"])["mse"]
+    per = per_image(run.model, *run.data["val"])["mse"]
     assert per.shape == (40,)
     assert per.dtype == torch.float64
 
 
 def test_evaluation_does_not_move_the_random_state_or_the_statistics_of_batch_norm():
     run = trainer(batch_norm=True)
-    state = torch.get_rng_state()
+    state = run.generators["cpu"].get_state()
     buffers = {name: value.clone() for name, value in run.model.named_buffers()}
     run.evaluate("val")
-    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(run.generators["cpu"].get_state(), state)
     assert all(torch.equal(value, buffers[name]) for name, value in run.model.named_buffers())
 
 
@@ -124,7 +142,7 @@ def _train(run, epochs):
 def test_the_cosine_schedule_falls_from_the_rate_to_a_hundredth_of_it():
     model = torch.nn.Linear(2, 2)
     settings = config(lr=0.1, schedule="cosine")
-    optimizer = build_optimizer(model, settings)
+    optimizer = build_optimizer(model.parameters(), settings)
     schedule = build_schedule(optimizer, settings, epochs=10)
     rates = []
     for _ in range(10):

@@ -12,8 +12,8 @@ from torch import distributions
 import models
 from models import conv, dense, mnist_ae, vae
 from models._corruption import corrupt, training_pair
-from models._noise import evaluation_generator, normal
 from models.family import ImageShape
+from models.noise import evaluation_generator, normal
 from models.vae import VariationalAutoencoder, active_units, kl_per_dimension
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 17, 30), (2, 31, 9), (3, 100, 100)]

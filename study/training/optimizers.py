@@ -29,9 +29,9 @@ SCHEDULES: Mapping[str, Callable[[float], float]] = {
 }
 
 
-def build_optimizer(model: nn.Module, config: Mapping[str, Any]) -> Optimizer:
-    """Return the optimizer that `config` names, over the parameters of `model` that are not frozen."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def build_optimizer(parameters: Iterable[nn.Parameter], config: Mapping[str, Any]) -> Optimizer:
+    """Return the optimizer that `config` names, over those of `parameters` that are not frozen."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
     return OPTIMIZERS[config["optimizer"]](trained, config)
 
 

@@ -51,6 +51,8 @@ class StagedTraining:
             raise ValueError(f"{pretrain_epochs} epochs for a first stage of encoder {config.get('encoder')!r}")
         self.pretraining: list[dict[str, float]] = []
         """The metrics of the first stage's epochs so far."""
+        self.trainer: Trainer
+        """What trains the present stage."""
         self._pretrain_epochs = pretrain_epochs
 
         trainer = partial(Trainer, num_classes=num_classes, seed=seed, axes=axes, execution=execution)
@@ -60,9 +62,9 @@ class StagedTraining:
 
         self._last = last
         if first is None:
-            self._trainer = last(encoder)
+            self.trainer = last(encoder)
         else:
-            self._trainer = trainer(first, data, epochs=pretrain_epochs)
+            self.trainer = trainer(first, data, epochs=pretrain_epochs)
 
     @property
     def pretrained(self) -> bool:
@@ -72,34 +74,38 @@ class StagedTraining:
     @property
     def model(self) -> models.Network:
         """The network of the present stage."""
-        return self._trainer.model
+        return self.trainer.model
 
     @property
     def epochs_done(self) -> int:
         """The epochs of the last stage that are done."""
-        return self._trainer.epochs_done if self.pretrained else 0
+        return self.trainer.epochs_done if self.pretrained else 0
 
     def pretrain(self, after_epoch: Callable[[], None]) -> None:
         """Go through what is left of the first stage, and call `after_epoch` after each of its epochs."""
         while not self.pretrained:
-            self.pretraining.append(self._trainer.epoch())
-            if self.pretrained:
-                self._trainer = self._last(self._trainer.model.encoder_state())
+            self.took(self.trainer.epoch())
             after_epoch()
+
+    def took(self, metrics: dict[str, float]) -> None:
+        """Take note of an epoch of the first stage, that `trainer` has trained; after the last one the next begins."""
+        self.pretraining.append(metrics)
+        if self.pretrained:
+            self.trainer = self._last(self.trainer.model.encoder_state())
 
     def epoch(self) -> dict[str, float]:
         """Train an epoch of the last stage and return its metrics, see `Trainer.epoch`."""
         if not self.pretrained:
             raise RuntimeError("the first stage comes first: call pretrain()")
-        return self._trainer.epoch()
+        return self.trainer.epoch()
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that going on from here needs, as `torch.load(weights_only=True)` can read it."""
-        return {"pretraining": list(self.pretraining), **self._trainer.state_dict()}
+        return {"pretraining": list(self.pretraining), **self.trainer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`, in the stage in which it was taken."""
         self.pretraining = list(state["pretraining"])
         if self._pretrain_epochs and self.pretrained:
-            self._trainer = self._last(None)  # the state has the encoder that the first stage made
-        self._trainer.load_state_dict(state)
+            self.trainer = self._last(None)  # the state has the encoder that the first stage made
+        self.trainer.load_state_dict(state)

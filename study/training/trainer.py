@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
 import models
-from models import Network
+from models import Network, noise
 from study.training.execution import PLAIN, Execution
 from study.training.optimizers import build_optimizer, build_schedule
 
@@ -34,7 +35,9 @@ class NonFiniteLossError(RuntimeError):
 
 
 class Trainer:
-    """One network in training: its optimizer, schedule, data and random state.
+    """One network in training: its optimizer, schedule, data and generators.
+
+    What is random in it depends on the seed alone, not on what else the process draws.
 
     Args:
         config: The flat config, model and training keys together.
@@ -63,7 +66,7 @@ class Trainer:
         execution: Execution = PLAIN,
     ) -> None:
         self.config = dict(config)
-        self._data = data
+        self.data = data
         images = data["train"][0]
         self.device = images.device
         torch.manual_seed(seed)
@@ -74,16 +77,17 @@ class Trainer:
             self.model.start_from_pca(mean, components[: self.config["latent_size"]])
         if encoder is not None:
             self.model.load_encoder(encoder)
+        self.generators = _generators(self.device, seed)
         self.model.to(self.device)
         # Convolutions are faster with the channels last, on a CPU too; dense layers would only copy them back.
         convolutional = any(weight.dim() == 4 for weight in self.model.parameters())
         self._memory_format = torch.channels_last if convolutional else torch.contiguous_format
         self.model.to(memory_format=self._memory_format)
-        self._optimizer = build_optimizer(self.model, self.config)
-        self._schedule = build_schedule(self._optimizer, self.config, epochs)
+        self.optimizer = build_optimizer(self.model.parameters(), self.config)
+        self._schedule = build_schedule(self.optimizer, self.config, epochs)
         self._epochs = epochs
         self.epochs_done = 0
-        self._execution = execution
+        self.execution = execution
         self._compiled_loss = execution.compiled(self.model.training_loss, self.device) if execution.compile else None
         self._compiled: set[int] = set()  # the sizes of the batches that there is code for
 
@@ -99,73 +103,80 @@ class Trainer:
             NonFiniteLossError: a loss or a validation metric is NaN or infinite.
         """
         start = time.perf_counter()
-        lr = self._optimizer.param_groups[0]["lr"]
-        trained = self._train()
+        trained = self.train()
         middle = time.perf_counter()
         validated = self.evaluate("val")
+        return self.end_epoch(trained, validated, middle - start, time.perf_counter() - middle)
+
+    def end_epoch(
+        self, trained: Mapping[str, float], validated: Mapping[str, float], train_seconds: float, val_seconds: float
+    ) -> dict[str, float]:
+        """Count an epoch of which these are the metrics, and return them as `epoch` does.
+
+        Raises:
+            NonFiniteLossError: one of them is NaN or infinite.
+        """
+        lr = self.optimizer.param_groups[0]["lr"]
         self.epochs_done += 1
         self._schedule.step()
-        end = time.perf_counter()
         metrics = {f"train_{name}": value for name, value in trained.items()} | {
             f"val_{name}": value for name, value in validated.items()
         }
         broken = [name for name, value in metrics.items() if not math.isfinite(value)]
         if broken:
             raise NonFiniteLossError(f"{broken[0]} is {metrics[broken[0]]} in epoch {self.epochs_done}")
-        compiling = {"compile_seconds": self._compile_seconds} if self._execution.compile else {}
+        compiling = {"compile_seconds": self._compile_seconds} if self.execution.compile else {}
         return metrics | {
             **compiling,
             "lr": lr,
-            "train_seconds": middle - start,
-            "val_seconds": end - middle,
-            "seconds": end - start,
-            "images_per_second": len(self._data["train"][0]) / (middle - start),
+            "train_seconds": train_seconds,
+            "val_seconds": val_seconds,
+            "seconds": train_seconds + val_seconds,
+            "images_per_second": len(self.data["train"][0]) / train_seconds,
         }
 
     def evaluate(self, split: str) -> dict[str, float]:
         """Return the metrics of a split, in evaluation mode."""
-        return self.model.metrics(per_image(self.model, *self._data[split], self._execution))
+        return self.model.metrics(per_image(self.model, *self.data[split], self.execution))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that going on from here needs, as `torch.load(weights_only=True)` can read it."""
-        random_state = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            random_state["cuda"] = torch.cuda.get_rng_state(self.device)
         return {
             "epochs_done": self.epochs_done,
             "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
-            "random": random_state,
+            "random": {name: generator.get_state() for name, generator in self.generators.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`: on the CPU, the same numbers as without the interruption."""
         self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self.epochs_done = state["epochs_done"]
-        torch.set_rng_state(state["random"]["cpu"].cpu())
-        if "cuda" in state["random"] and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random"]["cuda"].cpu(), self.device)
+        for name, generator in self.generators.items():
+            if name in state["random"]:  # not where the run goes on on another kind of device
+                generator.set_state(state["random"][name].cpu())
 
-    def _train(self) -> dict[str, float]:
-        images, labels = self._data["train"]
+    def train(self, most: int | None = None) -> dict[str, float]:
+        """Train on the batches of an epoch, at most `most` of them, and return the means of the training metrics."""
+        images, labels = self.data["train"]
         self.model.train()
-        training_loss = self._compiled_loss or self.model.training_loss
+        training_loss, own = self._compiled_loss or self.model.training_loss, self.generators[self.device.type]
         sums: dict[str, Tensor] = {}
         seen = 0
         self._compile_seconds = 0.0
-        for batch in _shuffled(len(images), self.config["batch_size"], self.device):
+        for batch in islice(self.batches(), most):
             start = time.perf_counter()
             pixels = self._pixels(images.index_select(0, batch))  # a third faster than images[batch]
-            self.model.progress = (self.epochs_done + seen / len(images)) / self._epochs
-            with self._execution.autocast(self.device), self._execution.strict():
+            self.model.progress = self.progress(seen)
+            with noise.drawn_from(own), self.execution.autocast(self.device), self.execution.strict():
                 loss, metrics = training_loss(pixels, labels[batch])
-            self._optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            self._optimizer.step()
-            if self._execution.compile and len(batch) not in self._compiled:
+            self.optimizer.step()
+            if self.execution.compile and len(batch) not in self._compiled:
                 loss.item()  # waits for the device, which compiled meanwhile
                 self._compiled.add(len(batch))
                 self._compile_seconds += time.perf_counter() - start
@@ -175,6 +186,19 @@ class Trainer:
                 sums[name] = sums.get(name, 0.0) + value * len(batch)
         self.model.progress = 1.0
         return dict(zip(sums, (torch.stack(list(sums.values())) / seen).tolist(), strict=True))
+
+    def batches(self) -> Iterator[Tensor]:
+        """Yield the indices of an epoch's batches; not a last one of one image, on which batch norm is undefined."""
+        n = len(self.data["train"][0])
+        # To the device at once: a copy of each batch's indices would wait for the device each time.
+        order = torch.randperm(n, generator=self.generators["cpu"]).to(self.device)
+        for batch in order.split(self.config["batch_size"]):
+            if len(batch) > 1 or n == 1:
+                yield batch
+
+    def progress(self, seen: int) -> float:
+        """Return the fraction of the training that is done, `seen` images into an epoch."""
+        return (self.epochs_done + seen / len(self.data["train"][0])) / self._epochs
 
     def _pixels(self, images: Tensor) -> Tensor:
         return to_pixels(images).contiguous(memory_format=self._memory_format)
@@ -194,10 +218,10 @@ def to_pixels(images: Tensor) -> Tensor:
     return images.to(torch.float32).div_(255)
 
 
-def evaluation_batches(images: Tensor) -> Iterator[slice]:
-    """Yield the slices of a split in which a network is evaluated."""
+def evaluation_batches(images: Tensor, networks: int = 1) -> Iterator[slice]:
+    """Yield the slices of a split in which a network, or several at once, are evaluated."""
     pixels = images[0].numel()
-    size = max(1, min(EVALUATION_BATCH, _MEMORY_OF_EVALUATION_BATCH // pixels))
+    size = max(1, min(EVALUATION_BATCH, _MEMORY_OF_EVALUATION_BATCH // pixels) // networks)
     for start in range(0, len(images), size):
         yield slice(start, start + size)
 
@@ -222,9 +246,12 @@ def per_image(model: Network, images: Tensor, labels: Tensor, execution: Executi
     return {name: torch.cat(values) for name, values in parts.items()}
 
 
-def _shuffled(n: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    """Yield the indices of an epoch's batches; a last batch of one is dropped, on which batch norm is undefined."""
-    order = torch.randperm(n).to(device)  # drawn on the CPU, so that its state is in every checkpoint
-    for batch in order.split(batch_size):
-        if len(batch) > 1 or n == 1:
-            yield batch
+def _generators(device: torch.device, seed: int) -> dict[str, torch.Generator]:
+    """Return a generator on the CPU, for the order of the images, and one on `device`, for noise: "cpu" is both.
+
+    The first goes on where the initial weights end, so that the noise is not made of the numbers that they are made of.
+    """
+    generators = {"cpu": torch.Generator().set_state(torch.get_rng_state())}
+    if device.type != "cpu":
+        generators[device.type] = torch.Generator(device).manual_seed(seed)
+    return generators

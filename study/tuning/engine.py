@@ -14,8 +14,9 @@ from ray.tune.search import Searcher
 from study import interrupt
 from study.errors import StudyError, chain
 from study.tuning.cluster import Share
-from study.tuning.trainable import StudyTrainable, WorkerContext
+from study.tuning.trainable import StudyTrainable
 from study.tuning.unpickled import Unpickled
+from study.tuning.worker_run import WorkerContext
 
 
 class TimeBudget(Unpickled, tune.Stopper):

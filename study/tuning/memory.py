@@ -12,6 +12,8 @@ from search_spaces import Context
 _FLOAT = 4  # bytes
 # For each parameter: the weight, its gradient and an optimizer's two moments.
 _PER_PARAMETER = 4
+# Of one that is trained together with others: stacked as above, and in a network and an optimizer of its own besides.
+_PER_FUSED_PARAMETER = 7
 # For each value of a layer's output: itself, kept for the backward pass, and its gradient.
 _PER_ACTIVATION = 2
 
@@ -36,6 +38,12 @@ class Limits:
             has = f"the {_gib(self.memory)} GiB that a run has{' of a GPU' if self.gpu else ''}"
             return f"about {_gib(needed)} GiB in training, more than {has}"
         return None
+
+    def replicates(self, config: Mapping[str, Any], context: Context, params: int) -> int:
+        """Return how many replicates of a network can be trained together, at least 1; an estimate as in `refusal`."""
+        values = models.count_activations(config, context.image_shape, context.num_classes) * config["batch_size"]
+        each = _FLOAT * (_PER_FUSED_PARAMETER * params + _PER_ACTIVATION * values)
+        return max(1, self.memory // each)
 
 
 def training_bytes(config: Mapping[str, Any], context: Context, params: int) -> int:

@@ -16,7 +16,19 @@ from study.records.ranking import best_trials
 from study.records.recorder import Recorder
 from study.records.state import Status
 from study.training import checkpoint
-from study.tuning.trainable import EPOCH, FAILED, FINAL, METRICS, NOTE, PRETRAINING, STORAGE_FAILED, Job, job_of
+from study.tuning.job import (
+    DECLINED,
+    EPOCH,
+    FAILED,
+    FINAL,
+    METRICS,
+    NOTE,
+    PRETRAINING,
+    REPORTS,
+    STORAGE_FAILED,
+    Job,
+    jobs_of,
+)
 from study.tuning.unpickled import Unpickled
 
 
@@ -57,10 +69,18 @@ class TuneRecorder(Unpickled, tune.Callback):
         """
         if result.get(STORAGE_FAILED):
             raise disk.error_of(self._folder.path, result[STORAGE_FAILED])
-        run = self._recorder.state.runs[job_of(trial.config).id]
+        jobs = jobs_of(trial.config)
+        if result.get(DECLINED):
+            text = f"and {_names(jobs[1:])} are trained each by itself: {result[DECLINED]}"
+            self._recorder.record("note", id=jobs[0].id, text=text)
+            return
+        for job, report in _reports(jobs, result):
+            self._report(job, report, (result["hostname"], result["pid"]))
+
+    def _report(self, job: Job, result: Mapping[str, Any], place: tuple[str, int]) -> None:
+        run = self._recorder.state.runs[job.id]
         if result.get(NOTE):
             self._recorder.record("note", id=run.id, text=result[NOTE])
-        place = result["hostname"], result["pid"]
         if self._places.get(run.id) != place:
             self._places[run.id] = place
             # The first report of a worker repeats the epoch of the checkpoint that it goes on from.
@@ -72,18 +92,21 @@ class TuneRecorder(Unpickled, tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record the end that a run came to by itself or by the scheduler."""
-        job = job_of(trial.config)
-        status, reason = outcome(job.epochs, trial.last_result)
-        self._end(job, status, reason, trial.last_result.get(FINAL) or {})
+        if trial.last_result.get(DECLINED):
+            return
+        for job, report in _reports(jobs_of(trial.config), trial.last_result):
+            status, reason = outcome(job.epochs, report)
+            self._end(job, status, reason, report.get(FINAL) or {})
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say that a run's worker died, and that the run is set up again."""
-        run_id = job_of(trial.config).id
-        self._recorder.record("note", id=run_id, text=f"is set up again from its checkpoint: {_error(trial)}")
+        for job in jobs_of(trial.config):
+            self._recorder.record("note", id=job.id, text=f"is set up again from its checkpoint: {_error(trial)}")
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record a run whose worker died more often than a run is retried."""
-        self._end(job_of(trial.config), "failed", f"its worker died: {_error(trial)}", {})
+        for job in jobs_of(trial.config):
+            self._end(job, "failed", f"its worker died: {_error(trial)}", {})
 
     def _end(self, job: Job, status: Status, reason: str | None, final: Mapping[str, Any]) -> None:
         if status == "stopped" and reason is None:
@@ -96,6 +119,18 @@ class TuneRecorder(Unpickled, tune.Callback):
         for run_id in self._kept - best:
             checkpoint.delete(self._folder.checkpoints, run_id)
         self._kept &= best
+
+
+def _reports(jobs: list[Job], result: Mapping[str, Any]) -> list[tuple[Job, Mapping[str, Any]]]:
+    """Return the jobs of a result, each with its own report: of one job, that is the result."""
+    if len(jobs) == 1:
+        return [(jobs[0], result)]
+    reports = result.get(REPORTS, {})
+    return [(job, reports.get(job.id, {})) for job in jobs]
+
+
+def _names(jobs: list[Job]) -> str:
+    return ", ".join(job.id for job in jobs)
 
 
 def _error(trial: Trial) -> str:

@@ -23,10 +23,10 @@ from study.errors import StudyError
 from study.records.recorder import Recorder
 from study.records.state import Run
 from study.tuning import budget
+from study.tuning.job import DECLINED, EPOCH, TOO_LARGE, Job, job_config
 from study.tuning.memory import Limits
 from study.tuning.recording import outcome
 from study.tuning.samplers import derive_seed, sampler_for_trial
-from study.tuning.trainable import EPOCH, Job, job_config
 from study.tuning.unpickled import Unpickled
 
 _REFUSALS_IN_A_ROW = 200
@@ -237,23 +237,42 @@ class StudySearcher(Unpickled, OptunaSearch):
 
 
 class JobList(Unpickled, Searcher):
-    """A searcher that suggests a given list of jobs, in order, and calls `begin` with each one that starts."""
+    """A searcher that suggests a given list of jobs, in order, and calls `begin` with each one that starts.
 
-    def __init__(self, jobs: list[Job], begin: Callable[[Job], None], metric: str, mode: str) -> None:
+    Args:
+        groups: The jobs; several in one group are to be trained together.
+        begin: Called with each job that starts, again where it starts anew.
+        metric: The objective, such as "val_mse".
+        mode: "min" or "max".
+    """
+
+    def __init__(self, groups: list[tuple[Job, ...]], begin: Callable[[Job], None], metric: str, mode: str) -> None:
         super().__init__(metric=metric, mode=mode)
-        self._jobs = list(jobs)
+        self._groups = list(groups)
         self._begin = begin
+        self._together: dict[str, tuple[Job, ...]] = {}  # groups under way, which may be declined
+        self.most = len(groups) + sum(2 * len(group) for group in groups if len(group) > 1)
+        """The most that is ever suggested: groups are halved until each job is by itself."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Return the next job, or FINISHED after the last one."""
-        if not self._jobs:
-            return Searcher.FINISHED
-        job = self._jobs.pop(0)
-        self._begin(job)
-        return job_config(job)
+        """Return the next job or group, None while one may come back, or FINISHED after the last one."""
+        if not self._groups:
+            return None if self._together else Searcher.FINISHED
+        group = self._groups.pop(0)
+        for job in group:
+            self._begin(job)
+        if len(group) > 1:
+            self._together[trial_id] = group
+        return job_config(*group)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing is learnt from a job."""
+        """Suggest anew what has not been trained together: in halves if it was too large, else job by job."""
+        group = self._together.pop(trial_id, ())
+        if not group or error or not (result or {}).get(DECLINED):
+            return
+        half = len(group) // 2
+        parts = [group[:half], group[half:]] if (result or {}).get(TOO_LARGE) else [(job,) for job in group]
+        self._groups[:0] = parts
 
     def save(self, checkpoint_path: str) -> None:
         """Write nothing of worth: the journal is what a list is restored from."""

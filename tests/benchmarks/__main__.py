@@ -28,6 +28,7 @@ BENCHMARKS = (
     "epoch",
     "trial_overhead",
     "study_throughput",
+    "fused",
     "memory",
     "thousand_trials",
     "report",

@@ -1,0 +1,121 @@
+"""One run in a worker: set up from its checkpoint, saved after each epoch, evaluated at its end, reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import models
+from study.metrics.final_metrics import final_metrics
+from study.samples import writing as samples
+from study.training import checkpoint
+from study.training.execution import Execution
+from study.training.stages import StagedTraining
+from study.training.trainer import per_image
+from study.tuning.job import EPOCH, FINAL, METRICS, NOTE, PRETRAINING, Job
+from study.tuning.worker_data import SharedData, fetched, on_device
+from study.tuning.worker_failures import reason
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """What all runs of a study share."""
+
+    data: SharedData
+    checkpoints: Path
+    errors: Path
+    objectives: tuple[str, ...]
+    threads: int  # CPU threads per run
+    retries: int  # of a run whose worker died or whose memory ran out
+    execution: Execution
+    gpu: bool  # whether runs have a share of a GPU; without one they leave those that they may see alone
+    witness: Path | None = None  # by which a node tells whether it shares the study's storage
+    measures_fusing: bool = True  # whether runs are trained together only where a measurement says that it pays
+
+
+def training_of(job: Job, context: WorkerContext, device: torch.device) -> StagedTraining:
+    """Return the job's training at its beginning."""
+    shared = context.data
+    return StagedTraining(
+        job.config,
+        {split: on_device(shared, split, device) for split in ("train", "val")},
+        num_classes=shared.num_classes,
+        epochs=job.epochs,
+        pretrain_epochs=job.pretrain_epochs,
+        seed=job.seed,
+        axes=fetched(shared.axes),
+        encoder=fetched(shared.encoder),
+        execution=context.execution,
+    )
+
+
+class WorkerRun:
+    """A job's training, from its checkpoint where there is one."""
+
+    def __init__(self, job: Job, context: WorkerContext, device: torch.device) -> None:
+        self.job = job
+        self.training = training_of(job, context, device)
+        self.note: str | None = None
+        """What the next report tells the user."""
+        self.repeated: dict[str, float] | None = None
+        """The metrics of the checkpoint's epoch, whose report may have been lost; None once they are reported."""
+        self._context, self._device = context, device
+        self._told = False  # whether the driver has heard of the first stage
+        try:
+            state = checkpoint.load(context.checkpoints, job.id)
+        except Exception as error:
+            # Damaged, by a power cut or a disk. The seed makes the same run again; what the journal has of it already
+            # is not recorded twice.
+            self.note = f"its checkpoint cannot be read and is made anew, from the first epoch ({reason(error)})"
+            state = None
+        if state is not None:
+            self.repeated = state.pop("metrics")  # None in the first stage
+            self.training.load_state_dict(state)
+
+    def step(self) -> dict[str, Any]:
+        """Train an epoch, after the first stage where there is one, and return its report."""
+        self.training.pretrain(after_epoch=lambda: self.save(None))
+        if self.repeated is None:
+            metrics = self.training.epoch()
+            self.save(metrics)
+        else:
+            metrics, self.repeated = self.repeated, None
+        return self.report(metrics)
+
+    def save(self, metrics: dict[str, float] | None) -> None:
+        """Write the checkpoint of an epoch with these metrics, None in the first stage."""
+        state = self.training.state_dict() | {"metrics": metrics}
+        checkpoint.save(self._context.checkpoints, self.job.id, state)
+
+    def report(self, metrics: dict[str, float]) -> dict[str, Any]:
+        """Return what the driver is told of an epoch with these metrics; of the last one, `done` is set."""
+        training = self.training
+        done = training.epochs_done >= self.job.epochs
+        result: dict[str, Any] = {EPOCH: training.epochs_done, METRICS: metrics, "done": done}
+        if not self._told:
+            result[PRETRAINING], self._told = training.pretraining, True
+        if self.note:
+            result[NOTE], self.note = self.note, None
+        if done and self.job.test:
+            result[FINAL] = self._finish()
+        return result
+
+    def _finish(self) -> dict[str, float]:
+        """Evaluate the test split, the only time that a run sees it, and leave the network and its samples."""
+        shared, job, model = self._context.data, self.job, self.training.model
+        splits = {split: on_device(shared, split, self._device) for split in ("train", "val", "test")}
+        values = per_image(model, *splits["test"])
+        folder = checkpoint.path(self._context.checkpoints, job.id).parent
+        models.save(model, job.config, shared.image_shape, shared.num_classes, folder)
+        torch.manual_seed(job.seed)
+        untrained = models.build(job.config, shared.image_shape, shared.num_classes).to(self._device)
+        samples.write(folder, model, untrained, splits, values)
+        metrics = model.metrics(values) | final_metrics(model, splits, values, job.seed)
+        # As the reports measured it: after training and without dropout, where train_* is of the epoch in progress.
+        trained = model.metrics(per_image(model, *splits["train"]))
+        return {f"test_{name}": value for name, value in metrics.items()} | {
+            f"train_eval_{name}": value for name, value in trained.items()
+        }

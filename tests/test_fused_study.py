@@ -1,0 +1,154 @@
+"""`--fuse`: whole studies, the worker that declines, and what is written down of runs that are trained together."""
+
+from types import SimpleNamespace
+
+import pytest
+from study_processes import SMALL, kill_with_children, run, start, state_of, summary_of, table, wait_for
+from test_fused import config_of, splits
+
+from study.records.folder import StudyFolder
+from study.records.journal import Journal
+from study.records.recorder import Recorder
+from study.records.state import StudyState
+from study.training.execution import PLAIN
+from study.tuning import trainable, worker_run
+from study.tuning.job import DECLINED, EPOCH, FAILED, FINAL, METRICS, NOTE, REPORTS, TOO_LARGE, Job, job_config
+from study.tuning.recording import TuneRecorder
+from study.tuning.trainable import StudyTrainable
+from study.tuning.worker_data import SharedData
+from study.tuning.worker_run import WorkerContext
+
+
+def confirmed(folder):
+    return {row["confirm_id"]: row for row in table(folder / "results/night/confirm.csv")}
+
+
+def assert_same_numbers(one, other, rel):
+    assert one.keys() == other.keys()
+    for name, row in one.items():
+        for column, value in row.items():
+            if "second" not in column:
+                expected = other[name][column]
+                assert value == expected or float(value) == pytest.approx(float(expected), rel=rel), (name, column)
+
+
+def test_replicates_that_are_trained_together_have_the_numbers_of_those_that_are_not(tmp_path):
+    found = {}
+    for fuse in ("off", "on"):
+        folder = tmp_path / fuse
+        folder.mkdir()
+        done = run(folder, *SMALL, "--trials", "1", "--confirm", "1x3", "--fuse", fuse)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert ("t0000-s1  is trained together with t0000-s2, t0000-s3" in done.stdout) == (fuse == "on")
+        found[fuse] = confirmed(folder)
+    assert_same_numbers(found["on"], found["off"], rel=1e-4)
+
+
+def test_a_study_that_is_killed_while_replicates_are_trained_together_goes_on(tmp_path):
+    epochs = 60
+    argv = ["--space", "digits_ae", "--name", "night", "--train-size", "200", "--epochs", str(epochs)]
+    process = start(tmp_path, *argv, "--trials", "1", "--confirm", "1x3", "--fuse", "on")
+    wait_for(lambda: any(len(one.epochs) >= 5 for one in state_of(tmp_path).confirmations), process)
+    kill_with_children(process)
+    before = {one.id: [epoch["val_mse"] for epoch in one.epochs] for one in state_of(tmp_path).confirmations}
+    assert all(len(values) < epochs for values in before.values())
+    done = run(tmp_path, "--resume", "night")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(summary_of(tmp_path)["confirmed"]) == 1
+    for one in state_of(tmp_path).confirmations:
+        assert one.status == "completed"
+        assert [epoch["epoch"] for epoch in one.epochs] == list(range(1, epochs + 1))
+        assert [epoch["val_mse"] for epoch in one.epochs][: len(before[one.id])] == before[one.id]
+        assert "test_mse" in one.final
+
+
+class Worker(StudyTrainable):
+    """The trainable outside of Tune, with its data at hand."""
+
+    context: WorkerContext
+
+    def setup(self, config):
+        super().setup(config, self.context)
+
+
+@pytest.fixture
+def worker(tmp_path, monkeypatch):
+    data = splits()
+    monkeypatch.setattr(worker_run, "on_device", lambda shared, split, device: data[split])
+    monkeypatch.setattr(trainable.gc, "freeze", lambda: None)  # for a process that is a worker and nothing else
+    shared = SharedData("digest", (1, 8, 8), 3, {})
+    Worker.context = WorkerContext(shared, tmp_path, tmp_path, ("val_mse",), 1, 0, PLAIN, False, measures_fusing=False)
+    return lambda case, **changes: Worker(
+        job_config(*(Job(f"a-s{seed}", config_of(case, **changes), seed, 2) for seed in (1, 2)))
+    )
+
+
+def test_what_cannot_be_trained_together_is_declined_with_the_reason(worker):
+    result = worker("ae dense", contraction=0.1).step()
+    assert result["done"]
+    assert not result[TOO_LARGE]
+    assert result[DECLINED].startswith("RuntimeError: You are attempting to call Tensor.requires_grad_()")
+
+
+def test_what_does_not_fit_is_declined_as_too_large(worker, monkeypatch):
+    def step(group):
+        raise MemoryError
+
+    monkeypatch.setattr(trainable.WorkerGroup, "step", step)
+    result = worker("ae dense").step()
+    assert (result[DECLINED], result[TOO_LARGE], result["done"]) == ("out of memory", True, True)
+
+
+def test_a_worker_trains_a_group_and_then_a_single_job(worker):
+    trained = worker("ae dense")
+    assert [trained.step()["done"] for _ in range(2)] == [False, True]
+    assert trained.reset_config(job_config(Job("b", config_of("ae dense"), 1, 1)))
+    result = trained.step()
+    assert result["done"]
+    assert result["val_mse"] == result[METRICS]["val_mse"]
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A recorder of two confirmations that have begun, Tune's trial of both, and the lines of the journal."""
+    recorder, lines = Recorder(Journal(tmp_path / "journal.jsonl"), StudyState()), []
+    recorder.listen(lines.append)
+    recorder.record("study", settings={})
+    jobs = [Job(f"a-s{seed}", {}, seed, 2, test=True) for seed in (1, 2)]
+    for job in jobs:
+        numbers = {"number": job.seed, "seed": job.seed, "budget": 2, "params": 1}
+        recorder.record("run", id=job.id, kind="confirm", confirm_of="a", config={}, key=None, **numbers)
+    trial = SimpleNamespace(config=job_config(*jobs), last_result={})
+    tuned = TuneRecorder(recorder, StudyFolder(tmp_path), "val_mse", "min", 1)
+
+    def report(result):
+        trial.last_result = {"hostname": "here", "pid": 7, **result}
+        tuned.on_trial_result(0, [trial], trial, trial.last_result)
+        if result["done"]:
+            tuned.on_trial_complete(0, [trial], trial)
+
+    return recorder.state.runs, lines, report
+
+
+def test_runs_that_are_trained_together_are_written_down_as_if_they_were_not(recording):
+    runs, lines, report = recording
+    first = {"a-s1": {EPOCH: 1, METRICS: {"seconds": 1.0}, "done": False, NOTE: "is trained together with a-s2"}}
+    failed = {"a-s2": {EPOCH: 1, METRICS: {}, "done": True, FAILED: "NonFiniteLossError: nan"}}
+    report({EPOCH: 1, REPORTS: first | failed, "done": False})
+    last = {"a-s1": {EPOCH: 2, METRICS: {"seconds": 1.0}, "done": True, FINAL: {"test_mse": 0.5}}}
+    report({EPOCH: 2, REPORTS: last | failed, "done": True})
+    assert (runs["a-s1"].status, len(runs["a-s1"].epochs), runs["a-s1"].final) == ("completed", 2, {"test_mse": 0.5})
+    assert (runs["a-s2"].status, runs["a-s2"].reason) == ("failed", "NonFiniteLossError: nan")
+    kinds = [(line["event"], line["id"]) for line in lines if line["event"] in ("placed", "epoch", "note", "end")]
+    assert sorted(kinds) == sorted([
+        ("note", "a-s1"), ("placed", "a-s1"), ("epoch", "a-s1"), ("placed", "a-s2"), ("epoch", "a-s1"),
+        ("end", "a-s1"), ("end", "a-s2"),
+    ])  # fmt: skip
+
+
+def test_runs_that_were_declined_have_not_ended_and_the_reason_is_written_down(recording):
+    runs, lines, report = recording
+    report({EPOCH: 0, METRICS: {}, DECLINED: "NotFasterError: 6 ms and 6 ms", "done": True})
+    assert {run.status for run in runs.values()} == {"running"}
+    assert lines[-1]["event"] == "note"
+    assert lines[-1]["text"] == "and a-s2 are trained each by itself: NotFasterError: 6 ms and 6 ms"
