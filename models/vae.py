@@ -69,6 +69,10 @@ class VariationalAutoencoder(Network):
         beta, warmup = float(self._config["beta"]), float(self._config["beta_warmup"])
         return beta * min(1.0, self.progress / warmup) if warmup > 0 else beta
 
+    @torch.compiler.disable  # a number would be compiled in, and compiled anew for each batch of the warm-up
+    def _kl_weight_on(self, device: torch.device) -> Tensor:
+        return torch.full((), self.kl_weight(), device=device)
+
     def corrupted(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return what the network is given in training instead of images, in their shape."""
         return corrupt(self._config, images, generator)
@@ -88,7 +92,7 @@ class VariationalAutoencoder(Network):
         outputs = self._outputs(mean + (logvar / 2).exp() * noise)
         kl = kl_per_dimension(mean, logvar).sum(1)
         score = self.likelihood.training_score(outputs, target)
-        loss = (self.kl_weight() * kl - score).mean() / images[0].numel()
+        loss = (self._kl_weight_on(kl.device) * kl - score).mean() / images[0].numel()
         parts = {"kl": kl.mean().detach()}
         if self.likelihood.trains_on_mass:
             parts["reconstruction"] = -score.mean().detach()

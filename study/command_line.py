@@ -20,6 +20,7 @@ from study.settings import Settings
 SAMPLERS = ("tpe", "random", "gp", "nsga2")
 SCHEDULERS = ("asha", "hyperband", "median", "none")
 MULTI_OBJECTIVE_SAMPLERS = ("nsga2", "tpe")
+PRECISIONS = ("float32", "bfloat16")
 FUSE = ("auto", "on", "off")
 SMOKE = {"trials": 2, "epochs": 1, "train_size": 256, "confirm": "1x2"}
 
@@ -89,6 +90,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--cpus-per-trial", type=option_types.positive("--cpus-per-trial"), metavar="X", help="default 1"
     )
     machine.add_argument("--gpus-per-trial", type=option_types.gpus, metavar="auto|X", help="default auto")
+    machine.add_argument(
+        "--precision",
+        type=option_types.one_of("--precision", PRECISIONS),
+        help="of training and validation: float32|bfloat16 (default float32)",
+    )
+    machine.add_argument(
+        "--compile",
+        action="store_const",
+        const=True,
+        help="compile training steps, on a GPU into CUDA graphs: costs each trial a compilation",
+    )
     machine.add_argument("--max-concurrent", type=option_types.integer("--max-concurrent", 1), metavar="N")
     machine.add_argument(
         "--retries",
@@ -165,6 +177,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
         cpus_per_trial=given.get("cpus_per_trial", 1.0),
         gpus_per_trial=given.get("gpus_per_trial"),
         max_concurrent=given.get("max_concurrent"),
+        precision=given.get("precision", "float32"),
+        compile=given.get("compile", False),
         retries=given.get("retries", 3),
         fuse=given.get("fuse", "auto"),
         seed=given.get("seed", 0),

@@ -85,6 +85,7 @@ class Session:
             settings.objectives,
             share.threads,
             settings.retries,
+            settings.execution,
             share.gpus > 0,
             witness,
             measures_fusing=settings.fuse == "auto",

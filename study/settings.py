@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from search_spaces import Context
+
+if TYPE_CHECKING:
+    from study.training.execution import Execution
 
 Fuse = Literal["auto", "on", "off"]
 
@@ -40,6 +43,8 @@ class Settings:
     cpus_per_trial: float
     gpus_per_trial: float | None  # None: by measured memory, where there is a GPU
     max_concurrent: int | None
+    precision: str  # of the arithmetic: "float32" or "bfloat16"
+    compile: bool  # whether training steps are compiled
     retries: int  # how often a run is set up again after its worker died or memory ran out
     fuse: Fuse  # whether replicates of a confirmation are trained together
     seed: int
@@ -49,6 +54,13 @@ class Settings:
     def storage_path(self) -> Path:
         """The path of the storage folder."""
         return Path(self.storage)
+
+    @property
+    def execution(self) -> Execution:
+        """How the arithmetic of runs is carried out."""
+        from study.training.execution import Execution  # imports PyTorch, which the command line does without
+
+        return Execution(self.precision, self.compile)
 
     def context(
         self, image_shape: tuple[int, int, int], num_classes: int, encoder: Mapping[str, Any] | None = None
@@ -72,4 +84,5 @@ class Settings:
         known = {field.name for field in fields(cls)}
         kept = {key: value for key, value in values.items() if key in known}
         added = {"reported": None, "encoder_from": None, "retries": 3, "fuse": "auto"}
+        added |= {"precision": "float32", "compile": False}
         return cls(**{**added, **kept, "objectives": tuple(values["objectives"])})

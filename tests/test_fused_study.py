@@ -10,6 +10,7 @@ from study.records.folder import StudyFolder
 from study.records.journal import Journal
 from study.records.recorder import Recorder
 from study.records.state import StudyState
+from study.training.execution import PLAIN
 from study.tuning import trainable, worker_run
 from study.tuning.job import DECLINED, EPOCH, FAILED, FINAL, METRICS, NOTE, REPORTS, TOO_LARGE, Job, job_config
 from study.tuning.recording import TuneRecorder
@@ -76,7 +77,7 @@ def worker(tmp_path, monkeypatch):
     monkeypatch.setattr(worker_run, "on_device", lambda shared, split, device: data[split])
     monkeypatch.setattr(trainable.gc, "freeze", lambda: None)  # for a process that is a worker and nothing else
     shared = SharedData("digest", (1, 8, 8), 3, {})
-    Worker.context = WorkerContext(shared, tmp_path, tmp_path, ("val_mse",), 1, 0, gpu=False, measures_fusing=False)
+    Worker.context = WorkerContext(shared, tmp_path, tmp_path, ("val_mse",), 1, 0, PLAIN, False, measures_fusing=False)
     return lambda case, **changes: Worker(
         job_config(*(Job(f"a-s{seed}", config_of(case, **changes), seed, 2) for seed in (1, 2)))
     )

@@ -6,6 +6,7 @@ import torch
 from test_fused import config_of, splits, timeless
 
 from study.training import checkpoint
+from study.training.execution import PLAIN
 from study.training.replicates import Comparison
 from study.tuning import worker_group, worker_run
 from study.tuning.job import EPOCH, FAILED, FINAL, METRICS, NOTE, PRETRAINING, REPORTS, Job
@@ -25,7 +26,7 @@ def context(tmp_path, monkeypatch):
     monkeypatch.setattr(worker_run, "on_device", lambda shared, split, device: data[split])
     (tmp_path / "errors").mkdir()
     shared = SharedData("digest", (1, 8, 8), 3, {})
-    return WorkerContext(shared, tmp_path, tmp_path / "errors", ("val_mse",), 1, 0, gpu=False, measures_fusing=False)
+    return WorkerContext(shared, tmp_path, tmp_path / "errors", ("val_mse",), 1, 0, PLAIN, False, measures_fusing=False)
 
 
 def jobs(prefix="a", test=False, case="ae dense", seeds=(3, 4, 5)):

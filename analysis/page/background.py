@@ -15,7 +15,7 @@ from analysis.study_files import StudyFiles
 
 # Settings that say where a study ran, not what it did.
 _PLACES = ("storage", "tracking_uri", "data_dir", "address", "name")
-_FLAGS = ("confirm_reported", "smoke")
+_FLAGS = ("confirm_reported", "smoke", "compile")
 
 
 def settings(study: StudyFiles) -> Section:

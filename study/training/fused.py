@@ -45,9 +45,12 @@ class FusedTrainer:
 
     Raises:
         ValueError: they are not at the same epoch.
+        RuntimeError: their steps are compiled, which is done for each alone.
     """
 
     def __init__(self, members: Sequence[Trainer]) -> None:
+        if members[0].execution.compile:
+            raise RuntimeError("compiled steps (--compile) are of one network each")
         if len({member.epochs_done for member in members}) != 1:
             raise ValueError(f"epochs {', '.join(str(member.epochs_done) for member in members)} are not the same")
         self.members = list(members)
@@ -120,7 +123,8 @@ class FusedTrainer:
             with noise.played_back(zip(draws, given, strict=True)):
                 return functional_call(first, (own, state), (images, classes))
 
-        return vmap(of_member)(parameters, buffers, pixels, labels, numbers)
+        with self.members[0].execution.autocast(self.members[0].device):
+            return vmap(of_member)(parameters, buffers, pixels, labels, numbers)
 
     def _stacked_optimizer(self, losses: Sequence[nn.Module], parameters: Tensors) -> torch.optim.Optimizer:
         """Return an optimizer of the stacked parameters in the state in which the members' own are."""
@@ -178,7 +182,9 @@ class FusedTrainer:
         parts: dict[str, list[Tensor]] = {}
         with _quietly():
             for batch in evaluation_batches(images, len(self.members)):
-                for name, values in per_image(state, to_pixels(images[batch]), labels[batch]).items():
+                with self.members[0].execution.autocast(self.members[0].device):
+                    evaluated = per_image(state, to_pixels(images[batch]), labels[batch])
+                for name, values in evaluated.items():
                     parts.setdefault(name, []).append(values.double() if values.is_floating_point() else values)
         whole = {name: torch.cat(values, dim=1) for name, values in parts.items()}
         return [

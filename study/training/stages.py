@@ -6,9 +6,11 @@ The last stage is what a study ranks and what `--epochs` is about; the first sta
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import models
+from study.training.execution import PLAIN, Execution
 from study.training.trainer import PcaAxes, TensorSplit, Trainer
 
 
@@ -24,6 +26,7 @@ class StagedTraining:
         seed: Seeds each stage.
         axes: PCA of the training images, for networks that start from it.
         encoder: The state of an earlier study's encoder, for a classifier on a given one.
+        execution: How the arithmetic of each stage is carried out.
 
     Raises:
         models.ConfigError: the config cannot be built for these images.
@@ -41,6 +44,7 @@ class StagedTraining:
         seed: int,
         axes: PcaAxes | None = None,
         encoder: Mapping[str, Any] | None = None,
+        execution: Execution = PLAIN,
     ) -> None:
         first = models.pretraining_config(config)
         if (first is not None) != (pretrain_epochs > 0):
@@ -51,14 +55,16 @@ class StagedTraining:
         """What trains the present stage."""
         self._pretrain_epochs = pretrain_epochs
 
+        trainer = partial(Trainer, num_classes=num_classes, seed=seed, axes=axes, execution=execution)
+
         def last(state: Mapping[str, Any] | None) -> Trainer:
-            return Trainer(config, data, num_classes=num_classes, epochs=epochs, seed=seed, axes=axes, encoder=state)
+            return trainer(config, data, epochs=epochs, encoder=state)
 
         self._last = last
         if first is None:
             self.trainer = last(encoder)
         else:
-            self.trainer = Trainer(first, data, num_classes=num_classes, epochs=pretrain_epochs, seed=seed, axes=axes)
+            self.trainer = trainer(first, data, epochs=pretrain_epochs)
 
     @property
     def pretrained(self) -> bool:

@@ -16,6 +16,7 @@ import torch
 
 import models
 from search_spaces import Context, Space
+from study.training.execution import PLAIN, Execution
 from study.training.stages import StagedTraining
 from study.training.trainer import EVALUATION_BATCH, NonFiniteLossError
 from study.tuning.gpu_share import Measured
@@ -35,12 +36,14 @@ class Problem:
         image_shape: (channels, height, width).
         num_classes: Of the labels.
         data_bytes: Of all splits together, which each process has on its device.
+        execution: How the arithmetic is carried out.
     """
 
     configs: tuple[dict[str, Any], ...]
     image_shape: tuple[int, int, int]
     num_classes: int
     data_bytes: int
+    execution: Execution = PLAIN
 
 
 class Meter(Protocol):
@@ -183,6 +186,7 @@ def _train(
         pretrain_epochs=int(first),
         seed=0,
         encoder=encoder,
+        execution=problem.execution,
     )
     with contextlib.suppress(NonFiniteLossError):  # of a rate that is too high; the memory is the same
         training.pretrain(after_epoch=lambda: None)

@@ -47,7 +47,7 @@ def survey(settings: Settings, data: ImageData, encoder: EncoderSource | None) -
     splits = (data.train, data.val, data.test)
     data_bytes = sum(array.nbytes for split in splits for array in (split.images, split.labels))
     state = None if encoder is None else ray.put(encoder.state)
-    problem = gpu_probe.Problem(configs, data.image_shape, data.num_classes, data_bytes)
+    problem = gpu_probe.Problem(configs, data.image_shape, data.num_classes, data_bytes, settings.execution)
     try:
         measured = cluster.run_on_node(
             gpu_probe.measure, problem, state, cpus=0, gpus=1, node_id=node_id, seconds=_PROBE_SECONDS

@@ -12,6 +12,7 @@ import models
 from study.metrics.final_metrics import final_metrics
 from study.samples import writing as samples
 from study.training import checkpoint
+from study.training.execution import Execution
 from study.training.stages import StagedTraining
 from study.training.trainer import per_image
 from study.tuning.job import EPOCH, FINAL, METRICS, NOTE, PRETRAINING, Job
@@ -29,6 +30,7 @@ class WorkerContext:
     objectives: tuple[str, ...]
     threads: int  # CPU threads per run
     retries: int  # of a run whose worker died or whose memory ran out
+    execution: Execution
     gpu: bool  # whether runs have a share of a GPU; without one they leave those that they may see alone
     witness: Path | None = None  # by which a node tells whether it shares the study's storage
     measures_fusing: bool = True  # whether runs are trained together only where a measurement says that it pays
@@ -46,6 +48,7 @@ def training_of(job: Job, context: WorkerContext, device: torch.device) -> Stage
         seed=job.seed,
         axes=fetched(shared.axes),
         encoder=fetched(shared.encoder),
+        execution=context.execution,
     )
 
 

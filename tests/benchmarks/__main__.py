@@ -26,9 +26,9 @@ from _results import Entry, Results
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = (
     "epoch",
-    "fused",
     "trial_overhead",
     "study_throughput",
+    "fused",
     "memory",
     "thousand_trials",
     "report",

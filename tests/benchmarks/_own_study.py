@@ -37,7 +37,7 @@ def run(
     from study.records.state import StudyState
     from study.records.tracking import Tracker
     from study.session import Session
-    from study.tuning import cluster
+    from study.tuning import cluster, gpu_survey
 
     search_spaces.get = lambda name: space
     options = f"--space {space.name} --name ours --confirm 0 --tracking-uri sqlite:///{tracking_file} {options}"
@@ -47,9 +47,10 @@ def run(
         tracker = Tracker(settings.tracking_uri, recorder, folder / "artifacts")
         about = {"settings": settings.to_json(), "data": {}, "environment": {"git_commit": None}}
         recorder.record("study", **about)
+        share = cluster.share(settings, gpu_survey.survey(settings, data, None))
         display = Display(settings, recorder.state, space.metric, space.mode)
         started = time.perf_counter()
-        session = Session(settings, study, recorder, data=data, share=cluster.share(settings), display=display)
+        session = Session(settings, study, recorder, data=data, share=share, display=display)
         session.run()
         tracker.end_study("FINISHED", {}, {})
         if not tracker.close(120):

@@ -1,0 +1,61 @@
+"""How a run's arithmetic is carried out, whatever its network: precision, and whether its steps are compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import torch
+
+PRECISIONS = ("float32", "bfloat16")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How the steps of a run are carried out.
+
+    Attributes:
+        precision: "float32", or "bfloat16": matrix products and convolutions of training and validation under
+            `torch.autocast`, while parameters, their gradients, optimizer, losses and metrics stay float32.
+        compile: Whether the loss and its gradients are compiled by `torch.compile`, on a GPU into CUDA graphs. What
+            cannot be compiled is an error, and never runs uncompiled instead.
+        backend: The compiler, as `torch.compile` takes it.
+    """
+
+    precision: str = "float32"
+    compile: bool = False
+    backend: str | Callable[..., Any] = "inductor"
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision {self.precision!r} is not allowed; one of {', '.join(PRECISIONS)}")
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
+        """Return the context of a forward pass on `device`."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+
+    def compiled(self, function: F, device: torch.device) -> F:
+        """Return `function`, which compiles itself for each shape of its arguments at their first call.
+
+        Compilers keep what they made by the function's source: what networks of before left there is dropped, or a
+        worker's ninth network would be one too many of that kind.
+        """
+        torch.compiler.reset()
+        graphs = device.type == "cuda" and self.backend == "inductor"
+        mode = "reduce-overhead" if graphs else None  # CUDA graphs
+        return cast(F, torch.compile(function, backend=self.backend, dynamic=False, mode=mode))
+
+    def strict(self) -> AbstractContextManager[Any]:
+        """Return a context in which a step that would be compiled over and over is an error instead of uncompiled."""
+        if not self.compile:
+            return nullcontext()
+        return torch._dynamo.config.patch(fail_on_recompile_limit_hit=True)
+
+
+PLAIN = Execution()
