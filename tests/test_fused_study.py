@@ -11,10 +11,11 @@ from study.records.journal import Journal
 from study.records.recorder import Recorder
 from study.records.state import StudyState
 from study.training.execution import PLAIN
-from study.tuning import trainable, worker_run
+from study.tuning import worker as worker_module
+from study.tuning import worker_run
 from study.tuning.job import DECLINED, EPOCH, FAILED, FINAL, METRICS, NOTE, REPORTS, TOO_LARGE, Job, job_config
 from study.tuning.recording import TuneRecorder
-from study.tuning.trainable import StudyTrainable
+from study.tuning.worker import Worker
 from study.tuning.worker_data import SharedData
 from study.tuning.worker_run import WorkerContext
 
@@ -62,25 +63,20 @@ def test_a_study_that_is_killed_while_replicates_are_trained_together_goes_on(tm
         assert "test_mse" in one.final
 
 
-class Worker(StudyTrainable):
-    """The trainable outside of Tune, with its data at hand."""
-
-    context: WorkerContext
-
-    def setup(self, config):
-        super().setup(config, self.context)
-
-
 @pytest.fixture
 def worker(tmp_path, monkeypatch):
     data = splits()
     monkeypatch.setattr(worker_run, "on_device", lambda shared, split, device: data[split])
-    monkeypatch.setattr(trainable.gc, "freeze", lambda: None)  # for a process that is a worker and nothing else
+    monkeypatch.setattr(worker_module.gc, "freeze", lambda: None)  # for a process that is a worker and nothing else
     shared = SharedData("digest", (1, 8, 8), 3, {})
-    Worker.context = WorkerContext(shared, tmp_path, tmp_path, ("val_mse",), 1, 0, PLAIN, False, measures_fusing=False)
-    return lambda case, **changes: Worker(
-        job_config(*(Job(f"a-s{seed}", config_of(case, **changes), seed, 2) for seed in (1, 2)))
-    )
+    context = WorkerContext(shared, tmp_path, tmp_path, ("val_mse",), 1, 0, PLAIN, False, measures_fusing=False)
+
+    def with_group(case, **changes):
+        worker = Worker(context)
+        worker.begin([Job(f"a-s{seed}", config_of(case, **changes), seed, 2) for seed in (1, 2)])
+        return worker
+
+    return with_group
 
 
 def test_what_cannot_be_trained_together_is_declined_with_the_reason(worker):
@@ -94,7 +90,7 @@ def test_what_does_not_fit_is_declined_as_too_large(worker, monkeypatch):
     def step(group):
         raise MemoryError
 
-    monkeypatch.setattr(trainable.WorkerGroup, "step", step)
+    monkeypatch.setattr(worker_module.WorkerGroup, "step", step)
     result = worker("ae dense").step()
     assert (result[DECLINED], result[TOO_LARGE], result["done"]) == ("out of memory", True, True)
 
@@ -102,7 +98,7 @@ def test_what_does_not_fit_is_declined_as_too_large(worker, monkeypatch):
 def test_a_worker_trains_a_group_and_then_a_single_job(worker):
     trained = worker("ae dense")
     assert [trained.step()["done"] for _ in range(2)] == [False, True]
-    assert trained.reset_config(job_config(Job("b", config_of("ae dense"), 1, 1)))
+    trained.begin([Job("b", config_of("ae dense"), 1, 1)])
     result = trained.step()
     assert result["done"]
     assert result["val_mse"] == result[METRICS]["val_mse"]

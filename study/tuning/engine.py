@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.error import TuneError
 from ray.tune.schedulers import TrialScheduler
@@ -14,7 +15,7 @@ from ray.tune.search import Searcher
 from study import interrupt
 from study.errors import StudyError, chain
 from study.tuning.cluster import Share
-from study.tuning.trainable import StudyTrainable
+from study.tuning.trainable import Shared, StudyTrainable
 from study.tuning.unpickled import Unpickled
 from study.tuning.worker_run import WorkerContext
 
@@ -55,7 +56,8 @@ def run(
     with tempfile.TemporaryDirectory(prefix="study-tune-") as scratch:
         tuner = tune.Tuner(
             tune.with_resources(
-                tune.with_parameters(StudyTrainable, context=context), {"cpu": share.cpus, "gpu": share.gpus}
+                tune.with_parameters(StudyTrainable, shared=Shared(ray.put(context))),
+                {"cpu": share.cpus, "gpu": share.gpus},
             ),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
@@ -69,7 +71,7 @@ def run(
                 storage_path=scratch,
                 callbacks=callbacks,
                 stop=TimeBudget(out_of_time),
-                # Tune stores a class trainable at its end by default; see StudyTrainable for whose checkpoints count.
+                # Tune stores a class trainable at its end by default; see Worker for whose checkpoints count.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=context.retries),
                 verbose=0,

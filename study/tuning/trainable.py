@@ -1,111 +1,54 @@
-"""The Ray Tune trainable: a job, or several to be trained together, in a worker process that outlives them."""
+"""The Ray Tune trainable: a worker process's end of Tune, which does nothing by itself and imports next to nothing."""
 
 from __future__ import annotations
 
-import gc
-import math
-import socket
-import time
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import torch
+import ray
 from ray import tune
 
-from study import disk
-from study.tuning import shared_storage
-from study.tuning.job import DECLINED, EPOCH, FAILED, METRICS, STORAGE_FAILED, TOO_LARGE, Job, jobs_of
-from study.tuning.worker_failures import explained, out_of_memory, reason
-from study.tuning.worker_group import WorkerGroup
-from study.tuning.worker_run import WorkerContext, WorkerRun
+from study.tuning.job import jobs_of
+
+if TYPE_CHECKING:
+    from study.tuning.worker import Worker
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A reference to the `WorkerContext` of a study: to fetch it is to import PyTorch."""
+
+    context: Any
 
 
 class StudyTrainable(tune.Trainable):
-    """Trains `Job`s epoch by epoch: one after the other, or the replicates of a config together.
+    """Passes jobs on to this process's `Worker`, and its results back.
 
-    Checkpoints are the study's own (`study.training.checkpoint`), written before an epoch is reported: a run whose
-    worker dies is set up again by Tune and goes on from its file, as it does when a later driver resumes the study. The
-    first step after that reports the checkpoint's epoch once more, since its report may have been lost; the journal and
-    ASHA ignore what they know. So Tune's own save and load, which would store every model twice, are not used.
-
-    A first stage (`study.training.stages`) is trained in a run's first step: its epochs are in the checkpoint and, with
-    the first report, in the journal, but no scheduler sees them.
-
-    What goes wrong in a run (its loss, its code) is reported as the run's last result, with a reason, so that the
-    worker lives on: the same seed would fail in the same way again. Where memory ran out, which may have been a
-    neighbour's doing, the run is set up again here, after a pause; where the worker died, by Tune.
-
-    Several jobs that cannot be trained together, or would not gain by it, are declined, and are jobs of their own then.
-    What they have done by then is in their checkpoints.
+    The worker is made in the first step, not in `setup`: PyTorch takes seconds to import, longer where several
+    processes do so at once. Tune gives a process that has become free to a trial whose own one is not up yet, and ends
+    that one, still importing. Where trials are shorter than the difference, one process would go on alone, for ever
+    starting others in vain.
     """
 
-    def setup(self, config: dict[str, Any], context: WorkerContext | None = None) -> None:
-        """Prepare the process and begin the first job."""
-        assert context is not None  # given by tune.with_parameters
-        self._context = context
-        torch.set_num_threads(context.threads)
-        self._device = torch.device("cuda" if context.gpu and torch.cuda.is_available() else "cpu")
-        # PyTorch imports its compiler with the first optimizer of a process. Here, that is not in a job's time, and
-        # what the imports made, which never goes away, is left out of the collections between jobs: a millisecond
-        # each instead of half a second.
-        torch.optim.SGD([torch.zeros(1, requires_grad=True)])
-        gc.collect()
-        gc.freeze()
-        # Nodes that were there at the start have been asked; one that was started since could have no storage.
-        problem = shared_storage.missing(context.witness) if context.witness else None
-        self._unshared = problem and f"is not shared by {socket.gethostname()}: {problem}; mount it"
-        self._begin(jobs_of(config))
+    def setup(self, config: dict[str, Any], shared: Shared | None = None) -> None:
+        """Keep the first jobs."""
+        assert shared is not None  # given by tune.with_parameters
+        self._shared = shared
+        self._worker: Worker | None = None
+        self._jobs = jobs_of(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin other jobs in the same process."""
-        self._begin(jobs_of(new_config))
+        self._jobs = jobs_of(new_config)
+        if self._worker is not None:
+            self._worker.begin(self._jobs)
         return True
 
-    def _begin(self, jobs: list[Job]) -> None:
-        self._jobs = jobs
-        self._retries = 0
-        self._free()
-
-    def _free(self) -> None:
-        """Give back what the networks of before held, before the next ones' tensors are made."""
-        self._work: WorkerRun | WorkerGroup | None = None
-        gc.collect()
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
-
     def step(self) -> dict[str, Any]:
-        """Train one epoch and return its metrics; the last result of a job has `done` set."""
-        if self._unshared is not None:
-            return self._ended({FAILED: "storage", STORAGE_FAILED: self._unshared})
-        while True:
-            try:
-                return self._epoch()
-            except Exception as error:
-                if problem := disk.problem(error):  # no other run will do better
-                    return self._ended({FAILED: "storage", STORAGE_FAILED: problem})
-                if len(self._jobs) > 1:
-                    return self._ended({DECLINED: reason(error), TOO_LARGE: out_of_memory(error)})
-                if not out_of_memory(error) or self._retries >= self._context.retries:
-                    return self._ended({FAILED: explained(error, self._context.errors, self._jobs[0].id)})
-            # Outside the except clause, whose error holds on to the network through its frames.
-            self._retries += 1
-            self._free()
-            time.sleep(2.0 ** (self._retries - 1))
+        """Train one epoch and return its result."""
+        if self._worker is None:
+            from study.tuning.worker import Worker
 
-    def _epoch(self) -> dict[str, Any]:
-        # Tune's schedulers and searchers look for the objectives at the top; several runs have none in common.
-        if len(self._jobs) > 1:
-            self._work = self._work or WorkerGroup(self._jobs, self._context, self._device)
-            return self._work.step() | dict.fromkeys(self._context.objectives, math.nan)
-        self._work = self._work or WorkerRun(self._jobs[0], self._context, self._device)
-        result = self._work.step()
-        assert isinstance(self._work, WorkerRun)
-        params = sum(weight.numel() for weight in self._work.training.model.parameters())
-        known = result[METRICS] | {"params": params}
-        return result | {name: known[name] for name in self._context.objectives}
-
-    def _ended(self, why: dict[str, Any]) -> dict[str, Any]:
-        # Tune insists on the objective in every result; the searcher and the journal go by the reason.
-        objectives = dict.fromkeys(self._context.objectives, math.nan)
-        epoch = self._work.training.epochs_done if isinstance(self._work, WorkerRun) else 0
-        self._work = None
-        return {EPOCH: epoch, METRICS: {}, "done": True, **why, **objectives}
+            self._worker = Worker(ray.get(self._shared.context))
+            self._worker.begin(self._jobs)
+        return self._worker.step()
