@@ -36,14 +36,14 @@ def _main(argv: list[str] | None) -> int:
     parser.add_argument("--tracking-uri", metavar="URI", help=f"default $MLFLOW_TRACKING_URI, else {DEFAULT_URI}")
     parser.add_argument("--nodes", type=integer("--nodes", 1), metavar="N", help="how many nodes there have to be")
     options = parser.parse_args(argv)
-    from study.tuning import cluster, preflight
+    from study.cluster import joining, preflight
 
     storage = Path(os.path.abspath(os.path.expanduser(options.storage)))
     if not storage.is_dir():
         raise UsageError(f"--storage {options.storage!r} is no folder here; name the one that studies are written to")
     uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
     address = options.address or os.environ.get("RAY_ADDRESS") or "auto"
-    with cluster.joined(address):
+    with joining.joined(address):
         findings = preflight.findings(storage, uri, options.nodes)
     for finding in findings:
         print(finding)

@@ -125,11 +125,12 @@ def _load(settings: Settings) -> ImageData:
 
 @contextmanager
 def _joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> Iterator[Any]:
-    from study.tuning import cluster, gpu_survey
+    from study.cluster import joining, shares
+    from study.tuning import gpu_survey
 
-    with cluster.joined(settings.address, data):
-        cluster.share(settings)  # refuses what no machine has, before anything is measured
-        yield cluster.share(settings, gpu_survey.survey(settings, data, encoder))
+    with joining.joined(settings.address, data):
+        shares.share(settings)  # refuses what no machine has, before anything is measured
+        yield shares.share(settings, gpu_survey.survey(settings, data, encoder))
 
 
 def _gpu(share: Any) -> dict[str, Any] | None:
@@ -137,7 +138,7 @@ def _gpu(share: Any) -> dict[str, Any] | None:
 
 
 def _shared(settings: Settings, folder: StudyFolder) -> AbstractContextManager[Path | None]:
-    from study.tuning import shared_storage
+    from study.cluster import shared_storage
 
     return shared_storage.proven(folder.path, cluster=settings.address not in (None, "local"))
 

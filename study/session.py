@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import models
 import search_spaces
 from study import atomic, summary
+from study.cluster import shares
 from study.command_line import objective_modes
 from study.data.image_data import ImageData
 from study.display import Display
@@ -31,14 +32,14 @@ from study.records.state import Run
 from study.samples import illustration
 from study.settings import Settings
 from study.training import checkpoint
-from study.tuning import cluster, engine
+from study.tuning import engine
 from study.tuning.grouping import grouped, most_together
-from study.tuning.job import Job
 from study.tuning.recording import TuneRecorder
 from study.tuning.schedulers import build_scheduler
 from study.tuning.searcher import JobList, SearchPlan, StudySearcher
-from study.tuning.worker_data import SharedData
-from study.tuning.worker_run import WorkerContext
+from study.worker.job import Job
+from study.worker.run import WorkerContext
+from study.worker.shared_data import SharedData
 
 _TABLES_EVERY_S = 20.0  # the CSV files of a running study are at most this much behind its journal
 
@@ -64,7 +65,7 @@ class Session:
         recorder: Recorder,
         *,
         data: ImageData,
-        share: cluster.Share,
+        share: shares.Share,
         display: Display,
         encoder: EncoderSource | None = None,
         witness: Path | None = None,

@@ -8,11 +8,11 @@ import models
 import search_spaces
 from search_spaces import Context
 from study import disk
+from study.cluster.shares import Share
 from study.data.image_data import ImageData
 from study.encoder_source import EncoderSource
 from study.reported import selected
 from study.settings import Settings
-from study.tuning.cluster import Share
 
 
 def about(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from study.records.journal import Journal
 from study.records.recorder import Recorder
 from study.records.state import StudyState
 from study.training.execution import PLAIN
-from study.tuning import worker as worker_module
-from study.tuning import worker_run
-from study.tuning.job import DECLINED, EPOCH, FAILED, FINAL, METRICS, NOTE, REPORTS, TOO_LARGE, Job, job_config
 from study.tuning.recording import TuneRecorder
-from study.tuning.worker import Worker
-from study.tuning.worker_data import SharedData
-from study.tuning.worker_run import WorkerContext
+from study.worker import run as worker_run
+from study.worker import worker as worker_module
+from study.worker.job import DECLINED, EPOCH, FAILED, FINAL, METRICS, NOTE, REPORTS, TOO_LARGE, Job, job_config
+from study.worker.run import WorkerContext
+from study.worker.shared_data import SharedData
+from study.worker.worker import Worker
 
 
 def confirmed(folder):

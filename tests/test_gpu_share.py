@@ -8,14 +8,15 @@ import torch
 import models
 import search_spaces
 from search_spaces import Context
+from study.cluster import every_node, gpu_share, joining, machines, shares
+from study.cluster.gpu_share import MOST, Measured, divided, of_the_smallest
+from study.cluster.machines import Machines
+from study.cluster.memory import Limits, training_bytes
 from study.data import image_data
 from study.errors import StudyError
 from study.training.trainer import Trainer
-from study.tuning import cluster, every_node, gpu_probe, gpu_share, gpu_survey, machines
+from study.tuning import gpu_probe, gpu_survey
 from study.tuning.gpu_probe import Problem, configs_to_measure, measure
-from study.tuning.gpu_share import MOST, Measured, divided, of_the_smallest
-from study.tuning.machines import Machines
-from study.tuning.memory import Limits, training_bytes
 
 GIB = 2**30
 DIGITS = search_spaces.get("digits_ae")
@@ -163,7 +164,7 @@ def nodes(monkeypatch):
             asked.append((function, problem, options))
             return Measured("played", 80 * GIB, GIB, (2 * GIB, 3 * GIB))
 
-        monkeypatch.setattr(cluster, "run_on_node", run_on_node)
+        monkeypatch.setattr(joining, "run_on_node", run_on_node)
         return asked
 
     return play
@@ -177,7 +178,7 @@ def digits():
 def test_the_smallest_gpu_of_a_cluster_is_probed(nodes, digits):
     asked = nodes(head=0, large=80, small=16, silent=None)
     chosen = settings()
-    share = cluster.share(chosen, gpu_survey.survey(chosen, digits, None))
+    share = shares.share(chosen, gpu_survey.survey(chosen, digits, None))
     ((function, problem, options),) = asked
     assert function is measure
     assert (options["node_id"], options["gpus"]) == ("small", 1)
@@ -195,7 +196,7 @@ def test_the_smallest_gpu_of_a_cluster_is_probed(nodes, digits):
 def test_a_network_larger_than_its_part_of_a_gpu_is_refused_with_the_reason(nodes, digits):
     nodes(only=16)
     chosen = settings()
-    limits = cluster.share(chosen, gpu_survey.survey(chosen, digits, None)).limits(None)
+    limits = shares.share(chosen, gpu_survey.survey(chosen, digits, None)).limits(None)
     assert limits.memory == int(0.9 * 16 * GIB / 4) - GIB
     large = {**DIGITS.default, "batch_size": 2**22}
     reason = limits.refusal(large, Context(SHAPE, 10), 1000)
@@ -205,7 +206,7 @@ def test_a_network_larger_than_its_part_of_a_gpu_is_refused_with_the_reason(node
 def test_a_share_that_is_given_is_not_probed_but_bounds_networks(nodes, digits):
     asked = nodes(only=16)
     chosen = settings("--gpus-per-trial", "0.5")
-    share = cluster.share(chosen, gpu_survey.survey(chosen, digits, None))
+    share = shares.share(chosen, gpu_survey.survey(chosen, digits, None))
     assert asked == []
     assert (share.gpus, share.gpu.runs) == (0.5, 2)
     assert share.limits(None).memory == int(0.9 * 16 * GIB / 2)
@@ -214,7 +215,7 @@ def test_a_share_that_is_given_is_not_probed_but_bounds_networks(nodes, digits):
 def test_auto_without_a_gpu_is_none_of_it(nodes, digits):
     asked = nodes(head=0)
     chosen = settings("--gpus-per-trial", "auto")
-    share = cluster.share(chosen, gpu_survey.survey(chosen, digits, None))
+    share = shares.share(chosen, gpu_survey.survey(chosen, digits, None))
     assert asked == []
     assert (share.gpus, share.gpu) == (0.0, None)
 
@@ -223,7 +224,7 @@ def test_auto_without_a_gpu_is_none_of_it(nodes, digits):
 def test_gpus_that_nobody_can_measure_or_wants_are_not_probed(nodes, digits, option):
     asked = nodes(unseen=None)
     chosen = settings(*option)
-    share = cluster.share(chosen, gpu_survey.survey(chosen, digits, None))
+    share = shares.share(chosen, gpu_survey.survey(chosen, digits, None))
     assert asked == []
     assert share.gpus == (0.0 if option else gpu_share.UNMEASURED)
     assert option or "not measured" in str(share.gpu)
@@ -235,7 +236,7 @@ def test_a_gpu_that_is_never_free_ends_the_study_with_what_to_do(nodes, digits, 
     def wait(*_, **__):
         raise TimeoutError
 
-    monkeypatch.setattr(cluster, "run_on_node", wait)
+    monkeypatch.setattr(joining, "run_on_node", wait)
     with pytest.raises(StudyError, match=r"no whole GPU was free for a probe within 300 s; --gpus-per-trial 0\.25"):
         gpu_survey.survey(settings(), digits, None)
 

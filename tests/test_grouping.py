@@ -3,7 +3,7 @@
 import pytest
 
 from study.tuning.grouping import grouped, most_together
-from study.tuning.job import Job
+from study.worker.job import Job
 
 
 def jobs(configs, seeds):

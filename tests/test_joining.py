@@ -1,8 +1,8 @@
 import pytest
 import ray
 
+from study.cluster import joining
 from study.errors import StudyError, UsageError
-from study.tuning import cluster
 
 
 def test_a_ray_that_does_not_start_is_one_line(monkeypatch):
@@ -10,7 +10,7 @@ def test_a_ray_that_does_not_start_is_one_line(monkeypatch):
         raise Exception("The current node timed out during startup. This could happen because of many things.")
 
     monkeypatch.setattr(ray, "init", busy)
-    with pytest.raises(StudyError) as told, cluster.joined(None):
+    with pytest.raises(StudyError) as told, joining.joined(None):
         pass
     assert told.value.exit_code == 1
     assert str(told.value) == (
@@ -20,5 +20,5 @@ def test_a_ray_that_does_not_start_is_one_line(monkeypatch):
 
 def test_a_cluster_that_is_not_there_is_bad_input():
     told = "--address '127.0.0.1:9': no Ray cluster can be reached there"
-    with pytest.raises(UsageError, match=told.replace(".", r"\.")), cluster.joined("127.0.0.1:9"):
+    with pytest.raises(UsageError, match=told.replace(".", r"\.")), joining.joined("127.0.0.1:9"):
         pass

@@ -2,11 +2,11 @@
 
 import pytest
 
+from study.cluster import every_node, shared_storage
+from study.cluster.every_node import Answer
+from study.cluster.node_facts import code_digest
+from study.cluster.preflight import Finding, clocks, gpus, same_everywhere
 from study.errors import UsageError
-from study.tuning import every_node, shared_storage
-from study.tuning.every_node import Answer
-from study.tuning.node_facts import code_digest
-from study.tuning.preflight import Finding, clocks, gpus, same_everywhere
 
 
 def test_a_version_that_one_node_has_not_is_named_with_the_node():

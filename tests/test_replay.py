@@ -9,8 +9,8 @@ from recorded_curves import curves, study_of
 
 from study.records.state import Run, StudyState
 from study.simulation.replay import Replay
-from study.tuning.job import EPOCH, Job, job_config
 from study.tuning.schedulers import SCHEDULERS, ReplayedTrial, SchedulerSettings, build_scheduler, default_settings
+from study.worker.job import EPOCH, Job, job_config
 
 BUDGET = 9
 RUN = ("id", "kind", "number", "config", "seed", "budget", "params", "key", "started")

@@ -2,8 +2,8 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 
 from study.records.state import StudyState
-from study.tuning.job import EPOCH, Job, job_config
 from study.tuning.schedulers import SCHEDULERS, build_scheduler
+from study.worker.job import EPOCH, Job, job_config
 
 BUDGET = 9
 

@@ -11,16 +11,16 @@ from ray.tune.search import Searcher
 
 import search_spaces
 from search_spaces import Context
+from study.cluster.memory import Limits
 from study.errors import StudyError
 from study.records import journal
 from study.records.journal import Journal
 from study.records.recorder import Recorder
 from study.records.state import StudyState
-from study.tuning.job import DECLINED, EPOCH, FAILED, TOO_LARGE, Job, job_of, jobs_of
-from study.tuning.memory import Limits
 from study.tuning.recording import outcome
 from study.tuning.samplers import SAMPLERS, sampler_for_trial
 from study.tuning.searcher import JobList, SearchPlan, StudySearcher
+from study.worker.job import DECLINED, EPOCH, FAILED, TOO_LARGE, Job, job_of, jobs_of
 
 SPACE = search_spaces.get("digits_ae")
 CIFAR = search_spaces.get("cifar_ae")

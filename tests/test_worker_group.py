@@ -8,11 +8,12 @@ from test_fused import config_of, splits, timeless
 from study.training import checkpoint
 from study.training.execution import PLAIN
 from study.training.replicates import Comparison
-from study.tuning import worker_group, worker_run
-from study.tuning.job import EPOCH, FAILED, FINAL, METRICS, NOTE, PRETRAINING, REPORTS, Job
-from study.tuning.worker_data import SharedData
-from study.tuning.worker_group import NotFasterError, WorkerGroup
-from study.tuning.worker_run import WorkerContext, WorkerRun
+from study.worker import group as worker_group
+from study.worker import run as worker_run
+from study.worker.group import NotFasterError, WorkerGroup
+from study.worker.job import EPOCH, FAILED, FINAL, METRICS, NOTE, PRETRAINING, REPORTS, Job
+from study.worker.run import WorkerContext, WorkerRun
+from study.worker.shared_data import SharedData
 
 CPU = torch.device("cpu")
 EPOCHS = 2

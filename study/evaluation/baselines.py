@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from study.cluster import joining
 from study.data.image_data import ImageData
 from study.errors import StudyError
 from study.evaluation import linear_classifier
@@ -16,8 +17,7 @@ from study.records.state import Run
 from study.training import pca
 from study.training.pca import Row
 from study.training.trainer import PcaAxes
-from study.tuning import cluster
-from study.tuning.worker_data import SharedData
+from study.worker.shared_data import SharedData
 
 _SEARCHED = 512  # components: the largest latent size of any space
 
@@ -54,7 +54,7 @@ class PcaBaseline:
             self._say("PCA of the training images")
             train = self._shared.splits["train"][0]
             try:
-                self._fitted = cluster.run_on_node(pca.fit, train, wanted, cpus=self._cpus)
+                self._fitted = joining.run_on_node(pca.fit, train, wanted, cpus=self._cpus)
             except ValueError as error:
                 raise StudyError(f"PCA cannot be fitted: {error}") from None
         return self._fitted
@@ -100,7 +100,7 @@ class LinearClassifierBaseline(PcaBaseline):
         ranks = [rank for rank in linear_classifier.RANKS if rank <= fitted.rank] or [fitted.rank]
         self._say("logistic regression on PCA codes")
         arrays = [array for split in pca.SPLITS for array in self._arrays(split)]
-        return cluster.run_on_node(linear_classifier.evaluate, fitted, arrays, ranks, cpus=self._cpus)
+        return joining.run_on_node(linear_classifier.evaluate, fitted, arrays, ranks, cpus=self._cpus)
 
     def _arrays(self, split: str) -> tuple[Any, Any]:
         part = getattr(self._data, split)

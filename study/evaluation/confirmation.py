@@ -19,8 +19,8 @@ from study.reported import selected
 from study.settings import Settings
 from study.tuning import budget
 from study.tuning.budget import Budget
-from study.tuning.job import Job
 from study.tuning.samplers import derive_seed
+from study.worker.job import Job
 
 _CONFIRMATION = 0xC0F1  # keeps these seeds apart from those of the trials
 

@@ -14,7 +14,7 @@ from study.command_line import objective_modes
 from study.errors import UsageError
 from study.records import folder as folders
 from study.records.state import Run, StudyState
-from study.tuning.job import EPOCH
+from study.worker.job import EPOCH
 
 _NEEDED = "a replay needs complete curves: a finished study of --scheduler none without --time-budget"
 

@@ -12,8 +12,8 @@ from ray.tune.schedulers import TrialScheduler
 
 from study.records.state import Run, Status, StudyState
 from study.simulation.recorded import RecordedStudy, RecordedTrial
-from study.tuning.job import Job, job_config
 from study.tuning.schedulers import ReplayedTrial, SchedulerSettings, build_scheduler
+from study.worker.job import Job, job_config
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from study import interrupt
+from study.cluster.shares import Share
 from study.errors import StudyError, chain
-from study.tuning.cluster import Share
 from study.tuning.trainable import Shared, StudyTrainable
 from study.tuning.unpickled import Unpickled
-from study.tuning.worker_run import WorkerContext
+from study.worker.run import WorkerContext
 
 
 class TimeBudget(Unpickled, tune.Stopper):

@@ -16,11 +16,11 @@ import torch
 
 import models
 from search_spaces import Context, Space
+from study.cluster.gpu_share import Measured
+from study.cluster.memory import Limits, training_bytes
 from study.training.execution import PLAIN, Execution
 from study.training.stages import StagedTraining
 from study.training.trainer import EVALUATION_BATCH, NonFiniteLossError
-from study.tuning.gpu_share import Measured
-from study.tuning.memory import Limits, training_bytes
 from study.tuning.samplers import sampler_for_trial
 
 SAMPLED = 20

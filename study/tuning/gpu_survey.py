@@ -8,14 +8,15 @@ import ray
 
 import search_spaces
 from search_spaces import Context
+from study.cluster import every_node, gpu_share, joining
+from study.cluster.gpu_share import Measured
+from study.cluster.memory import Limits
 from study.data.image_data import ImageData
 from study.encoder_source import EncoderSource
 from study.errors import StudyError
 from study.reported import selected
 from study.settings import Settings
-from study.tuning import cluster, every_node, gpu_probe, gpu_share
-from study.tuning.gpu_share import Measured
-from study.tuning.memory import Limits
+from study.tuning import gpu_probe
 
 _ANSWER_SECONDS = 120.0  # that a node may take to start a worker process and import PyTorch
 _PROBE_SECONDS = 300.0  # that a probe may take, and wait until another study leaves it a whole GPU
@@ -49,7 +50,7 @@ def survey(settings: Settings, data: ImageData, encoder: EncoderSource | None) -
     state = None if encoder is None else ray.put(encoder.state)
     problem = gpu_probe.Problem(configs, data.image_shape, data.num_classes, data_bytes, settings.execution)
     try:
-        measured = cluster.run_on_node(
+        measured = joining.run_on_node(
             gpu_probe.measure, problem, state, cpus=0, gpus=1, node_id=node_id, seconds=_PROBE_SECONDS
         )
     except TimeoutError:

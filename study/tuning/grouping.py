@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from study.settings import Fuse
-from study.tuning.job import Job
+from study.worker.job import Job
 
 
 def most_together(fuse: Fuse, jobs: int, concurrent: int, gpus: float) -> int:

@@ -16,7 +16,8 @@ from study.records.ranking import best_trials
 from study.records.recorder import Recorder
 from study.records.state import Status
 from study.training import checkpoint
-from study.tuning.job import (
+from study.tuning.unpickled import Unpickled
+from study.worker.job import (
     DECLINED,
     EPOCH,
     FAILED,
@@ -29,7 +30,6 @@ from study.tuning.job import (
     Job,
     jobs_of,
 )
-from study.tuning.unpickled import Unpickled
 
 
 class TuneRecorder(Unpickled, tune.Callback):

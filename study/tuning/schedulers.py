@@ -12,8 +12,8 @@ from numpy.random.mtrand import get_bit_generator, set_bit_generator
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
 from study.records.state import StudyState
-from study.tuning.job import EPOCH, Job, job_config, job_of
 from study.tuning.unpickled import Unpickled
+from study.worker.job import EPOCH, Job, job_config, job_of
 
 # A third of the trials passes each rung. Li et al. 2020 (ASHA) use 4; a budget of 30 epochs then has two rungs only.
 REDUCTION_FACTOR = 3

@@ -19,15 +19,15 @@ from ray.tune.search.optuna import OptunaSearch
 
 import models
 from search_spaces import Context, Space
+from study.cluster.memory import Limits
 from study.errors import StudyError
 from study.records.recorder import Recorder
 from study.records.state import Run
 from study.tuning import budget
-from study.tuning.job import DECLINED, EPOCH, TOO_LARGE, Job, job_config
-from study.tuning.memory import Limits
 from study.tuning.recording import outcome
 from study.tuning.samplers import derive_seed, sampler_for_trial
 from study.tuning.unpickled import Unpickled
+from study.worker.job import DECLINED, EPOCH, TOO_LARGE, Job, job_config
 
 _REFUSALS_IN_A_ROW = 200
 # A model-based sampler learns nothing from refusals and can ask for the same large networks for ever.

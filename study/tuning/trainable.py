@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray import tune
 
-from study.tuning.job import jobs_of
+from study.worker.job import jobs_of
 
 if TYPE_CHECKING:
-    from study.tuning.worker import Worker
+    from study.worker.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class StudyTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train one epoch and return its result."""
         if self._worker is None:
-            from study.tuning.worker import Worker
+            from study.worker.worker import Worker
 
             self._worker = Worker(ray.get(self._shared.context))
             self._worker.begin(self._jobs)

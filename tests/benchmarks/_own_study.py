@@ -29,6 +29,7 @@ def run(
         RuntimeError: MLflow does not have all of the study.
     """
     import search_spaces
+    from study.cluster import joining, shares
     from study.command_line import parse, settings_of
     from study.display import Display
     from study.records.folder import created
@@ -37,17 +38,17 @@ def run(
     from study.records.state import StudyState
     from study.records.tracking import Tracker
     from study.session import Session
-    from study.tuning import cluster, gpu_survey
+    from study.tuning import gpu_survey
 
     search_spaces.get = lambda name: space
     options = f"--space {space.name} --name ours --confirm 0 --tracking-uri sqlite:///{tracking_file} {options}"
     settings = settings_of(parse([*options.split(), "--storage", str(folder / "results")]))
-    with cluster.joined(None, data), created(settings.storage_path, settings.name) as study:
+    with joining.joined(None, data), created(settings.storage_path, settings.name) as study:
         recorder = Recorder(Journal(study.journal), StudyState())
         tracker = Tracker(settings.tracking_uri, recorder, folder / "artifacts")
         about = {"settings": settings.to_json(), "data": {}, "environment": {"git_commit": None}}
         recorder.record("study", **about)
-        share = cluster.share(settings, gpu_survey.survey(settings, data, None))
+        share = shares.share(settings, gpu_survey.survey(settings, data, None))
         display = Display(settings, recorder.state, space.metric, space.mode)
         started = time.perf_counter()
         session = Session(settings, study, recorder, data=data, share=share, display=display)

@@ -25,8 +25,8 @@ from study.simulation.candidates import Candidate
 from study.simulation.grid import shuffled_orders, simulate
 from study.simulation.recorded import RecordedStudy, RecordedTrial, read_recorded
 from study.simulation.replay import Ended, Replay
-from study.tuning.job import EPOCH
 from study.tuning.schedulers import default_settings
+from study.worker.job import EPOCH
 
 PACKAGES = ("ray", "numpy")
 TRIALS, EPOCHS = 64, 30

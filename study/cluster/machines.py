@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.tuning import every_node
+from study.cluster import every_node
 
 # Where Ray's launcher leaves the cluster's file on the head, every node type's resources filled in. Ray keeps what a
 # cluster may grow to nowhere else: its control store knows the nodes that are alive, and what was asked for.

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from study import disk
-from study.tuning import shared_storage
-from study.tuning.job import DECLINED, EPOCH, FAILED, METRICS, STORAGE_FAILED, TOO_LARGE, Job
-from study.tuning.worker_failures import explained, out_of_memory, reason
-from study.tuning.worker_group import WorkerGroup
-from study.tuning.worker_run import WorkerContext, WorkerRun
+from study.cluster import shared_storage
+from study.worker.failures import explained, out_of_memory, reason
+from study.worker.group import WorkerGroup
+from study.worker.job import DECLINED, EPOCH, FAILED, METRICS, STORAGE_FAILED, TOO_LARGE, Job
+from study.worker.run import WorkerContext, WorkerRun
 
 
 class Worker:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from study.cluster import every_node
 from study.errors import UsageError
-from study.tuning import every_node
 
 ANSWER_SECONDS = 120.0  # that a node may take to start a worker process and reach the storage
 _WITNESS = ".reached-by-"

@@ -9,9 +9,9 @@ import torch
 
 from study import disk
 from study.training.replicates import Replicates, compare
-from study.tuning.job import EPOCH, FAILED, METRICS, REPORTS, Job
-from study.tuning.worker_failures import explained
-from study.tuning.worker_run import WorkerContext, WorkerRun, training_of
+from study.worker.failures import explained
+from study.worker.job import EPOCH, FAILED, METRICS, REPORTS, Job
+from study.worker.run import WorkerContext, WorkerRun, training_of
 
 
 class NotFasterError(RuntimeError):

@@ -15,9 +15,9 @@ from study.training import checkpoint
 from study.training.execution import Execution
 from study.training.stages import StagedTraining
 from study.training.trainer import per_image
-from study.tuning.job import EPOCH, FINAL, METRICS, NOTE, PRETRAINING, Job
-from study.tuning.worker_data import SharedData, fetched, on_device
-from study.tuning.worker_failures import reason
+from study.worker.failures import reason
+from study.worker.job import EPOCH, FINAL, METRICS, NOTE, PRETRAINING, Job
+from study.worker.shared_data import SharedData, fetched, on_device
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a node of a cluster says of itself; asked of every node by `study.tuning.preflight`."""
+"""What a node of a cluster says of itself; asked of every node by `study.cluster.preflight`."""
 
 from __future__ import annotations
 

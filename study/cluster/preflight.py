@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from study.cluster import every_node, shared_storage
+from study.cluster.every_node import Answer
+from study.cluster.node_facts import node_clock, node_facts
 from study.errors import UsageError
 from study.records import tracking
-from study.tuning import every_node, shared_storage
-from study.tuning.every_node import Answer
-from study.tuning.node_facts import node_clock, node_facts
 
 VERSIONS = ("project", "python", "torch", "ray")
 SKEW_SECONDS = 2.0  # a network file system orders files by its clients' clocks, MLflow orders metrics
