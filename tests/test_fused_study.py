@@ -45,6 +45,7 @@ def test_replicates_that_are_trained_together_have_the_numbers_of_those_that_are
     assert_same_numbers(found["on"], found["off"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_study_that_is_killed_while_replicates_are_trained_together_goes_on(tmp_path):
     epochs = 60
     argv = ["--space", "digits_ae", "--name", "night", "--train-size", "200", "--epochs", str(epochs)]

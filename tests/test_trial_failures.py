@@ -99,6 +99,7 @@ if any("default_worker" in word for word in sys.orig_argv):
 """
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_more_often_than_the_retries_fails_its_trial_and_no_other(tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(PIDS)
     pid = tmp_path / "worker"
@@ -117,6 +118,7 @@ def test_a_worker_that_dies_more_often_than_the_retries_fails_its_trial_and_no_o
     assert "died" in first.reason
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_said_and_costs_the_epochs_of_its_trial_alone(tmp_path):
     argv = ["--trials", "1", "--epochs", "40", "--confirm", "0", "--scheduler", "none"]
     process = start(tmp_path, *SMALL[:2], "--name", "night", *argv)
