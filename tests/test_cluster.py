@@ -19,6 +19,7 @@ from study.records.state import StudyState
 
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.slow,
     pytest.mark.skipif(bool(reason := requirements.missing()), reason=reason or "hosts are to be had"),
 ]
 

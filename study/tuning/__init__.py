@@ -1,1 +1,1 @@
-"""Ray and Optuna: which runs there are, where they run, and what a worker does with one."""
+"""Ray Tune and Optuna: which runs there are, when they are stopped, and what is written down of them."""
