@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -55,8 +54,9 @@ def run(options: argparse.Namespace, packages: Sequence[str], measure: Callable[
 
 def data_dir(options: argparse.Namespace) -> Path:
     """Return the absolute folder of the data sets."""
-    default = os.environ.get("STUDY_DATA") or "~/.cache/study-data"
-    return Path(options.data_dir or default).expanduser().resolve()
+    from study.data.image_data import default_data_dir
+
+    return (options.data_dir or default_data_dir()).expanduser().resolve()
 
 
 def need_data(name: str, folder: Path) -> None:
