@@ -75,6 +75,9 @@ class Display:
             self.say(self._ended(self._state.runs[event["id"]]))
         elif event["event"] == "note":
             self.say(f"{event['id']:<9} {event['text']}")
+        elif event["event"] == "tracking":
+            away = f"cannot be written ({event['problem']}); the journal keeps what it misses"
+            self.say(f"MLflow    {away if event['problem'] else 'is written again'}")
         elif event["event"] == "refused":
             self.say(f"refused   {event['config']['architecture']}: {event['reason']}")
 

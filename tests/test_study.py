@@ -248,25 +248,6 @@ def test_an_interrupted_study_goes_on_as_if_it_had_not_been(tmp_path):
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
-def test_a_trial_whose_worker_is_killed_goes_on_from_its_last_epoch(tmp_path):
-    process = start(
-        tmp_path, "--space", "digits_ae", "--name", "night", "--trials", "1", "--epochs", "60", "--confirm", "0"
-    )
-    wait_for(lambda: epochs_of(state_of(tmp_path)) >= 3, process)
-    workers = [
-        child
-        for child in psutil.Process(process.pid).children(recursive=True)
-        if "Trainable" in " ".join(child.cmdline()[:1])  # Ray names its workers after what they run
-    ]
-    assert len(workers) == 1
-    workers[0].kill()
-    assert process.wait(TIMEOUT) == 0, (tmp_path / "output.txt").read_text()
-    trial = state_of(tmp_path).trials[0]
-    assert (trial.status, [epoch["epoch"] for epoch in trial.epochs]) == ("completed", list(range(1, 61)))
-    assert summary_of(tmp_path)["best"]["test"] is None
-    assert (tmp_path / "results/night/best/model.pt").exists()
-
-
 def test_a_study_of_several_objectives_has_a_pareto_front(tmp_path):
     argv = ["--objective", "val_mse,params", "--sampler", "nsga2", "--trials", "4", "--confirm", "0"]
     done = run(tmp_path, *SMALL, *argv)

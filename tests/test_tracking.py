@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from study.errors import UsageError
-from study.records import sqlite_database, tracking
+from study.records import journal, sqlite_database, tracking
 from study.records.journal import Journal
 from study.records.recorder import Recorder
 from study.records.state import StudyState
@@ -212,6 +212,28 @@ def test_what_a_failing_server_missed_is_sent_when_it_is_back(tmp_path, monkeypa
     assert study.tracker.error is None
     runs, client, _ = study.runs()
     assert [m.step for m in client.get_metric_history(runs["t0000"].info.run_id, "val_mse")] == [1, 2, 3]
+    told = [event["problem"] for event in journal.read(tmp_path / "journal.jsonl") if event["event"] == "tracking"]
+    assert told == ["away", None]  # once each, however often it was tried
+
+
+def test_a_run_that_mlflow_refuses_keeps_no_other_from_being_sent(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking, "FLUSH_SECONDS", 0.1)
+    monkeypatch.setattr(tracking, "_RETRY_SECONDS", 0.1)
+    study = Follower(tmp_path)
+    study.begin()
+    deadline = time.monotonic() + 20
+    while "t0000" not in study.recorder.state.tracked and time.monotonic() < deadline:
+        time.sleep(0.05)
+    MlflowClient(study.uri).delete_run(study.recorder.state.tracked["t0000"])  # as a user may in MLflow's pages
+    study.end()
+    study.begin("t0001")
+    study.epoch(1, "t0001")
+    study.end("t0001")
+    while "t0001" not in study.recorder.state.delivered and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert study.recorder.state.delivered == {"t0001"}
+    assert "deleted" in study.tracker.error
+    assert not study.tracker.close(0.5)
 
 
 def test_a_server_that_hangs_is_noticed_in_time(tmp_path):

@@ -144,6 +144,9 @@ class StudyState:
     def _on_note(self, event: Event) -> None:
         """Take in what happened to a run that goes on; it is shown, and changes nothing."""
 
+    def _on_tracking(self, event: Event) -> None:
+        """Take in that MLflow is away or back; what it lacks is told by `delivered`."""
+
     def _on_tracked(self, event: Event) -> None:
         self.tracked[event["id"]] = event["run_id"]
 

@@ -31,6 +31,7 @@ PROBE_SECONDS = 3.0
 FLUSH_SECONDS = 2.0
 _RETRY_SECONDS = 5.0
 _BATCH = {"metrics": 1000, "params": 100, "tags": 100}  # MLflow's limits for one log_batch
+_REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}  # of one request
 _STUDY = "study"  # the parent run's place among the runs
 
 
@@ -182,11 +183,17 @@ class Tracker:
                 continue
             try:
                 self._flush()
-                self.error = None
+                self._say(None)
             except Exception as error:  # whatever MLflow or the network raises: the events stay and are sent again
                 self._unsure = True  # a run may have been made and only the answer lost
-                self.error = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                self._say((str(error).strip().splitlines() or [type(error).__name__])[0])
                 closing = self._gather(min(_RETRY_SECONDS, max(0.0, self._stop_at - time.monotonic()))) or closing
+
+    def _say(self, problem: str | None) -> None:
+        """Tell the study when MLflow begins to fail and when it works again."""
+        if (problem is None) != (self.error is None):
+            self._recorder.record("tracking", problem=problem)
+        self.error = problem
 
     def _gather(self, seconds: float) -> bool:
         """Take in what comes within `seconds`, and return whether that was the end."""
@@ -239,30 +246,42 @@ class Tracker:
         return self._pending.setdefault(run_id, Pending(ms, ""))
 
     def _flush(self) -> None:
-        from mlflow.entities import Metric, Param, RunTag
+        """Send everything; a run that MLflow refuses stays, and keeps no other from being sent."""
+        from mlflow.exceptions import MlflowException
 
         client = self._connect()
+        refusal = None
         for run_id in sorted(self._pending, key=lambda key: key != _STUDY):  # children name their parent
-            pending = self._pending[run_id]
-            if not pending:
-                continue
-            mlflow_id = self._mlflow_id(run_id, pending)
-            parts = {
-                "metrics": [Metric(*metric) for metric in pending.metrics],
-                "params": [Param(key, str(value)) for key, value in pending.params.items()],
-                "tags": [RunTag(key, value) for key, value in pending.tags.items()],
-            }
-            while any(parts.values()):
-                client.log_batch(mlflow_id, **{kind: items[: _BATCH[kind]] for kind, items in parts.items()})
-                parts = {kind: items[_BATCH[kind] :] for kind, items in parts.items()}
-            ended = pending.ended
-            if ended and ended[0] == "RUNNING":
-                client.update_run(mlflow_id, status="RUNNING")
-            elif ended:
-                client.set_terminated(mlflow_id, status=ended[0], end_time=ended[1])
-                if ended[0] != "KILLED" and run_id != _STUDY:
-                    self._recorder.record("delivered", id=run_id)
-            self._pending[run_id] = Pending(pending.started_ms, pending.name)
+            if self._pending[run_id]:
+                try:
+                    self._send(client, run_id, self._pending[run_id])
+                except MlflowException as error:
+                    if error.error_code not in _REFUSALS:  # the server is in trouble, or away: so is the next run
+                        raise
+                    refusal = refusal or error
+        if refusal:
+            raise refusal
+
+    def _send(self, client: MlflowClient, run_id: str, pending: Pending) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        mlflow_id = self._mlflow_id(run_id, pending)
+        parts = {
+            "metrics": [Metric(*metric) for metric in pending.metrics],
+            "params": [Param(key, str(value)) for key, value in pending.params.items()],
+            "tags": [RunTag(key, value) for key, value in pending.tags.items()],
+        }
+        while any(parts.values()):
+            client.log_batch(mlflow_id, **{kind: items[: _BATCH[kind]] for kind, items in parts.items()})
+            parts = {kind: items[_BATCH[kind] :] for kind, items in parts.items()}
+        ended = pending.ended
+        if ended and ended[0] == "RUNNING":
+            client.update_run(mlflow_id, status="RUNNING")
+        elif ended:
+            client.set_terminated(mlflow_id, status=ended[0], end_time=ended[1])
+            if ended[0] != "KILLED" and run_id != _STUDY:
+                self._recorder.record("delivered", id=run_id)
+        self._pending[run_id] = Pending(pending.started_ms, pending.name)
 
     def _mlflow_id(self, run_id: str, pending: Pending) -> str:
         """Return the id of the MLflow run, which is made, once, if there is none yet."""
