@@ -9,7 +9,6 @@ from study.records.state import StudyState
 
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.slow,
     pytest.mark.skipif(
         bool(reason := requirements.missing("moto", "boto3")), reason=reason or "hosts and moto are to be had"
     ),
