@@ -61,17 +61,13 @@ class VariationalAutoencoder(Network):
         """Return the reconstruction of images, in their shape, from the means of their posteriors."""
         return self.decode(self.encode(images))
 
-    def kl_weight(self) -> float:
-        """Return the weight of the KL divergence now: it grows linearly from 0 to beta over the warm-up.
+    def kl_weight(self) -> Tensor:
+        """Return the weight of the KL divergence now, (): it grows linearly from 0 to beta over the warm-up.
 
         β as in Higgins et al., "beta-VAE" (2017); the warm-up as in Bowman et al. (2016) and Sønderby et al. (2016).
         """
         beta, warmup = float(self._config["beta"]), float(self._config["beta_warmup"])
-        return beta * min(1.0, self.progress / warmup) if warmup > 0 else beta
-
-    @torch.compiler.disable  # a number would be compiled in, and compiled anew for each batch of the warm-up
-    def _kl_weight_on(self, device: torch.device) -> Tensor:
-        return torch.full((), self.kl_weight(), device=device)
+        return beta * (self.progress / warmup).clamp(max=1) if warmup > 0 else beta * torch.ones_like(self.progress)
 
     def corrupted(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return what the network is given in training instead of images, in their shape."""
@@ -92,7 +88,7 @@ class VariationalAutoencoder(Network):
         outputs = self._outputs(mean + (logvar / 2).exp() * noise)
         kl = kl_per_dimension(mean, logvar).sum(1)
         score = self.likelihood.training_score(outputs, target)
-        loss = (self._kl_weight_on(kl.device) * kl - score).mean() / images[0].numel()
+        loss = (self.kl_weight() * kl - score).mean() / images[0].numel()
         parts = {"kl": kl.mean().detach()}
         if self.likelihood.trains_on_mass:
             parts["reconstruction"] = -score.mean().detach()

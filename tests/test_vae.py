@@ -216,7 +216,7 @@ def test_memory_of_the_estimate_does_not_grow_with_the_samples(monkeypatch):
 def test_kl_weight_grows_over_the_warm_up(beta, warmup, weights):
     network = build(config_of(beta=beta, beta_warmup=warmup))
     for progress, weight in zip([0.0, 0.25, 1.0], weights, strict=True):
-        network.progress = progress
+        network.progress = torch.tensor(progress)
         loss, parts = network.training_loss(images_of((1, 8, 8), 4), NO_LABELS)
         torch.testing.assert_close(64 * loss.detach(), parts["reconstruction"] + weight * parts["kl"])
         torch.testing.assert_close(parts["nelbo"], parts["reconstruction"] + parts["kl"])

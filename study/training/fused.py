@@ -99,7 +99,7 @@ class FusedTrainer:
                 seen += which.shape[1]
                 for name, value in {"loss": loss.detach(), **metrics}.items():
                     sums[name] = sums.get(name, 0.0) + value * which.shape[1]
-        self.members[0].model.progress = 1.0
+        del self.members[0].model.progress  # as in Trainer.train
         self._hand_back(losses, parameters, buffers, optimizer)
         means = {name: (total / seen).tolist() for name, total in sums.items()}
         return [{name: values[index] for name, values in means.items()} for index in range(len(self.members))]

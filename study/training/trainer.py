@@ -184,7 +184,7 @@ class Trainer:
             # Summed on the device and read once: asking for a number waits for all the work before it.
             for name, value in {"loss": loss.detach(), **metrics}.items():
                 sums[name] = sums.get(name, 0.0) + value * len(batch)
-        self.model.progress = 1.0
+        del self.model.progress  # back to that of a network outside of training
         return dict(zip(sums, (torch.stack(list(sums.values())) / seen).tolist(), strict=True))
 
     def batches(self) -> Iterator[Tensor]:
@@ -196,9 +196,10 @@ class Trainer:
             if len(batch) > 1 or n == 1:
                 yield batch
 
-    def progress(self, seen: int) -> float:
-        """Return the fraction of the training that is done, `seen` images into an epoch."""
-        return (self.epochs_done + seen / len(self.data["train"][0])) / self._epochs
+    def progress(self, seen: int) -> Tensor:
+        """Return the fraction of the training that is done, `seen` images into an epoch, (), on the device."""
+        fraction = (self.epochs_done + seen / len(self.data["train"][0])) / self._epochs
+        return torch.full((), fraction, device=self.device)
 
     def _pixels(self, images: Tensor) -> Tensor:
         return to_pixels(images).contiguous(memory_format=self._memory_format)
