@@ -16,8 +16,8 @@ class Network(nn.Module):
 
     progress: Tensor = torch.ones(())
     """The fraction of the training that is done, in [0, 1]: the training loop sets it before each batch, on the
-    device of the images, for what changes in the course of it, such as a warm-up. 1 outside of training. It is a tensor,
-    as a number would be compiled into the steps, and compiled anew for each batch."""
+    device of the images, for what changes in the course of it, such as a warm-up. 1 outside of training.
+    A tensor, as a number would be compiled into the steps, and compiled anew for each batch."""
 
     def training_loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss to minimise and its parts for the record, detached: scalars, means over the batch.

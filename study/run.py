@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if __package__ in (None, ""):
     # Run as a file: import the packages from the checkout, not this folder's modules from the top.
@@ -43,6 +46,14 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_CODE
 
 
+def command() -> NoReturn:
+    """Run the command as a process of its own."""
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # nothing is left to be cleaned up, and to take PyTorch and MLflow apart takes two seconds
+
+
 def _main(argv: list[str] | None) -> int:
     from study import command_line
 
@@ -65,15 +76,16 @@ def _main(argv: list[str] | None) -> int:
 
 def _start(settings: Settings) -> int:
     """Run a new study; nothing is written before everything that can be checked has been."""
-    from study import start
-    from study.records import folder as folders
     from study.records import tracking
-    from study.records.environment import environment
 
     data = _load(settings)
     encoder = _encoder(settings, data)
     tracking.check(settings.tracking_uri)
     with _joined(settings, data, encoder) as share:
+        from study import start
+        from study.records import folder as folders
+        from study.records.environment import environment
+
         context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
         start.check_disk(settings, context, share)
         with (
@@ -125,10 +137,14 @@ def _load(settings: Settings) -> ImageData:
 
 @contextmanager
 def _joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> Iterator[Any]:
-    from study.cluster import joining, shares
-    from study.tuning import gpu_survey
+    from study.cluster import joining
 
+    # Ray's processes take seconds to start, PyTorch, Tune and Optuna as long to import.
+    Thread(target=import_module, args=("study.session",), daemon=True).start()
     with joining.joined(settings.address, data):
+        from study.cluster import shares
+        from study.tuning import gpu_survey
+
         shares.share(settings)  # refuses what no machine has, before anything is measured
         yield shares.share(settings, gpu_survey.survey(settings, data, encoder))
 
@@ -241,4 +257,4 @@ def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, status: st
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -1,16 +1,19 @@
 """Studies in processes of their own, as a user runs them: how tests start, watch, kill and compare them."""
 
 import csv
+import functools
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import mlflow
 import psutil
 
+from study.records import sqlite_database
 from study.records.state import StudyState
 
 COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
@@ -23,8 +26,25 @@ def environment():
     return {key: value for key, value in os.environ.items() if key not in left_out}
 
 
-def run(folder, *argv, env=None):
+@functools.cache
+def _empty_database():
+    """Return the content of MLflow's sqlite file before its first study: making it takes seconds, once is enough."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "mlflow.db"
+        sqlite_database.create(f"sqlite:///{file}")
+        return file.read_bytes()
+
+
+def _prepare(folder, bare):
+    """Put MLflow's empty file where a study in `folder` looks for it, unless the folder is to stay as it is."""
+    file = folder / "mlflow.db"
+    if not bare and not file.exists():
+        file.write_bytes(_empty_database())
+
+
+def run(folder, *argv, env=None, bare=False):
     """Run the command in `folder` and return the finished process."""
+    _prepare(folder, bare)
     return subprocess.run(
         [*COMMAND, *argv],
         cwd=folder,
@@ -36,8 +56,9 @@ def run(folder, *argv, env=None):
     )
 
 
-def start(folder, *argv, env=None):
+def start(folder, *argv, env=None, bare=False):
     """Start the command in `folder`, its output in a file, and return the process."""
+    _prepare(folder, bare)
     with (folder / "output.txt").open("w") as log:
         return subprocess.Popen(
             [*COMMAND, *argv], cwd=folder, env=env or environment(), stdout=log, stderr=subprocess.STDOUT

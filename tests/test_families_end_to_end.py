@@ -12,8 +12,8 @@ import search_spaces
 from study.records.state import StudyState
 
 
-def succeeded(folder, *argv):
-    done = run(folder, *argv)
+def succeeded(folder, *argv, bare=False):
+    done = run(folder, *argv, bare=bare)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -38,7 +38,7 @@ SPACES = [
 def test_the_whole_path_runs_in_a_smoke_study(name, tmp_path, request):
     space = search_spaces.get(name)
     data = [] if space.dataset == "digits" else ["--data-dir", str(request.getfixturevalue("real_data_dir"))]
-    done = succeeded(tmp_path, "--space", name, "--smoke", "--name", "smoke", *data)
+    done = succeeded(tmp_path, "--space", name, "--smoke", "--name", "smoke", *data, bare=True)
     summary = summary_of(tmp_path, "smoke")
     assert summary["metric"] == space.metric
     assert summary["best"]["test"]["n"] == 2

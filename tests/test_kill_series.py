@@ -60,7 +60,7 @@ def test_a_driver_killed_at_random_moments_leaves_the_study_that_was_not_killed(
     left_over, seen = [], Counter()
     for moment in moments:
         begun = (tmp_path / "results" / "night" / "journal.jsonl").exists()
-        process = start(tmp_path, *(["--resume", "night"] if begun else STUDY))
+        process = start(tmp_path, *(["--resume", "night"] if begun else STUDY), bare=True)
         wait_for(lambda n=moment: len(truths(tmp_path)) >= n, process)
         time.sleep(draw.uniform(0, 0.5))
         left_over += psutil.Process(process.pid).children(recursive=True)

@@ -182,7 +182,7 @@ def test_the_name_of_a_study_is_taken_once(finished):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_more_gpus_than_there_are_is_bad_input(tmp_path):
-    done = run(tmp_path, *SMALL, "--gpus-per-trial", "2")
+    done = run(tmp_path, *SMALL, "--gpus-per-trial", "2", bare=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "study: --gpus-per-trial 2 is more than there is: no GPU was found\n"
     assert list(tmp_path.iterdir()) == []
