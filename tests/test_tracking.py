@@ -92,6 +92,26 @@ def test_a_study_is_a_parent_run_and_each_trial_a_child_with_params_metrics_and_
     assert "NonFinite" in runs["t0001"].data.tags["reason"]
 
 
+def test_a_number_that_is_not_finite_is_left_out_wherever_it_comes_from(tmp_path):
+    study = Follower(tmp_path)
+    study.begin()
+    study.recorder.record("pretrained", id="t0000", epochs=[{"val_mse": float("nan"), "train_loss": 0.5}])
+    study.epoch(1, ssim=float("inf"))
+    study.end(final={"test_mse": 0.25, "test_ssim": float("nan")})
+    study.tracker.end_study("FINISHED", {"best_val_mse": float("nan")}, {})
+    assert study.tracker.close(30)
+    runs, _, _ = study.runs()
+    assert runs["t0000"].data.metrics.keys() == {"pretrain_train_loss", "val_mse", "seconds", "test_mse"}
+
+
+def test_a_fault_of_the_thread_is_what_the_study_hears_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+    monkeypatch.setattr(Tracker, "_take", lambda self, event: 1 / 0)
+    study = Follower(tmp_path)
+    assert not study.tracker.close(5)
+    assert study.tracker.error == "ZeroDivisionError('division by zero')"
+
+
 def test_an_interrupted_study_leaves_no_run_running_and_goes_on_with_the_same_runs(tmp_path):
     first = Follower(tmp_path)
     first.begin()

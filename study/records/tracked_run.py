@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,14 @@ class Pending:
     params: dict[str, Any] = field(default_factory=dict)
     metrics: list[tuple[str, float, int, int]] = field(default_factory=list)  # key, value, ms, step
     ended: tuple[str, int] | None = None  # status, ms
+
+    def measured(self, metrics: Mapping[str, float | None], ms: int, step: int) -> None:
+        """Take in the numbers of a step that are finite; the journal has None for the others."""
+        self.metrics += [
+            (key, float(value), ms, step)
+            for key, value in metrics.items()
+            if value is not None and math.isfinite(value)
+        ]
 
     def __bool__(self) -> bool:
         return bool(self.tags or self.params or self.metrics or self.ended)

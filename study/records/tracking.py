@@ -89,7 +89,7 @@ class Tracker:
         self.error: str | None = None  # the last failure, while it lasts
         for event in undelivered(recorder.state):
             self._take(event)
-        self._thread = threading.Thread(target=self._follow, name="mlflow", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
         self._thread.start()
         recorder.listen(self._events.put)
 
@@ -103,7 +103,7 @@ class Tracker:
         self._stop_at = time.monotonic() + timeout
         self._events.put(None)
         self._thread.join(timeout + 1)
-        return not self._thread.is_alive() and not any(self._pending.values())
+        return not self._thread.is_alive() and self.error is None and not any(self._pending.values())
 
     def end_study(self, status: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
         """Give the parent run its end ("FINISHED" or "KILLED"); runs in flight are then KILLED too."""
@@ -174,6 +174,13 @@ class Tracker:
             self._client = client
         return self._client
 
+    def _run(self) -> None:
+        try:
+            self._follow()
+        except BaseException as error:  # a fault of this file's, which is not to look as if all had been delivered
+            self.error = repr(error)
+            raise
+
     def _follow(self) -> None:
         """Gather events, and flush them every two seconds until `close`."""
         closing = False
@@ -218,24 +225,19 @@ class Tracker:
         elif kind == "run":
             self._pending[event["id"]] = child_run(event, ms, self._recorder.state.about)
         elif kind == "pretrained":
-            self._pending_of(event["id"], ms).metrics += [
-                (f"pretrain_{key}", float(value), ms, epoch)
-                for epoch, metrics in enumerate(event["epochs"], start=1)
-                for key, value in metrics.items()
-            ]
+            pending = self._pending_of(event["id"], ms)
+            for epoch, metrics in enumerate(event["epochs"], start=1):
+                pending.measured({f"pretrain_{key}": value for key, value in metrics.items()}, ms, epoch)
         elif kind == "epoch":
-            self._pending_of(event["id"], ms).metrics += [
-                (key, float(value), ms, event["epoch"]) for key, value in event["metrics"].items() if value is not None
-            ]
+            self._pending_of(event["id"], ms).measured(event["metrics"], ms, event["epoch"])
         elif kind == "end":
             pending = self._pending_of(event["id"], ms)
             pending.tags |= {"status": event["status"], "reason": event["reason"] or ""}
-            epochs = self._recorder.state.runs[event["id"]].epochs
-            pending.metrics += [(key, float(value), ms, len(epochs)) for key, value in event["final"].items()]
+            pending.measured(event["final"], ms, len(self._recorder.state.runs[event["id"]].epochs))
             pending.ended = ("FAILED" if event["status"] == "failed" else "FINISHED", ms)
         elif kind == "_end_study":
             parent = self._pending_of(_STUDY, ms)
-            parent.metrics += [(key, float(value), ms, 0) for key, value in event["metrics"].items()]
+            parent.measured(event["metrics"], ms, 0)
             parent.tags |= event["tags"]
             parent.ended = (event["status"], ms)
             for run in self._recorder.state.runs.values():
