@@ -7,7 +7,6 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -139,14 +138,18 @@ def _load(settings: Settings) -> ImageData:
 def _joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> Iterator[Any]:
     from study.cluster import joining
 
-    # Ray's processes take seconds to start, PyTorch, Tune and Optuna as long to import.
-    Thread(target=import_module, args=("study.session",), daemon=True).start()
+    Thread(target=_import_libraries, daemon=True).start()
     with joining.joined(settings.address, data):
         from study.cluster import shares
         from study.tuning import gpu_survey
 
         shares.share(settings)  # refuses what no machine has, before anything is measured
         yield shares.share(settings, gpu_survey.survey(settings, data, encoder))
+
+
+def _import_libraries() -> None:
+    """Import PyTorch, Tune and Optuna, which takes as long as Ray's processes take to start."""
+    import study.session  # noqa: F401
 
 
 def _gpu(share: Any) -> dict[str, Any] | None:
