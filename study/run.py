@@ -148,7 +148,12 @@ def _joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) 
 
 
 def _import_libraries() -> None:
-    """Import PyTorch, Tune and Optuna, which takes as long as Ray's processes take to start."""
+    """Import PyTorch, Tune and Optuna, which takes as long as Ray's processes take to start.
+
+    PyTorch's compiler, too: it would be imported where a network's size is found out on the meta device.
+    """
+    import torch._dynamo  # noqa: F401
+
     import study.session  # noqa: F401
 
 

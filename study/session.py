@@ -146,7 +146,8 @@ class Session:
         ends = time.monotonic() + budget - self._searched_before if budget else float("inf")
 
         def out_of_time() -> bool:
-            return time.monotonic() >= ends
+            # A budget that is shorter than what goes before the first trial is no reason to have none at all.
+            return bool(self._state.trials) and time.monotonic() >= ends
 
         plan = SearchPlan(
             self._space,

@@ -280,6 +280,12 @@ def test_a_study_in_which_every_trial_failed_says_the_first_cause_and_exits_1(tm
     assert "no kernel image" in (tmp_path / "results/night/errors/t0000.txt").read_text()
 
 
+def test_the_shortest_time_budget_is_time_for_a_trial(tmp_path):
+    done = run(tmp_path, *SMALL, "--trials", "9", "--time-budget", "1s", "--max-concurrent", "1", "--confirm", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [(trial.status, len(trial.epochs)) for trial in state_of(tmp_path).trials] == [("stopped", 1)]
+
+
 def test_the_time_budget_lets_running_trials_finish_their_epoch(tmp_path):
     done = run(
         tmp_path, "--space", "digits_ae", "--name", "night", "--trials", "500", "--time-budget", "4s", "--confirm", "0"
