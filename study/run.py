@@ -136,10 +136,16 @@ def _load(settings: Settings) -> ImageData:
 
 @contextmanager
 def _joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> Iterator[Any]:
+    # PyTorch takes as long to import as Ray's processes take to start. Threads that import parts of one package at
+    # once find halves of it, or wait for each other: so Ray is whole before, and nothing else is imported meanwhile.
+    import ray  # noqa: F401
+
     from study.cluster import joining
 
-    Thread(target=_import_libraries, daemon=True).start()
+    pytorch = Thread(target=_import_pytorch, daemon=True)
+    pytorch.start()
     with joining.joined(settings.address, data):
+        pytorch.join()
         from study.cluster import shares
         from study.tuning import gpu_survey
 
@@ -147,14 +153,9 @@ def _joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) 
         yield shares.share(settings, gpu_survey.survey(settings, data, encoder))
 
 
-def _import_libraries() -> None:
-    """Import PyTorch, Tune and Optuna, which takes as long as Ray's processes take to start.
-
-    PyTorch's compiler, too: it would be imported where a network's size is found out on the meta device.
-    """
+def _import_pytorch() -> None:
+    """Import PyTorch, and its compiler, with which the size of a network is found out on the meta device."""
     import torch._dynamo  # noqa: F401
-
-    import study.session  # noqa: F401
 
 
 def _gpu(share: Any) -> dict[str, Any] | None:

@@ -7,7 +7,6 @@ one by one.
 import csv
 import filecmp
 import subprocess
-import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -241,10 +240,7 @@ def test_a_study_goes_on_with_a_new_head_from_the_shared_storage(up):
     studies.nodes_become(up.head, sorted(["head2", worker.name]))
     done = up.home.ray("submit {cluster} study/run.py --resume night", check=False)
     assert done.returncode == 0, done.stdout[-3000:]
-    said = [line for line in done.stdout.splitlines() if "MLflow does not have all" in line]
-    if said:  # seen once in seventeen runs, the reason unknown: then the next resume delivers, and here is what it said
-        warnings.warn("\n".join(line for line in done.stdout.splitlines() if "MLflow" in line), stacklevel=1)
-        up.home.ray("submit {cluster} study/run.py --resume night")
+    assert "MLflow does not have all" not in done.stdout, done.stdout[-3000:]
     state = StudyState.read(study / "journal.jsonl")
     assert Counter(trial.status for trial in state.trials) == {"completed": trials}
     assert all([epoch["epoch"] for epoch in trial.epochs] == [*range(1, EPOCHS + 1)] for trial in state.trials)

@@ -76,6 +76,10 @@ class Tracker:
     """
 
     def __init__(self, uri: str, recorder: Recorder, artifacts: Path) -> None:
+        # Tune imports MLflow too, to see whether it is used. Two threads that import it at once find halves of it, and
+        # either wait for each other or never can use it: so it is whole before there is a second one.
+        import mlflow  # noqa: F401
+
         self._uri = uri
         self._recorder = recorder
         self._artifacts = artifacts

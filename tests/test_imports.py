@@ -1,0 +1,46 @@
+"""Threads that import parts of one package at once find halves of it, or wait for each other: here none can."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Runs `first`, then prints the modules that `second` imports besides.
+IMPORTED = """
+import sys
+{first}
+before = set(sys.modules)
+{second}
+print("imported:", *(set(sys.modules) - before))
+"""
+
+
+def imported(first, second):
+    script = IMPORTED.format(first=first, second=second)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+def test_what_is_imported_while_ray_starts_is_not_what_ray_imports():
+    first = "import ray; from study.cluster import joining; from study.data import image_data"
+    by_thread = imported(first, "from study import run; run._import_pytorch()")
+    by_ray = imported(first, "with joining.joined(None): pass")
+    assert "torch._dynamo" in by_thread
+    both = by_thread & by_ray
+    assert {name for name in both if name.split(".")[0] not in sys.stdlib_module_names} == set()
+
+
+def test_mlflow_is_whole_before_the_thread_that_uses_it_begins():
+    """Tune imports it, too, in the main thread, when a search begins."""
+    first = """
+import threading
+from study.records.recorder import Recorder
+from study.records.state import StudyState
+from study.records.tracking import Tracker
+threading.Thread.start = lambda thread: None
+Tracker("sqlite:///none.db", Recorder(None, StudyState()), None)
+"""
+    by_tune = imported(first, "import ray.air.integrations.mlflow")
+    assert "ray.air.integrations.mlflow" in by_tune
+    assert {name for name in by_tune if name.split(".")[0] == "mlflow"} == set()
