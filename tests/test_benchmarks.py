@@ -119,7 +119,7 @@ def test_every_benchmark_works_in_a_small_size(request, tmp_path, name):
     done = run(BENCHMARKS / f"bench_{name}.py", "--quick", "--data-dir", folder, "--json", tmp_path / "lines.json")
     assert done.returncode == 0, done.stderr
     lines = json.loads((tmp_path / "lines.json").read_text())["lines"]
-    assert {line["side"] for line in lines} >= {"ours"}
+    assert ("together" if name == "fused" else "ours") in {line["side"] for line in lines}
     assert all(line["values"] or line["reason"] == "no CUDA device was found" for line in lines)
 
 
