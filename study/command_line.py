@@ -43,7 +43,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add(
         "--smoke",
         action="store_true",
-        help="two trials of one epoch on 256 images: the whole path in a minute",
+        help="two trials of one epoch on 256 images, a test on as many: the whole path in a minute",
     )
     budget = parser.add_argument_group("budget")
     budget.add_argument("--trials", type=option_types.integer("--trials", 1), metavar="N", help="the most trials")

@@ -130,8 +130,9 @@ def _load(settings: Settings) -> ImageData:
     data = image_data.load(settings.data, Path(settings.data_dir), image_size=settings.image_size, progress=progress)
     if settings.train_size is None:
         return data
-    # A smoke run takes its images from whatever there is; a size that was asked for is had or refused.
-    return image_data.subset(data, min(settings.train_size, len(data.train)) if settings.smoke else settings.train_size)
+    if settings.smoke:  # takes its images from whatever there is; a size that was asked for is had or refused
+        return image_data.glimpse(data, min(settings.train_size, len(data.train)))
+    return image_data.subset(data, settings.train_size)
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from study.data.image_data import default_data_dir
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Let PyTorch use one thread: for the small networks of the tests more only get into each other's way."""
-    import torch
+    from study.training.execution import prepare_process
 
-    torch.set_num_threads(1)
+    prepare_process(threads=1)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """Precision and compilation, on the CPU: the same loop, the same numbers as far as they can be the same."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import test_stages
@@ -12,7 +14,7 @@ import search_spaces
 from study.command_line import parse, settings_of
 from study.settings import Settings
 from study.training import stages
-from study.training.execution import PRECISIONS, Execution
+from study.training.execution import PRECISIONS, Execution, prepare_process
 from study.training.fused import FusedTrainer
 from study.training.stages import StagedTraining
 from study.training.trainer import Trainer
@@ -200,3 +202,40 @@ def test_cuda_graphs_agree_with_single_kernels(space):
         run = Trainer(config(space), data, num_classes=10, epochs=2, seed=0, execution=execution)
         losses.append([run.epoch()["train_loss"] for _ in range(2)])
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
+def denormals(network):
+    """Return how many numbers of Adam's averages are too small for a normal float32."""
+    averages = [state[name].abs() for state in network.optimizer.state.values() for name in ("exp_avg", "exp_avg_sq")]
+    return sum(int(((values > 0) & (values < torch.finfo(torch.float32).tiny)).sum()) for values in averages)
+
+
+def test_numbers_that_would_slow_the_processor_down_become_zero():
+    """A pixel that is bright in one image gives its weights no gradient in the 2,000 steps of all the others."""
+    pixels = images(4000, shape=(1, 28, 28))
+    pixels[:, :, 0] = 0
+    for column in range(28):
+        pixels[column, :, 0, column] = 255
+    data = dict.fromkeys(("train", "val"), (pixels, torch.zeros(4000, dtype=torch.int64)))
+    dense = {**search_spaces.reported()["mnist_ae/dense"].config, "hidden_size": 8, "batch_size": 2}
+
+    def trained():
+        network = Trainer(dense, data, num_classes=10, epochs=1, seed=0)
+        network.train()
+        return network
+
+    try:
+        torch.set_flush_denormal(False)
+        assert denormals(trained()) > 0
+    finally:
+        prepare_process(threads=1)
+    assert denormals(trained()) == 0
+
+
+def test_the_threads_of_pytorch_flush_them_too():
+    script = (
+        "import torch; from study.training.execution import prepare_process; prepare_process(threads=2);"
+        "small = torch.full((2_000_000,), 1e-30); print(torch.get_num_threads(), int((small * 1e-10).count_nonzero()))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "0"]

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 from study_processes import SMALL, kill_with_children, run, start, state_of, summary_of, table, wait_for
 from test_fused import config_of, splits
 
@@ -94,6 +95,12 @@ def test_what_does_not_fit_is_declined_as_too_large(worker, monkeypatch):
     monkeypatch.setattr(worker_module.WorkerGroup, "step", step)
     result = worker("ae dense").step()
     assert (result[DECLINED], result[TOO_LARGE], result["done"]) == ("out of memory", True, True)
+
+
+def test_a_worker_flushes_denormal_numbers(worker):
+    torch.set_flush_denormal(False)
+    worker("ae dense")
+    assert torch.tensor(1e-30) * 1e-10 == 0
 
 
 def test_a_worker_trains_a_group_and_then_a_single_job(worker):

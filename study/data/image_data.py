@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from study.data.dataset_specs import DATASETS, DatasetSpec
-from study.data.splits import Split, hold_out, shrink, three_way
+from study.data.splits import Split, hold_out, shrink, stratified_order, three_way
 from study.errors import DataError, UsageError, choose_from
 
 __all__ = ["ImageData", "Split", "default_data_dir", "load", "subset"]
@@ -112,6 +112,20 @@ def subset(data: ImageData, train_size: int) -> ImageData:
     train, val = shrink(data.train, data.val, train_size)
     note = f"A stratified {len(train)} of {most} training, {len(val)} of {len(data.val)} validation images."
     return replace(data, train=train, val=val, digest=_digest(train, val, data.test), notes=(*data.notes, note))
+
+
+def glimpse(data: ImageData, count: int) -> ImageData:
+    """Take at most `count` test images too, besides the `subset` of the others: for a run that measures nothing.
+
+    Raises UsageError as `subset` does.
+    """
+    smaller = subset(data, count)
+    if count >= len(data.test):
+        return smaller
+    test = data.test.take(stratified_order(data.test.labels)[:count])
+    note = f"A stratified {count} of {len(data.test)} test images: no measurement."
+    digest = _digest(smaller.train, smaller.val, test)
+    return replace(smaller, test=test, digest=digest, notes=(*smaller.notes, note))
 
 
 def _load_builtin(spec: DatasetSpec, data_dir: Path, progress: Callable[[str], None]) -> ImageData:

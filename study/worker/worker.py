@@ -12,6 +12,7 @@ import torch
 
 from study import disk
 from study.cluster import shared_storage
+from study.training.execution import prepare_process
 from study.worker.failures import explained, out_of_memory, reason
 from study.worker.group import WorkerGroup
 from study.worker.job import DECLINED, EPOCH, FAILED, METRICS, STORAGE_FAILED, TOO_LARGE, Job
@@ -39,7 +40,7 @@ class Worker:
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
-        torch.set_num_threads(context.threads)
+        prepare_process(context.threads)
         self._device = torch.device("cuda" if context.gpu and torch.cuda.is_available() else "cpu")
         # PyTorch imports its compiler with the first optimizer of a process. Here, that is not in a job's time, and
         # what the imports made, which never goes away, is left out of the collections between jobs: a millisecond

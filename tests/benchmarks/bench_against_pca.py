@@ -22,6 +22,7 @@ import search_spaces
 from study.data import image_data
 from study.evaluation.confirmation import Interval
 from study.training import pca
+from study.training.execution import prepare_process
 from study.training.trainer import PcaAxes, Trainer
 
 
@@ -78,7 +79,7 @@ _worker: dict[str, Any] = {}
 
 def begin(options: argparse.Namespace, axes: PcaAxes) -> None:
     """Prepare a worker process: the data, one thread."""
-    torch.set_num_threads(1)
+    prepare_process(threads=1)
     data = load(options)
     splits = {"train": data.train, "val": data.val, "test": data.test}
     _worker["data"] = {k: (torch.from_numpy(s.images), torch.from_numpy(s.labels)) for k, s in splits.items()}

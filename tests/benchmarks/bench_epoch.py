@@ -77,8 +77,10 @@ def ours(problem: Problem, images: Tensor, labels: Tensor) -> list[float]:
         images: uint8, shape (n, channels, height, width), the images that the peers train on, on the device.
         labels: int64, shape (n,), there too.
     """
+    from study.training.execution import prepare_process
     from study.training.trainer import Trainer
 
+    prepare_process(torch.get_num_threads())  # as a worker of a study does; the peers do not
     # The layers are the peers' own, so that nothing but the loop differs; the config says how to train them.
     models.build = lambda config, image_shape, num_classes: Wrapped(problem.network(), problem.loss)
     training = {"family": "ae", "architecture": "conv", "optimizer": "adam", "lr": LEARNING_RATE}

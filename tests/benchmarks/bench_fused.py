@@ -23,6 +23,7 @@ import torch
 from _lines import Line, ratio_of
 
 import search_spaces
+from study.training.execution import prepare_process
 from study.training.fused import FusedTrainer
 from study.training.trainer import Trainer
 
@@ -88,7 +89,7 @@ def measure(network: str, options: argparse.Namespace) -> list[Line]:
 
 def lines(options: argparse.Namespace) -> list[Line]:
     """Measure every network."""
-    torch.set_num_threads(options.threads)
+    prepare_process(options.threads)
     return [line for network in options.network for line in measure(network, options)]
 
 

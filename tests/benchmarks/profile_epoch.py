@@ -21,6 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import search_spaces
 from study.training import checkpoint
+from study.training.execution import prepare_process
 from study.training.trainer import Trainer
 
 KINDS = {
@@ -61,6 +62,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=15, help="operations to list (default 15)")
     options = parser.parse_args()
     device = torch.device(options.device)
+    prepare_process(torch.get_num_threads())
     print(_machine.describe(("torch",)), flush=True)
     run = trainer_of(options.key, 400 if options.quick else options.images, device)
     run.epoch()
