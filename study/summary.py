@@ -106,12 +106,7 @@ def _best(state: StudyState, space: Space, winner: Confirmed | None) -> dict[str
 
 def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> str:
     """Return the summary for a person: best config, test score, PCA, files, and what to do next."""
-    trials = summary["trials"]
-    lines = [
-        f"Study {summary['name']}: {trials['completed']} trials completed, {trials['stopped']} stopped, "
-        f"{trials['failed']} failed, {summary['refused']} refused; {summary['epochs_run']} epochs, "
-        f"{summary['wall_s']:.0f} s"
-    ]
+    lines = [f"Study {summary['name']}: {_extent(summary)}, {summary['wall_s']:.0f} s"]
     best = summary["best"]
     if best:
         config = {key: value for key, value in best["config"].items() if key != "family"}
@@ -141,6 +136,17 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
         f"  MLflow   {_open_mlflow(tracking_uri)}",
     ]
     return "\n".join(lines)
+
+
+def _extent(summary: Mapping[str, Any]) -> str:
+    """Return how much was trained: by the search, or without one by confirmation."""
+    trials, refused, confirmed = summary["trials"], summary["refused"], summary["confirmed"]
+    if confirmed and not any((*trials.values(), refused)):
+        return f"no search; reported configurations: {len(confirmed)}, seeds of each: {summary['best']['test']['n']}"
+    return (
+        f"{trials['completed']} trials completed, {trials['stopped']} stopped, {trials['failed']} failed, "
+        f"{refused} refused; {summary['epochs_run']} epochs"
+    )
 
 
 def _test(summary: Mapping[str, Any]) -> str:

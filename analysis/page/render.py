@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from analysis.page.parts import Page, Picture, Table
 from analysis.page.words import number
@@ -21,6 +22,7 @@ def render(page: Page) -> str:
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     jinja.filters |= {"data_url": _data_url, "header": _header, "body": _body, "numeric": _numeric}
+    jinja.filters["breakable"] = _breakable
     style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "sort.js"))
     # Whatever should get past the escaping: the browser runs this script alone, and asks nobody for anything.
     policy = (
@@ -36,6 +38,11 @@ def _digest(text: str) -> str:
 
 def _data_url(picture: Picture) -> str:
     return f"data:{picture.media_type};base64,{base64.b64encode(picture.data).decode()}"
+
+
+def _breakable(text: str) -> Markup:
+    """Return text whose names may go on in the next line after each of their words, not in the middle of one."""
+    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
 
 
 def _header(table: Table) -> list[str]:
