@@ -113,21 +113,25 @@ class Display:
             ProgressBar(total=max(total, 1), completed=min(done, total), width=30),
             Text(f"{done}/{total}"),
         )
-        facts = [f"{counts[status]} {status}" for status in ("running", "completed", "stopped", "failed")]
+        progress = [f"{counts[status]} {status}" for status in ("running", "completed", "stopped", "failed")]
         if self._state.refused:
-            facts.append(f"{len(self._state.refused)} refused")
-        best = best_trials(self._state, self._metric, self._mode)
-        if best:
-            facts.append(f"best {self._metric} {best[0].last[self._metric]:.6f} ({best[0].id})")
-            pca = self.pca(best[0])
-            if pca is not None:
-                facts.append(f"PCA to beat {pca:.6f}")
+            progress.append(f"{len(self._state.refused)} refused")
         elapsed = time.monotonic() - self._start
-        facts.append(f"{self._epochs / elapsed:.2f} epochs/s" if elapsed > 1 else "")
-        left = self._time_left(done, total, elapsed)
-        facts.append(f"{left} left" if left else "")
+        if elapsed > 1:
+            progress.append(f"{self._epochs / elapsed:.2f} epochs/s")
+        if left := self._time_left(done, total, elapsed):
+            progress.append(f"{left} left")
         runs = [run for run in list(self._state.runs.values()) if run.status == "running"]
-        return Group(head, Text("  ".join(fact for fact in facts if fact)), _running(runs, self._metric))
+        # Lines of their own: a line that is longer than the terminal is wide is cut off.
+        return Group(head, Text("  ".join(progress)), Text(self._to_beat()), _running(runs, self._metric))
+
+    def _to_beat(self) -> str:
+        best = best_trials(self._state, self._metric, self._mode)
+        if not best:
+            return ""
+        pca = self.pca(best[0])
+        beside = f"  PCA to beat {pca:.6f}" if pca is not None else ""
+        return f"best {self._metric} {best[0].last[self._metric]:.6f} ({best[0].id}){beside}"
 
     def _time_left(self, done: int, total: int, elapsed: float) -> str:
         if not self._epochs or not total:

@@ -3,7 +3,7 @@
 Each size and seed trains the default network of the data set's `_ae` space (with another latent size) on the study's
 training images; PCA is fitted to the same images. Both errors are of the test images, which nothing here chooses by.
 
-    python tests/benchmarks/bench_against_pca.py [--data cifar] [--components 32,108,256] [--epochs 4] [--seeds 2]
+    python tests/benchmarks/bench_against_pca.py [--data cifar] [--components 8,32,256] [--epochs 4] [--seeds 2]
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main() -> None:
     """Run and print the benchmark."""
     parser = _command.parser(__doc__)
     parser.add_argument("--data", default="cifar")
-    parser.add_argument("--components", default="32,108,256")
+    parser.add_argument("--components", default="8,16,32,64,108,128,256")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--train-size", type=int, default=15_000)

@@ -1,0 +1,53 @@
+"""What a terminal of 80 columns shows of a running study."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+import search_spaces
+from study.command_line import parse, settings_of
+from study.display import Display
+from study.records.state import StudyState
+
+CONFIG = search_spaces.get("digits_ae").default
+
+
+@pytest.fixture
+def display(tmp_path, monkeypatch):
+    """A study of 32 trials, of which one is done and one is running, a minute after it began."""
+    settings = settings_of(parse(["--space", "digits_ae", "--name", "night", "--storage", str(tmp_path)]))
+    state = StudyState()
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None, soft_wrap=True)
+    shown = Display(settings, state, "val_mse", "min", console)
+    shown.pca = lambda run: 0.024297
+    shown.begin("search")
+    events = [{"event": "study", "settings": settings.to_json()}]
+    for number in range(2):
+        run = {"id": f"t{number:04}", "kind": "trial", "number": number, "config": CONFIG, "seed": 0}
+        events.append({"event": "run", **run, "params": 1_141_859, "budget": 30, "key": None})
+        metrics = {"val_mse": 0.0123, "seconds": 1.0}
+        events += [{"event": "epoch", "id": run["id"], "epoch": n, "metrics": metrics} for n in range(1, 4)]
+    events.append({"event": "end", "id": "t0000", "status": "stopped", "reason": "asha", "final": {}})
+    for event in events:
+        state.apply(event | {"time": 0.0})
+        shown(event)
+    monkeypatch.setattr("study.display.time.monotonic", lambda: shown._start + 60)
+    return shown
+
+
+def test_the_panel_is_whole_on_a_narrow_terminal(display):
+    display.console.file = io.StringIO()
+    display.console.print(display._panel())
+    lines = display.console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split("  ") == ["1 running", "0 completed", "1 stopped", "0 failed", "0.10 epochs/s", "15 min left"]
+    assert lines[2] == "best val_mse 0.012300 (t0000)  PCA to beat 0.024297"
+    assert lines[3].startswith("t0001 ")
+    assert "3/30" in lines[3]
+
+
+def test_an_ended_trial_is_a_line_above_it(display):
+    line = display.console.file.getvalue()
+    assert line.startswith("t0000     stopped      3/30 epochs")
+    assert "dense z=8 1,141,859 params adam 0.003  [1/32, best 0.012300]" in line
