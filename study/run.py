@@ -131,7 +131,8 @@ def _load(settings: Settings) -> ImageData:
     if settings.train_size is None:
         return data
     if settings.smoke:  # takes its images from whatever there is; a size that was asked for is had or refused
-        return image_data.glimpse(data, min(settings.train_size, len(data.train)))
+        most = min(settings.train_size, len(data.train))
+        return image_data.subset(data, most, test_size=most)
     return image_data.subset(data, settings.train_size)
 
 

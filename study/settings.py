@@ -48,7 +48,7 @@ class Settings:
     retries: int  # how often a run is set up again after its worker died or memory ran out
     fuse: Fuse  # whether replicates of a confirmation are trained together
     seed: int
-    smoke: bool  # the reported architectures take no part
+    smoke: bool  # the reported architectures take no part, and no more images are tested on than trained on
 
     @property
     def storage_path(self) -> Path:

@@ -1,4 +1,4 @@
-"""What the tests of several parts share: where the real data sets are, and one thread for small networks."""
+"""What the tests of several parts share: where the real data sets are, and how PyTorch works."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from study.data.image_data import default_data_dir
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """Let PyTorch use one thread: for the small networks of the tests more only get into each other's way."""
+def as_a_worker() -> None:
+    """Let PyTorch work as in a study's worker, with one thread: more get into each other's way in small networks."""
     from study.training.execution import prepare_process
 
     prepare_process(threads=1)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from study.data.dataset_specs import DATASETS
-from study.data.image_data import ImageData, Split, default_data_dir, glimpse, load, subset
+from study.data.image_data import ImageData, Split, default_data_dir, load, subset
 from study.errors import DataError, UsageError
 
 DOWNLOADED = [name for name, spec in DATASETS.items() if spec.torchvision_class]
@@ -69,15 +69,15 @@ def test_subset_leaves_test_whole_and_says_so(tmp_path: Path) -> None:
     assert "100 of 1257" in digits.notes[-1]
 
 
-def test_a_glimpse_takes_as_few_test_images_and_says_so(tmp_path: Path) -> None:
+def test_subset_takes_fewer_test_images_where_it_is_told_to_and_says_so(tmp_path: Path) -> None:
     digits = load("digits", tmp_path)
-    small = glimpse(digits, 100)
+    small = subset(digits, 100, test_size=100)
     assert small.sizes == {"train": 100, "val": 21, "test": 100}
     assert np.bincount(small.test.labels).tolist() == [10] * 10
     assert "100 of 270 test images" in small.notes[-1]
     assert small.digest != subset(digits, 100).digest
-    assert glimpse(digits, 300).test is digits.test
-    error_line(UsageError, lambda: glimpse(digits, 9))
+    assert subset(digits, 300, test_size=300).test is digits.test
+    error_line(UsageError, lambda: subset(digits, 9, test_size=9))
 
 
 def test_subset_of_all_is_all(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ def render(page: Page) -> str:
     jinja = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    jinja.filters |= {"data_url": _data_url, "header": _header, "body": _body, "numeric": _numeric}
-    jinja.filters["breakable"] = _breakable
+    jinja.filters |= {"data_url": _data_url, "breakable": _breakable}
+    jinja.filters |= {"header": _header, "body": _body, "numeric": _numeric}
     style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "sort.js"))
     # Whatever should get past the escaping: the browser runs this script alone, and asks nobody for anything.
     policy = (

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from study.data.dataset_specs import DATASETS, DatasetSpec
-from study.data.splits import Split, hold_out, shrink, stratified_order, three_way
+from study.data.splits import Split, hold_out, shrink, stratified_part, three_way
 from study.errors import DataError, UsageError, choose_from
 
 __all__ = ["ImageData", "Split", "default_data_dir", "load", "subset"]
@@ -95,10 +95,11 @@ def load(
     return data if train_size is None else subset(data, train_size)
 
 
-def subset(data: ImageData, train_size: int) -> ImageData:
+def subset(data: ImageData, train_size: int, *, test_size: int | None = None) -> ImageData:
     """Take a seeded, stratified `train_size` of the training images; validation shrinks in proportion.
 
-    The test split stays whole, and both others keep at least an image of every class.
+    The test split stays whole, unless no more than `test_size` of its images are wanted, for a run that measures
+    nothing. Training and validation keep at least an image of every class.
     Raises UsageError unless `train_size` lies between the number of classes (at least 2) and all.
     """
     fewest, most = max(2, data.num_classes), len(data.train)
@@ -107,25 +108,17 @@ def subset(data: ImageData, train_size: int) -> ImageData:
             f"--train-size {train_size} is not possible: {data.name} has {most} training images in "
             f"{data.num_classes} classes; allowed: {fewest} to {most}"
         )
-    if train_size == most:
+    train, val, test, notes = data.train, data.val, data.test, []
+    if train_size < most:
+        train, val = shrink(train, val, train_size)
+        notes.append(f"A stratified {len(train)} of {most} training, {len(val)} of {len(data.val)} validation images.")
+    if test_size is not None and test_size < len(test):
+        test = stratified_part(test, test_size)
+        notes.append(f"A stratified {test_size} of {len(data.test)} test images: no measurement.")
+    if not notes:
         return data
-    train, val = shrink(data.train, data.val, train_size)
-    note = f"A stratified {len(train)} of {most} training, {len(val)} of {len(data.val)} validation images."
-    return replace(data, train=train, val=val, digest=_digest(train, val, data.test), notes=(*data.notes, note))
-
-
-def glimpse(data: ImageData, count: int) -> ImageData:
-    """Take at most `count` test images too, besides the `subset` of the others: for a run that measures nothing.
-
-    Raises UsageError as `subset` does.
-    """
-    smaller = subset(data, count)
-    if count >= len(data.test):
-        return smaller
-    test = data.test.take(stratified_order(data.test.labels)[:count])
-    note = f"A stratified {count} of {len(data.test)} test images: no measurement."
-    digest = _digest(smaller.train, smaller.val, test)
-    return replace(smaller, test=test, digest=digest, notes=(*smaller.notes, note))
+    digest = _digest(train, val, test)
+    return replace(data, train=train, val=val, test=test, digest=digest, notes=(*data.notes, *notes))
 
 
 def _load_builtin(spec: DatasetSpec, data_dir: Path, progress: Callable[[str], None]) -> ImageData:

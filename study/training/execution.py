@@ -11,6 +11,8 @@ import torch
 
 PRECISIONS = ("float32", "bfloat16")
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 
 def prepare_process(threads: int) -> None:
     """Let operations have `threads` threads, and flush denormal numbers, in float32 those below 1.2e-38, to zero.
@@ -22,9 +24,6 @@ def prepare_process(threads: int) -> None:
     """
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
-
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
