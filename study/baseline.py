@@ -17,16 +17,16 @@ if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study import option_types, output_file
 from study.data.dataset_specs import DATASETS
-from study.errors import UsageError, choose_from
-from study.exit_status import exit_status
+from study.record import files, tables
+from study.record.errors import UsageError, choose_from, exit_status
+from study.settings import values
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from study.training.pca import Row
+    from study.baselines.pca import Row
 
 Number = TypeVar("Number", int, float)
 
@@ -39,13 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     out = options.out or _default_file(options.data)
-    output_file.check_writable(out, "pca.csv")
+    files.check_writable(out, "pca.csv")
 
     # scikit-learn and the data loaders take seconds to import, which bad input need not wait for.
     import numpy as np
 
+    from study.baselines.table import format_table
     from study.data import image_data
-    from study.evaluation.baseline_table import format_csv, format_table
 
     data = image_data.load(
         options.data,
@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace) -> None:
         # Held out of the training images for the sake of a search; PCA has nothing to choose with it.
         splits["train"] = np.concatenate([splits["train"], splits.pop("val")])
     rows = _measure(splits, options.components, options.variance)
-    output_file.write_text(out, format_csv(rows))
+    files.write_output(out, rows, tables.BASELINE.columns)
     shape = "×".join(str(size) for size in data.image_shape)
     counts = ", ".join(f"{len(images):,} {split}" for split, images in splits.items())
     print(f"PCA of {data.name}, images of {shape}: {counts}")
@@ -70,7 +70,7 @@ def _measure(
     splits: Mapping[str, NDArray[np.uint8]], components: Sequence[int], fractions: Sequence[float]
 ) -> list[Row]:
     """Return the rows at the wanted components and fractions of variance, else at the standard ranks."""
-    from study.training import pca
+    from study.baselines import pca
 
     train = splits["train"]
     n_images, n_pixels = len(train), train[0].size
@@ -103,7 +103,7 @@ def _refuse_above(limit: int, components: Sequence[int], reason: str) -> None:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = option_types.Parser(
+    parser = values.Parser(
         prog="baseline.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -13,7 +13,7 @@ if __package__ in (None, ""):
     # Run as a file: import the packages from the checkout, not this folder's modules from the top.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study.errors import StudyError, UsageError
+from study.record.errors import StudyError, UsageError
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 
@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _main(argv: list[str] | None) -> int:
-    from study.option_types import Parser, integer
+    from study.settings.values import Parser, integer
 
     parser = Parser(prog="study/cluster_check.py", description="Check a running Ray cluster.", allow_abbrev=False)
     parser.add_argument("--address", metavar="ADDR", help="a Ray cluster; default $RAY_ADDRESS, else auto")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-EXIT_CODE = 130
+from study.record.errors import INTERRUPTED
 
 
 class Interrupted(BaseException):
@@ -77,7 +77,7 @@ def seen() -> bool:
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     if _signals.seen:
-        os._exit(EXIT_CODE)
+        os._exit(INTERRUPTED)
     _signals.seen = True
     if not _signals.deferred:
         raise Interrupted

@@ -18,9 +18,8 @@ if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study.errors import UsageError, choose_from
-from study.exit_status import exit_status
-from study.option_types import Parser, integer
+from study.record.errors import UsageError, choose_from, exit_status
+from study.settings.values import Parser, integer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> None:
     from models.checkpoint import describe
     from study.data.input_image import read_for
-    from study.samples.prediction import Predictive
+    from study.evaluation.prediction import Predictive
 
     model = _load(options.model)
     described = describe(options.model)
@@ -84,8 +83,8 @@ def _reconstruct(model: Network, image: NDArray[np.uint8], file: Path) -> float:
     import numpy as np
     import torch
 
-    from study import atomic
-    from study.samples.sheet import Row, draw
+    from study.evaluation.sheet import Row, draw
+    from study.record import files as atomic
     from study.training.trainer import to_pixels
 
     with torch.inference_mode():

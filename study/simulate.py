@@ -23,10 +23,10 @@ if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study import option_types, output_file
-from study.command_line import SCHEDULERS
-from study.errors import UsageError
-from study.exit_status import exit_status
+from study.record import files as output
+from study.record.errors import UsageError, exit_status
+from study.settings import values
+from study.settings.command_line import SCHEDULERS
 
 if TYPE_CHECKING:
     from study.simulation.candidates import Candidate
@@ -56,12 +56,12 @@ def _run(options: argparse.Namespace) -> None:
         if options.sample and options.sample > len(study.trials):
             raise UsageError(f"--sample {options.sample} is more than the {len(study.trials)} trials of {study.name!r}")
     for out in _files(options):
-        output_file.check_writable(out, "means.csv")
+        output.check_writable(out, "means.csv")
     compared = candidates(options.schedulers, options.grace, options.reduction, [study.max_epochs for study in studies])
     found = []
     for study, out in zip(studies, _files(options)[: len(studies)], strict=True):
         rows = _replay(study, compared, options)
-        output_file.write_text(out, files.format_csv(study, rows))
+        output.write_output(out, files.rows_of(study, rows))
         print(f"{tables.study_table(rows, options.within, everything=options.all)}\n")
         print("\n".join(tables.verdict_lines(rows, options.within[-1])) + f"\n{out}\n")
         found.append(rows)
@@ -71,7 +71,7 @@ def _run(options: argparse.Namespace) -> None:
             f"Means over {len(found)} studies\n{tables.mean_table(means, options.within[-1], everything=options.all)}\n"
         )
         if options.out:
-            output_file.write_text(options.out, files.format_means(means))
+            output.write_output(options.out, files.rows_of_means(means))
             print(f"{options.out}\n")
     print(tables.NOTE.format(budgets=" and ".join(str(budget) for budget in BUDGETS)))
     print("The intervals are over orders of the recorded trials: they do not cover other trials, seeds or data.")
@@ -100,18 +100,18 @@ def _replay(study: RecordedStudy, compared: Sequence[Candidate], options: argpar
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = option_types.Parser(
+    parser = values.Parser(
         prog="study/simulate.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    whole = option_types.integer
+    whole = values.integer
     add("names", nargs="+", metavar="NAME", help="a finished study of --scheduler none")
     add(
         "--schedulers",
-        type=_list_of(option_types.one_of("--schedulers", SCHEDULERS)),
+        type=_list_of(values.one_of("--schedulers", SCHEDULERS)),
         default=list(SCHEDULERS),
         metavar="S,…",
         help=f"default {','.join(SCHEDULERS)}; none is always there, to compare with",
@@ -146,7 +146,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     add(
         "--within",
-        type=_list_of(option_types.positive("--within")),
+        type=_list_of(values.positive("--within")),
         default=[5.0, 1.0],
         metavar="P,…",
         help="per cent from the best final value; the smallest one ranks; default 5,1",

@@ -7,8 +7,8 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from study.records.journal import Journal
-from study.records.state import StudyState
+from study.record.events import EpochEnded, Pretrained, RunEnded, RunStarted, SearchEnded, StudyStarted
+from study.record.journal import Journal, read_state
 from study.simulation.recorded import RecordedStudy, recorded
 
 
@@ -48,25 +48,25 @@ def write_study(
     metric, mode = ("val_accuracy", "max") if space.endswith("classifier") else ("val_mse", "min")
     budget = max(len(curve) for curve in values)
     base = {"space": space, "scheduler": "none", "sampler": "random", "epochs": budget, "objectives": [metric]}
-    journal.append("study", settings=base | dict(settings or {}), objective={"metric": metric, "mode": mode})
+    journal.append(StudyStarted(base | dict(settings or {}), {"metric": metric, "mode": mode}))
     for number, curve in enumerate(values):
         run_id, took = f"t{number:04d}", seconds[number] if seconds else 1.0
         about = {"kind": "trial", "number": number, "config": {}, "seed": 1000 + number, "budget": budget}
-        journal.append("run", id=run_id, params=1, key=None, **about)
+        journal.append(RunStarted(id=run_id, params=1, key=None, **about))
         if number in (pretraining or {}):
-            journal.append("pretrained", id=run_id, epochs=[{"seconds": pretraining[number]}])
+            journal.append(Pretrained(run_id, [{"seconds": pretraining[number]}]))
         for epoch, value in enumerate(curve, start=1):
             if not isnan(value):
-                journal.append("epoch", id=run_id, epoch=epoch, metrics={metric: value, "seconds": took})
+                journal.append(EpochEnded(run_id, epoch, {metric: value, "seconds": took}))
         status = (statuses or {}).get(number, "failed" if curve and isnan(curve[-1]) else "completed")
         if status != "running":
-            journal.append("end", id=run_id, status=status, reason=None, final={})
+            journal.append(RunEnded(run_id, status, None, {}))
     if search_end:
-        journal.append("search_end", reason="trials")
+        journal.append(SearchEnded("trials"))
     journal.close()
     return folder
 
 
 def study_of(tmp_path: Path, values: Sequence[Sequence[float]], **options: Any) -> RecordedStudy:
     """Return a made-up study as the simulator reads it."""
-    return recorded("made-up", StudyState.read(write_study(tmp_path, "made-up", values, **options) / "journal.jsonl"))
+    return recorded("made-up", read_state(write_study(tmp_path, "made-up", values, **options) / "journal.jsonl"))

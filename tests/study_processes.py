@@ -13,8 +13,9 @@ from pathlib import Path
 import mlflow
 import psutil
 
-from study.records import sqlite_database
-from study.records.state import StudyState
+from study.record.journal import read_state
+from study.record.state import StudyState
+from study.tracking import sqlite_database
 
 COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
 SMALL = ["--space", "digits_ae", "--epochs", "3", "--train-size", "200", "--name", "night"]
@@ -83,7 +84,7 @@ def table(path):
 
 def state_of(folder):
     journal = folder / "results" / "night" / "journal.jsonl"
-    return StudyState.read(journal) if journal.exists() else StudyState()
+    return read_state(journal) if journal.exists() else StudyState()
 
 
 def epochs_of(state):

@@ -13,10 +13,10 @@ from analysis.audits.evidence import read_evidence
 from analysis.audits.readings import find
 from analysis.audits.table import compute_table, our_lines
 from analysis.audits.verdicts import Verdict, audit, judge_bound, judge_check, judge_comparison
-from analysis.intervals import Interval, Sample
 from analysis.page.render import render
 from search_spaces import Check, Claim, Comparison, Measured
 from study.data.image_data import load, subset
+from study.record.intervals import Interval, Sample
 
 D, F = "cifar_cnn/D", "cifar_cnn/F"
 

@@ -13,7 +13,7 @@ import pytest
 from study import baseline
 from study.data import image_data
 from study.data.image_data import ImageData, Split
-from study.records.tables import BASELINE_COLUMNS
+from study.record.tables import BASELINE
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -45,7 +45,7 @@ def test_digits_are_written_and_printed_at_the_standard_ranks_that_they_have(
 ) -> None:
     assert baseline.main([]) == 0
     rows = read_rows(empty_folder / "results/baselines/digits.csv")
-    assert tuple(rows[0]) == BASELINE_COLUMNS
+    assert tuple(rows[0]) == BASELINE.columns
     assert [row["n_components"] for row in rows] == ["2", "4", "8", "16", "32"]
     assert {row["val_mse"] for row in rows} == {""}
     printed = capsys.readouterr()

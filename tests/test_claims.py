@@ -14,7 +14,7 @@ import search_spaces
 from search_spaces import Claim
 from search_spaces._claim import Audit, Bound, Check, Comparison, Measured
 from study.data.dataset_specs import DATASETS
-from study.records.tables import BASELINE_COLUMNS
+from study.record.tables import BASELINE
 
 CLAIMS = {claim.key: claim for claim in search_spaces.claims()}
 REPORTS = ("cifar_ae", "mnist_ae", "flowers", "cifar_cnn", "fashion")
@@ -105,7 +105,7 @@ def metrics_of(subject: str) -> set[str]:
     """Return the metrics that a study of this subject leaves."""
     kind = subject.split("/", maxsplit=1)[0]
     if kind == "pca":
-        return set(BASELINE_COLUMNS)
+        return set(BASELINE.columns)
     if kind == "data":
         return set(OF_DATA)
     family = search_spaces.reported()[subject].config["family"]

@@ -15,7 +15,7 @@ from hosts import cluster_files, requirements, studies
 from hosts.launcher import CLUSTER, Launcher
 from hosts.network import NOWHERE, SUBNET, Network
 
-from study.records.state import StudyState
+from study.record.journal import read_state
 
 pytestmark = [
     pytest.mark.cluster,
@@ -162,7 +162,7 @@ def test_a_study_survives_a_killed_raylet_and_a_host_that_is_powered_off(up):
         second = studies.wait_for(victim(other), 900, "the other worker trains", command)[0]
         up.network.hosts[second].power_off()
         command.finish(900)
-    state = StudyState.read(study / "journal.jsonl")
+    state = read_state(study / "journal.jsonl")
     assert Counter(trial.status for trial in state.trials) == {"completed": TRIALS}
     assert all(len(trial.epochs) == EPOCHS for trial in state.trials)
     assert len({run.id for run in state.runs.values()}) == TRIALS + 2
@@ -191,7 +191,7 @@ def one_finished_run_for_each(cluster):
         "print(*(run.data.tags['run'] + ':' + run.info.status for run in runs))"
     )
     found = Counter(cluster.head.shell(f'python -c "{script}"').stdout.split())
-    state = StudyState.read(cluster.storage / "night" / "journal.jsonl")
+    state = read_state(cluster.storage / "night" / "journal.jsonl")
     expected = Counter([*(f"{run_id}:FINISHED" for run_id in state.runs), "study:FINISHED"])
     return [*(found - expected).elements(), *(expected - found).elements()]
 
@@ -225,13 +225,13 @@ def test_a_study_goes_on_with_a_new_head_from_the_shared_storage(up):
     worker = next(host for host in (up.worker1, up.worker2) if host.is_on)
 
     def in_mid_trial():
-        state = StudyState.read(study / "journal.jsonl")
+        state = read_state(study / "journal.jsonl")
         return [run for run in state.trials if run.status == "running" and 3 <= len(run.epochs) <= EPOCHS // 2]
 
     with studies.in_background(submit(up, f"--resume night --trials {trials}")) as command:
         studies.wait_for(in_mid_trial, 300, "a trial is in its middle", command)
         up.head.power_off()
-    before = StudyState.read(study / "journal.jsonl")
+    before = read_state(study / "journal.jsonl")
     unfinished = {run.id: len(run.epochs) for run in before.trials if run.status == "running" and run.epochs}
     assert unfinished
     up.head = up.network.host("head2", SECOND_HEAD)
@@ -241,7 +241,7 @@ def test_a_study_goes_on_with_a_new_head_from_the_shared_storage(up):
     done = up.home.ray("submit {cluster} study/run.py --resume night", check=False)
     assert done.returncode == 0, done.stdout[-3000:]
     assert "MLflow does not have all" not in done.stdout, done.stdout[-3000:]
-    state = StudyState.read(study / "journal.jsonl")
+    state = read_state(study / "journal.jsonl")
     assert Counter(trial.status for trial in state.trials) == {"completed": trials}
     assert all([epoch["epoch"] for epoch in trial.epochs] == [*range(1, EPOCHS + 1)] for trial in state.trials)
     # What the first head had is kept as it was, and trials went on from their checkpoints.

@@ -5,7 +5,7 @@ from hosts import cloud, cluster_files, requirements, studies
 from hosts.launcher import CLUSTER, Launcher
 from hosts.network import Network
 
-from study.records.state import StudyState
+from study.record.journal import read_state
 
 pytestmark = [
     pytest.mark.cluster,
@@ -54,7 +54,7 @@ def test_waiting_trials_bring_a_spot_worker_up_and_it_goes_when_idle(aws):
         studies.wait_for(lambda: "gpu_worker" in kinds(played), 900, "a worker is started", command)
         command.finish(900)
     assert all(instance["spot"] for instance in played.instances.values() if instance["name"] == "gpu_worker")
-    state = StudyState.read(storage / "night" / "journal.jsonl")
+    state = read_state(storage / "night" / "journal.jsonl")
     assert len(state.trials) == 3
     assert {trial.status for trial in state.trials} <= {"completed", "stopped"}
     workers = {instance["id"] for instance in played.instances.values() if instance["name"] == "gpu_worker"}

@@ -3,11 +3,11 @@ import json
 import pytest
 
 import search_spaces
-from study import command_line, resumption
-from study.errors import UsageError
-from study.reported import selected
+from study.record.errors import UsageError
 from study.run import main
-from study.settings import Settings
+from study.settings import command_line, resumption
+from study.settings.declaration import Settings
+from study.settings.reported import selected
 
 
 def settings(*argv):
@@ -109,8 +109,8 @@ def test_bad_input_is_one_line_and_exit_2_and_writes_nothing(case, empty_folder,
 
 
 def test_the_names_of_samplers_and_schedulers_are_those_that_exist():
-    from study.tuning.samplers import SAMPLERS
-    from study.tuning.schedulers import SCHEDULERS
+    from study.search.samplers import SAMPLERS
+    from study.search.schedulers import SCHEDULERS
 
     assert set(command_line.SAMPLERS) == set(SAMPLERS)
     assert set(command_line.SCHEDULERS) == set(SCHEDULERS)

@@ -10,8 +10,8 @@ from analysis.compare import compute_comparison, main, page_of
 from analysis.comparisons.scores import compute_scores, plot_scores
 from analysis.comparisons.table import compute_differences, compute_studies, side_by_side
 from analysis.comparisons.winner import RATIO
-from analysis.intervals import Sample, difference
 from analysis.page.render import render
+from study.record.intervals import Sample, difference
 
 
 def write(storage, name, space="mnist_ae", *, latent_size=20, pca=0.02, seeds=(1, 2, 3), **options):

@@ -4,13 +4,13 @@ from scipy.stats import bootstrap, ttest_1samp
 
 import search_spaces
 from search_spaces import Context
-from study import command_line
-from study.evaluation import confirmation
-from study.evaluation.comparison import compare
-from study.evaluation.confirmation import Confirmed, Interval
-from study.records.ranking import best_trials, pareto_front
-from study.records.state import Run, StudyState
-from study.summary import summarize
+from study.driver import confirmation
+from study.driver.comparison import compare
+from study.driver.confirmation import Confirmed, Interval
+from study.driver.summary import summarize
+from study.record.ranking import best_trials, pareto_front
+from study.record.state import Run, StudyState
+from study.settings import command_line
 
 SPACE = search_spaces.get("digits_ae")
 CONTEXT = Context(SPACE.image_shape, 10)

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 from study_processes import SMALL, TIMEOUT, epochs_of, run, start, state_of, summary_of, wait_for
 
-from study import disk
-from study.errors import StudyError, UsageError
+from study.record import disk
+from study.record.errors import StudyError, UsageError
 
 
 @contextmanager

@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 import search_spaces
-from study.command_line import parse, settings_of
-from study.display import Display
-from study.records.state import StudyState
+from study.driver.display import Display
+from study.record.state import StudyState
+from study.settings.command_line import parse, settings_of
 
 CONFIG = search_spaces.get("digits_ae").default
 
@@ -32,7 +32,7 @@ def display(tmp_path, monkeypatch):
     for event in events:
         state.apply(event | {"time": 0.0})
         shown(event)
-    monkeypatch.setattr("study.display.time.monotonic", lambda: shown._start + 60)
+    monkeypatch.setattr("study.driver.display.time.monotonic", lambda: shown._start + 60)
     return shown
 
 

@@ -11,8 +11,8 @@ from test_training import deterministic, images
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import search_spaces
-from study.command_line import parse, settings_of
-from study.settings import Settings
+from study.settings.command_line import parse, settings_of
+from study.settings.declaration import Settings
 from study.training import stages
 from study.training.execution import PRECISIONS, Execution, prepare_process
 from study.training.fused import FusedTrainer

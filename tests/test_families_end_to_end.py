@@ -9,7 +9,7 @@ from study_processes import run, summary_of, table
 
 import models
 import search_spaces
-from study.records.state import StudyState
+from study.record.journal import read_state
 
 
 def succeeded(folder, *argv, bare=False):
@@ -67,7 +67,7 @@ def test_a_classifier_is_built_on_the_encoder_of_an_earlier_study(autoencoders):
     argv = ["--trials", "3", "--epochs", "2", "--train-size", "300", "--confirm", "1x2"]
     succeeded(autoencoders, "--space", "digits_classifier", "--encoder-from", "night", "--name", "day", *argv)
     earlier = json.loads((autoencoders / "results/night/best/config.json").read_text())["config"]
-    trials = StudyState.read(autoencoders / "results/day/journal.jsonl").trials
+    trials = read_state(autoencoders / "results/day/journal.jsonl").trials
     assert len(trials) == 3
     for trial in trials:
         assert trial.config["encoder"] == "given"
@@ -78,7 +78,7 @@ def test_a_classifier_is_built_on_the_encoder_of_an_earlier_study(autoencoders):
 
 
 def test_a_frozen_given_encoder_is_the_one_of_the_earlier_study(autoencoders):
-    state = StudyState.read(autoencoders / "results/day/journal.jsonl")
+    state = read_state(autoencoders / "results/day/journal.jsonl")
     frozen = [run for run in state.confirmations if run.config["encoder_training"] == "frozen"]
     if not frozen:
         pytest.skip("the best one was fine-tuned; tests/test_classifiers.py has the frozen one")

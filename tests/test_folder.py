@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from study import atomic
-from study.errors import UsageError
-from study.records import folder
+from study.record import files as atomic
+from study.record import folder
+from study.record.errors import UsageError
 
 
 def test_a_new_study_has_a_folder_and_a_lock(tmp_path):
@@ -22,7 +22,7 @@ def test_a_new_study_has_a_folder_and_a_lock(tmp_path):
 
 def _lock_elsewhere(path):
     code = (
-        "import sys; from pathlib import Path; from study.records.folder import StudyFolder, locked\n"
+        "import sys; from pathlib import Path; from study.record.folder import StudyFolder, locked\n"
         f"with locked(StudyFolder(Path({str(path)!r}))): pass"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

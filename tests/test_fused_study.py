@@ -7,12 +7,12 @@ import torch
 from study_processes import SMALL, kill_with_children, run, start, state_of, summary_of, table, wait_for
 from test_fused import config_of, splits
 
-from study.records.folder import StudyFolder
-from study.records.journal import Journal
-from study.records.recorder import Recorder
-from study.records.state import StudyState
+from study.record.events import RunStarted, StudyStarted
+from study.record.folder import StudyFolder
+from study.record.journal import Journal, Recorder
+from study.record.state import StudyState
+from study.search.recording import TuneRecorder
 from study.training.execution import PLAIN
-from study.tuning.recording import TuneRecorder
 from study.worker import run as worker_run
 from study.worker import worker as worker_module
 from study.worker.job import DECLINED, EPOCH, FAILED, FINAL, METRICS, NOTE, REPORTS, TOO_LARGE, Job, job_config
@@ -117,13 +117,13 @@ def recording(tmp_path):
     """A recorder of two confirmations that have begun, Tune's trial of both, and the lines of the journal."""
     recorder, lines = Recorder(Journal(tmp_path / "journal.jsonl"), StudyState()), []
     recorder.listen(lines.append)
-    recorder.record("study", settings={})
+    recorder.record(StudyStarted(settings={}))
     jobs = [Job(f"a-s{seed}", {}, seed, 2, test=True) for seed in (1, 2)]
     for job in jobs:
         numbers = {"number": job.seed, "seed": job.seed, "budget": 2, "params": 1}
-        recorder.record("run", id=job.id, kind="confirm", confirm_of="a", config={}, key=None, **numbers)
+        recorder.record(RunStarted(id=job.id, kind="confirm", confirm_of="a", config={}, key=None, **numbers))
     trial = SimpleNamespace(config=job_config(*jobs), last_result={})
-    tuned = TuneRecorder(recorder, StudyFolder(tmp_path), "val_mse", "min", 1)
+    tuned = TuneRecorder(recorder, StudyFolder(tmp_path), "val_mse", 1)
 
     def report(result):
         trial.last_result = {"hostname": "here", "pid": 7, **result}
@@ -143,7 +143,7 @@ def test_runs_that_are_trained_together_are_written_down_as_if_they_were_not(rec
     report({EPOCH: 2, REPORTS: last | failed, "done": True})
     assert (runs["a-s1"].status, len(runs["a-s1"].epochs), runs["a-s1"].final) == ("completed", 2, {"test_mse": 0.5})
     assert (runs["a-s2"].status, runs["a-s2"].reason) == ("failed", "NonFiniteLossError: nan")
-    kinds = [(line["event"], line["id"]) for line in lines if line["event"] in ("placed", "epoch", "note", "end")]
+    kinds = [(line.name, line.id) for line in lines if line.name in ("placed", "epoch", "note", "end")]
     assert sorted(kinds) == sorted([
         ("note", "a-s1"), ("placed", "a-s1"), ("epoch", "a-s1"), ("placed", "a-s2"), ("epoch", "a-s1"),
         ("end", "a-s1"), ("end", "a-s2"),

@@ -8,15 +8,15 @@ import torch
 import models
 import search_spaces
 from search_spaces import Context
-from study.cluster import every_node, gpu_share, joining, machines, shares
+from study.cluster import every_node, gpu_share, joining, machines, resources
 from study.cluster.gpu_share import MOST, Measured, divided, of_the_smallest
 from study.cluster.machines import Machines
 from study.cluster.memory import Limits, training_bytes
 from study.data import image_data
-from study.errors import StudyError
+from study.record.errors import StudyError
+from study.search import gpu_probe, gpu_survey
+from study.search.gpu_probe import Problem, configs_to_measure, measure
 from study.training.trainer import Trainer
-from study.tuning import gpu_probe, gpu_survey
-from study.tuning.gpu_probe import Problem, configs_to_measure, measure
 
 GIB = 2**30
 DIGITS = search_spaces.get("digits_ae")
@@ -24,7 +24,7 @@ SHAPE = (1, 8, 8)
 
 
 def settings(*options):
-    from study import command_line
+    from study.settings import command_line
 
     return command_line.settings_of(command_line.parse(["--space", "digits_ae", *options]))
 
@@ -178,7 +178,7 @@ def digits():
 def test_the_smallest_gpu_of_a_cluster_is_probed(nodes, digits):
     asked = nodes(head=0, large=80, small=16, silent=None)
     chosen = settings()
-    share = shares.share(chosen, gpu_survey.survey(chosen, digits, None))
+    share = resources.of_each_run(chosen, gpu_survey.survey(chosen, digits, None))
     ((function, problem, options),) = asked
     assert function is measure
     assert (options["node_id"], options["gpus"]) == ("small", 1)
@@ -196,7 +196,7 @@ def test_the_smallest_gpu_of_a_cluster_is_probed(nodes, digits):
 def test_a_network_larger_than_its_part_of_a_gpu_is_refused_with_the_reason(nodes, digits):
     nodes(only=16)
     chosen = settings()
-    limits = shares.share(chosen, gpu_survey.survey(chosen, digits, None)).limits(None)
+    limits = resources.of_each_run(chosen, gpu_survey.survey(chosen, digits, None)).limits(None)
     assert limits.memory == int(0.9 * 16 * GIB / 4) - GIB
     large = {**DIGITS.default, "batch_size": 2**22}
     reason = limits.refusal(large, Context(SHAPE, 10), 1000)
@@ -206,7 +206,7 @@ def test_a_network_larger_than_its_part_of_a_gpu_is_refused_with_the_reason(node
 def test_a_share_that_is_given_is_not_probed_but_bounds_networks(nodes, digits):
     asked = nodes(only=16)
     chosen = settings("--gpus-per-trial", "0.5")
-    share = shares.share(chosen, gpu_survey.survey(chosen, digits, None))
+    share = resources.of_each_run(chosen, gpu_survey.survey(chosen, digits, None))
     assert asked == []
     assert (share.gpus, share.gpu.runs) == (0.5, 2)
     assert share.limits(None).memory == int(0.9 * 16 * GIB / 2)
@@ -215,7 +215,7 @@ def test_a_share_that_is_given_is_not_probed_but_bounds_networks(nodes, digits):
 def test_auto_without_a_gpu_is_none_of_it(nodes, digits):
     asked = nodes(head=0)
     chosen = settings("--gpus-per-trial", "auto")
-    share = shares.share(chosen, gpu_survey.survey(chosen, digits, None))
+    share = resources.of_each_run(chosen, gpu_survey.survey(chosen, digits, None))
     assert asked == []
     assert (share.gpus, share.gpu) == (0.0, None)
 
@@ -224,7 +224,7 @@ def test_auto_without_a_gpu_is_none_of_it(nodes, digits):
 def test_gpus_that_nobody_can_measure_or_wants_are_not_probed(nodes, digits, option):
     asked = nodes(unseen=None)
     chosen = settings(*option)
-    share = shares.share(chosen, gpu_survey.survey(chosen, digits, None))
+    share = resources.of_each_run(chosen, gpu_survey.survey(chosen, digits, None))
     assert asked == []
     assert share.gpus == (0.0 if option else gpu_share.UNMEASURED)
     assert option or "not measured" in str(share.gpu)
@@ -243,7 +243,7 @@ def test_a_gpu_that_is_never_free_ends_the_study_with_what_to_do(nodes, digits, 
 
 def test_a_studys_reported_configurations_are_what_is_measured(nodes):
     asked = nodes(only=16)
-    from study import command_line
+    from study.settings import command_line
 
     chosen = command_line.settings_of(command_line.parse(["--reported", "fashion/base", "--confirm", "1x2"]))
     shape = (1, 28, 28)

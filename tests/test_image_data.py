@@ -12,7 +12,7 @@ import pytest
 
 from study.data.dataset_specs import DATASETS
 from study.data.image_data import ImageData, Split, default_data_dir, load, subset
-from study.errors import DataError, UsageError
+from study.record.errors import DataError, UsageError
 
 DOWNLOADED = [name for name, spec in DATASETS.items() if spec.torchvision_class]
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from study.data.image_data import load
-from study.errors import DataError, UsageError
+from study.record.errors import DataError, UsageError
 
 
 def error_line(kind: type[UsageError], call: Callable[[], object]) -> str:

@@ -35,9 +35,9 @@ def test_mlflow_is_whole_before_the_thread_that_uses_it_begins():
     """Tune imports it, too, in the main thread, when a search begins."""
     first = """
 import threading
-from study.records.recorder import Recorder
-from study.records.state import StudyState
-from study.records.tracking import Tracker
+from study.record.journal import Recorder
+from study.record.state import StudyState
+from study.tracking.mlflow_tracker import Tracker
 threading.Thread.start = lambda thread: None
 Tracker("sqlite:///none.db", Recorder(None, StudyState()), None)
 """

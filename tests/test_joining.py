@@ -2,7 +2,7 @@ import pytest
 import ray
 
 from study.cluster import joining
-from study.errors import StudyError, UsageError
+from study.record.errors import StudyError, UsageError
 
 
 def test_a_ray_that_does_not_start_is_one_line(monkeypatch):

@@ -1,53 +1,56 @@
 import json
+import re
 import threading
+from dataclasses import MISSING, fields
 
 import pytest
 
-from study.errors import StudyError
-from study.records import journal
-from study.records.journal import Journal
-from study.records.state import StudyState
+from study.record import journal
+from study.record.errors import StudyError
+from study.record.events import EVENTS, EpochEnded, Finished, RunStarted, SearchEnded, SessionStarted, StudyStarted
+from study.record.journal import Journal
+from study.record.state import StudyState
 
 
 def test_events_are_read_back_in_order(tmp_path):
     path = tmp_path / "journal.jsonl"
     written = Journal(path)
     for number in range(3):
-        written.append("epoch", id="t0000", epoch=number)
-    assert [event["epoch"] for event in journal.read(path)] == [0, 1, 2]
+        written.append(EpochEnded("t0000", number, {}))
+    assert [event.epoch for event in journal.read(path)] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("cut", [1, 5, 20])
 def test_a_torn_last_line_is_ignored_and_the_next_event_begins_a_new_line(tmp_path, cut):
     path = tmp_path / "journal.jsonl"
     first = Journal(path)
-    first.append("search_end", reason="trials")
-    first.append("search_end", reason="time budget")
+    first.append(SearchEnded("trials"))
+    first.append(SearchEnded("time budget"))
     first.close()
     path.write_bytes(path.read_bytes()[:-cut])  # killed in mid-write
-    assert [event["reason"] for event in journal.read(path)] == ["trials"]
-    Journal(path).append("search_end", reason="again")
-    assert [event["reason"] for event in journal.read(path)] == ["trials", "again"]
+    assert [event.reason for event in journal.read(path)] == ["trials"]
+    Journal(path).append(SearchEnded("again"))
+    assert [event.reason for event in journal.read(path)] == ["trials", "again"]
 
 
 def test_a_journal_without_any_whole_line_is_empty(tmp_path):
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b'{"event": "stu')
     assert journal.read(path) == []
-    Journal(path).append("search_end", reason="trials")
+    Journal(path).append(SearchEnded("trials"))
     assert len(journal.read(path)) == 1
 
 
 def test_damage_before_the_last_line_is_an_error_that_names_the_line(tmp_path):
     path = tmp_path / "journal.jsonl"
-    path.write_text('{"event": "a"}\n{"event": \n{"event": "c"}\n')
+    path.write_text('{"event": "published", "time": 1}\n{"event": \n{"event": "published", "time": 2}\n')
     with pytest.raises(StudyError, match="line 2"):
         journal.read(path)
 
 
 def test_what_json_cannot_say_becomes_null(tmp_path):
     path = tmp_path / "journal.jsonl"
-    Journal(path).append("epoch", metrics={"val_mse": float("nan"), "deep": [float("inf"), 1.5]})
+    Journal(path).append(EpochEnded("t0000", 1, {"val_mse": float("nan"), "deep": [float("inf"), 1.5]}))
     assert json.loads(path.read_text())["metrics"] == {"val_mse": None, "deep": [None, 1.5]}
 
 
@@ -57,7 +60,7 @@ def test_events_of_several_threads_do_not_mix(tmp_path):
 
     def append(name: str) -> None:
         for number in range(50):
-            written.append("epoch", id=name, text="x" * 500, epoch=number)
+            written.append(EpochEnded(name, number, {"x" * 500: 1.0}))
 
     threads = [threading.Thread(target=append, args=(name,)) for name in "abcd"]
     for thread in threads:
@@ -66,32 +69,71 @@ def test_events_of_several_threads_do_not_mix(tmp_path):
         thread.join()
     events = journal.read(path)
     assert len(events) == 200
-    assert [event["epoch"] for event in events if event["id"] == "c"] == list(range(50))
+    assert [event.epoch for event in events if event.id == "c"] == list(range(50))
 
 
 def test_a_full_disk_is_one_clear_error_and_leaves_whole_lines(tmp_path, monkeypatch):
     path = tmp_path / "journal.jsonl"
     written = Journal(path)
-    written.append("search_end", reason="trials")
+    written.append(SearchEnded("trials"))
     real_write = journal.os.write
     monkeypatch.setattr(journal.os, "write", lambda descriptor, line: real_write(descriptor, line[:10]))
     with pytest.raises(StudyError, match="No space left on device"):
-        written.append("search_end", reason="time budget")
+        written.append(SearchEnded("time budget"))
     monkeypatch.undo()
-    written.append("search_end", reason="after")
-    assert [event["reason"] for event in journal.read(path)] == ["trials", "after"]
+    written.append(SearchEnded("after"))
+    assert [event.reason for event in journal.read(path)] == ["trials", "after"]
+
+
+def test_a_line_that_is_no_event_of_this_version_is_an_error_that_says_so(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    for line, reason in (
+        ("123", "no JSON object"),
+        ("null", "no JSON object"),
+        ("{}", "event None is not known"),
+        ('{"event": "later", "time": 1}', "event 'later' is not known"),
+        ('{"event": "end", "time": 1, "id": "t0000"}', "event 'end' is incomplete"),
+    ):
+        path.write_text(f"{line}\n")
+        with pytest.raises(StudyError, match=f"line 1: .*{reason}"):
+            journal.read(path)
+
+
+def test_a_field_of_a_later_version_stays_in_the_file(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    line = '{"event": "search_end", "time": 1.0, "reason": "trials", "told_by": "a later version"}\n'
+    path.write_text(line)
+    assert journal.read(path) == [SearchEnded("trials", time=1.0)]
+    Journal(path).append(SearchEnded("again"))
+    assert path.read_text().startswith(line)
+
+
+@pytest.mark.parametrize("kind", EVENTS.values(), ids=list(EVENTS))
+def test_every_event_is_read_back_as_it_was_written(tmp_path, kind):
+    values = {
+        "str": "a",
+        "int": 3,
+        "dict": {"a": 1},
+        "list": [],
+        "Kind": "trial",
+        "Status": "failed",
+        "Config": {"a": 1},
+    }
+    required = [one for one in fields(kind) if one.default is MISSING and one.default_factory is MISSING]
+    event = kind(**{one.name: values.get(re.split(r"[\[ ]", one.type)[0], {"val_mse": 0.5}) for one in required})
+    path = tmp_path / "journal.jsonl"
+    Journal(path).append(event)
+    assert journal.read(path) == [event]
+    assert json.loads(path.read_text())["event"] == kind.name
 
 
 def run_event(run_id="t0000", **changes):
-    event = {
-        "event": "run", "time": 10.0, "id": run_id, "kind": "trial", "number": 0, "config": {"latent_size": 8},
-        "seed": 1, "budget": 3, "params": 100, "key": None, "optuna": {},
-    }  # fmt: skip
-    return event | changes
+    about = {"kind": "trial", "number": 0, "config": {"latent_size": 8}, "seed": 1, "budget": 3, "params": 100}
+    return RunStarted(id=run_id, key=None, time=10.0, **about | changes)
 
 
 def epoch_event(number, run_id="t0000", **metrics):
-    return {"event": "epoch", "time": 11.0, "id": run_id, "epoch": number, "metrics": {"seconds": 0.5, **metrics}}
+    return EpochEnded(run_id, number, {"seconds": 0.5, **metrics}, time=11.0)
 
 
 def test_an_epoch_that_is_reported_again_is_counted_once():
@@ -102,20 +144,20 @@ def test_an_epoch_that_is_reported_again_is_counted_once():
 
 def test_wall_time_is_that_of_the_drivers_and_not_of_the_pause_between_them():
     events = [
-        {"event": "study", "time": 100.0, "settings": {}},
-        {"event": "search_end", "time": 130.0, "reason": "trials"},
-        {"event": "session", "time": 1000.0, "changed": {}},
-        {"event": "search_end", "time": 1005.0, "reason": "trials"},
+        StudyStarted({}, time=100.0),
+        SearchEnded("trials", time=130.0),
+        SessionStarted({}, time=1000.0),
+        SearchEnded("trials", time=1005.0),
     ]
     assert StudyState.fold(events).wall_s == 35.0
 
 
 def test_a_study_that_is_extended_is_no_longer_finished():
     events = [
-        {"event": "study", "time": 0.0, "settings": {"trials": 2}},
-        {"event": "search_end", "time": 1.0, "reason": "trials"},
-        {"event": "finish", "time": 2.0, "summary": {"best": None}},
-        {"event": "session", "time": 3.0, "changed": {"trials": 4}},
+        StudyStarted({"trials": 2}, time=0.0),
+        SearchEnded("trials", time=1.0),
+        Finished({"best": None}, time=2.0),
+        SessionStarted({"trials": 4}, time=3.0),
     ]
     state = StudyState.fold(events)
     assert state.settings["trials"] == 4

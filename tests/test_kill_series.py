@@ -20,7 +20,7 @@ from study_processes import (
     without_timings,
 )
 
-from study.records import journal
+from study.record import journal
 
 STUDY = [
     "--space", "digits_ae", "--name", "night", "--train-size", "200", "--seed", "5",
@@ -32,7 +32,7 @@ TRUTH = ("run", "refused", "epoch", "end", "search_end", "baseline", "finish", "
 
 def truths(folder):
     path = folder / "results" / "night" / "journal.jsonl"
-    return [event for event in journal.read(path) if event["event"] in TRUTH] if path.exists() else []
+    return [event for event in journal.read(path) if event.name in TRUTH] if path.exists() else []
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def uninterrupted(tmp_path_factory):
 
 
 def phase(events):
-    kinds = {event["event"] for event in events}
+    kinds = {event.name for event in events}
     if "baseline" in kinds or "finish" in kinds:
         return "end"
     return "confirmation" if "search_end" in kinds else "search"

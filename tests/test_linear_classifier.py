@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
+from study.baselines import linear_classifier, pca
 from study.data import image_data
-from study.evaluation import linear_classifier
-from study.training import pca
 
 
 @pytest.fixture(scope="module")

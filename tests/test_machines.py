@@ -2,10 +2,10 @@
 
 import pytest
 
-from study.cluster import machines, shares
+from study.cluster import machines, resources
 from study.cluster.machines import Growth, Machines, growth_of
-from study.errors import UsageError
-from study.settings import Settings
+from study.record.errors import UsageError
+from study.settings.declaration import Settings
 
 GIB = 2**30
 HEAD = Machines(0, 0, 4 * GIB)
@@ -17,7 +17,7 @@ def config(**kinds):
 
 
 def settings(**given):
-    from study import command_line
+    from study.settings import command_line
 
     options = [f"--{key.replace('_', '-')}={value}" for key, value in given.items()]
     return command_line.settings_of(command_line.parse(["--space", "digits_ae", *options]))
@@ -36,7 +36,7 @@ def ray_of(monkeypatch):
 
 def test_a_cluster_without_workers_yet_has_the_places_that_it_may_grow_to(ray_of):
     ray_of([HEAD], growth_of(config(gpu={"resources": GPU, "max_workers": 3}), HEAD))
-    share = shares.share(settings())
+    share = resources.of_each_run(settings())
     assert (share.gpus, share.concurrent) == (0.25, 12)
     assert share.memory == 2 * GIB
     assert share.node_cpus == 4
@@ -45,7 +45,7 @@ def test_a_cluster_without_workers_yet_has_the_places_that_it_may_grow_to(ray_of
 def test_a_grown_cluster_has_as_many_places_as_one_that_has_yet_to_grow(ray_of):
     growth = growth_of(config(gpu={"resources": GPU, "max_workers": 3}), HEAD)
     ray_of([HEAD, Machines(4, 1, 8 * GIB)], growth)
-    assert shares.share(settings()).concurrent == 12
+    assert resources.of_each_run(settings()).concurrent == 12
 
 
 def test_the_bound_on_all_workers_holds_over_their_kinds():
@@ -65,12 +65,12 @@ def test_machines_of_ones_own_are_taken_to_be_like_the_head():
 
 def test_max_concurrent_bounds_the_places(ray_of):
     ray_of([Machines(8, 0, GIB)])
-    assert shares.share(settings(max_concurrent=3)).concurrent == 3
+    assert resources.of_each_run(settings(max_concurrent=3)).concurrent == 3
 
 
 def test_without_an_autoscaler_only_what_is_there_counts(ray_of):
     ray_of([Machines(2, 0, 8 * GIB), Machines(4, 0, 8 * GIB)])
-    share = shares.share(settings())
+    share = resources.of_each_run(settings())
     assert (share.concurrent, share.memory, share.node_cpus) == (6, 2 * GIB, 2)
 
 
@@ -84,13 +84,13 @@ def test_without_an_autoscaler_only_what_is_there_counts(ray_of):
 def test_a_run_that_fits_no_machine_there_or_to_come_is_refused(ray_of, given, words):
     ray_of([HEAD], growth_of(config(gpu={"resources": GPU, "max_workers": 3}), HEAD))
     with pytest.raises(UsageError, match=words):
-        shares.share(settings(**given))
+        resources.of_each_run(settings(**given))
 
 
 def test_cpus_and_gpus_that_no_machine_has_together_are_refused(ray_of):
     ray_of([Machines(8, 0, GIB), Machines(1, 1, GIB)])
     with pytest.raises(UsageError, match="no machine has both"):
-        shares.share(settings(cpus_per_trial=4, gpus_per_trial=1))
+        resources.of_each_run(settings(cpus_per_trial=4, gpus_per_trial=1))
 
 
 def test_settings_are_a_studys_own():

@@ -11,13 +11,13 @@ from analysis import report
 from analysis.mlflow_files import read_study_from_mlflow
 from analysis.page import registry
 from analysis.study_files import NoStudyError, read_study
-from study import command_line
-from study.records import tables
-from study.records.folder import StudyFolder
-from study.records.journal import Journal
-from study.records.recorder import Recorder
-from study.records.state import StudyState
-from study.records.tracking import Tracker
+from study.record import tables
+from study.record.events import EVENTS
+from study.record.folder import StudyFolder
+from study.record.journal import Journal, Recorder
+from study.record.state import StudyState
+from study.settings import command_line
+from study.tracking.mlflow_tracker import Tracker
 
 TABLES = ("trials", "history", "confirm", "confirm_history", "baseline", "pretraining")
 STUDIES = ("search", "pretrained")
@@ -59,7 +59,7 @@ def tracked_study(storage, uri, name, space):
     recorder = Recorder(Journal(folder.journal), StudyState())
     tracker = Tracker(uri, recorder, storage / "mlflow-artifacts")
     for event, fields in events_of(name, settings.to_json(), search_spaces.get(space)):
-        recorder.record(event, **fields)
+        recorder.record(EVENTS[event](**fields))
     tables.write(folder, recorder.state)
     nothing = {"best": None, "baseline": None, "ratio_to_pca": None, "verdict": None, "confirmed": []}
     (path / "summary.json").write_text(json.dumps(nothing | {"metric": "val_mse", "mode": "min", "wall_s": 3.0}))

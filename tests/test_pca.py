@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from study.baselines import pca
 from study.data import image_data
-from study.records.tables import BASELINE_COLUMNS
-from study.training import pca
+from study.record.tables import BASELINE
 
 Images = NDArray[np.uint8]
 
@@ -55,7 +55,7 @@ def test_rows_come_in_ascending_order_once_each_with_the_columns_of_the_file() -
     train = correlated_images(50, (1, 4, 4))
     rows = pca.evaluate(pca.fit(train, 8), {"train": train, "val": train[:9]}, [8, 2, 8, 4])
     assert [row["n_components"] for row in rows] == [2, 4, 8]
-    assert all(tuple(row) == BASELINE_COLUMNS for row in rows)
+    assert all(tuple(row) == BASELINE.columns for row in rows)
 
 
 def test_a_missing_or_empty_split_leaves_its_columns_empty() -> None:

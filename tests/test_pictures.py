@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from study.samples.confusion_picture import confusion_picture
-from study.samples.illustration import illustrate
-from study.samples.pictures import pictures
-from study.samples.sheet import Row, draw
+from study.evaluation.confusion_picture import confusion_picture
+from study.evaluation.illustration import illustrate
+from study.evaluation.pictures import pictures
+from study.evaluation.sheet import Row, draw
 
 GROUPS = np.repeat(["best", "typical", "worst"], 2)
 

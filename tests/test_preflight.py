@@ -6,7 +6,7 @@ from study.cluster import every_node, shared_storage
 from study.cluster.every_node import Answer
 from study.cluster.node_facts import code_digest
 from study.cluster.preflight import Finding, clocks, gpus, same_everywhere
-from study.errors import UsageError
+from study.record.errors import UsageError
 
 
 def test_a_version_that_one_node_has_not_is_named_with_the_node():

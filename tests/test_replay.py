@@ -7,9 +7,9 @@ import pytest
 from ray.tune.schedulers import MedianStoppingRule
 from recorded_curves import curves, study_of
 
-from study.records.state import Run, StudyState
+from study.record.state import Run, StudyState
+from study.search.schedulers import SCHEDULERS, ReplayedTrial, SchedulerSettings, build_scheduler, default_settings
 from study.simulation.replay import Replay
-from study.tuning.schedulers import SCHEDULERS, ReplayedTrial, SchedulerSettings, build_scheduler, default_settings
 from study.worker.job import EPOCH, Job, job_config
 
 BUDGET = 9
@@ -119,7 +119,7 @@ def test_one_replay_leaves_nothing_for_the_next(tmp_path):
 
 
 def test_a_decision_that_cannot_be_replayed_is_not_passed_over(tmp_path, monkeypatch):
-    monkeypatch.setattr("study.tuning.schedulers.StudyMedianStopping.on_trial_result", lambda *_: "PAUSE")
+    monkeypatch.setattr("study.search.schedulers.StudyMedianStopping.on_trial_result", lambda *_: "PAUSE")
     with pytest.raises(NotImplementedError, match="PAUSE"):
         ends_of(study_of(tmp_path, curves()), "median")
 

@@ -21,7 +21,7 @@ from analysis.page.parts import Page, Picture, Section, Table
 from analysis.page.render import render
 from analysis.page.sections import report_page
 from analysis.study_files import NoStudyError, read_study
-from study import command_line
+from study.settings import command_line
 
 HOSTILE = '<script>alert("x")</script>'
 TRIALS = """trial_id,number,status,reason,epochs,seconds,params,config.architecture,config.latent_size,config.lr,val_mse

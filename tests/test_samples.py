@@ -6,9 +6,9 @@ import torch
 from small_networks import CONFIGS, network, split
 
 from models.vae import active_units
-from study.data.stratified import stratified_sample
-from study.samples import writing as samples
-from study.samples.generative import DIMENSIONS, PAIRS, STEPS, VALUES
+from study.data.tensors import stratified_sample
+from study.evaluation import writing as samples
+from study.evaluation.generative import DIMENSIONS, PAIRS, STEPS, VALUES
 from study.training.trainer import per_image
 
 FILES = {
@@ -165,7 +165,7 @@ class Oracle(torch.nn.Module):
 
 
 def test_the_confusion_matrix_has_true_classes_as_rows():
-    from study.samples.prediction import collect
+    from study.evaluation.prediction import collect
 
     labels = torch.tensor([0, 0, 0, 1, 1, 2])
     said = torch.tensor([0, 0, 2, 1, 0, 0])
@@ -192,7 +192,7 @@ def test_the_confusion_matrix_has_true_classes_as_rows():
 
 
 def test_a_class_without_test_images_has_no_accuracy():
-    from study.samples.prediction import per_class_accuracy
+    from study.evaluation.prediction import per_class_accuracy
 
     accuracies = per_class_accuracy(torch.tensor([[3, 1], [0, 0]]))
     assert accuracies[0] == 0.75

@@ -1,8 +1,8 @@
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
-from study.records.state import StudyState
-from study.tuning.schedulers import SCHEDULERS, build_scheduler
+from study.record.state import StudyState
+from study.search.schedulers import SCHEDULERS, build_scheduler
 from study.worker.job import EPOCH, Job, job_config
 
 BUDGET = 9

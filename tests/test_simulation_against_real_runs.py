@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from study.records.state import StudyState
+from study.record.journal import read_state
+from study.search.schedulers import default_settings
 from study.simulation.recorded import read_recorded
 from study.simulation.replay import Replay
-from study.tuning.schedulers import default_settings
 
 COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
 # Configs of a random sampler do not follow from results, and one trial at a time leaves no order to chance.
@@ -33,7 +33,7 @@ def storage(tmp_path_factory):
 
 def real_ends(storage, scheduler):
     """Return, in the order of their ends, each trial's id, status and epochs."""
-    runs = StudyState.read(storage / scheduler / "journal.jsonl").trials
+    runs = read_state(storage / scheduler / "journal.jsonl").trials
     return [(run.id, run.status, len(run.epochs)) for run in runs]  # one at a time: they end as they start
 
 

@@ -6,10 +6,10 @@ import torch
 import models
 import search_spaces
 from search_spaces import Reported
+from study.search import budget
+from study.search.budget import Budget
 from study.training.stages import StagedTraining
 from study.training.trainer import Trainer
-from study.tuning import budget
-from study.tuning.budget import Budget
 
 SPACE = search_spaces.get("digits_classifier")
 

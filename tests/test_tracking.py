@@ -10,12 +10,21 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
-from study.errors import UsageError
-from study.records import journal, sqlite_database, tracking
-from study.records.journal import Journal
-from study.records.recorder import Recorder
-from study.records.state import StudyState
-from study.records.tracking import Tracker
+from study.record import journal
+from study.record.errors import UsageError
+from study.record.events import (
+    EpochEnded,
+    Pretrained,
+    RunEnded,
+    RunStarted,
+    SessionStarted,
+    StudyStarted,
+    TrackingChanged,
+)
+from study.record.journal import Journal, Recorder, read_state
+from study.tracking import mlflow_tracker as tracking
+from study.tracking import sqlite_database
+from study.tracking.mlflow_tracker import Tracker
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = {
@@ -32,23 +41,25 @@ class Follower:
     def __init__(self, folder, uri=None):
         self.uri = uri or f"sqlite:///{folder / 'mlflow.db'}"
         path = folder / "journal.jsonl"
-        self.recorder = Recorder(Journal(path), StudyState.read(path))
+        self.recorder = Recorder(Journal(path), read_state(path))
         new = not self.recorder.state.about
-        self.tracker = Tracker(self.uri, self.recorder, folder / "artifacts")
-        self.recorder.record("study", **STUDY) if new else self.recorder.record("session", changed={})
+        self.tracker = Tracker(self.uri, self.recorder, folder / "artifacts", journal.read(path))
+        self.recorder.record(StudyStarted(**STUDY)) if new else self.recorder.record(SessionStarted(changed={}))
 
     def begin(self, run_id="t0000", kind="trial", **more):
         self.recorder.record(
-            "run", id=run_id, kind=kind, number=0, config=CONFIG, seed=5, budget=3, params=100, key="default", **more
+            RunStarted(
+                id=run_id, kind=kind, number=0, config=CONFIG, seed=5, budget=3, params=100, key="default", **more
+            )
         )
 
     def epoch(self, number, run_id="t0000", **metrics):
         self.recorder.record(
-            "epoch", id=run_id, epoch=number, metrics={"val_mse": 1 / number, "seconds": 0.1, **metrics}
+            EpochEnded(id=run_id, epoch=number, metrics={"val_mse": 1 / number, "seconds": 0.1, **metrics})
         )
 
     def end(self, run_id="t0000", status="completed", reason=None, final=None):
-        self.recorder.record("end", id=run_id, status=status, reason=reason, final=final or {})
+        self.recorder.record(RunEnded(id=run_id, status=status, reason=reason, final=final or {}))
 
     def runs(self):
         client = MlflowClient(self.uri)
@@ -95,7 +106,7 @@ def test_a_study_is_a_parent_run_and_each_trial_a_child_with_params_metrics_and_
 def test_a_number_that_is_not_finite_is_left_out_wherever_it_comes_from(tmp_path):
     study = Follower(tmp_path)
     study.begin()
-    study.recorder.record("pretrained", id="t0000", epochs=[{"val_mse": float("nan"), "train_loss": 0.5}])
+    study.recorder.record(Pretrained(id="t0000", epochs=[{"val_mse": float("nan"), "train_loss": 0.5}]))
     study.epoch(1, ssim=float("inf"))
     study.end(final={"test_mse": 0.25, "test_ssim": float("nan")})
     study.tracker.end_study("FINISHED", {"best_val_mse": float("nan")}, {})
@@ -181,7 +192,7 @@ def test_a_driver_killed_while_mlflow_makes_its_tables_leaves_no_database_that_c
         "        os.kill(os.getpid(), 9)\n"
         "    return whole(self, step)\n"
         "base.Operations.invoke = invoke\n"
-        "from study.records import sqlite_database\n"
+        "from study.tracking import sqlite_database\n"
         f"sqlite_database.create('sqlite:///{database}')\n"
     )
     killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=False)
@@ -232,7 +243,7 @@ def test_what_a_failing_server_missed_is_sent_when_it_is_back(tmp_path, monkeypa
     assert study.tracker.error is None
     runs, client, _ = study.runs()
     assert [m.step for m in client.get_metric_history(runs["t0000"].info.run_id, "val_mse")] == [1, 2, 3]
-    told = [event["problem"] for event in journal.read(tmp_path / "journal.jsonl") if event["event"] == "tracking"]
+    told = [event.problem for event in journal.read(tmp_path / "journal.jsonl") if isinstance(event, TrackingChanged)]
     assert told == ["away", None]  # once each, however often it was tried
 
 

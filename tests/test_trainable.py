@@ -8,13 +8,14 @@ import psutil
 import pytest
 from study_processes import SMALL, run
 
-from study.records import journal
+from study.record import journal
+from study.record.events import Placed
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_a_worker_process_is_ready_before_pytorch_is_imported():
-    script = "import sys, study.tuning.trainable; print(*sorted({'torch', 'mlflow', 'optuna'} & sys.modules.keys()))"
+    script = "import sys, study.search.trainable; print(*sorted({'torch', 'mlflow', 'optuna'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 
@@ -25,6 +26,6 @@ def test_short_trials_keep_two_processes_at_work(tmp_path):
     argv = ["--trials", "8", "--scheduler", "none", "--max-params", "100000", "--max-concurrent", "2", "--confirm", "0"]
     done = run(tmp_path, *SMALL, *argv)
     assert done.returncode == 0, done.stdout + done.stderr
-    placed = [event for event in journal.read(tmp_path / "results/night/journal.jsonl") if event["event"] == "placed"]
+    placed = [event for event in journal.read(tmp_path / "results/night/journal.jsonl") if isinstance(event, Placed)]
     assert len(placed) == 8
-    assert len({event["pid"] for event in placed}) == 2
+    assert len({event.pid for event in placed}) == 2

@@ -12,8 +12,8 @@ import pandas as pd
 
 import search_spaces
 from analysis.audits.evidence import BASELINES, Evidence, MeasuredStudy
-from analysis.intervals import Sample
 from search_spaces import Measured, Reported
+from study.record.intervals import Sample
 
 _ALWAYS_WHOLE = ("params",)  # neither epochs nor the number of images change it
 

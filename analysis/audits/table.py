@@ -9,8 +9,8 @@ import pandas as pd
 from analysis.audits.readings import Reading
 from analysis.audits.verdicts import Audited, Piece, stages
 from analysis.figures.labels import counted
-from analysis.intervals import Interval
 from analysis.page.words import number
+from study.record.intervals import Interval
 
 _DIGITS = 8  # of claims, and of numbers without noise
 

@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from analysis.audits.evidence import Evidence
 from analysis.audits.readings import Reading, find
-from analysis.intervals import Interval, Sample, difference
 from search_spaces import Bound, Check, Claim, Comparison, Measured
+from study.record.intervals import Interval, Sample, difference
 
 
 class Verdict(StrEnum):

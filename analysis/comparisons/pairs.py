@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from analysis.comparisons.winner import METRICS, RATIO, Winner
-from analysis.intervals import Interval, difference
+from study.record.intervals import Interval, difference
 
 _HIGHER_IS_BETTER = ("accuracy", "psnr", "ssim")
 

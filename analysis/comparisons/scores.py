@@ -12,7 +12,7 @@ from analysis.comparisons.pairs import Pair
 from analysis.comparisons.winner import METRICS, RATIO, Winner
 from analysis.figures import style
 from analysis.figures.labels import metric_label
-from analysis.intervals import Interval
+from study.record.intervals import Interval
 
 _PANELS = 4
 

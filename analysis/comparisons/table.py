@@ -9,8 +9,8 @@ import pandas as pd
 from analysis.comparisons.pairs import Pair
 from analysis.comparisons.winner import METRICS, RATIO, Winner
 from analysis.figures.labels import counted
-from analysis.intervals import Interval
 from analysis.page.words import number
+from study.record.intervals import Interval
 
 _SETTINGS = ("latent_size", "optimizer", "lr", "batch_size", "dropout", "weight_decay", "batch_norm", "encoder")
 _PROBE = "test_probe_accuracy (linear, on the codes)"

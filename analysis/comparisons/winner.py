@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.intervals import Interval, Sample
 from analysis.study_files import StudyFiles
+from study.record.intervals import Interval, Sample
 
 RATIO = "ratio_to_pca"
 METRICS = (

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.intervals import Sample
+from study.record.intervals import Sample
 
 POWER, LEVEL = 0.8, 0.05
 _MOST_PAIRS = 10_000

@@ -14,8 +14,8 @@ from analysis.figures import style
 from analysis.figures._intervals import LEVEL, holm, mean_interval, paired_p, pairs_needed
 from analysis.figures._trials import Objective, completed_confirmations, confirmed_order, objective_of, records
 from analysis.figures.labels import counted, metric_label, metric_name, number
-from analysis.intervals import limits_of
 from analysis.study_files import StudyFiles
+from study.record.metrics import limits
 
 _TESTED = 3
 _LEAST_SEEDS = 3  # of two, a paired test has one degree of freedom and an unknown spread
@@ -106,12 +106,12 @@ def compute_confirmation(study: StudyFiles) -> Confirmation | None:
     order = confirmed_order(study)
     if not order:
         return None
-    limits = limits_of(objective.metric)
+    bounds = limits(objective.metric)
     rows = []
     for rank, name in enumerate(order, start=1):
         mine = runs[runs["confirm_of"] == name]
-        val = mean_interval(mine["value"], *limits)
-        test = mean_interval(mine["test_value"].dropna(), *limits)
+        val = mean_interval(mine["value"], *bounds)
+        test = mean_interval(mine["test_value"].dropna(), *bounds)
         rows.append(
             {
                 "rank": rank,

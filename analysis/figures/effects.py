@@ -13,8 +13,8 @@ from analysis.figures._intervals import mean_interval
 from analysis.figures._parameters import groups, varied_parameters
 from analysis.figures._trials import ended_trials, matched_epoch, objective_of, records, values_at_epoch
 from analysis.figures.labels import counted, metric_label, parameter_label
-from analysis.intervals import limits_of
 from analysis.study_files import StudyFiles
+from study.record.metrics import limits
 
 _SHOWN = 6  # parameters in the picture; the table has all
 _LEAST_TRIALS = 2
@@ -117,7 +117,7 @@ def compute_effects(study: StudyFiles) -> Effects | None:
 
 def _group(rows: pd.DataFrame, metric: str, mode: str, explained: float) -> dict[str, object]:
     values = rows["objective"].dropna()
-    mean = mean_interval(values, *limits_of(metric))
+    mean = mean_interval(values, *limits(metric))
     return {
         "parameter": rows["parameter"].iloc[0],
         "value": rows["value"].iloc[0],

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from study import interrupt
 from study.data.image_data import ImageData
-from study.errors import StudyError, UsageError
+from study.record.errors import StudyError, UsageError
 
 T = TypeVar("T")
 

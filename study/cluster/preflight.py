@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from study.cluster import every_node, shared_storage
 from study.cluster.every_node import Answer
 from study.cluster.node_facts import node_clock, node_facts
-from study.errors import UsageError
-from study.records import tracking
+from study.record.errors import UsageError
+from study.tracking import mlflow_tracker as tracking
 
 VERSIONS = ("project", "python", "torch", "ray")
 SKEW_SECONDS = 2.0  # a network file system orders files by its clients' clocks, MLflow orders metrics
@@ -105,7 +105,10 @@ def _skews(env: Mapping[str, str]) -> dict[str, float]:
 
 
 def _storage(storage: Path) -> None:
-    with TemporaryDirectory(prefix=".check-", dir=storage) as folder, shared_storage.proven(Path(folder), cluster=True):
+    with (
+        TemporaryDirectory(prefix=".check-", dir=storage) as folder,
+        shared_storage.verified(Path(folder), cluster=True),
+    ):
         pass
 
 

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from study.cluster import every_node
-from study.errors import UsageError
+from study.record.errors import UsageError
 
 ANSWER_SECONDS = 120.0  # that a node may take to start a worker process and reach the storage
-_WITNESS = ".reached-by-"
+_PROBE_FILE = ".reached-by-"
 
 
 @contextmanager
-def proven(folder: Path, *, cluster: bool) -> Iterator[Path | None]:
-    """Prove that every node of the joined Ray shares `folder` with this process.
+def verified(folder: Path, *, cluster: bool) -> Iterator[Path | None]:
+    """Verify that every node of the joined Ray shares `folder` with this process.
 
     The driver writes a file that each node has to find, and each node one that the driver has to find: a folder that
     merely exists everywhere under the same name is told apart from one that is shared. Names are new each time, since
@@ -35,33 +35,33 @@ def proven(folder: Path, *, cluster: bool) -> Iterator[Path | None]:
     if not cluster:
         yield None
         return
-    for left in folder.glob(f"{_WITNESS}*"):
+    for left in folder.glob(f"{_PROBE_FILE}*"):
         left.unlink(missing_ok=True)  # of a driver that was killed
     token = secrets.token_hex(8)
-    witness = folder / f"{_WITNESS}{token}"
+    probe_file = folder / f"{_PROBE_FILE}{token}"
     try:
-        witness.write_text(token)
-        _ask_every_node(folder, witness, token)
-        yield witness
+        probe_file.write_text(token)
+        _ask_every_node(folder, probe_file, token)
+        yield probe_file
     finally:
-        for file in folder.glob(f"{_WITNESS}{token}*"):
+        for file in folder.glob(f"{_PROBE_FILE}{token}*"):
             file.unlink(missing_ok=True)
 
 
-def missing(witness: Path) -> str | None:
+def missing(probe_file: Path) -> str | None:
     """Return, in a process of any node, why the study's storage is not the driver's; None if it is."""
     try:
-        if witness.read_text() == witness.name.removeprefix(_WITNESS):
+        if probe_file.read_text() == probe_file.name.removeprefix(_PROBE_FILE):
             return None
     except OSError:
         pass
-    return f"what the driver writes to {witness.parent} is not seen there"
+    return f"what the driver writes to {probe_file.parent} is not seen there"
 
 
-def _ask_every_node(folder: Path, witness: Path, token: str) -> None:
-    for answer in every_node.ask(_answer, witness, seconds=ANSWER_SECONDS):
+def _ask_every_node(folder: Path, probe_file: Path, token: str) -> None:
+    for answer in every_node.ask(_answer, probe_file, seconds=ANSWER_SECONDS):
         problem = answer.problem or answer.value
-        if problem is None and not _arrived(witness, answer.node_id, token):
+        if problem is None and not _arrived(probe_file, answer.node_id, token):
             problem = "the driver does not see what this node writes there"
         if problem is not None:
             raise UsageError(
@@ -70,22 +70,22 @@ def _ask_every_node(folder: Path, witness: Path, token: str) -> None:
             )
 
 
-def _answer(witness: Path) -> str | None:
+def _answer(probe_file: Path) -> str | None:
     """Look for the driver's file and write one beside it, on the node that runs this; return what went wrong."""
     import ray
 
-    problem = missing(witness)
+    problem = missing(probe_file)
     if problem is None:
         try:
             node_id = ray.get_runtime_context().get_node_id()
-            witness.with_name(f"{witness.name}-{node_id}").write_text(witness.read_text())
+            probe_file.with_name(f"{probe_file.name}-{node_id}").write_text(probe_file.read_text())
         except OSError as error:
-            problem = f"{witness.parent} cannot be written ({error.strerror})"
+            problem = f"{probe_file.parent} cannot be written ({error.strerror})"
     return problem
 
 
-def _arrived(witness: Path, node_id: str, token: str) -> bool:
+def _arrived(probe_file: Path, node_id: str, token: str) -> bool:
     try:
-        return witness.with_name(f"{witness.name}-{node_id}").read_text() == token
+        return probe_file.with_name(f"{probe_file.name}-{node_id}").read_text() == token
     except OSError:
         return False

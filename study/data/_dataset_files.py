@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from study.data.dataset_specs import DatasetSpec
-from study.errors import DataError
+from study.record.errors import DataError
 
 NETWORK_TIMEOUT = 30.0
 """Seconds without an answer after which a download has failed; torchvision itself would wait for ever."""

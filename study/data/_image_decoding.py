@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from study.data.splits import Split
-from study.errors import DataError
+from study.record.errors import DataError
 
 SECONDS_BETWEEN_LINES = 1.0
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from study.data._image_decoding import decode_all, read_image, unreadable
 from study.data.splits import MIN_PER_CLASS, Split
-from study.errors import DataError, UsageError
+from study.record.errors import DataError, UsageError
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"})
 IMAGE_SIZES = range(4, 1025)

@@ -12,7 +12,7 @@ from study.data._dataset_files import ensure_files, how_to_mend
 from study.data._image_decoding import decode_all, read_image
 from study.data.dataset_specs import DatasetSpec
 from study.data.splits import Split
-from study.errors import DataError
+from study.record.errors import DataError
 
 
 def read_official_splits(spec: DatasetSpec, data_dir: Path, progress: Callable[[str], None]) -> dict[str, Split]:

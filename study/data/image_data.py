@@ -12,7 +12,7 @@ import numpy as np
 
 from study.data.dataset_specs import DATASETS, DatasetSpec
 from study.data.splits import Split, hold_out, shrink, stratified_part, three_way
-from study.errors import DataError, UsageError, choose_from
+from study.record.errors import DataError, UsageError, choose_from
 
 __all__ = ["ImageData", "Split", "default_data_dir", "load", "subset"]
 

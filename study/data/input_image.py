@@ -12,7 +12,7 @@ import models
 from models.checkpoint import Description
 from study.data._image_decoding import read_image
 from study.data._image_folder import read_header
-from study.errors import DataError
+from study.record.errors import DataError
 
 LARGEST = 2**20
 """Pixels of an image that a network of any size is given; a photograph of more is scaled down, for the memory."""

@@ -1,1 +1,1 @@
-"""How good the networks are: baselines, confirmation on fresh seeds, comparison."""
+"""What a confirmation measures of a network, and what it leaves to look at."""

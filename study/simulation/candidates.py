@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from study.tuning.schedulers import SchedulerSettings, default_settings
+from study.search.schedulers import SchedulerSettings, default_settings
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,16 +13,15 @@ from study.simulation.recorded import RecordedStudy
 _MEANS = ("times_none", "reached", "found", "worst_found", "cost_of_none")
 
 
-def format_csv(study: RecordedStudy, rows: Sequence[Row]) -> str:
-    """Return a line per row; a time that is never reached is `inf`, an interval of too few orders empty."""
-    return _lines(
-        [{"study": study.name, "metric": study.metric, "trials": len(study.trials)} | _fields(row) for row in rows]
-    )
+def rows_of(study: RecordedStudy, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return a CSV row per row; a time that is never reached is infinite, an interval of too few orders None."""
+    about = {"study": study.name, "metric": study.metric, "trials": len(study.trials)}
+    return [about | _fields(row) for row in rows]
 
 
-def format_means(means: Sequence[Mean]) -> str:
-    """Return a line per mean; an empty grace period or reduction factor is the project's default."""
-    return _lines([
+def rows_of_means(means: Sequence[Mean]) -> list[dict[str, Any]]:
+    """Return a CSV row per mean; a grace period or reduction factor of None is the project's default."""
+    return [
         {
             "scheduler": mean.candidate.scheduler,
             "grace_period": mean.candidate.grace,
@@ -36,16 +33,7 @@ def format_means(means: Sequence[Mean]) -> str:
         | {f"regret_percent_at_{budget}": regret for budget, regret in mean.regret_at.items()}
         | {"regret_percent": mean.regret}
         for mean in means
-    ])  # fmt: skip
-
-
-def _lines(table: Sequence[dict[str, Any]]) -> str:
-    """Return rows of the same columns as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(table[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    return text.getvalue()
+    ]
 
 
 def _fields(row: Row) -> dict[str, Any]:

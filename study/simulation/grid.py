@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from study.search.schedulers import SchedulerSettings
 from study.simulation.candidates import Candidate
 from study.simulation.measures import Outcome, Summary, outcome, summarize
 from study.simulation.recorded import RecordedStudy
 from study.simulation.replay import Replay
-from study.tuning.schedulers import SchedulerSettings
 
 
 @dataclass(frozen=True)

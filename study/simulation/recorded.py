@@ -9,11 +9,11 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
-import search_spaces
-from study.command_line import objective_modes
-from study.errors import UsageError
-from study.records import folder as folders
-from study.records.state import Run, StudyState
+from study.record import folder as folders
+from study.record.errors import UsageError
+from study.record.journal import read_state
+from study.record.metrics import mode
+from study.record.state import Run, StudyState
 from study.worker.job import EPOCH
 
 _NEEDED = "a replay needs complete curves: a finished study of --scheduler none without --time-budget"
@@ -72,7 +72,7 @@ def read_recorded(storage: Path, name: str) -> RecordedStudy:
         UsageError: there is no such study, or it has no complete curves; the message says why and what is needed.
         StudyError: its journal is damaged.
     """
-    return recorded(name, StudyState.read(folders.existing(storage, name, "NAME").journal))
+    return recorded(name, read_state(folders.existing(storage, name, "NAME").journal))
 
 
 def recorded(name: str, state: StudyState) -> RecordedStudy:
@@ -85,9 +85,8 @@ def recorded(name: str, state: StudyState) -> RecordedStudy:
         raise UsageError(f"study {name!r} has no trials of a search; {_NEEDED}")
     metric = state.settings["objectives"][0]
     _check(name, state, metric)
-    mode = objective_modes(search_spaces.get(state.settings["space"]))[metric]
     trials = tuple(_trial(run, metric) for run in state.trials)
-    return RecordedStudy(name, metric, mode, state.settings["epochs"], state.settings["sampler"], trials)
+    return RecordedStudy(name, metric, mode(metric), state.settings["epochs"], state.settings["sampler"], trials)
 
 
 def _check(name: str, state: StudyState, metric: str) -> None:

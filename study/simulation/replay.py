@@ -10,9 +10,9 @@ from itertools import count
 
 from ray.tune.schedulers import TrialScheduler
 
-from study.records.state import Run, Status, StudyState
+from study.record.state import Run, Status, StudyState
+from study.search.schedulers import ReplayedTrial, SchedulerSettings, build_scheduler
 from study.simulation.recorded import RecordedStudy, RecordedTrial
-from study.tuning.schedulers import ReplayedTrial, SchedulerSettings, build_scheduler
 from study.worker.job import Job, job_config
 
 

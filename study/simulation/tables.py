@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import inf, isinf
 
+from study.search.schedulers import SchedulerSettings
 from study.simulation.candidates import Candidate
 from study.simulation.grid import Row
 from study.simulation.over_orders import Spread
 from study.simulation.over_studies import Mean
 from study.simulation.verdict import Verdict, judge, rank
-from study.tuning.schedulers import SchedulerSettings
 
 NOTE = """\
 Medians over orders, with 95 % intervals in brackets; * is the default. A value counts when its trial has had its whole

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from study import atomic
+from study.record import files as atomic
 
 
 def path(checkpoints: Path, run_id: str) -> Path:

@@ -207,7 +207,7 @@ class Trainer:
 
 def fit_axes(images: Tensor, components: int) -> PcaAxes:
     """Return PCA of uint8 images (n, channels, height, width), with as many components as they allow at most."""
-    from study.training import pca
+    from study.baselines import pca
 
     array = images.cpu().numpy()
     fitted = pca.fit(array, min(components, pca.rank_limit(len(array), array[0].size)))

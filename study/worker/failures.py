@@ -8,7 +8,7 @@ from traceback import format_exception
 
 import torch
 
-from study import atomic
+from study.record import files as atomic
 
 
 def explained(error: Exception, errors: Path, run_id: str) -> str:

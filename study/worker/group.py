@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from study import disk
+from study.record import disk
 from study.training.replicates import Replicates, compare
 from study.worker.failures import explained
 from study.worker.job import EPOCH, FAILED, METRICS, REPORTS, Job

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 import models
-from study.metrics.final_metrics import final_metrics
-from study.samples import writing as samples
+from study.evaluation import writing as samples
+from study.evaluation.final_metrics import final_metrics
 from study.training import checkpoint
 from study.training.execution import Execution
 from study.training.stages import StagedTraining
@@ -32,7 +32,7 @@ class WorkerContext:
     retries: int  # of a run whose worker died or whose memory ran out
     execution: Execution
     gpu: bool  # whether runs have a share of a GPU; without one they leave those that they may see alone
-    witness: Path | None = None  # by which a node tells whether it shares the study's storage
+    probe_file: Path | None = None  # by which a node tells whether it shares the study's storage
     measures_fusing: bool = True  # whether runs are trained together only where a measurement says that it pays
 
 

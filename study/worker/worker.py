@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from study import disk
 from study.cluster import shared_storage
+from study.record import disk
 from study.training.execution import prepare_process
 from study.worker.failures import explained, out_of_memory, reason
 from study.worker.group import WorkerGroup
@@ -49,7 +49,7 @@ class Worker:
         gc.collect()
         gc.freeze()
         # Nodes that were there at the start have been asked; one that was started since could have no storage.
-        problem = shared_storage.missing(context.witness) if context.witness else None
+        problem = shared_storage.missing(context.probe_file) if context.probe_file else None
         self._unshared = problem and f"is not shared by {socket.gethostname()}: {problem}; mount it"
 
     def begin(self, jobs: list[Job]) -> None:

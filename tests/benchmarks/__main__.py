@@ -39,7 +39,7 @@ BENCHMARKS = (
 
 def run(name: str, quick: bool, data_dir: Path) -> Entry:
     """Run one benchmark and return what it came to; a failure is a line of it."""
-    from study.records.environment import git_commit
+    from study.driver.environment import git_commit
 
     command = [sys.executable, str(HERE / f"bench_{name}.py"), "--data-dir", str(data_dir), *["--quick"] * quick]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:

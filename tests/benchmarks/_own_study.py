@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from study.record.events import StudyStarted
+
 if TYPE_CHECKING:
     import search_spaces
     from study.data.image_data import ImageData
@@ -30,15 +32,14 @@ def run(
     """
     import search_spaces
     from study.cluster import joining, shares
-    from study.command_line import parse, settings_of
-    from study.display import Display
-    from study.records.folder import created
-    from study.records.journal import Journal
-    from study.records.recorder import Recorder
-    from study.records.state import StudyState
-    from study.records.tracking import Tracker
-    from study.session import Session
-    from study.tuning import gpu_survey
+    from study.driver.display import Display
+    from study.driver.session import Session
+    from study.record.folder import created
+    from study.record.journal import Journal, Recorder
+    from study.record.state import StudyState
+    from study.search import gpu_survey
+    from study.settings.command_line import parse, settings_of
+    from study.tracking.mlflow_tracker import Tracker
 
     search_spaces.get = lambda name: space
     options = f"--space {space.name} --name ours --confirm 0 --tracking-uri sqlite:///{tracking_file} {options}"
@@ -47,7 +48,7 @@ def run(
         recorder = Recorder(Journal(study.journal), StudyState())
         tracker = Tracker(settings.tracking_uri, recorder, folder / "artifacts")
         about = {"settings": settings.to_json(), "data": {}, "environment": {"git_commit": None}}
-        recorder.record("study", **about)
+        recorder.record(StudyStarted(**about))
         share = shares.share(settings, gpu_survey.survey(settings, data, None))
         display = Display(settings, recorder.state, space.metric, space.mode)
         started = time.perf_counter()

@@ -19,9 +19,9 @@ import torch
 from _lines import OURS, Line, ratio_of
 
 import search_spaces
+from study.baselines import pca
 from study.data import image_data
-from study.evaluation.confirmation import Interval
-from study.training import pca
+from study.driver.confirmation import Interval
 from study.training.execution import prepare_process
 from study.training.trainer import PcaAxes, Trainer
 

@@ -76,19 +76,19 @@ def events(settings: Any, trials: int, epochs: int) -> list[tuple[str, dict[str,
 
 def make(storage: Path, trials: int, epochs: int) -> None:
     """Write the made-up study's files."""
-    from study.command_line import parse, settings_of
-    from study.records import tables
-    from study.records.folder import created
-    from study.records.journal import Journal
-    from study.records.recorder import Recorder
-    from study.records.state import StudyState
+    from study.record import tables
+    from study.record.events import EVENTS
+    from study.record.folder import created
+    from study.record.journal import Journal, Recorder
+    from study.record.state import StudyState
+    from study.settings.command_line import parse, settings_of
 
     options = f"--space {SPACE} --trials {trials} --epochs {epochs} --name made-up --storage {storage}"
     settings = settings_of(parse([*options.split(), "--tracking-uri", f"sqlite:///{storage}/none.db"]))
     with created(storage, "made-up") as folder:
         recorder = Recorder(Journal(folder.journal), StudyState())
         for kind, fields in events(settings, trials, epochs):
-            recorder.record(kind, **fields)
+            recorder.record(EVENTS[kind](**fields))
         tables.write(folder, recorder.state)
 
 

@@ -20,12 +20,13 @@ import _machine
 import numpy as np
 from _lines import Line
 
-from study.records.state import Run, StudyState
+from study.record.journal import read_state
+from study.record.state import Run, StudyState
+from study.search.schedulers import default_settings
 from study.simulation.candidates import Candidate
 from study.simulation.grid import shuffled_orders, simulate
 from study.simulation.recorded import RecordedStudy, RecordedTrial, read_recorded
 from study.simulation.replay import Ended, Replay
-from study.tuning.schedulers import default_settings
 from study.worker.job import EPOCH
 
 PACKAGES = ("ray", "numpy")
@@ -95,7 +96,7 @@ def against(storage: Path, recorded: str, reruns: list[str]) -> None:
     best = study.best_of(study.completed)
     print("study, scheduler, trials that end alike; of each side: regret, epochs and seconds until it, and in all")
     for name in [recorded, *reruns]:
-        state = StudyState.read(storage / name / "journal.jsonl")
+        state = read_state(storage / name / "journal.jsonl")
         scheduler = state.settings["scheduler"]
         settings = default_settings(scheduler, study.max_epochs)
         simulated, real = replay.run(scheduler, settings, 1, range(len(study.trials))), real_ends(state)

@@ -153,7 +153,7 @@ def run_ours(data_dir: Path, size: Size) -> Outcome:
 
     import search_spaces
     from study.data.image_data import ImageData
-    from study.records.state import StudyState
+    from study.record.journal import read_state
 
     space = search_spaces.get("mnist_ae")
     fixed = {
@@ -175,7 +175,7 @@ def run_ours(data_dir: Path, size: Size) -> Outcome:
     _, journal = _own_study.run(
         folder, folder / "mlflow.db", searched, data, f"{options} --max-concurrent {CONCURRENT} --cpus-per-trial 1"
     )
-    state = StudyState.read(journal)
+    state = read_state(journal)
     epochs = [epoch for run in state.trials for epoch in run.epochs]
     errors = [run.last["val_mse"] for run in state.trials if run.status == "completed"]
     first_start = min(epoch["time"] - epoch["seconds"] for epoch in epochs)
@@ -196,9 +196,10 @@ def splits(data_dir: Path, size: Size) -> tuple[Any, Any]:
 
 def ends_of(path: Path) -> float:
     """Return when the last trial ended."""
-    from study.records import journal
+    from study.record import journal
+    from study.record.events import RunEnded
 
-    return max(event["time"] for event in journal.read(path) if event["event"] == "end")
+    return max(event.time for event in journal.read(path) if isinstance(event, RunEnded))
 
 
 def measure(side: str, data_dir: Path, size: Size) -> _sides.Run:

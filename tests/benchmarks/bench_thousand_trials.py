@@ -23,6 +23,8 @@ import _own_study
 import psutil
 from _lines import Line
 
+from study.record.events import RunEnded, RunStarted
+
 PACKAGES = ("ray", "optuna", "mlflow", "torch")
 EPOCHS = 3
 CONCURRENT = 2
@@ -53,7 +55,7 @@ def watch(folder: Path, samples: list[Sample], stop: threading.Event) -> None:
 
 def lines(options: argparse.Namespace) -> list[Line]:
     """Run the study."""
-    from study.records import journal
+    from study.record import journal
 
     trials, parts = (4, 2) if options.quick else (options.trials, PARTS)
     load = (_machine.load(),)
@@ -67,8 +69,8 @@ def lines(options: argparse.Namespace) -> list[Line]:
         stop.set()
         watcher.join()
         events = journal.read(path)
-    began = min(event["time"] for event in events if event["event"] == "run")
-    times = [began, *(event["time"] for event in events if event["event"] == "end")]
+    began = min(event.time for event in events if isinstance(event, RunStarted))
+    times = [began, *(event.time for event in events if isinstance(event, RunEnded))]
 
     def at(count: int) -> Sample:
         """Return the driver when as many trials had ended."""

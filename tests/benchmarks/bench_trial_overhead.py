@@ -26,6 +26,8 @@ import _own_study
 import _sides
 from _lines import OURS, Line, lines_of
 
+from study.record.events import EpochEnded
+
 PACKAGES = ("ray", "optuna", "mlflow", "torch")
 SIDES = ("stock", OURS)
 LABELS = {"stock": "Ray's stock example"}
@@ -103,13 +105,13 @@ def run_ours(folder: Path, trials: int) -> Outcome:
     As with the peer, a trial starts when its worker is there; the last end is when MLflow has all of the last trial,
     which here is later than the trial's own end.
     """
-    from study.records import journal
+    from study.record import journal
 
     tracking_file = folder / "mlflow.db"
     fit_seconds, path = _own_study.run_trivial(folder, tracking_file, trials, REPORTS, CONCURRENT)
     events = journal.read(path)
-    first_start = min(event["time"] - event["metrics"]["seconds"] for event in events if event["event"] == "epoch")
-    last_end = max(event["time"] for event in events if event["event"] in ("end", "delivered"))
+    first_start = min(event.time - event.metrics["seconds"] for event in events if isinstance(event, EpochEnded))
+    last_end = max(event.time for event in events if event.name in ("end", "delivered"))
     return Outcome(first_start, last_end, fit_seconds, tracking_file, "val_mse")
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from hosts.host import Host
-from study.records import journal
-from study.records.state import StudyState
+from study.record import journal
+from study.record.events import Placed
+from study.record.state import StudyState
 
 T = TypeVar("T")
 
@@ -70,8 +71,8 @@ def places(study: Path) -> dict[str, list[tuple[str, int]]]:
     """Return where each run was trained: hosts, each with the first epoch that its worker reported."""
     found: dict[str, list[tuple[str, int]]] = {}
     for event in events(study):
-        if event["event"] == "placed":
-            found.setdefault(event["id"], []).append((event["host"], event["epoch"]))
+        if isinstance(event, Placed):
+            found.setdefault(event.id, []).append((event.host, event.epoch))
     return found
 
 

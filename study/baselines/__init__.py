@@ -1,0 +1,1 @@
+"""What networks are compared with: PCA, and a linear classifier on its codes."""

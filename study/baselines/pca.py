@@ -1,0 +1,216 @@
+"""The linear baseline: principal component analysis of the training images, and its error at every rank.
+
+An autoencoder of latent size k with linear layers and the mean square error can do no better than the first
+k principal components (Baldi and Hornik, 1989, Neural Networks 2), so PCA at k is what a network has to beat.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from study.record.tables import BASELINE
+
+SPLITS = ("train", "val", "test")
+Row = dict[str, int | float | None]
+
+# Pixels of one chunk of images: 64 MiB in float64, and as much again while a block is subtracted.
+_CHUNK_VALUES = 2**23
+
+
+@dataclass(frozen=True, eq=False)
+class Pca:
+    """A fitted PCA of flattened images with pixels in [0, 1].
+
+    Attributes:
+        mean: the mean image, shape (pixels,).
+        components: orthonormal rows, the largest variance first, shape (components, pixels).
+        explained_variance: the fraction of the variance that the first k components keep, at index k - 1;
+            shape (components,).
+        rank: how many of `components` carry variance; the rest are rounding error.
+        solver: scikit-learn's `svd_solver` that was used.
+        fit_seconds: wall time of the fit, the conversion to float64 included.
+    """
+
+    mean: NDArray[np.float64]
+    components: NDArray[np.float64]
+    explained_variance: NDArray[np.float64]
+    rank: int
+    solver: Literal["covariance_eigh", "full"]
+    fit_seconds: float
+
+
+def rank_limit(n_images: int, n_pixels: int) -> int:
+    """Return the most components that the images can have: centring them takes one degree of freedom."""
+    return max(0, min(n_images - 1, n_pixels))
+
+
+def standard_ranks(n_images: int, n_pixels: int) -> list[int]:
+    """Return those of 2, 4, 8, …, 512 components that the data can have."""
+    limit = rank_limit(n_images, n_pixels)
+    return [2**power for power in range(1, 10) if 2**power <= limit]
+
+
+def fit(train_images: NDArray[np.uint8], max_components: int) -> Pca:
+    """Fit scikit-learn's PCA, in float64, to images scaled to [0, 1].
+
+    The solver is one of scikit-learn's two exact ones, as its default is randomised for most image sizes.
+    With at least as many images as pixels it is `covariance_eigh`, the eigendecomposition of the covariance,
+    shape (pixels, pixels). With fewer it is `full`, the singular value decomposition of the centred images,
+    shape (images, pixels): its right singular vectors are that covariance's eigenvectors, its squared
+    singular values the eigenvalues times (images - 1). So the answer is the same, and the covariance of
+    3×100×100 images, 30,000 × 30,000 and 7 GiB, is never formed.
+
+    Args:
+        train_images: uint8, shape (images, channels, height, width).
+        max_components: the largest rank that will be asked for.
+
+    Raises:
+        ValueError: `max_components` is not within 1 … `rank_limit`, or all images are the same.
+    """
+    from sklearn.decomposition import PCA
+
+    n_images = len(train_images)
+    n_pixels = int(np.prod(train_images.shape[1:]))
+    limit = rank_limit(n_images, n_pixels)
+    if not 1 <= max_components <= limit:
+        raise ValueError(
+            f"{max_components} components: {n_images:,} images of {n_pixels:,} pixels allow 1 to {limit:,}"
+        )
+    started = time.perf_counter()
+    if not np.ptp(train_images, axis=0).any():
+        raise ValueError(f"the {n_images:,} training images are all the same: PCA has no axes")
+    solver: Literal["covariance_eigh", "full"] = "covariance_eigh" if n_images >= n_pixels else "full"
+    # copy=False: the float64 array is nobody else's, so the full solver may centre it in place.
+    fitted = PCA(max_components, svd_solver=solver, copy=False).fit(_unit_pixels(train_images))
+    variances = fitted.explained_variance_
+    # The tolerance of numpy.linalg.matrix_rank, for the eigenvalues of the covariance.
+    noise = variances[0] * max(n_images, n_pixels) * np.finfo(np.float64).eps
+    return Pca(
+        mean=fitted.mean_,
+        components=fitted.components_,
+        explained_variance=np.cumsum(fitted.explained_variance_ratio_),
+        rank=int(np.count_nonzero(variances > noise)),
+        solver=solver,
+        fit_seconds=time.perf_counter() - started,
+    )
+
+
+def evaluate(pca: Pca, images: Mapping[str, NDArray[np.uint8]], ranks: Iterable[int]) -> list[Row]:
+    """Return one row per rank, ascending, with the keys `BASELINE.columns`.
+
+    `*_mse` is the mean square error per pixel on [0, 1]. `*_pixel_rmse_255` is in grey levels of 0 … 255: the
+    root mean square error of each pixel over the images, averaged over the pixels (by Jensen's inequality at
+    most the root of the overall mean square). Columns of a split that is missing or empty are None.
+
+    Args:
+        pca: fitted to the training images.
+        images: any of "train", "val", "test", each uint8 of shape (images, channels, height, width).
+        ranks: numbers of components; duplicates count once.
+
+    Raises:
+        ValueError: a rank is not within 1 … `pca.rank`, a split has another name or another image size.
+    """
+    ordered = sorted(set(ranks))
+    if ordered and not 1 <= ordered[0] <= ordered[-1] <= pca.rank:
+        wrong = next(rank for rank in ordered if not 1 <= rank <= pca.rank)
+        raise ValueError(f"{wrong} components: the fitted data have 1 to {pca.rank:,}")
+    if unknown := sorted(set(images) - set(SPLITS)):
+        raise ValueError(f"split {unknown[0]!r} is not one of {', '.join(SPLITS)}")
+    errors = {split: _squared_errors(pca, images[split], ordered) for split in SPLITS if len(images.get(split, ()))}
+    rows = []
+    for index, rank in enumerate(ordered):
+        row: Row = dict.fromkeys(BASELINE.columns)
+        row["n_components"] = rank
+        row["explained_variance"] = float(pca.explained_variance[rank - 1])
+        row["fit_seconds"] = pca.fit_seconds
+        for split, per_pixel in errors.items():
+            row[f"{split}_mse"] = float(per_pixel[index].mean())
+            if f"{split}_pixel_rmse_255" in row:
+                row[f"{split}_pixel_rmse_255"] = float(255 * np.sqrt(per_pixel[index]).mean())
+        rows.append(row)
+    return rows
+
+
+def error_curve(pca: Pca, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the mean square error per pixel at every number of components, float64 of shape (components,).
+
+    One projection gives all of them: each component takes its squared coefficient off the error (Pythagoras).
+
+    Args:
+        pca: fitted to the training images.
+        images: uint8, shape (images, channels, height, width), of any split.
+    """
+    total = 0.0
+    captured = np.zeros(len(pca.components))
+    for chunk in _chunks(images):
+        centred = _unit_pixels(chunk) - pca.mean
+        total += float(np.square(centred).sum())
+        captured += np.square(centred @ pca.components.T).sum(axis=0)
+    return (total - np.cumsum(captured)) / (len(images) * len(pca.mean))
+
+
+def codes(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.float64]:
+    """Return the coordinates of images, uint8 (n, channels, height, width), along the first axes: (n, components)."""
+    axes = pca.components[:components].T
+    return np.concatenate([(_unit_pixels(chunk) - pca.mean) @ axes for chunk in _chunks(images)])
+
+
+def reconstruct(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.uint8]:
+    """Return what the first components keep of images, uint8 (n, channels, height, width), rounded and clipped."""
+    pixels = pca.mean + codes(pca, images, components) @ pca.components[:components]
+    return np.rint(255 * pixels.clip(0, 1)).astype(np.uint8).reshape(images.shape)
+
+
+def components_for_variance(pca: Pca, fraction: float) -> int:
+    """Return the smallest number of components that keep at least `fraction` of the variance.
+
+    Raises:
+        ValueError: `fraction` is not within 0 … 1 (0 excluded), or the fitted components keep less.
+    """
+    if not 0 < fraction <= 1:
+        raise ValueError(f"variance {fraction:g} is not a fraction above 0 and at most 1")
+    # All of the variance is kept by the last component that carries any, whatever the sum's rounding says.
+    kept = pca.explained_variance[: pca.rank]
+    if fraction > kept[-1] and not np.isclose(kept[-1], 1, rtol=0, atol=1e-12):
+        raise ValueError(f"variance {fraction:g}: the {pca.rank:,} fitted components keep {kept[-1]:.4f}")
+    return min(int(np.searchsorted(kept, fraction)) + 1, pca.rank)
+
+
+def _squared_errors(pca: Pca, images: NDArray[np.uint8], ranks: list[int]) -> NDArray[np.float64]:
+    """Return the mean square error of each pixel at each rank, shape (ranks, pixels).
+
+    The components are orthonormal, so what rank k leaves is what rank j < k left less the part along
+    components j + 1 … k: all ranks together cost one projection to the largest.
+    """
+    totals = np.zeros((len(ranks), len(pca.mean)))
+    for chunk in _chunks(images):
+        residual = _unit_pixels(chunk)
+        if residual.shape[1] != len(pca.mean):
+            raise ValueError(f"images of {residual.shape[1]:,} pixels; the PCA was fitted to {len(pca.mean):,}")
+        residual -= pca.mean
+        done = 0
+        for index, rank in enumerate(ranks):
+            block = pca.components[done:rank]
+            residual -= (residual @ block.T) @ block
+            totals[index] += np.einsum("ij,ij->j", residual, residual)
+            done = rank
+    return totals / len(images)
+
+
+def _chunks(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    size = max(1, _CHUNK_VALUES // int(np.prod(images.shape[1:])))
+    for start in range(0, len(images), size):
+        yield images[start : start + size]
+
+
+def _unit_pixels(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return a new float64 array of shape (images, pixels) in [0, 1]."""
+    pixels = images.reshape(len(images), -1).astype(np.float64)
+    pixels /= 255
+    return pixels

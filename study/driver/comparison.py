@@ -1,0 +1,72 @@
+"""The winner beside the baseline: the ratio of the errors, and what can be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from study.driver.confirmation import Confirmed
+from study.record import metrics
+from study.record.intervals import Interval, mean_interval
+
+# Below this PCA's error is rounding: a ratio to it compares a network with nothing.
+_PCA_ERROR_FLOOR = 1e-9
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row of the baseline, and the network's test error over its: `ratio`, or None and in `note` why."""
+
+    row: Row | None
+    ratio: float | None
+    note: str | None
+    verdict: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what summary.json says of it."""
+        row = self.row and dict(self.row)
+        return {"baseline": row, "ratio_to_pca": self.ratio, "ratio_note": self.note, "verdict": self.verdict}
+
+
+def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, rows: Mapping[int, Row]) -> Comparison:
+    """Compare a config with the baseline, on the test split if it was confirmed.
+
+    Autoencoders of both kinds by the test MSE (a VAE's is that of its mean reconstruction) with PCA at the same number
+    of components; classifiers by the test error rate with the logistic regression that is best on validation data.
+
+    Args:
+        family: "ae", "vae" or "classifier".
+        config: The best config.
+        winner: Its confirmation, None without one.
+        rows: The baseline by number of components.
+    """
+    row = _best_classifier(rows) if family == "classifier" else rows.get(config["latent_size"])
+    if row is None:
+        return Comparison(None, None, f"PCA has no {config.get('latent_size', '')} components in these data")
+    if winner is None:
+        return Comparison(row, None, "the test split was not touched (--confirm 0)")
+    if family == "classifier":
+        error = mean_interval([1 - run.final["test_accuracy"] for run in winner.runs], *metrics.limits("error_rate"))
+        baseline = 1 - row["test_accuracy"]
+    else:
+        error, baseline = winner.interval("test_mse"), row["test_mse"]
+    if baseline < _PCA_ERROR_FLOOR:
+        return Comparison(row, None, "PCA's error is only rounding at this number of components")
+    return Comparison(row, error.mean / baseline, None, _verdict(error, baseline))
+
+
+def _best_classifier(rows: Mapping[int, Row]) -> Row | None:
+    return max(rows.values(), key=lambda row: row["val_accuracy"], default=None)
+
+
+def _verdict(error: Interval, baseline: float) -> str:
+    """Say whether the network or PCA is better, as far as the interval over the seeds allows."""
+    if error.ci95 is None:
+        return "lower than PCA's, of one seed" if error.mean < baseline else "higher than PCA's, of one seed"
+    low, high = error.ci95
+    if high < baseline:
+        return "better than PCA"
+    return "worse than PCA" if low > baseline else "not distinguishable from PCA"

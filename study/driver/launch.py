@@ -1,0 +1,215 @@
+"""The start of a study, or of another driver's session with it, and its end, whatever that is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from study import interrupt
+from study.interrupt import Interrupted
+from study.record.errors import INTERRUPTED, first_line
+from study.record.events import Published, SessionStarted, StudyStarted
+
+if TYPE_CHECKING:
+    from study.cluster.resources import Resources
+    from study.data.image_data import ImageData
+    from study.driver.display import Display
+    from study.driver.session import Setup
+    from study.record.folder import StudyFolder
+    from study.record.journal import Recorder
+    from study.settings.declaration import Settings
+    from study.tracking.mlflow_tracker import Tracker
+    from study.training.encoder_source import EncoderSource
+
+_LEAVE_SECONDS = 4.0  # that MLflow may take after Ctrl-C; Ray's shutdown needs the rest of the ten
+_DELIVER_SECONDS = 120.0  # that MLflow may take at the regular end
+
+
+def start(settings: Settings) -> int:
+    """Run a new study and return the exit status; nothing is written before all that can be checked has been."""
+    from study.tracking import mlflow_tracker
+
+    data = _load(settings)
+    encoder = _encoder(settings, data)
+    mlflow_tracker.check(settings.tracking_uri)
+    with _joined(settings, data, encoder) as resources:
+        from study.driver import beginning
+        from study.driver.environment import environment
+        from study.driver.session import Setup
+        from study.record import folder as folders
+
+        context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
+        beginning.check_disk(settings, context, resources)
+        with (
+            folders.created(settings.storage_path, settings.name) as folder,
+            _verified(settings, folder) as probe_file,
+        ):
+            about = beginning.about(settings, data, encoder)
+            first = StudyStarted(**about, environment=environment(), gpu=resources.gpu_json)
+            return _run(Setup(settings, folder, data, resources, encoder, probe_file), first)
+
+
+def resume(name: str, storage: Path, restate: Any) -> int:
+    """Go on with a study where its journal ends, and return the exit status.
+
+    Args:
+        name: The study's.
+        storage: The folder that it lies in.
+        restate: From the recorded settings to those to go on with, and those of them that say that there is more to do.
+    """
+    from study.driver import beginning
+    from study.driver.environment import git_commit
+    from study.record import folder as folders
+    from study.record.journal import read_state
+
+    folder = folders.existing(storage, name)
+    with folders.locked(folder):
+        state = read_state(folder.journal)
+        settings, changed = restate(state.settings)
+        if state.summary is not None and not changed and state.published:
+            print(f"Study {folder.name} is finished; a larger --trials than {settings.trials} extends it.")
+            return 0
+        data = _load(settings)
+        encoder = _encoder(settings, data)
+        assert state.about is not None
+        beginning.check_unchanged(folder.name, state.about, beginning.about(settings, data, encoder))
+        before, now = state.about.environment.get("git_commit"), git_commit()
+        if before != now:
+            print(f"study: the code has changed since the study began ({before} to {now})", file=sys.stderr)
+        with _joined(settings, data, encoder) as resources, _verified(settings, folder) as probe_file:
+            from study.driver.session import Setup
+
+            first = SessionStarted(changed, resources.gpu_json)
+            return _run(Setup(settings, folder, data, resources, encoder, probe_file), first)
+
+
+def _load(settings: Settings) -> ImageData:
+    from study.data import image_data
+
+    def progress(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    data = image_data.load(settings.data, Path(settings.data_dir), image_size=settings.image_size, progress=progress)
+    if settings.train_size is None:
+        return data
+    if settings.smoke:  # takes its images from whatever there is; a size that was asked for is had or refused
+        most = min(settings.train_size, len(data.train))
+        return image_data.subset(data, most, test_size=most)
+    return image_data.subset(data, settings.train_size)
+
+
+@contextmanager
+def _joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> Iterator[Resources]:
+    # PyTorch takes as long to import as Ray's processes take to start. Threads that import parts of one package at
+    # once find halves of it, or wait for each other: so Ray is whole before, and nothing else is imported meanwhile.
+    import ray  # noqa: F401
+
+    from study.cluster import joining
+
+    pytorch = Thread(target=import_pytorch, daemon=True)
+    pytorch.start()
+    with joining.joined(settings.address, data):
+        pytorch.join()
+        from study.cluster import resources
+        from study.search import gpu_survey
+
+        resources.of_each_run(settings)  # refuses what no machine has, before anything is measured
+        yield resources.of_each_run(settings, gpu_survey.survey(settings, data, encoder))
+
+
+def import_pytorch() -> None:
+    """Import PyTorch, and its compiler, with which the size of a network is found out on the meta device."""
+    import torch._dynamo  # noqa: F401
+
+
+def _verified(settings: Settings, folder: StudyFolder) -> AbstractContextManager[Path | None]:
+    from study.cluster import shared_storage
+
+    return shared_storage.verified(folder.path, cluster=settings.address not in (None, "local"))
+
+
+def _encoder(settings: Settings, data: ImageData) -> EncoderSource | None:
+    if settings.encoder_from is None:
+        return None
+    from study.training import encoder_source
+
+    return encoder_source.load(settings.storage_path, settings.encoder_from, data.image_shape)
+
+
+def _run(setup: Setup, first: StudyStarted | SessionStarted) -> int:
+    """Drive the study to its end, or to an interruption that it can be resumed from."""
+    import search_spaces
+    from study.driver.display import Display
+    from study.driver.session import Session
+    from study.driver.summary import text
+    from study.record import disk
+    from study.record.journal import Journal, Recorder, read
+    from study.record.state import StudyState
+    from study.tracking.mlflow_tracker import Tracker
+
+    settings, folder = setup.settings, setup.folder
+    journal = Journal(folder.journal)
+    before = read(folder.journal)
+    recorder = Recorder(journal, StudyState.fold(before))
+    display = Display(settings, recorder.state, search_spaces.get(settings.space).metric)
+    tracker = Tracker(settings.tracking_uri, recorder, folder.path.parent / "mlflow-artifacts", before)
+    recorder.record(first)
+    try:
+        with display, disk.explained(folder.path):
+            recorder.listen(display)
+            if setup.resources.gpu:
+                display.say(str(setup.resources.gpu))
+            summary = Session(setup, recorder, display).run()
+            _deliver(tracker, folder, recorder, display, summary)
+        print(text(summary, folder, settings.tracking_uri))
+        return 0
+    except BaseException as error:
+        if isinstance(error, Interrupted) or interrupt.seen():
+            _leave(tracker, folder, recorder, "KILLED")
+            print(f"study: interrupted; go on with: python study/run.py --resume {folder.name}", file=sys.stderr)
+            return INTERRUPTED
+        _leave(tracker, folder, recorder, "FAILED")
+        raise
+    finally:
+        journal.close()
+
+
+def _deliver(
+    tracker: Tracker, folder: StudyFolder, recorder: Recorder, display: Display, summary: dict[str, Any]
+) -> None:
+    """End the study in MLflow; what cannot be delivered now is, when the finished study is resumed."""
+    from study.driver.summary import text
+    from study.tracking.publish import end_metrics, publish
+
+    display.begin("MLflow")
+    # MLflow's UI shows this tag as the run's description.
+    note = {"mlflow.note.content": f"```\n{text(summary, folder, recorder.state.settings['tracking_uri'])}\n```"}
+    tracker.end_study("FINISHED", end_metrics(summary), note)
+    delivered = tracker.close(_DELIVER_SECONDS)
+    problem = tracker.error or "time is up"
+    if delivered:
+        try:
+            publish(tracker, folder, recorder.state)
+        except Exception as error:
+            delivered, problem = False, first_line(error)
+    if delivered:
+        recorder.record(Published())
+    else:
+        display.say(f"MLflow does not have all of the study ({problem}); --resume {folder.name} delivers the rest")
+
+
+def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, status: str) -> None:
+    """Leave an unfinished study in order: its tables as its journal says, none of its MLflow runs RUNNING."""
+    from study.record import disk, tables
+
+    try:
+        tables.write(folder, recorder.state)
+    except OSError as error:
+        if not disk.problem(error):  # the reason to leave; the tables are made again from the journal
+            raise
+    tracker.end_study(status, {}, {})
+    tracker.close(_LEAVE_SECONDS)

@@ -1,0 +1,104 @@
+"""What the command says without running a study: the spaces, and configs drawn from one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import search_spaces
+from search_spaces import Context
+from study.data.dataset_specs import DATASETS
+from study.settings.declaration import Settings
+
+_CONFIGS = 10
+
+
+def list_spaces() -> str:
+    """Return a table of every space: data set, family, size and metric."""
+    rows = [("space", "data set", "family", "images", "metric", "trials", "epochs")]
+    for name in search_spaces.names():
+        space = search_spaces.get(name)
+        spec = DATASETS[space.dataset]
+        shape = "×".join(map(str, spec.image_shape))
+        rows.append(
+            (
+                name,
+                spec.title,
+                space.family,
+                shape,
+                f"{space.metric} ({space.mode})",
+                str(space.trials),
+                str(space.epochs),
+            )
+        )
+    return _table(rows)
+
+
+def dry_run(settings: Settings, trials: int | None) -> str:
+    """Draw configs as a study would before it has results, build them without memory, and return their sizes.
+
+    Raises:
+        study.record.errors.UsageError: the data, if they are a folder, cannot be read.
+    """
+    import models
+
+    image_shape, num_classes = _shape_and_classes(settings)
+    encoder = None
+    if settings.encoder_from:
+        from study.training import encoder_source
+
+        encoder = encoder_source.load(settings.storage_path, settings.encoder_from, image_shape).keys
+    context = settings.context(image_shape, num_classes, encoder)
+    drawn = _reported(settings) if settings.reported else _drawn(settings, context, trials)
+    rows = [("from", "parameters", "config")]
+    for origin, config in drawn:
+        params = models.count_parameters(config, context.image_shape, context.num_classes)
+        refused = settings.max_params is not None and params > settings.max_params
+        shown = ", ".join(f"{key}={_short(value)}" for key, value in config.items() if key != "family")
+        rows.append((origin, f"{params:,}" + (" refused" if refused else ""), shown))
+    return _table(rows)
+
+
+def _shape_and_classes(settings: Settings) -> tuple[tuple[int, int, int], int]:
+    if settings.data in DATASETS:
+        spec = DATASETS[settings.data]
+        return spec.image_shape, len(spec.class_names)
+    from study.data import image_data
+
+    data = image_data.load(settings.data, Path(settings.data_dir), image_size=settings.image_size)
+    return data.image_shape, data.num_classes
+
+
+def _reported(settings: Settings) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    from study.settings.reported import selected
+
+    assert settings.reported is not None
+    for key, entry in selected(settings.reported, settings.space).items():
+        yield key, entry.config
+
+
+def _drawn(settings: Settings, context: Context, trials: int | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    import optuna
+
+    from study.search.samplers import sampler_for_trial
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    space = search_spaces.get(settings.space)
+    study = optuna.create_study()
+    points = space.points(context)
+    for number in range(trials or max(_CONFIGS, len(points))):
+        if number < len(points):
+            study.enqueue_trial(points[number].params)
+        study.sampler = sampler_for_trial(settings.sampler, settings.seed, number)
+        yield points[number].key if number < len(points) else settings.sampler, space.suggest(study.ask(), context)
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)

@@ -1,0 +1,277 @@
+"""One driver's session with a study: data, baseline, search, confirmation, PCA, files, from wherever it stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+
+import models
+import search_spaces
+from study.baselines.baseline import baseline_of
+from study.cluster.resources import Resources
+from study.data.image_data import ImageData
+from study.driver import confirmation, summary
+from study.driver.confirmation import Candidate
+from study.driver.display import Display
+from study.evaluation import illustration
+from study.record import files, tables
+from study.record.errors import StudyError
+from study.record.events import BaselineMeasured, Event, Finished, RunEnded, RunStarted, SearchEnded
+from study.record.folder import StudyFolder
+from study.record.journal import Recorder
+from study.record.ranking import best_trials
+from study.record.state import Run
+from study.search import engine
+from study.search.grouping import grouped, most_together
+from study.search.recording import TuneRecorder
+from study.search.schedulers import build_scheduler
+from study.search.searcher import JobList, SearchPlan, StudySearcher
+from study.settings.command_line import objective_modes
+from study.settings.declaration import Settings
+from study.training import checkpoint
+from study.training.encoder_source import EncoderSource
+from study.training.execution import Execution
+from study.worker.job import Job
+from study.worker.run import WorkerContext
+from study.worker.shared_data import SharedData
+
+_TABLES_EVERY_S = 20.0  # the CSV files of a running study are at most this much behind its journal
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a driver has at hand when it begins to run a study.
+
+    Attributes:
+        settings: the study's.
+        folder: its folder, locked.
+        data: its data set.
+        resources: what each run gets of the joined Ray.
+        encoder: the earlier study's encoder that classifiers are built on, None without one.
+        probe_file: by which nodes that join later tell whether they share the folder, None on one machine.
+    """
+
+    settings: Settings
+    folder: StudyFolder
+    data: ImageData
+    resources: Resources
+    encoder: EncoderSource | None
+    probe_file: Path | None
+
+
+class Session:
+    """A study in progress, in a joined Ray.
+
+    Args:
+        setup: What the driver has at hand.
+        recorder: The study's journal and state.
+        display: What the user sees.
+    """
+
+    def __init__(self, setup: Setup, recorder: Recorder, display: Display) -> None:
+        settings, data, encoder, resources = setup.settings, setup.data, setup.encoder, setup.resources
+        self._settings, self._folder, self._recorder = settings, setup.folder, recorder
+        self._data, self._resources, self._display = data, resources, display
+        self._state = recorder.state
+        self._space = search_spaces.get(settings.space)
+        self._context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
+        shared = SharedData.put(data, encoder.state if encoder else None)
+        self._baselines = baseline_of(self._space.family)(data, shared, resources.node_cpus, display.begin)
+        if self._space.family == "ae":
+            shared = replace(shared, axes=ray.put(self._baselines.axes()))
+        self._worker = WorkerContext(
+            data=shared,
+            checkpoints=self._folder.checkpoints.absolute(),
+            errors=self._folder.errors.absolute(),
+            objectives=settings.objectives,
+            threads=resources.threads,
+            retries=settings.retries,
+            execution=Execution(settings.precision, settings.compile),
+            gpu=resources.gpus > 0,
+            probe_file=setup.probe_file,
+            measures_fusing=settings.fuse == "auto",
+        )
+        self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count
+        self._tables_due = 0.0
+        recorder.listen(self._keep_tables)
+
+    def run(self) -> dict[str, Any]:
+        """Go through what is left of the study and return its summary."""
+        self._compare_with_pca()
+        if not self._settings.reported:
+            self._search()
+        _stop_if_all_failed("trial", self._state.trials)
+        chosen = confirmation.candidates(self._state, self._settings, self._space, self._context)
+        chosen = [candidate for candidate in chosen if self._fits(candidate)]
+        self._confirm(chosen)
+        if self._settings.reported:
+            _stop_if_all_failed("run", self._state.confirmations)
+        self._baseline()
+        return self._finish(chosen)
+
+    def _fits(self, candidate: Candidate) -> bool:
+        """Return whether a candidate is small enough; those of the search are, others have not been looked at.
+
+        Raises:
+            StudyError: it is not, and it is what the study is about.
+        """
+        if candidate.id in self._state.runs:
+            return True
+        limits = self._resources.limits(self._settings.max_params)
+        reason = limits.refusal(candidate.config, self._context, candidate.params)
+        if reason and self._settings.reported:
+            raise StudyError(f"{candidate.key} is too large: {reason}")
+        if reason:
+            self._display.say(f"not confirmed  {candidate.key}: {reason}")
+        return reason is None
+
+    def _compare_with_pca(self) -> None:
+        """Let the display compare each run with PCA's validation error at the same number of components."""
+        if self._space.metric == "val_mse":
+            self._display.pca = self._baselines.validation_error()
+
+    def _baseline(self) -> None:
+        """Record the baseline of every latent size of a run."""
+        configs = [run.config for run in self._state.runs.values()]
+        if rows := self._baselines.rows(self._state.baseline.keys(), configs):
+            self._recorder.record(BaselineMeasured(rows))
+
+    def _search(self) -> None:
+        if self._state.search_ended is not None:
+            return
+        settings = self._settings
+        self._display.begin("search")
+        modes = objective_modes(self._space)
+        budget = settings.time_budget_s
+        ends = time.monotonic() + budget - self._searched_before if budget else float("inf")
+
+        def out_of_time() -> bool:
+            # A budget that is shorter than what goes before the first trial is no reason to have none at all.
+            return bool(self._state.trials) and time.monotonic() >= ends
+
+        plan = SearchPlan(
+            self._space,
+            self._context,
+            {name: modes[name] for name in settings.objectives},
+            settings.sampler,
+            settings.seed,
+            settings.trials,
+            settings.epochs,
+            self._resources.limits(settings.max_params),
+        )
+        searcher = StudySearcher(plan, self._recorder, self._folder.optuna_log, out_of_time)
+        scheduler = build_scheduler(
+            settings.scheduler,
+            settings.objectives[0],
+            modes[settings.objectives[0]],
+            settings.epochs,
+            self._state,
+        )
+        left = settings.trials - sum(run.status != "running" for run in self._state.trials)
+        self._tune(searcher, scheduler, left, out_of_time)
+        self._recorder.record(SearchEnded("time budget" if out_of_time() else "trials"))
+
+    def _confirm(self, chosen: list[Candidate]) -> None:
+        jobs = confirmation.missing_jobs(self._state, self._settings, chosen)
+        if not jobs:
+            return
+        self._display.begin("confirmation", self._settings.confirm_seeds * len(chosen))
+        candidates = {job.id: candidate for candidate, job in jobs}
+
+        def begin(job: Job) -> None:
+            if job.id not in self._state.runs:
+                candidate = candidates[job.id]
+                self._recorder.record(
+                    RunStarted(
+                        id=job.id,
+                        kind="confirm",
+                        number=len(self._state.confirmations),
+                        config=job.config,
+                        seed=job.seed,
+                        budget=job.epochs,
+                        params=candidate.params,
+                        key=candidate.key,
+                        confirm_of=candidate.id,
+                        pretrain_budget=job.pretrain_epochs,
+                    )
+                )
+
+        searcher = JobList(self._together(jobs), begin, self._space.metric, self._space.mode)
+        scheduler = build_scheduler("none", self._space.metric, self._space.mode, 1, self._state)
+        self._tune(searcher, scheduler, searcher.most, lambda: False)
+
+    def _together(self, jobs: list[tuple[Candidate, Job]]) -> list[tuple[Job, ...]]:
+        """Put the replicates of each candidate that are to be trained together into one group."""
+        resources = self._resources
+        wanted = most_together(self._settings.fuse, len(jobs), resources.concurrent, resources.gpus)
+        limits = resources.limits(self._settings.max_params)
+        most = {}
+        for candidate, _ in jobs:
+            fit = limits.replicates(candidate.config, self._context, candidate.params) if wanted > 1 else 1
+            most[candidate.id] = min(wanted, fit)
+        return grouped([(candidate.id, job) for candidate, job in jobs], most)
+
+    def _tune(self, searcher: Any, scheduler: Any, samples: int, out_of_time: Callable[[], bool]) -> None:
+        keep = max(1, self._settings.confirm_top)
+        recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep)
+        engine.run(
+            searcher,
+            scheduler,
+            [recording],
+            context=self._worker,
+            resources=self._resources,
+            samples=samples,
+            out_of_time=out_of_time,
+        )
+
+    def _finish(self, chosen: list[Candidate]) -> dict[str, Any]:
+        """Keep the best network, and write the summary and every table."""
+        confirmed = confirmation.confirmed(self._state, chosen, self._space.metric)
+        ranked = best_trials(self._state, self._space.metric)
+        if confirmed:
+            confirmation.promote(self._folder, confirmed[0].model.id)
+            self._illustrate(confirmed[0].config)
+        elif ranked:
+            self._keep_checkpoint_as_best(ranked[0])
+        result = summary.summarize(self._state, self._settings, self._space, confirmed, self._state.baseline)
+        tables.write(self._folder, self._state)
+        files.write_json(self._folder.path / tables.SUMMARY, result)
+        self._recorder.record(Finished(result))
+        for run in self._state.confirmations:
+            # What training went on from; the network stays, since a later extension may make it the winner.
+            checkpoint.path(self._folder.checkpoints, run.id).unlink(missing_ok=True)
+        return result
+
+    def _illustrate(self, config: dict[str, Any]) -> None:
+        def by_pca(images: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+            return self._baselines.reconstruct(images, config["latent_size"])
+
+        illustration.illustrate(self._folder.samples, self._data.class_names, by_pca)
+
+    def _keep_checkpoint_as_best(self, run: Run) -> None:
+        state = checkpoint.load(self._folder.checkpoints, run.id)
+        if state is None:
+            raise StudyError(f"the checkpoint of the best trial, {run.id}, is missing from {self._folder.checkpoints}")
+        model = models.build(run.config, self._data.image_shape, self._data.num_classes)
+        model.load_state_dict(state["model"])
+        models.save(model, run.config, self._data.image_shape, self._data.num_classes, self._folder.best)
+
+    def _keep_tables(self, event: Event) -> None:
+        """Write the CSV files of a running study now and then, the more seldom the longer it takes."""
+        if not isinstance(event, RunEnded) or time.monotonic() < self._tables_due:
+            return
+        start = time.monotonic()
+        tables.write(self._folder, self._state)
+        self._tables_due = time.monotonic() + max(_TABLES_EVERY_S, 20 * (time.monotonic() - start))
+
+
+def _stop_if_all_failed(what: str, runs: list[Run]) -> None:
+    if runs and all(run.status == "failed" for run in runs):
+        raise StudyError(f"every {what} failed; the first one: {runs[0].reason}")

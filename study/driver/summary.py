@@ -1,0 +1,187 @@
+"""What a study says at its end: summary.json, and the same in a few lines for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from search_spaces import Space
+from study.driver.comparison import compare
+from study.driver.confirmation import Confirmed
+from study.record import metrics
+from study.record.folder import StudyFolder
+from study.record.intervals import mean_interval
+from study.record.ranking import best_trials, pareto_front
+from study.record.state import StudyState
+from study.settings.declaration import Settings
+
+
+def summarize(
+    state: StudyState,
+    settings: Settings,
+    space: Space,
+    confirmed: list[Confirmed],
+    baseline: Mapping[int, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return the content of summary.json.
+
+    `epochs_run` counts the epochs of the search. `best` is the winner of the confirmation; without one it is the best
+    trial, whose `val` is then a single value and whose `test` and `model` are null.
+
+    Args:
+        state: The study, its search and confirmation ended.
+        settings: Its settings.
+        space: Its space.
+        confirmed: The confirmed configs, the winner first.
+        baseline: The rows of the baseline by number of components.
+    """
+    counts = state.count("trial")
+    summary: dict[str, Any] = {
+        "space": space.name,
+        "name": settings.name,
+        "metric": space.metric,
+        "mode": space.mode,
+        "trials": {status: counts[status] for status in ("completed", "stopped", "failed")},
+        "refused": len(state.refused),
+        "epochs_run": sum(len(run.epochs) for run in state.trials),
+        "confirmed": [_confirmed(one, space) for one in confirmed],
+        "best": None,
+        "baseline": None,
+        "ratio_to_pca": None,
+        "ratio_note": "there is no best network",
+        "verdict": None,
+        "wall_s": state.wall_s,
+    }
+    if len(settings.objectives) > 1:
+        summary["pareto_front"] = [
+            {"trial_id": run.id, **{name: run.known[name] for name in settings.objectives}}
+            for run in pareto_front(state, settings.objectives)
+        ]
+    winner = confirmed[0] if confirmed else None
+    best = _best(state, space, winner)
+    if best is None:
+        return summary
+    return summary | {"best": best, **compare(space.family, best["config"], winner, baseline).to_json()}
+
+
+def _confirmed(one: Confirmed, space: Space) -> dict[str, Any]:
+    """Return a confirmed config with the mean and interval of its objective and of every test metric."""
+    return {
+        "id": one.candidate,
+        "key": one.key,
+        "epochs": one.model.budget,
+        "pretrain_epochs": one.model.pretrain_budget,
+        "params": one.model.params,
+        "val": {space.metric: one.interval(space.metric).to_json()},
+        "test": {name: interval.to_json() for name, interval in one.test_metrics.items()},
+    }
+
+
+def _best(state: StudyState, space: Space, winner: Confirmed | None) -> dict[str, Any] | None:
+    if winner:
+        test = metrics.on_test(space.metric)
+        model = winner.model
+        return {
+            "trial_id": winner.candidate,
+            "config": winner.config,
+            "params": model.params,
+            "val": {space.metric: winner.interval(space.metric).to_json()},
+            "test": winner.interval(test).to_json(),
+            "model": {"seed": model.seed, "val": model.last[space.metric], "test": model.final[test]},
+        }
+    ranked = best_trials(state, space.metric)
+    if not ranked:
+        return None
+    run = ranked[0]
+    value = mean_interval([run.last[space.metric]]).to_json()
+    return {
+        "trial_id": run.id,
+        "config": run.config,
+        "params": run.params,
+        "val": {space.metric: value},
+        "test": None,
+        "model": None,
+    }
+
+
+def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> str:
+    """Return the summary for a person: best config, test score, PCA, files, and what to do next."""
+    lines = [f"Study {summary['name']}: {_extent(summary)}, {summary['wall_s']:.0f} s"]
+    best = summary["best"]
+    if best:
+        config = {key: value for key, value in best["config"].items() if key != "family"}
+        lines += [
+            f"  best     {best['trial_id']}, {best['params']:,} parameters: "
+            + ", ".join(f"{key} {_short(value)}" for key, value in config.items()),
+            f"  val      {summary['metric']} {_interval(best['val'][summary['metric']])}",
+        ]
+    if best and best["test"]:
+        lines.append(f"  test     {_test(summary)} {_interval(best['test'])}")
+        others = {name: value for name, value in summary["confirmed"][0]["test"].items() if name != _test(summary)}
+        lines.append("           " + ", ".join(f"{name} {value['mean']:.4g}" for name, value in others.items()))
+    if summary["baseline"]:
+        row = summary["baseline"]
+        lines.append(f"  PCA      {_baseline(row)}")
+    if summary["ratio_to_pca"] is not None:
+        lines.append(f"  ratio    {summary['ratio_to_pca']:.3f} of PCA's error: {summary['verdict']}")
+    else:
+        lines.append(f"  ratio    none: {summary['ratio_note']}")
+    if len(summary["confirmed"]) > 1:
+        lines += [f"  {_ranked(one, summary)}" for one in summary["confirmed"]]
+    if "pareto_front" in summary:
+        lines.append("  Pareto   " + "; ".join(", ".join(_pairs(point)) for point in summary["pareto_front"]))
+    lines += [
+        f"  files    {folder.path}",
+        f"  report   python analysis/report.py {folder.name} --storage {folder.path.parent}",
+        f"  MLflow   {_open_mlflow(tracking_uri)}",
+    ]
+    return "\n".join(lines)
+
+
+def _extent(summary: Mapping[str, Any]) -> str:
+    """Return how much was trained: by the search, or without one by confirmation."""
+    trials, refused, confirmed = summary["trials"], summary["refused"], summary["confirmed"]
+    if confirmed and not any((*trials.values(), refused)):
+        return f"no search; reported configurations: {len(confirmed)}, seeds of each: {summary['best']['test']['n']}"
+    return (
+        f"{trials['completed']} trials completed, {trials['stopped']} stopped, {trials['failed']} failed, "
+        f"{refused} refused; {summary['epochs_run']} epochs"
+    )
+
+
+def _test(summary: Mapping[str, Any]) -> str:
+    return metrics.on_test(summary["metric"])
+
+
+def _baseline(row: Mapping[str, Any]) -> str:
+    if "test_accuracy" in row:
+        return f"test_accuracy {row['test_accuracy']:.6f}: logistic regression on {row['n_components']} components"
+    return f"test_mse {row['test_mse']:.6f} with as many components, {row['n_components']}"
+
+
+def _ranked(one: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    """Return a line on a confirmed config: what it is called, and its objective on validation and test data."""
+    name = f"{one['id']} ({one['key']})" if one["key"] else one["id"]
+    val, test = one["val"][summary["metric"]], one["test"][_test(summary)]
+    return f"confirmed {name:<28} {summary['metric']} {_interval(val)}, {_test(summary)} {_interval(test)}"
+
+
+def _open_mlflow(tracking_uri: str) -> str:
+    if tracking_uri.startswith("http"):
+        return tracking_uri
+    return f"mlflow ui --backend-store-uri {tracking_uri}"
+
+
+def _interval(value: Mapping[str, Any]) -> str:
+    if value["ci95"] is None:
+        return f"{value['mean']:.6f} ({value['n']} seed)"
+    low, high = value["ci95"]
+    return f"{value['mean']:.6f} (95 % interval {low:.6f} to {high:.6f}, {value['n']} seeds)"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _pairs(point: Mapping[str, Any]) -> list[str]:
+    return [f"{key} {_short(value)}" for key, value in point.items()]

@@ -1,0 +1,115 @@
+"""Reconstructions and codes of test images, of every network with an encoder and a decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models import Network
+from study.data.tensors import stratified_sample
+from study.training.trainer import TensorSplit, evaluation_batches, to_pixels
+
+PER_GROUP = 8  # best, typical and worst reconstructions
+CODES = 2000  # images on the map of the codes
+_NOISE_SEED = 8
+_CODE_VALUES = 2**22  # 16 MiB of codes at most: 655 images of 6,400 numbers
+
+
+@runtime_checkable
+class Reconstructive(Protocol):
+    """A network with a code: `forward(images)` gives the reconstructions."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return the codes (batch, latent_size) of images (batch, channels, height, width)."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return the images (batch, channels, height, width) that codes (batch, latent_size) stand for."""
+
+
+@runtime_checkable
+class Corruptive(Protocol):
+    """A network that may be given corrupted images in training."""
+
+    def corrupted(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return what the network is given in training instead of images in [0, 1], in their shape."""
+
+
+def collect(
+    model: Network, untrained: Network, split: TensorSplit, values: Mapping[str, Tensor]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return the arrays of two files.
+
+    reconstructions: `originals`, `reconstructions` and `untrained` (the same images through the network before
+    training), uint8 (n, channels, height, width), ordered in three `groups` of equal size, best, typical and worst by
+    `mse`; with the `labels` and the `indices` into the test split. A network that was trained on corrupted inputs also
+    has `corrupted`, the same images corrupted, and `denoised`, what it makes of those.
+
+    codes: `codes` float32 (m, latent_size) of a stratified sample of the images, with their `labels` and `indices`.
+    """
+    images, labels = split
+    chosen, groups = _by_error(values["mse"])
+    originals = images[chosen]
+    arrays = {
+        "originals": originals,
+        "reconstructions": reconstruct(model, originals),
+        "untrained": reconstruct(untrained, originals),
+        "mse": values["mse"][chosen],
+        "labels": labels[chosen],
+        "indices": chosen,
+    }
+    if isinstance(model, Corruptive) and "denoised_mse" in values:
+        given = _corrupted(model, originals)
+        arrays |= {"corrupted": given, "denoised": reconstruct(model, given)}
+    return {
+        "reconstructions": {**to_numpy(arrays), "groups": groups},
+        "codes": to_numpy(_codes(model, split)),
+    }
+
+
+def reconstruct(model: Network, images: Tensor) -> Tensor:
+    """Return the reconstructions of uint8 images as uint8 of the same shape."""
+    model.eval()
+    with torch.inference_mode():
+        return torch.cat([to_bytes(model(to_pixels(images[batch]))) for batch in evaluation_batches(images)])
+
+
+def encode(model: Network, images: Tensor) -> Tensor:
+    """Return the codes of uint8 images, float32 (n, latent_size)."""
+    assert isinstance(model, Reconstructive)
+    model.eval()
+    with torch.inference_mode():
+        return torch.cat([model.encode(to_pixels(images[batch])).float() for batch in evaluation_batches(images)])
+
+
+def to_bytes(pixels: Tensor) -> Tensor:
+    """Return images in [0, 1] as uint8; what lies outside is clipped."""
+    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+def to_numpy(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Return tensors of any device as arrays."""
+    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+
+
+def _corrupted(model: Corruptive, images: Tensor) -> Tensor:
+    generator = torch.Generator().manual_seed(_NOISE_SEED)
+    return torch.cat([to_bytes(model.corrupted(to_pixels(images[b]), generator)) for b in evaluation_batches(images)])
+
+
+def _by_error(errors: Tensor) -> tuple[Tensor, np.ndarray]:
+    order = torch.argsort(errors, stable=True)
+    count = min(PER_GROUP, max(1, len(order) // 3))
+    middle = (len(order) - count) // 2
+    chosen = torch.cat([order[:count], order[middle : middle + count], order[-count:]])
+    return chosen, np.repeat(["best", "typical", "worst"], [count, count, len(chosen) - 2 * count])
+
+
+def _codes(model: Network, split: TensorSplit) -> dict[str, Tensor]:
+    images, labels = split
+    latent_size = encode(model, images[:1]).shape[1]
+    chosen = stratified_sample(labels, min(CODES, max(1, _CODE_VALUES // latent_size)))
+    return {"codes": encode(model, images[chosen]), "labels": labels[chosen], "indices": chosen}

@@ -1,0 +1,64 @@
+"""What the report's pictures need, as arrays: written by a confirmation run from the test split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from models import Network
+from study.evaluation import generative, prediction, reconstruction
+from study.evaluation.generative import Generative
+from study.evaluation.prediction import Predictive
+from study.evaluation.reconstruction import Reconstructive
+from study.record import files as atomic
+from study.training.trainer import TensorSplit
+
+Arrays = dict[str, np.ndarray]
+
+
+def write(
+    folder: Path,
+    model: Network,
+    untrained: Network,
+    splits: Mapping[str, TensorSplit],
+    values: Mapping[str, Tensor],
+) -> None:
+    """Write what shows the network at work into `folder`, as compressed .npz files without pickles.
+
+    What is written goes by what the network can do: the modules `reconstruction`, `generative` and `prediction` say
+    which files there are and what they hold. The same network gives the same arrays.
+
+    Args:
+        folder: Where the files go.
+        model: The trained network, on the device of the images.
+        untrained: The same network with its initial weights.
+        splits: "test" is read: images uint8 (n, channels, height, width), labels int64 (n,), on the model's device.
+        values: `study.training.trainer.per_image` of the test split.
+    """
+    for name, arrays in collect(model, untrained, splits["test"], values).items():
+        save(folder / f"{name}.npz", arrays)
+
+
+def collect(model: Network, untrained: Network, split: TensorSplit, values: Mapping[str, Tensor]) -> dict[str, Arrays]:
+    """Return the arrays of each file that `write` writes, by the file's name without its ending."""
+    files: dict[str, Arrays] = {}
+    if isinstance(model, Reconstructive):
+        files |= reconstruction.collect(model, untrained, split, values)
+    if isinstance(model, Generative):
+        files |= generative.collect(model, split, values)
+    if isinstance(model, Predictive):
+        files |= prediction.collect(untrained, split, values)
+    return files
+
+
+def save(path: Path, arrays: Arrays) -> None:
+    """Write arrays into one compressed .npz file without pickles, whole or not at all."""
+
+    def produce(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
+    atomic.write(path, produce)

@@ -1,0 +1,76 @@
+"""The disk below a study: what it will need, and whether an error is the disk's."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from study.record.errors import StudyError, UsageError, chain
+
+# A full disk or quota, one that was mounted read-only or went away.
+_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE})
+_CHECKPOINT = 3 * 4  # bytes for each parameter: the weight and an optimizer's two moments
+_NETWORK = 4
+_BESIDES = 64 * 2**20  # journal, tables, samples and pictures, in bytes
+
+
+def problem(error: BaseException) -> str | None:
+    """Say what is wrong with the disk and what to do, if that is the cause of `error`; None if another thing is.
+
+    PyTorch closes its archive after a failed write, which fails again and hides the first error behind its own.
+    """
+    for cause in chain(error):
+        if isinstance(cause, OSError) and cause.errno in _OF_THE_DISK:
+            return f"cannot be written ({cause.strerror}); make space"
+    return None
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turn an error of the disk into one line that says what to do.
+
+    Raises:
+        StudyError: `folder`'s disk is full or cannot be written.
+    """
+    try:
+        yield
+    except Exception as error:
+        found = problem(error)
+        if found is None or isinstance(error, StudyError):
+            raise
+        raise error_of(folder, found) from error
+
+
+def error_of(folder: Path, problem: str) -> StudyError:
+    """Return the error of a study with a problem with its `folder`, such as "cannot be written (...); make space"."""
+    return StudyError(f"{folder} {problem}, then go on with --resume {folder.name}")
+
+
+def check(storage: Path, params: int, running: int, kept: int, confirmed: int) -> None:
+    """Look before a study begins whether its checkpoints will fit on the disk, estimated from its first configs.
+
+    Args:
+        storage: The storage folder, which need not exist yet.
+        params: Parameters of the largest network known before the search.
+        running: Runs at once, each with its latest checkpoint.
+        kept: Trials that keep their checkpoint after their end.
+        confirmed: Confirmation runs, each of which leaves its network until the study's end.
+
+    Raises:
+        UsageError: there is less space than that.
+    """
+    needed = params * (_CHECKPOINT * (running + kept) + (_CHECKPOINT + _NETWORK) * confirmed) + _BESIDES
+    existing = next(folder for folder in (storage, *storage.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise UsageError(
+            f"--storage {str(storage)!r} has {_gib(free)} GiB free, and this study's checkpoints need about "
+            f"{_gib(needed)} GiB; make space, name another folder, or lower --max-params or --confirm"
+        )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f}"

@@ -1,0 +1,258 @@
+"""What happens in a study, as values: the lines of its journal."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, Literal
+
+Status = Literal["running", "completed", "stopped", "failed"]
+Kind = Literal["trial", "confirm"]
+Metrics = dict[str, float]
+Config = dict[str, Any]  # flat; a value is a number, a word or a switch
+
+
+def _now() -> float:
+    return round(clock.time(), 3)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened; `time` is in seconds since 1970.
+
+    A line of the journal is {"event": name, "time": ..., field: ...}. A field that a later version of the project wrote
+    is left where it is, in the file; one that an earlier version did not write has its default.
+    """
+
+    name: ClassVar[str]
+    synced: ClassVar[bool] = True
+    """Whether the disk has it before the study goes on. What a power cut takes back of the others is done again."""
+    time: float = field(default_factory=_now, kw_only=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as a line of the journal says it."""
+        values = asdict(self)
+        return {"event": self.name, "time": values.pop("time"), **values}
+
+
+@dataclass(frozen=True)
+class StudyStarted(Event):
+    """A study began; the fields are those of study.json.
+
+    Attributes:
+        settings: `study.settings.Settings` as JSON.
+        objective: {"metric": ..., "mode": "min" or "max"}.
+        searched: the range of each parameter of the space, in words; empty where nothing is searched. An earlier
+            version may not have said it: None.
+        data: name, digest, sizes of the splits, image_shape, class_names, split and notes.
+        encoder: the earlier study whose encoder classifiers are built on.
+        environment: git commit, versions, hardware.
+        gpu: how runs share a GPU; None without one.
+    """
+
+    name: ClassVar[str] = "study"
+    settings: dict[str, Any]
+    objective: dict[str, str] = field(default_factory=dict)
+    searched: dict[str, str] | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    encoder: dict[str, Any] | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+    gpu: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class SessionStarted(Event):
+    """Another driver went on with the study; `changed` are settings by which there is more to do."""
+
+    name: ClassVar[str] = "session"
+    changed: dict[str, Any]
+    gpu: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    """A training run began: a trial of the search, or one seed of a confirmation.
+
+    Attributes:
+        id: `t0007` for a trial, `t0007-s1` for a seed of its confirmation.
+        number: its place among the runs of its kind, from 0.
+        budget: epochs of the last stage; `pretrain_budget` of a first one.
+        key: "default", a reported key, or None for a sampled config.
+        confirm_of: what a confirmation confirms.
+        optuna: what makes the trial anew in another Optuna storage.
+    """
+
+    name: ClassVar[str] = "run"
+    id: str
+    kind: Kind
+    number: int
+    config: Config
+    seed: int
+    budget: int
+    params: int
+    key: str | None
+    confirm_of: str | None = None
+    pretrain_budget: int = 0
+    optuna: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refused(Event):
+    """A config that the sampler drew is too large to be a trial."""
+
+    name: ClassVar[str] = "refused"
+    reason: str
+    key: str | None
+    config: Config
+    params: int
+    optuna: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Placed(Event):
+    """A run goes on, after `epoch` epochs, in another process than before."""
+
+    name: ClassVar[str] = "placed"
+    synced: ClassVar[bool] = False
+    id: str
+    host: str
+    pid: int
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Pretrained(Event):
+    """A run's first stage is over; `epochs` are the metrics of each of its epochs."""
+
+    name: ClassVar[str] = "pretrained"
+    id: str
+    epochs: list[Metrics]
+
+
+@dataclass(frozen=True)
+class EpochEnded(Event):
+    """A run trained and validated an epoch, counted from 1."""
+
+    name: ClassVar[str] = "epoch"
+    synced: ClassVar[bool] = False
+    id: str
+    epoch: int
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class RunEnded(Event):
+    """A run ended; `final` are a confirmation's metrics of the test split and of the training images."""
+
+    name: ClassVar[str] = "end"
+    id: str
+    status: Status
+    reason: str | None
+    final: Metrics
+
+
+@dataclass(frozen=True)
+class Noted(Event):
+    """Something that a person should know of a run which goes on."""
+
+    name: ClassVar[str] = "note"
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class BaselineMeasured(Event):
+    """Rows of the baseline, one for each number of components."""
+
+    name: ClassVar[str] = "baseline"
+    rows: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class SearchEnded(Event):
+    """The search is over: `reason` is "trials" or "time budget"."""
+
+    name: ClassVar[str] = "search_end"
+    reason: str
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The study is finished, and this is its summary.json."""
+
+    name: ClassVar[str] = "finish"
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TrackingChanged(Event):
+    """The tracker fails, with this problem, or works again: None."""
+
+    name: ClassVar[str] = "tracking"
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Tracked(Event):
+    """The tracker's own name of a run; the study's is "study"."""
+
+    name: ClassVar[str] = "tracked"
+    synced: ClassVar[bool] = False
+    id: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Delivered(Event):
+    """The tracker has all of a run that has ended."""
+
+    name: ClassVar[str] = "delivered"
+    synced: ClassVar[bool] = False
+    id: str
+
+
+@dataclass(frozen=True)
+class Published(Event):
+    """The tracker has the files, the pictures and the network of the finished study."""
+
+    name: ClassVar[str] = "published"
+
+
+EVENTS: Mapping[str, type[Event]] = {
+    kind.name: kind
+    for kind in (
+        StudyStarted,
+        SessionStarted,
+        RunStarted,
+        Refused,
+        Placed,
+        Pretrained,
+        EpochEnded,
+        RunEnded,
+        Noted,
+        BaselineMeasured,
+        SearchEnded,
+        Finished,
+        TrackingChanged,
+        Tracked,
+        Delivered,
+        Published,
+    )
+}
+
+
+def from_json(line: Mapping[str, Any]) -> Event:
+    """Return the event that a line of a journal says.
+
+    Raises:
+        ValueError: it says no event that this version knows, or lacks what that event has.
+    """
+    kind = EVENTS.get(line.get("event", ""))
+    if kind is None:
+        raise ValueError(f"event {line.get('event')!r} is not known to this version")
+    known = {one.name for one in fields(kind)}
+    try:
+        return kind(**{key: value for key, value in line.items() if key in known})
+    except TypeError as error:
+        raise ValueError(f"event {kind.name!r} is incomplete: {error}") from None

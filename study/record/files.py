@@ -1,0 +1,88 @@
+"""Files that are either whole or absent: written under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from study.record.errors import UsageError
+
+
+def write(path: Path, produce: Callable[[Path], object]) -> None:
+    """Let `produce` write a temporary sibling of `path`, then rename it to `path`.
+
+    Raises:
+        OSError: the disk is full or the folder is not writable; `path` is then as it was before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        produce(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8."""
+    write(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write `value` to `path` as indented JSON; a non-finite number becomes null, which JSON can say."""
+    write_text(path, json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[str] = ()) -> None:
+    """Write rows with the columns `first` before all others that any row has; numbers in full precision."""
+    columns = [*first, *dict.fromkeys(key for row in rows for key in row if key not in first)]
+
+    def produce(part: Path) -> None:
+        with part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    write(path, produce)
+
+
+def finite(value: Any) -> Any:
+    """Return `value` with every NaN and infinity, at any depth, replaced by None."""
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
+
+
+def check_writable(out: Path, example: str) -> None:
+    """Return if the file `out`, which a command is asked for, can be written; `example` is a name that it could have.
+
+    Raises:
+        UsageError: it is a folder, or lies where nothing can be written.
+    """
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    if out.is_dir():
+        raise UsageError(f"--out '{out}' is a folder; allowed: a file's path, such as {out / example}")
+    if not folder.is_dir():
+        raise UsageError(f"'{out}' cannot be written: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"'{out}' cannot be written: {folder} is read-only; name another place")
+
+
+def write_output(out: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[str] = ()) -> None:
+    """Write the CSV file `out`, which a command is asked for, as `write_csv` does.
+
+    Raises:
+        UsageError: the disk is full or the folder is not writable.
+    """
+    try:
+        write_csv(out, rows, first)
+    except OSError as error:
+        raise UsageError(f"'{out}' cannot be written: {error.strerror}; name another place") from error

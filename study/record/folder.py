@@ -1,0 +1,139 @@
+"""The folder that a study leaves: where each file lies, and the lock that keeps two drivers off it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from study.record.errors import UsageError, choose_from
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The paths of one study below its storage folder."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        """Every event in order: the truth that the other files are projections of."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def optuna_log(self) -> Path:
+        """Optuna's journal storage, which optuna-dashboard opens."""
+        return self.path / "optuna.log"
+
+    @property
+    def best(self) -> Path:
+        """The best network: model.pt and config.json."""
+        return self.path / "best"
+
+    @property
+    def samples(self) -> Path:
+        """The arrays that the report's pictures need."""
+        return self.path / "samples"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder per run with its latest checkpoint, as long as it is needed."""
+        return self.path / "checkpoints"
+
+    @property
+    def errors(self) -> Path:
+        """One file per failed run with its traceback."""
+        return self.path / "errors"
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can name a folder below the storage folder and nothing else.
+
+    Raises:
+        UsageError: it has a path separator, a leading dot or another character outside the allowed ones.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"--name {name!r} cannot name a study; allowed: up to 100 letters, digits, '.', '_', '+', '-', "
+            "the first a letter or digit, no path"
+        )
+    return name
+
+
+def existing(storage: Path, name: str, option: str = "--resume") -> StudyFolder:
+    """Return the folder of the study `name` below `storage`, which `option` asked for.
+
+    Raises:
+        UsageError: there is none; the message names the nearest one that exists.
+    """
+    folder = StudyFolder(storage / check_name(name))
+    if not folder.journal.is_file():
+        known = [entry.parent.name for entry in storage.glob("*/journal.jsonl")]
+        if not known:
+            raise UsageError(f"{option} {name!r}: there is no study in {storage}")
+        raise UsageError(choose_from(f"{option}: study", name, known) + f" (in {storage})")
+    return folder
+
+
+@contextmanager
+def created(storage: Path, name: str) -> Iterator[StudyFolder]:
+    """Create and lock the folder of a new study.
+
+    Raises:
+        UsageError: a study of this name exists, or the storage folder cannot be written.
+    """
+    folder = StudyFolder(storage / check_name(name))
+    missing = [parent for parent in (folder.path, *folder.path.parents) if not parent.exists()]
+    try:
+        folder.path.mkdir(parents=True)
+    except FileExistsError:
+        if folder.path.is_dir():
+            raise UsageError(f"--name {name!r} exists in {storage}; choose another, or --resume {name}") from None
+        raise UsageError(f"--storage {str(storage)!r} cannot be used: {folder.path} is not a folder") from None
+    except OSError as error:
+        raise UsageError(
+            f"--storage {str(storage)!r} cannot be written: {error.strerror}; name a folder that can"
+        ) from error
+    try:
+        with locked(folder):
+            yield folder
+    finally:
+        # Nothing was recorded: leave the disk as it was found.
+        if not folder.journal.exists():
+            shutil.rmtree(folder.path, ignore_errors=True)
+            for parent in missing[1:]:
+                if parent.is_dir() and not any(parent.iterdir()):
+                    parent.rmdir()
+
+
+@contextmanager
+def locked(folder: StudyFolder) -> Iterator[StudyFolder]:
+    """Hold the study's lock; the kernel releases it however the driver ends.
+
+    Raises:
+        UsageError: another driver runs this study, or the folder cannot be written.
+    """
+    try:
+        descriptor = os.open(folder.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise UsageError(f"{folder.path} cannot be written: {error.strerror}") from error
+    try:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(f"study {folder.name!r} is being run by another process") from None
+        yield folder
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,124 @@
+"""The append-only journal of a study: one event on each line, the truth that all other files are made from."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from study.record.errors import StudyError
+from study.record.events import Event, from_json
+from study.record.files import finite
+from study.record.state import StudyState
+
+
+class Journal:
+    """An open journal that events are appended to, each in a single write.
+
+    A driver killed in mid-write leaves at most one torn last line; `read` ignores it and opening cuts it off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._lock = threading.Lock()
+        os.lseek(self._descriptor, _truncate_torn_line(self._descriptor), os.SEEK_SET)
+
+    def append(self, event: Event) -> None:
+        """Write one event.
+
+        Raises:
+            StudyError: the disk is full or gone; the study can be resumed once there is space.
+        """
+        line = json.dumps(finite(event.to_json()), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        with self._lock:
+            start = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+            try:
+                if os.write(self._descriptor, line) != len(line):
+                    raise OSError(28, "No space left on device")
+                if event.synced:
+                    os.fsync(self._descriptor)
+            except OSError as error:
+                os.ftruncate(self._descriptor, start)
+                os.lseek(self._descriptor, start, os.SEEK_SET)
+                raise StudyError(f"the journal cannot be written: {error.strerror}; make space, then resume") from error
+
+    def close(self) -> None:
+        """Close the file; later appends fail."""
+        os.close(self._descriptor)
+
+
+def read(path: Path) -> list[Event]:
+    """Return the events of a journal in order, without a torn last line.
+
+    Raises:
+        StudyError: a line before the last is no event, so that the file was damaged by something else, or a later
+            version of the project wrote it.
+    """
+    lines = path.read_bytes().split(b"\n")
+    events = []
+    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn or empty
+        try:
+            said = json.loads(line)
+            if not isinstance(said, dict):
+                raise ValueError("it is no JSON object")
+            events.append(from_json(said))
+        except ValueError as error:
+            reason = "it is no JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else error
+            raise StudyError(f"{path} is damaged in line {number}: {reason}") from None
+    return events
+
+
+class Recorder:
+    """The one writer of a study's journal; listeners (tracker, display) hear of an event once it is on disk.
+
+    The tracker's thread records too, so one event is taken in at a time.
+
+    Args:
+        journal: Where events are written.
+        state: What the journal says already; it is kept up to date.
+    """
+
+    def __init__(self, journal: Journal, state: StudyState) -> None:
+        self._journal = journal
+        self.state = state
+        self._listeners: list[Callable[[Event], None]] = []
+        self._lock = threading.RLock()
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Call `listener` with every later event."""
+        self._listeners.append(listener)
+
+    def record(self, event: Event) -> None:
+        """Write an event and pass it on."""
+        with self._lock:
+            self._journal.append(event)
+            self.state.apply(event)
+            for listener in self._listeners:
+                listener(event)
+
+
+def read_state(path: Path) -> StudyState:
+    """Return what the journal at `path` says of its study.
+
+    Raises:
+        StudyError: it is damaged.
+    """
+    return StudyState.fold(read(path))
+
+
+def _truncate_torn_line(descriptor: int) -> int:
+    """Cut off what follows the last newline, and return the length that is left, in bytes."""
+    size = os.fstat(descriptor).st_size
+    end = size
+    while end > 0:
+        start = max(0, end - 65536)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(descriptor, end)
+    return end

@@ -1,0 +1,74 @@
+"""Which trials and which confirmed configs are best: by validation data, and never by anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import TypeVar
+
+from study.record.metrics import Mode, mode, sign
+from study.record.state import Run, StudyState
+
+T = TypeVar("T")
+
+
+def trial_key(status: str, epochs: int, value: float, number: int, of: Mode) -> tuple[bool, int, float, int]:
+    """Return what trials are sorted by, the best first.
+
+    A trial's value is that of its last epoch. Trials that had their whole budget come before those that were stopped,
+    and of these the ones that got further, since values of other numbers of epochs do not compare. Ties go to the
+    earlier trial.
+
+    Args:
+        status: "completed" or "stopped".
+        epochs: how many of the last stage it had.
+        value: of the objective.
+        number: its place in the search.
+        of: the objective's direction.
+    """
+    stopped = status != "completed"
+    return stopped, -epochs if stopped else 0, sign(of) * value, number
+
+
+def best_trials(state: StudyState, metric: str) -> list[Run]:
+    """Return the trials that can be ranked, best first; failed and running ones are left out."""
+    ended = [run for run in state.trials if run.status in ("completed", "stopped") and metric in run.last]
+    return sorted(
+        ended, key=lambda run: trial_key(run.status, len(run.epochs), run.last[metric], run.number, mode(metric))
+    )
+
+
+def confirmed_order(seeds: Mapping[T, Sequence[float]], of: Mode) -> list[T]:
+    """Return confirmed configs, the winner first: most completed seeds, then the best mean validation value.
+
+    A config whose seeds partly failed is as good as its worst claim, so more seeds come first.
+
+    Args:
+        seeds: the objective on validation data by completed seed, of each config; those without any are left out.
+        of: the objective's direction.
+    """
+    known = [config for config, values in seeds.items() if len(values)]
+    return sorted(known, key=lambda config: (-len(seeds[config]), sign(of) * fmean(seeds[config])))
+
+
+def on_front(points: Sequence[Sequence[float]]) -> list[bool]:
+    """Return which of several points (n, objectives), smaller being better, no other one dominates.
+
+    One dominates another if it is at least as good in every objective and better in one.
+    """
+    return [
+        not any(other != mine and all(a <= b for a, b in zip(other, mine, strict=True)) for other in points)
+        for mine in points
+    ]
+
+
+def pareto_front(state: StudyState, metrics: Iterable[str]) -> list[Run]:
+    """Return the completed trials that no other one dominates, in the order of the first metric."""
+    names = list(metrics)
+
+    def value(run: Run) -> tuple[float, ...]:
+        return tuple(sign(mode(metric)) * run.known[metric] for metric in names)
+
+    completed = [run for run in state.trials if run.status == "completed"]
+    front = on_front([value(run) for run in completed])
+    return sorted((run for run, kept in zip(completed, front, strict=True) if kept), key=value)

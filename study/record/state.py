@@ -1,0 +1,158 @@
+"""What a study knows: the fold of its journal, in memory, the same whether it is live or read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from study.record.events import (
+    BaselineMeasured,
+    Config,
+    Delivered,
+    EpochEnded,
+    Event,
+    Finished,
+    Kind,
+    Metrics,
+    Pretrained,
+    Published,
+    Refused,
+    RunEnded,
+    RunStarted,
+    SearchEnded,
+    SessionStarted,
+    Status,
+    StudyStarted,
+    Tracked,
+)
+
+
+@dataclass
+class Run:
+    """One training run: a trial of the search (`t0007`), or one seed of a confirmation of it (`t0007-s1`).
+
+    The first fields are those of `RunStarted`; `started` is in seconds since 1970.
+    """
+
+    id: str
+    kind: Kind
+    number: int
+    config: Config
+    seed: int
+    budget: int
+    params: int
+    key: str | None
+    started: float
+    confirm_of: str | None = None
+    pretrain_budget: int = 0
+    optuna: dict[str, Any] = field(default_factory=dict)
+    pretraining: list[Metrics] = field(default_factory=list)  # the first stage's epochs
+    epochs: list[Metrics] = field(default_factory=list)
+    status: Status = "running"
+    reason: str | None = None
+    final: Metrics = field(default_factory=dict)  # a confirmation's test metrics
+
+    @property
+    def last(self) -> Metrics:
+        """The metrics of the last epoch, empty before the first one."""
+        return self.epochs[-1] if self.epochs else {}
+
+    @property
+    def known(self) -> Metrics:
+        """The metrics of the last epoch, those of the end, and `params`."""
+        return self.last | self.final | {"params": self.params}
+
+    @property
+    def seconds(self) -> float:
+        """The seconds spent in the epochs that are recorded, those of a first stage included."""
+        return sum(epoch["seconds"] for epoch in (*self.pretraining, *self.epochs))
+
+
+@dataclass
+class StudyState:
+    """Everything that the journal says, in the order in which it was said."""
+
+    about: StudyStarted | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    baseline: dict[int, dict[str, Any]] = field(default_factory=dict)  # by number of components
+    tracked: dict[str, str] = field(default_factory=dict)  # the tracker's names of runs; "study" is the study's own
+    delivered: set[str] = field(default_factory=set)  # the ids of ended runs that the tracker has in full
+    search_ended: str | None = None
+    summary: dict[str, Any] | None = None
+    published: bool = False  # the tracker has the artifacts of the finished study
+    wall_s: float = 0.0
+    _session_start: float = 0.0
+    _wall_before: float = 0.0
+
+    @classmethod
+    def fold(cls, events: Iterable[Event]) -> StudyState:
+        """Fold `events` in order."""
+        state = cls()
+        for event in events:
+            state.apply(event)
+        return state
+
+    @property
+    def trials(self) -> list[Run]:
+        """The trials of the search in the order of their numbers."""
+        return [run for run in self.runs.values() if run.kind == "trial"]
+
+    @property
+    def confirmations(self) -> list[Run]:
+        """The confirmation runs in the order in which they began."""
+        return [run for run in self.runs.values() if run.kind == "confirm"]
+
+    def count(self, kind: Kind) -> dict[Status, int]:
+        """Count the runs of a kind by status."""
+        counts: dict[Status, int] = {"running": 0, "completed": 0, "stopped": 0, "failed": 0}
+        for run in self.runs.values():
+            if run.kind == kind:
+                counts[run.status] += 1
+        return counts
+
+    def apply(self, event: Event) -> None:  # noqa: PLR0912 - a case for each kind of event
+        """Take in one event; one that is already known changes nothing, nor do those that are for a person to read."""
+        match event:
+            case StudyStarted():
+                self.about, self.settings, self._session_start = event, event.settings, event.time
+            case SessionStarted():
+                self._begin_session(event)
+            case RunStarted():
+                about = {key: value for key, value in vars(event).items() if key != "time"}
+                self.runs.setdefault(event.id, Run(**about, started=event.time))
+            case Refused():
+                self.refused.append(event)
+            case Pretrained():
+                self.runs[event.id].pretraining = [
+                    {"epoch": number, **metrics} for number, metrics in enumerate(event.epochs, start=1)
+                ]
+            case EpochEnded():
+                epochs = self.runs[event.id].epochs
+                if event.epoch == len(epochs) + 1:
+                    epochs.append({"epoch": event.epoch, **event.metrics})
+            case RunEnded():
+                run = self.runs[event.id]
+                run.status, run.reason, run.final = event.status, event.reason, event.final
+            case BaselineMeasured():
+                self.baseline.update({row["n_components"]: row for row in event.rows})
+            case Tracked():
+                self.tracked[event.id] = event.run_id
+            case Delivered():
+                self.delivered.add(event.id)
+            case SearchEnded():
+                self.search_ended = event.reason
+            case Finished():
+                self.summary = event.summary
+            case Published():
+                self.published = True
+        self.wall_s = self._wall_before + event.time - self._session_start
+
+    def _begin_session(self, event: SessionStarted) -> None:
+        self._wall_before, self._session_start = self.wall_s, event.time
+        self.settings = {**self.settings, **event.changed}
+        if event.changed:
+            self.search_ended = self.summary = None
+            self.published = False

@@ -1,0 +1,142 @@
+"""The CSV and JSON files of a study, as projections of its state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from study.record import files
+from study.record.folder import StudyFolder
+from study.record.state import Run, StudyState
+
+Row = dict[str, Any]
+
+ABOUT, SUMMARY = "study.json", "summary.json"
+_NOT_METRICS = frozenset({"epoch", "seconds"})
+_END = ("status", "reason", "key", "epochs", "pretrain_epochs", "seconds", "params")  # of every run
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file of a study.
+
+    Attributes:
+        name: of the file, without its ending.
+        columns: what it has when it has no rows yet, and what comes first when it has.
+        rows: from the state.
+        optional: whether it is written only where there are rows.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Callable[[StudyState], list[Row]]
+    optional: bool = False
+
+    @property
+    def file(self) -> str:
+        """The name of the file."""
+        return f"{self.name}.csv"
+
+
+def write(folder: StudyFolder, state: StudyState) -> None:
+    """Write study.json and every table of `TABLES` anew, each whole or not at all."""
+    assert state.about is not None
+    about = {key: value for key, value in state.about.to_json().items() if key not in ("event", "time")}
+    files.write_json(folder.path / ABOUT, {**about, "settings": state.settings})
+    for table in TABLES:
+        rows = table.rows(state)
+        if rows or not table.optional:
+            files.write_csv(folder.path / table.file, rows, table.columns)
+
+
+def trials(state: StudyState) -> list[Row]:
+    """Return a row per trial, in order; `seconds` is the sum of its epochs, metrics are those of the last one."""
+    return [
+        {"trial_id": run.id, "number": run.number, **_end(run), **_config(run), **_metrics(run.last)}
+        for run in state.trials
+    ]
+
+
+def history(state: StudyState) -> list[Row]:
+    """Return a row per trial and epoch with every metric."""
+    return _epochs("trial_id", state.trials)
+
+
+def confirmations(state: StudyState) -> list[Row]:
+    """Return a row per confirmed config and seed, with the metrics of its last epoch and of the test split."""
+    return [
+        {"confirm_id": run.id, "confirm_of": run.confirm_of, "seed": run.seed, **_end(run)}
+        | {**_config(run), **_metrics(run.last), **run.final}
+        for run in state.confirmations
+    ]
+
+
+def confirm_history(state: StudyState) -> list[Row]:
+    """Return a row per confirmation run and epoch with every metric."""
+    return _epochs("confirm_id", state.confirmations)
+
+
+def pretraining(state: StudyState) -> list[Row]:
+    """Return a row per epoch of a first stage, of trials and of confirmations."""
+    return [
+        {"run_id": run.id, "epoch": epoch["epoch"], "seconds": epoch["seconds"], **_metrics(epoch)}
+        for run in state.runs.values()
+        for epoch in run.pretraining
+    ]
+
+
+def baseline(state: StudyState) -> list[Row]:
+    """Return a row per number of components."""
+    return [state.baseline[rank] for rank in sorted(state.baseline)]
+
+
+TRIALS = Table("trials", ("trial_id", "number", *_END), trials)
+HISTORY = Table("history", ("trial_id", "epoch", "seconds"), history)
+CONFIRM = Table("confirm", ("confirm_id", "confirm_of", "key", "seed", *(n for n in _END if n != "key")), confirmations)
+BASELINE = Table(
+    "baseline",
+    (
+        "n_components",
+        "explained_variance",
+        "train_mse",
+        "val_mse",
+        "test_mse",
+        "train_pixel_rmse_255",
+        "test_pixel_rmse_255",
+        "fit_seconds",
+    ),
+    baseline,
+)
+CONFIRM_HISTORY = Table("confirm_history", ("confirm_id", "epoch", "seconds"), confirm_history, optional=True)
+PRETRAINING = Table("pretraining", ("run_id", "epoch", "seconds"), pretraining, optional=True)
+TABLES = (TRIALS, HISTORY, CONFIRM, BASELINE, CONFIRM_HISTORY, PRETRAINING)
+
+
+def _epochs(name: str, runs: list[Run]) -> list[Row]:
+    return [
+        {name: run.id, "epoch": epoch["epoch"], "seconds": epoch["seconds"], **_metrics(epoch)}
+        for run in runs
+        for epoch in run.epochs
+    ]
+
+
+def _end(run: Run) -> Row:
+    values = {
+        "status": run.status,
+        "reason": run.reason,
+        "key": run.key,
+        "epochs": len(run.epochs),
+        "pretrain_epochs": len(run.pretraining),
+        "seconds": run.seconds,
+        "params": run.params,
+    }
+    return {name: values[name] for name in _END}
+
+
+def _config(run: Run) -> Row:
+    return {f"config.{key}": value for key, value in run.config.items()}
+
+
+def _metrics(epoch: Mapping[str, Any]) -> Row:
+    return {key: value for key, value in epoch.items() if key not in _NOT_METRICS}

@@ -1,1 +1,0 @@
-"""What a study writes down: the journal, and everything that is made from it, MLflow included."""

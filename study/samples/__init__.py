@@ -1,1 +1,0 @@
-"""What shows a network at work: arrays from its confirmation, and pictures of them."""

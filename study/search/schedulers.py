@@ -1,0 +1,180 @@
+"""The schedulers of the command, by name. All of them count our own epochs and see one budget, `max_epochs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import numpy as np
+from numpy.random.mtrand import get_bit_generator, set_bit_generator
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+
+from study.record.state import StudyState
+from study.search.unpickled import Unpickled
+from study.worker.job import EPOCH, Job, job_config, job_of
+
+# A third of the trials passes each rung. Li et al. 2020 (ASHA) use 4; a budget of 30 epochs then has two rungs only.
+REDUCTION_FACTOR = 3
+
+
+@dataclass(frozen=True)
+class SchedulerSettings:
+    """What can be set of a scheduler, None where it has no such setting."""
+
+    grace_period: int | None = None  # epochs that every trial has
+    reduction_factor: int | None = None  # one trial in so many passes a rung
+
+
+@dataclass(eq=False)  # hashable by identity, as Tune's trials are
+class ReplayedTrial:
+    """As much of a Tune trial as a scheduler reads."""
+
+    trial_id: str
+    config: dict[str, Any]
+
+
+class _Remembering(Unpickled):
+    """A scheduler that has seen what the journal says, which Tune's own restore forgets.
+
+    Runs that ended are replayed at the start; one that goes on is replayed when Tune adds it, under its new Tune id.
+    """
+
+    _state: StudyState
+    _condemned: dict[str, float]  # by Tune id: the epoch after which the replay stopped the run
+
+    def remember(self, state: StudyState) -> None:
+        """Replay the ended trials of `state`."""
+        self._state = state
+        self._condemned = {}
+        for run in state.trials:
+            if run.status in ("completed", "stopped") and run.epochs:
+                trial = ReplayedTrial(run.id, job_config(Job(run.id, run.config, run.seed, run.budget)))
+                self.on_trial_add(None, trial)
+                super().on_trial_complete(None, trial, _result(run.last))  # type: ignore[misc]
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Add a trial, with the epochs that it had under an earlier driver."""
+        super().on_trial_add(tune_controller, trial)  # type: ignore[misc]
+        decision = TrialScheduler.CONTINUE
+        for epoch in self._state.runs[job_of(trial.config).id].epochs:
+            decision = super().on_trial_result(tune_controller, trial, _result(epoch))  # type: ignore[misc]
+        if decision == TrialScheduler.STOP:
+            self._condemned[trial.trial_id] = epoch["epoch"]
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Decide on a result.
+
+        Where a driver was killed after it wrote an epoch down, and before it stopped the run, the next one hears of
+        that epoch again. Tune's schedulers decide on an epoch only once, so the decision of the replay stands.
+        """
+        if self._condemned.pop(trial.trial_id, None) == result[EPOCH]:
+            stop: str = TrialScheduler.STOP
+            return stop
+        decision: str = super().on_trial_result(tune_controller, trial, result)  # type: ignore[misc]
+        return decision
+
+
+class StudyAsha(_Remembering, AsyncHyperBandScheduler):
+    """Tune's AsyncHyperBand with a bracket that follows from the trial's number, not from a global generator."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._bits = np.random.MT19937()
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Add a trial to the bracket that its run always has."""
+        # Tune draws the bracket from the global generator. Exchanging its bits takes a tenth of the time that reading
+        # and writing its state does, which a simulation of a thousand studies waits for.
+        shared = get_bit_generator()
+        set_bit_generator(self._bits)
+        np.random.seed(job_of(trial.config).seed)  # noqa: NPY002
+        try:
+            super().on_trial_add(tune_controller, trial)
+        finally:
+            set_bit_generator(shared)
+
+
+class StudyMedianStopping(_Remembering, MedianStoppingRule):
+    """Tune's median stopping rule, remembering."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._means: dict[tuple[Any, float, int], Any] = {}
+
+    def _running_mean(self, trial: Any, time: float) -> Any:
+        """Return Tune's running mean, which it works out anew for every trial at every result of any other one."""
+        results = self._results[trial]
+        # While the last result is of `time`, another one of the same may come: a trial's end reports it once more.
+        count = len(results) if results[-1][self._time_attr] <= time else 0
+        if (trial, time, count) not in self._means:
+            self._means[trial, time, count] = super()._running_mean(trial, time)
+        return self._means[trial, time, count]
+
+
+def default_settings(name: str, max_epochs: int) -> SchedulerSettings:
+    """Return the settings that the scheduler `name` has in a study of `max_epochs`."""
+    if name == "none":
+        return SchedulerSettings()
+    if name == "median":
+        return SchedulerSettings(grace_period=max(1, max_epochs // 5))
+    return SchedulerSettings(max(1, max_epochs // REDUCTION_FACTOR**2), REDUCTION_FACTOR)
+
+
+def _asha(metric: str, mode: str, max_epochs: int, settings: SchedulerSettings, *, brackets: int) -> TrialScheduler:
+    grace, reduction = settings.grace_period, settings.reduction_factor
+    assert grace is not None
+    assert reduction is not None
+    # The first rung of the last bracket must lie below the budget, or that bracket has none.
+    while brackets > 1 and grace * reduction ** (brackets - 1) > max_epochs:
+        brackets -= 1
+    return StudyAsha(
+        time_attr=EPOCH,
+        metric=metric,
+        mode=mode,
+        max_t=max_epochs,
+        grace_period=grace,
+        reduction_factor=reduction,
+        brackets=brackets,
+    )
+
+
+def _median(metric: str, mode: str, settings: SchedulerSettings) -> TrialScheduler:
+    return StudyMedianStopping(
+        time_attr=EPOCH,
+        metric=metric,
+        mode=mode,
+        grace_period=settings.grace_period,
+        min_samples_required=3,
+        min_time_slice=inf,  # by default the rule pauses trials until it has samples: a detour over the disk
+    )
+
+
+# Each takes (metric, mode "min" or "max", max_epochs, settings).
+SCHEDULERS: Mapping[str, Callable[[str, str, int, SchedulerSettings], TrialScheduler]] = {
+    "asha": lambda metric, mode, epochs, settings: _asha(metric, mode, epochs, settings, brackets=1),
+    "hyperband": lambda metric, mode, epochs, settings: _asha(metric, mode, epochs, settings, brackets=3),
+    "median": lambda metric, mode, epochs, settings: _median(metric, mode, settings),
+    "none": lambda metric, mode, epochs, settings: FIFOScheduler(),
+}
+
+
+def build_scheduler(
+    name: str,
+    metric: str,
+    mode: str,
+    max_epochs: int,
+    state: StudyState,
+    *,
+    settings: SchedulerSettings | None = None,
+) -> TrialScheduler:
+    """Return the scheduler `name` as it stands after the trials of `state`, with its defaults or other `settings`."""
+    scheduler = SCHEDULERS[name](metric, mode, max_epochs, settings or default_settings(name, max_epochs))
+    if isinstance(scheduler, _Remembering):
+        scheduler.remember(state)
+    return scheduler
+
+
+def _result(epoch: Mapping[str, Any]) -> dict[str, Any]:
+    return {**epoch, EPOCH: epoch["epoch"]}

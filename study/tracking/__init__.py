@@ -1,0 +1,1 @@
+"""Trackers, which follow a study's events into MLflow."""
