@@ -19,7 +19,8 @@ if __package__ in (None, ""):
 
 from study.data.dataset_specs import DATASETS
 from study.record import files, tables
-from study.record.errors import UsageError, choose_from, exit_status
+from study.record.commands import exit_status
+from study.record.errors import UsageError, choose_from
 from study.settings import values
 
 if TYPE_CHECKING:

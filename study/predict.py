@@ -18,7 +18,8 @@ if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study.record.errors import UsageError, choose_from, exit_status
+from study.record.commands import exit_status
+from study.record.errors import UsageError, choose_from
 from study.settings.values import Parser, integer
 
 if TYPE_CHECKING:

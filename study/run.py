@@ -13,7 +13,8 @@ if __package__ in (None, ""):
 
 from study import interrupt
 from study.interrupt import Interrupted
-from study.record.errors import INTERRUPTED, exit_status
+from study.record.commands import exit_status
+from study.record.errors import INTERRUPTED
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -24,7 +24,8 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from study.record import files as output
-from study.record.errors import UsageError, exit_status
+from study.record.commands import exit_status
+from study.record.errors import UsageError
 from study.settings import values
 from study.settings.command_line import SCHEDULERS
 

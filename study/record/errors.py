@@ -1,10 +1,9 @@
-"""Errors that end a command with one readable line instead of a traceback, and the exit statuses of commands."""
+"""Errors that end a command with one readable line instead of a traceback."""
 
 from __future__ import annotations
 
 import difflib
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C or SIGTERM."""
@@ -54,20 +53,3 @@ def choose_from(what: str, value: str, allowed: Iterable[str]) -> str:
     """Say that `value` is not one of `allowed`, naming the nearest match: the message of a `UsageError`."""
     choices = sorted(allowed)
     return f"{what} {value!r} is not known{nearest(value, choices)}; allowed: {', '.join(choices)}"
-
-
-def exit_status(run: Callable[[], int | None], interrupted: str = "interrupted") -> int:
-    """Run a command and return its exit status: its own or 0, 1 or 2 by the error's kind, 130 after Ctrl-C.
-
-    Args:
-        run: The command.
-        interrupted: What to say after Ctrl-C.
-    """
-    try:
-        return run() or 0
-    except StudyError as error:
-        print(f"study: {one_line(error)}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"study: {interrupted}", file=sys.stderr)
-        return INTERRUPTED

@@ -1,0 +1,103 @@
+"""What all commands have in common: how they read their options, how they end, and how they name each other."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from study.record.errors import INTERRUPTED, StudyError, UsageError, choose_from, one_line
+
+SCRIPTS = {
+    "run": "study/run.py",
+    "baseline": "study/baseline.py",
+    "predict": "study/predict.py",
+    "simulate": "study/simulate.py",
+    "check": "study/cluster_check.py",
+    "report": "analysis/report.py",
+    "compare": "analysis/compare.py",
+    "audit": "analysis/audit.py",
+    "leaderboard": "analysis/leaderboard.py",
+}
+"""The file of each command, which `study VERB` runs; `study resume NAME` and `study list` are options of `run`."""
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line that names the nearest match."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError`."""
+        raise UsageError(message)
+
+    def read(self, argv: Sequence[str] | None) -> argparse.Namespace:
+        """Return the options of a command line, by default this process's.
+
+        Raises:
+            UsageError: an option is not known, or its value cannot be read.
+        """
+        options, unknown = self.parse_known_args(argv)
+        if unknown:
+            known = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+            raise UsageError(choose_from("option", unknown[0], known))
+        return options
+
+
+def parser(verb: str, description: str) -> Parser:
+    """Return the parser of a command, with its module's docstring as its description."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    return Parser(prog=SCRIPTS[verb], description=description, formatter_class=formatter, allow_abbrev=False)
+
+
+def exit_status(run: Callable[[], int | None], interrupted: str = "interrupted") -> int:
+    """Run a command and return its exit status: its own or 0, 1 or 2 by the error's kind, 130 after Ctrl-C.
+
+    Args:
+        run: The command.
+        interrupted: What to say after Ctrl-C.
+    """
+    try:
+        return run() or 0
+    except StudyError as error:
+        print(f"study: {one_line(error)}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"study: {interrupted}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def hint(verb: str, *arguments: str) -> str:
+    """Return the line that runs a command in the environment of this process, from the current folder.
+
+    With `study` where this process was started as `study ...`, else with this Python and the command's file.
+    """
+    started = Path(sys.argv[0]).name
+    if started == "study":
+        words = ["study" if _is_on_path("study", sys.argv[0]) else sys.argv[0], verb]
+    elif verb in ("resume", "list"):
+        words = [_python(), _near(_ROOT / SCRIPTS["run"]), f"--{verb}"]
+    else:
+        words = [_python(), _near(_ROOT / SCRIPTS[verb])]
+    return shlex.join([*words, *arguments])
+
+
+def _python() -> str:
+    return "python" if _is_on_path("python", sys.executable) else _near(Path(sys.executable))
+
+
+def _is_on_path(name: str, file: str) -> bool:
+    found = shutil.which(name)
+    return found is not None and os.path.abspath(found) == os.path.abspath(file)
+
+
+def _near(path: Path) -> str:
+    """Return a path as it is written from the current folder, where it lies below it."""
+    absolute = os.path.abspath(path)  # not resolved: a virtual environment's python is a link to another one
+    relative = os.path.relpath(absolute)
+    return absolute if relative.startswith(os.pardir) else relative
