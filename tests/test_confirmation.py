@@ -6,8 +6,10 @@ import search_spaces
 from search_spaces import Context
 from study.driver import confirmation
 from study.driver.comparison import compare
-from study.driver.confirmation import Confirmed, Interval
+from study.driver.confirmation import Confirmed
 from study.driver.summary import summarize
+from study.record.events import EpochEnded, RunEnded, RunStarted, StudyStarted
+from study.record.intervals import Interval, mean_interval
 from study.record.ranking import best_trials, pareto_front
 from study.record.state import Run, StudyState
 from study.settings import command_line
@@ -21,22 +23,20 @@ def settings(*argv):
 
 
 def add_run(state, run_id, values, *, status="completed", kind="trial", key=None, budget=3, final=None, **more):
-    state.apply({
-        "event": "run", "time": 0.0, "id": run_id, "kind": kind, "number": len(state.runs), "config": SPACE.default,
-        "seed": len(state.runs), "budget": budget, "params": more.pop("params", 100), "key": key, **more,
-    })  # fmt: skip
+    number, params = len(state.runs), more.pop("params", 100)
+    about = {"config": SPACE.default, "seed": number, "budget": budget, "params": params, "key": key, **more}
+    state.apply(RunStarted(id=run_id, kind=kind, number=number, **about, time=0.0))
     for epoch, value in enumerate(values, start=1):
-        metrics = {"val_mse": value, "seconds": 1.0}
-        state.apply({"event": "epoch", "time": 0.0, "id": run_id, "epoch": epoch, "metrics": metrics})
-    end = {"id": run_id, "status": status, "reason": "nan" if status == "failed" else None, "final": final or {}}
+        metrics = {"val_mse": value, "val_accuracy": value, "seconds": 1.0}
+        state.apply(EpochEnded(run_id, epoch, metrics, time=0.0))
     if status != "running":
-        state.apply({"event": "end", "time": 0.0, **end})
+        state.apply(RunEnded(run_id, status, "nan" if status == "failed" else None, final or {}, time=0.0))
 
 
 @pytest.fixture
 def state():
     state = StudyState()
-    state.apply({"event": "study", "time": 0.0, "settings": {}})
+    state.apply(StudyStarted({}, time=0.0))
     add_run(state, "t0000", [0.5, 0.4, 0.3], key="default")
     add_run(state, "t0001", [0.1], status="stopped")  # low, but of one epoch
     add_run(state, "t0002", [0.4, 0.3, 0.2])
@@ -47,8 +47,8 @@ def state():
 
 
 def test_completed_trials_rank_before_stopped_ones_and_failed_ones_not_at_all(state):
-    assert [run.id for run in best_trials(state, "val_mse", "min")] == ["t0002", "t0000", "t0005", "t0001"]
-    assert [run.id for run in best_trials(state, "val_mse", "max")][:2] == ["t0000", "t0002"]
+    assert [run.id for run in best_trials(state, "val_mse")] == ["t0002", "t0000", "t0005", "t0001"]
+    assert [run.id for run in best_trials(state, "val_accuracy")][:2] == ["t0000", "t0002"]
 
 
 def test_the_best_k_are_confirmed_on_r_seeds_that_all_share(state):
@@ -87,7 +87,7 @@ def test_the_winner_has_the_best_mean_validation_value_and_never_the_best_test_v
     confirmed(state, "t0002", [0.25, 0.27], [0.30, 0.10])
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
     chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    won, _ = confirmation.confirmed(state, chosen, "val_mse", "min")
+    won, _ = confirmation.confirmed(state, chosen, "val_mse")
     assert won.candidate == "t0000"
     assert won.model.id == "t0000-s1"
     assert won.interval("test_mse").mean == pytest.approx(0.405)
@@ -97,14 +97,14 @@ def test_a_config_whose_seeds_partly_failed_does_not_beat_one_with_all(state):
     confirmed(state, "t0002", [0.10], [0.1])
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
     chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    ranked = confirmation.confirmed(state, chosen, "val_mse", "min")
+    ranked = confirmation.confirmed(state, chosen, "val_mse")
     assert [one.candidate for one in ranked] == ["t0000", "t0002"]
 
 
 def test_the_interval_is_students():
     values = [0.31, 0.28, 0.35, 0.30]
     expected = ttest_1samp(values, 0).confidence_interval(0.95)
-    interval = Interval.of(values)
+    interval = mean_interval(values)
     assert interval.mean == pytest.approx(np.mean(values))
     assert interval.ci95 == pytest.approx((expected.low, expected.high))
     wide = bootstrap((values,), np.mean, confidence_level=0.95).confidence_interval
@@ -113,19 +113,20 @@ def test_the_interval_is_students():
 
 
 def test_an_interval_does_not_go_beyond_what_a_value_can_be():
-    low, high = Interval.of([0.9, 0.99], 0.0, 1.0).ci95
+    low, high = mean_interval([0.9, 0.99], 0.0, 1.0).ci95
     assert (low > 0, high) == (True, 1.0)
 
 
 def test_one_seed_has_no_interval():
-    assert Interval.of([0.5]) == Interval(0.5, None, 1)
+    assert mean_interval([0.5]) == Interval(0.5, None, None, 1)
+    assert mean_interval([0.5]).to_json() == {"mean": 0.5, "ci95": None, "n": 1}
 
 
 def test_the_pareto_front_has_what_no_trial_beats_in_everything():
     state = StudyState()
     for number, (value, params) in enumerate([(0.1, 900), (0.2, 100), (0.3, 500), (0.1, 800), (0.05, 2000)]):
         add_run(state, f"t{number:04d}", [value], params=params)
-    front = pareto_front(state, {"val_mse": "min", "params": "min"})
+    front = pareto_front(state, ["val_mse", "params"])
     assert [run.id for run in front] == ["t0004", "t0003", "t0001"]
 
 
@@ -140,7 +141,7 @@ def row(test_mse):
 def test_the_verdict_goes_by_the_interval(state, pca, verdict):
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
     chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    ranked = confirmation.confirmed(state, chosen, "val_mse", "min")
+    ranked = confirmation.confirmed(state, chosen, "val_mse")
     summary = summarize(state, settings(), SPACE, ranked, row(pca))
     assert summary["verdict"] == verdict
     assert summary["ratio_to_pca"] == pytest.approx(0.405 / pca)
@@ -160,7 +161,7 @@ def test_without_confirmation_there_is_no_test_value_and_no_ratio(state):
 def test_a_ratio_that_means_nothing_is_null_with_the_reason(state, pca, note):
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
     chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    summary = summarize(state, settings(), SPACE, confirmation.confirmed(state, chosen, "val_mse", "min"), pca)
+    summary = summarize(state, settings(), SPACE, confirmation.confirmed(state, chosen, "val_mse"), pca)
     assert summary["ratio_to_pca"] is None
     assert note in summary["ratio_note"]
     assert summary["trials"] == {"completed": 2, "stopped": 2, "failed": 1}
@@ -170,7 +171,7 @@ def test_every_confirmed_config_is_in_the_summary_with_all_its_test_metrics(stat
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
     confirmed(state, "t0002", [0.25], [0.30])
     chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    ranked = confirmation.confirmed(state, chosen, "val_mse", "min")
+    ranked = confirmation.confirmed(state, chosen, "val_mse")
     first, second = summarize(state, settings(), SPACE, ranked, row(0.5))["confirmed"]
     assert (first["id"], first["key"], first["test"]["test_mse"]["n"]) == ("t0000", "default", 2)
     assert (second["id"], second["test"]["test_mse"]) == ("t0002", {"mean": 0.30, "ci95": None, "n": 1})

@@ -7,6 +7,7 @@ from rich.console import Console
 
 import search_spaces
 from study.driver.display import Display
+from study.record.events import EpochEnded, RunEnded, RunStarted, StudyStarted
 from study.record.state import StudyState
 from study.settings.command_line import parse, settings_of
 
@@ -19,18 +20,18 @@ def display(tmp_path, monkeypatch):
     settings = settings_of(parse(["--space", "digits_ae", "--name", "night", "--storage", str(tmp_path)]))
     state = StudyState()
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None, soft_wrap=True)
-    shown = Display(settings, state, "val_mse", "min", console)
+    shown = Display(settings, state, "val_mse", console)
     shown.pca = lambda run: 0.024297
     shown.begin("search")
-    events = [{"event": "study", "settings": settings.to_json()}]
+    events = [StudyStarted(settings.to_json(), time=0.0)]
     for number in range(2):
         run = {"id": f"t{number:04}", "kind": "trial", "number": number, "config": CONFIG, "seed": 0}
-        events.append({"event": "run", **run, "params": 1_141_859, "budget": 30, "key": None})
+        events.append(RunStarted(**run, params=1_141_859, budget=30, key=None, time=0.0))
         metrics = {"val_mse": 0.0123, "seconds": 1.0}
-        events += [{"event": "epoch", "id": run["id"], "epoch": n, "metrics": metrics} for n in range(1, 4)]
-    events.append({"event": "end", "id": "t0000", "status": "stopped", "reason": "asha", "final": {}})
+        events += [EpochEnded(run["id"], n, metrics, time=0.0) for n in range(1, 4)]
+    events.append(RunEnded("t0000", "stopped", "asha", {}, time=0.0))
     for event in events:
-        state.apply(event | {"time": 0.0})
+        state.apply(event)
         shown(event)
     monkeypatch.setattr("study.driver.display.time.monotonic", lambda: shown._start + 60)
     return shown
