@@ -11,7 +11,7 @@ from study.record.errors import UsageError
 
 def test_a_new_study_has_a_folder_and_a_lock(tmp_path):
     with folder.created(tmp_path / "deep" / "results", "night") as made:
-        made.journal.touch()
+        made.journal.write_text("{}\n")
         assert made.path.is_dir()
         with pytest.raises(UsageError, match="is being run by another process"):
             # A lock of the same process would be granted again: ask from another one.
@@ -44,7 +44,7 @@ def test_a_folder_with_a_journal_stays(tmp_path):
 
 def _record_and_fail(storage):
     with folder.created(storage / "results", "night") as made:
-        made.journal.touch()
+        made.journal.write_text("{}\n")
         raise RuntimeError
 
 
@@ -86,7 +86,7 @@ def test_names_that_could_leave_the_storage_folder_are_refused(name):
 
 def test_resuming_an_unknown_study_names_the_nearest(tmp_path):
     (tmp_path / "night-1").mkdir()
-    (tmp_path / "night-1" / "journal.jsonl").touch()
+    (tmp_path / "night-1" / "journal.jsonl").write_text("{}\n")
     with pytest.raises(UsageError, match=r"did you mean night-1\?"):
         folder.existing(tmp_path, "nigth-1")
 
@@ -103,3 +103,27 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
         atomic.write(path, fail)
     assert path.read_text() == "before"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
+
+
+@pytest.mark.parametrize("left", ["", '{"event": "stu'])
+def test_a_journal_without_a_whole_line_does_not_keep_the_name_taken(tmp_path, left):
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "journal.jsonl").write_text(left)
+    with pytest.raises(UsageError, match="there is no study in"):
+        folder.existing(tmp_path, "night")
+    with folder.created(tmp_path, "night") as made:
+        made.journal.write_text("{}\n")
+    with pytest.raises(UsageError, match="--name 'night' exists"), folder.created(tmp_path, "night"):
+        pass
+
+
+def test_a_study_that_another_process_is_beginning_is_left_alone(tmp_path):
+    with folder.created(tmp_path, "night") as made:
+        made.journal.touch()
+        code = (
+            "from pathlib import Path; from study.record import folder\n"
+            f"with folder.created(Path({str(tmp_path)!r}), 'night'): pass"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert "is being run by another process" in done.stderr
+        assert made.journal.exists()

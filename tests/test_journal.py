@@ -8,7 +8,7 @@ import pytest
 from study.record import journal
 from study.record.errors import StudyError
 from study.record.events import EVENTS, EpochEnded, Finished, RunStarted, SearchEnded, SessionStarted, StudyStarted
-from study.record.journal import Journal
+from study.record.journal import Journal, Recorder, read_state
 from study.record.state import StudyState
 
 
@@ -150,6 +150,38 @@ def test_wall_time_is_that_of_the_drivers_and_not_of_the_pause_between_them():
         SearchEnded("trials", time=1005.0),
     ]
     assert StudyState.fold(events).wall_s == 35.0
+
+
+def test_a_clock_that_is_set_while_a_study_runs_does_not_change_how_long_it_took(tmp_path, monkeypatch):
+    path = tmp_path / "journal.jsonl"
+    clock, counter = [1000.0], [50.0]
+    monkeypatch.setattr("study.record.events.clock.time", lambda: clock[0])
+    monkeypatch.setattr("study.record.journal.time.monotonic", lambda: counter[0])
+    for wrong, begin in ((-3600.0, StudyStarted), (86_400.0, SessionStarted)):
+        recorder = Recorder(Journal(path), read_state(path))
+        counter[0] += 1
+        recorder.record(begin({}))
+        clock[0] += wrong
+        counter[0] += 30
+        recorder.record(SearchEnded("trials"))
+    assert recorder.state.wall_s == 62.0
+    assert read_state(path).wall_s == 62.0
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ([SearchEnded("trials")], "begins with 'search_end'"),
+        ([StudyStarted({}), EpochEnded("t0007", 1, {})], "line 2: run 't0007' has not begun"),
+        ([StudyStarted({}), SessionStarted(["no settings"])], "line 2: "),
+    ],
+)
+def test_events_that_cannot_have_happened_are_one_line(tmp_path, lines, reason):
+    path = tmp_path / "journal.jsonl"
+    for event in lines:
+        Journal(path).append(event)
+    with pytest.raises(StudyError, match=f"is damaged.*{reason}"):
+        read_state(path)
 
 
 def test_a_study_that_is_extended_is_no_longer_finished():

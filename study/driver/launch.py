@@ -147,14 +147,13 @@ def _run(setup: Setup, first: StudyStarted | SessionStarted) -> int:
     from study.driver.session import Session
     from study.driver.summary import text
     from study.record import disk
-    from study.record.journal import Journal, Recorder, read
-    from study.record.state import StudyState
+    from study.record.journal import Journal, Recorder, fold, read
     from study.tracking.mlflow_tracker import Tracker
 
     settings, folder = setup.settings, setup.folder
     journal = Journal(folder.journal)
     before = read(folder.journal)
-    recorder = Recorder(journal, StudyState.fold(before))
+    recorder = Recorder(journal, fold(folder.journal, before))
     display = Display(settings, recorder.state, search_spaces.get(settings.space).metric)
     tracker = Tracker(settings.tracking_uri, recorder, folder.path.parent / "mlflow-artifacts", before)
     recorder.record(first)

@@ -19,7 +19,12 @@ def _now() -> float:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened; `time` is in seconds since 1970.
+    """Something that happened.
+
+    Attributes:
+        time: in seconds since 1970, by the machine's clock, which somebody may set.
+        elapsed: seconds since this driver opened the journal, by a clock that nobody sets; None until the event is
+            written, and in journals of an earlier version.
 
     A line of the journal is {"event": name, "time": ..., field: ...}. A field that a later version of the project wrote
     is left where it is, in the file; one that an earlier version did not write has its default.
@@ -29,11 +34,13 @@ class Event:
     synced: ClassVar[bool] = True
     """Whether the disk has it before the study goes on. What a power cut takes back of the others is done again."""
     time: float = field(default_factory=_now, kw_only=True)
+    elapsed: float | None = field(default=None, kw_only=True, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the event as a line of the journal says it."""
         values = asdict(self)
-        return {"event": self.name, "time": values.pop("time"), **values}
+        clocks = {"time": values.pop("time"), "elapsed": values.pop("elapsed")}
+        return {"event": self.name, **{key: value for key, value in clocks.items() if value is not None}, **values}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from study.record.errors import UsageError
 def write(path: Path, produce: Callable[[Path], object]) -> None:
     """Let `produce` write a temporary sibling of `path`, then rename it to `path`.
 
+    The disk has both, content and name, when this returns: a journal may then say that the file is there.
+
     Raises:
         OSError: the disk is full or the folder is not writable; `path` is then as it was before.
     """
@@ -22,9 +24,20 @@ def write(path: Path, produce: Callable[[Path], object]) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         produce(part)
+        sync(part)
         os.replace(part, path)
+        sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has a file's content, or the names of the files in a folder."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -33,6 +33,15 @@ class StudyFolder:
         return self.path / "journal.jsonl"
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the journal has a whole line: what is there before it is of no study yet."""
+        try:
+            with self.journal.open("rb") as file:
+                return file.readline().endswith(b"\n")
+        except OSError:
+            return False
+
+    @property
     def optuna_log(self) -> Path:
         """Optuna's journal storage, which optuna-dashboard opens."""
         return self.path / "optuna.log"
@@ -79,8 +88,8 @@ def existing(storage: Path, name: str, option: str = "--resume") -> StudyFolder:
         UsageError: there is none; the message names the nearest one that exists.
     """
     folder = StudyFolder(storage / check_name(name))
-    if not folder.journal.is_file():
-        known = [entry.parent.name for entry in storage.glob("*/journal.jsonl")]
+    if not folder.has_begun:
+        known = [entry.name for entry in storage.glob("*") if StudyFolder(entry).has_begun]
         if not known:
             raise UsageError(f"{option} {name!r}: there is no study in {storage}")
         raise UsageError(choose_from(f"{option}: study", name, known) + f" (in {storage})")
@@ -99,23 +108,26 @@ def created(storage: Path, name: str) -> Iterator[StudyFolder]:
     try:
         folder.path.mkdir(parents=True)
     except FileExistsError:
-        if folder.path.is_dir():
+        if folder.journal.is_file() and not folder.has_begun:
+            missing = [folder.path]  # left by a driver that died before it could write a line: the name is free
+        elif folder.path.is_dir():
             raise UsageError(f"--name {name!r} exists in {storage}; choose another, or --resume {name}") from None
-        raise UsageError(f"--storage {str(storage)!r} cannot be used: {folder.path} is not a folder") from None
+        else:
+            raise UsageError(f"--storage {str(storage)!r} cannot be used: {folder.path} is not a folder") from None
     except OSError as error:
         raise UsageError(
             f"--storage {str(storage)!r} cannot be written: {error.strerror}; name a folder that can"
         ) from error
-    try:
-        with locked(folder):
+    with locked(folder):
+        try:
             yield folder
-    finally:
-        # Nothing was recorded: leave the disk as it was found.
-        if not folder.journal.exists():
-            shutil.rmtree(folder.path, ignore_errors=True)
-            for parent in missing[1:]:
-                if parent.is_dir() and not any(parent.iterdir()):
-                    parent.rmdir()
+        finally:
+            # Nothing was recorded: leave the disk as it was found.
+            if not folder.has_begun:
+                shutil.rmtree(folder.path, ignore_errors=True)
+                for parent in missing[1:]:
+                    if parent.is_dir() and not any(parent.iterdir()):
+                        parent.rmdir()
 
 
 @contextmanager

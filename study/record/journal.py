@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from study.record.errors import StudyError
-from study.record.events import Event, from_json
+from study.record.events import Event, StudyStarted, from_json
 from study.record.files import finite
 from study.record.state import StudyState
 
@@ -23,14 +25,16 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._lock = threading.Lock()
+        self._opened = time.monotonic()
         os.lseek(self._descriptor, _truncate_torn_line(self._descriptor), os.SEEK_SET)
 
-    def append(self, event: Event) -> None:
-        """Write one event.
+    def append(self, event: Event) -> Event:
+        """Write one event and return it with the time that has elapsed.
 
         Raises:
             StudyError: the disk is full or gone; the study can be resumed once there is space.
         """
+        event = replace(event, elapsed=round(time.monotonic() - self._opened, 3))
         line = json.dumps(finite(event.to_json()), ensure_ascii=False, allow_nan=False).encode() + b"\n"
         with self._lock:
             start = os.lseek(self._descriptor, 0, os.SEEK_CUR)
@@ -43,6 +47,7 @@ class Journal:
                 os.ftruncate(self._descriptor, start)
                 os.lseek(self._descriptor, start, os.SEEK_SET)
                 raise StudyError(f"the journal cannot be written: {error.strerror}; make space, then resume") from error
+        return event
 
     def close(self) -> None:
         """Close the file; later appends fail."""
@@ -93,7 +98,7 @@ class Recorder:
     def record(self, event: Event) -> None:
         """Write an event and pass it on."""
         with self._lock:
-            self._journal.append(event)
+            event = self._journal.append(event)
             self.state.apply(event)
             for listener in self._listeners:
                 listener(event)
@@ -103,9 +108,28 @@ def read_state(path: Path) -> StudyState:
     """Return what the journal at `path` says of its study.
 
     Raises:
-        StudyError: it is damaged.
+        StudyError: it is damaged, or does not begin with the beginning of a study.
     """
-    return StudyState.fold(read(path))
+    return fold(path, read(path))
+
+
+def fold(path: Path, events: Sequence[Event]) -> StudyState:
+    """Return what the events of the journal at `path` amount to.
+
+    Raises:
+        StudyError: they are not those of a study, in an order in which they can have happened.
+    """
+    state = StudyState()
+    for number, event in enumerate(events, start=1):
+        if number == 1 and not isinstance(event, StudyStarted):
+            raise StudyError(f"{path} is damaged: it begins with {event.name!r} instead of the beginning of a study")
+        try:
+            state.apply(event)
+        except KeyError as error:
+            raise StudyError(f"{path} is damaged in line {number}: run {error} has not begun") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise StudyError(f"{path} is damaged in line {number}: {error}") from None
+    return state
 
 
 def _truncate_torn_line(descriptor: int) -> int:

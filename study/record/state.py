@@ -121,7 +121,7 @@ class StudyState:
             case SessionStarted():
                 self._begin_session(event)
             case RunStarted():
-                about = {key: value for key, value in vars(event).items() if key != "time"}
+                about = {key: value for key, value in vars(event).items() if key not in ("time", "elapsed")}
                 self.runs.setdefault(event.id, Run(**about, started=event.time))
             case Refused():
                 self.refused.append(event)
@@ -148,7 +148,11 @@ class StudyState:
                 self.summary = event.summary
             case Published():
                 self.published = True
-        self.wall_s = self._wall_before + event.time - self._session_start
+        self.wall_s = self._wall_before + self._since_start(event)
+
+    def _since_start(self, event: Event) -> float:
+        """Return the seconds of this session; an earlier version wrote down only what the machine's clock said."""
+        return max(0.0, event.time - self._session_start) if event.elapsed is None else event.elapsed
 
     def _begin_session(self, event: SessionStarted) -> None:
         self._wall_before, self._session_start = self.wall_s, event.time

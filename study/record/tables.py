@@ -42,7 +42,7 @@ class Table:
 def write(folder: StudyFolder, state: StudyState) -> None:
     """Write study.json and every table of `TABLES` anew, each whole or not at all."""
     assert state.about is not None
-    about = {key: value for key, value in state.about.to_json().items() if key not in ("event", "time")}
+    about = {key: value for key, value in state.about.to_json().items() if key not in ("event", "time", "elapsed")}
     files.write_json(folder.path / ABOUT, {**about, "settings": state.settings})
     for table in TABLES:
         rows = table.rows(state)

@@ -1,4 +1,4 @@
-"""How large the house is: `python tests/benchmarks/count_code.py [FOLDER]` counts files, lines and what is hard to read.
+"""How large the program is: `python tests/benchmarks/count_code.py [FOLDER]` counts what there is to read.
 
 Counted are the Python files of the program, tests apart: files, lines, lines a file, the share of files below 60 lines,
 functions with more than 7 parameters (`self` and `cls` apart), and mentions of `Any` in signatures and fields.
