@@ -6,8 +6,7 @@ import torch
 import models
 import search_spaces
 from search_spaces import Reported
-from study.search import budget
-from study.search.budget import Budget
+from study.search.sampling import Budget, reported_budget, searched_budget
 from study.training.stages import StagedTraining
 from study.training.trainer import Trainer
 
@@ -104,13 +103,13 @@ def test_epochs_for_a_stage_that_the_config_does_not_have_are_an_error():
 
 
 def test_a_first_stage_has_the_epochs_of_the_space_but_not_more_than_the_study():
-    assert budget.searched(config(), SPACE, 100) == Budget(100, SPACE.pretrain_epochs)
-    assert budget.searched(config(), SPACE, 1) == Budget(1, 1)
-    assert budget.searched(search_spaces.get("digits_ae").default, search_spaces.get("digits_ae"), 7) == Budget(7, 0)
+    assert searched_budget(config(), SPACE, 100) == Budget(100, SPACE.pretrain_epochs)
+    assert searched_budget(config(), SPACE, 1) == Budget(1, 1)
+    assert searched_budget(search_spaces.get("digits_ae").default, search_spaces.get("digits_ae"), 7) == Budget(7, 0)
 
 
 def test_a_reported_configuration_has_its_own_epochs_up_to_a_cap():
     entry = Reported({}, "flowers_classifier", (3, 100, 100), 102, (40, 30), "")
-    assert budget.reported(entry, 50) == Budget(30, 40)
-    assert budget.reported(entry, 2) == Budget(2, 2)
-    assert budget.reported(Reported({}, "cifar_ae", (3, 32, 32), 10, (100,), ""), 100) == Budget(100, 0)
+    assert reported_budget(entry, 50) == Budget(30, 40)
+    assert reported_budget(entry, 2) == Budget(2, 2)
+    assert reported_budget(Reported({}, "cifar_ae", (3, 32, 32), 10, (100,), ""), 100) == Budget(100, 0)

@@ -51,7 +51,7 @@ def training_bytes(
 
     An estimate: what a library needs besides, and frees in between, is not known before.
     """
-    values = models.count_activations(config, context.image_shape, context.num_classes) * config["batch_size"]
+    values: int = models.count_activations(config, context.image_shape, context.num_classes) * config["batch_size"]
     return _FLOAT * (per_parameter * params + _PER_ACTIVATION * values)
 
 

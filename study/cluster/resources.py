@@ -1,15 +1,100 @@
-"""The resources of a trial: what each run of a study gets of the joined Ray, and how many run at once."""
+"""The resources of a trial: the machines of the joined Ray, what each run gets of them, and how many run at once."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from study.cluster import gpu_share, machines
-from study.cluster.gpu_share import GpuShare, Measured
+from study.cluster import gpu_share, joining
+from study.cluster.gpu_share import GpuShare, MeasuredGpu
 from study.cluster.memory import Limits
 from study.record.errors import UsageError
 from study.settings.declaration import Settings
+
+# Where Ray's launcher leaves the cluster's file on the head, every node type's resources filled in. Ray keeps what a
+# cluster may grow to nowhere else: its control store knows the nodes that are alive, and what was asked for.
+AUTOSCALING = Path("~/ray_bootstrap_config.yaml")
+_HEAD = "node:__internal_head__"  # the resource by which Ray marks the head
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Machines of one kind: what each of them has, and how many there are or may be."""
+
+    cpus: float
+    gpus: float
+    memory: int | None  # bytes that Ray lends out; None where only the running machine would tell
+    count: int = 1
+
+    def fit(self, cpus: float, gpus: float) -> int:
+        """Return how many runs of these needs one machine takes at once."""
+        by_cpu = math.floor(self.cpus / cpus)
+        return min(by_cpu, math.floor(self.gpus / gpus)) if gpus else by_cpu
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What an autoscaler may make of a cluster: its head, kinds of workers, and the most workers in all."""
+
+    head: Machines
+    kinds: list[Machines]
+    most: int
+
+    def fit(self, cpus: float, gpus: float) -> int:
+        """Return how many runs of these needs the grown cluster takes at once, its roomiest workers first."""
+        left, total = self.most, self.head.fit(cpus, gpus)
+        for kind in sorted(self.kinds, key=lambda kind: -kind.fit(cpus, gpus)):
+            count = min(kind.count, left)
+            left -= count
+            total += count * kind.fit(cpus, gpus)
+        return total
+
+
+def alive() -> list[Machines]:
+    """Return the machines that are in the joined Ray now, one by one."""
+    return [_machine(node["Resources"]) for node in joining.nodes()]
+
+
+def growth_of_cluster() -> Growth | None:
+    """Return what the autoscaler may make of the joined Ray; None without one, or on another node than the head.
+
+    Raises:
+        yaml.YAMLError: the cluster's file, which Ray has written, is damaged.
+    """
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    own = next(node["Resources"] for node in joining.nodes() if node["NodeID"] == here)
+    file = AUTOSCALING.expanduser()
+    if _HEAD not in own or not file.is_file():
+        return None
+    import yaml
+
+    return growth_of(yaml.safe_load(file.read_text()), _machine(own))
+
+
+def growth_of(config: Mapping[str, Any], head: Machines) -> Growth:
+    """Return what a cluster's file allows.
+
+    Machines that one owns have no resources in the file: they are taken to be like the head until they are there.
+    """
+    most = config.get("max_workers", 0)
+    kinds = []
+    for kind in config.get("available_node_types", {}).values():
+        count = min(kind.get("max_workers", 0), most)
+        resources = kind.get("resources") or {}
+        like = _machine(resources) if resources else head
+        if count:
+            kinds.append(Machines(like.cpus, like.gpus, like.memory, count))
+    return Growth(head, kinds, most)
+
+
+def _machine(resources: Mapping[str, float]) -> Machines:
+    memory = resources.get("memory")
+    return Machines(resources.get("CPU", 0.0), resources.get("GPU", 0.0), None if memory is None else int(memory))
 
 
 @dataclass(frozen=True)
@@ -46,7 +131,7 @@ class Resources:
         return Limits(max_params or least // 2 // 16, memory, gpu=gpu is not None)
 
 
-def of_each_run(settings: Settings, measured: Measured | None = None) -> Resources:
+def of_each_run(settings: Settings, measured: MeasuredGpu | None = None) -> Resources:
     """Divide what the joined Ray has, or its autoscaler may bring, among the runs of a study.
 
     Args:
@@ -59,8 +144,8 @@ def of_each_run(settings: Settings, measured: Measured | None = None) -> Resourc
     Raises:
         UsageError: a run asks for more than a machine has.
     """
-    here = machines.alive()
-    growth = machines.growth()
+    here = alive()
+    growth = growth_of_cluster()
     known = [*here, *(growth.kinds if growth else [])]
     most_gpus = max(machine.gpus for machine in known)
     most_cpus = max(machine.cpus for machine in known)

@@ -24,10 +24,10 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from models import Network, noise
 from models.noise import Draw
-from study.training.optimizers import build_optimizer
-from study.training.trainer import NonFiniteLossError, Trainer, evaluation_batches, to_pixels
+from study.record.events import Metrics
+from study.training.trainer import NonFiniteLossError, Trainer, build_optimizer, evaluation_batches, to_pixels
 
-Outcome = dict[str, float] | NonFiniteLossError
+EpochResult = Metrics | NonFiniteLossError  # of a member: its metrics, or why it failed
 Tensors = dict[str, Tensor]
 
 _SHARED_STATE = "step"  # what optimizers count in one number for each parameter, whatever its shape
@@ -56,7 +56,7 @@ class FusedTrainer:
         self.members = list(members)
         self._draws: dict[int, list[Draw]] = {}  # by batch size, what a step asks for
 
-    def epoch(self) -> list[Outcome]:
+    def epoch(self) -> list[EpochResult]:
         """Train and evaluate an epoch, and return each member's metrics as `Trainer.epoch` does, or its error.
 
         A member's seconds are its share: those of all, divided by their number. So the seconds of the runs of a study
@@ -70,13 +70,13 @@ class FusedTrainer:
         middle = time.perf_counter()
         validated = self._evaluate()
         share = (middle - start) / len(self.members), (time.perf_counter() - middle) / len(self.members)
-        outcomes: list[Outcome] = []
+        results: list[EpochResult] = []
         for member, of_training, of_validation in zip(self.members, trained, validated, strict=True):
             try:
-                outcomes.append(member.end_epoch(of_training, of_validation, *share))
+                results.append(member.end_epoch(of_training, of_validation, *share))
             except NonFiniteLossError as error:
-                outcomes.append(error)
-        return outcomes
+                results.append(error)
+        return results
 
     def train(self, most: int | None = None) -> list[dict[str, float]]:
         """Train on the batches of an epoch, at most `most` of them; return each member's means of training metrics."""
@@ -94,7 +94,7 @@ class FusedTrainer:
                 self.members[0].model.progress = self.members[0].progress(seen)
                 loss, metrics = self._losses(losses[0], parameters, buffers, to_pixels(images[which]), labels[which])
                 optimizer.zero_grad(set_to_none=True)
-                loss.sum().backward()
+                loss.sum().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 seen += which.shape[1]
                 for name, value in {"loss": loss.detach(), **metrics}.items():

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import models
+from study.record.events import Metrics
 from study.training.execution import PLAIN, Execution
 from study.training.trainer import PcaAxes, TensorSplit, Trainer
 
@@ -49,7 +50,7 @@ class StagedTraining:
         first = models.pretraining_config(config)
         if (first is not None) != (pretrain_epochs > 0):
             raise ValueError(f"{pretrain_epochs} epochs for a first stage of encoder {config.get('encoder')!r}")
-        self.pretraining: list[dict[str, float]] = []
+        self.pretraining: list[Metrics] = []
         """The metrics of the first stage's epochs so far."""
         self.trainer: Trainer
         """What trains the present stage."""
@@ -84,16 +85,16 @@ class StagedTraining:
     def pretrain(self, after_epoch: Callable[[], None]) -> None:
         """Go through what is left of the first stage, and call `after_epoch` after each of its epochs."""
         while not self.pretrained:
-            self.took(self.trainer.epoch())
+            self.add_pretraining(self.trainer.epoch())
             after_epoch()
 
-    def took(self, metrics: dict[str, float]) -> None:
-        """Take note of an epoch of the first stage, that `trainer` has trained; after the last one the next begins."""
+    def add_pretraining(self, metrics: Metrics) -> None:
+        """Add an epoch of the first stage, which `trainer` has trained; after the last one begin the next stage."""
         self.pretraining.append(metrics)
         if self.pretrained:
             self.trainer = self._last(self.trainer.model.encoder_state())
 
-    def epoch(self) -> dict[str, float]:
+    def epoch(self) -> Metrics:
         """Train an epoch of the last stage and return its metrics, see `Trainer.epoch`."""
         if not self.pretrained:
             raise RuntimeError("the first stage comes first: call pretrain()")
