@@ -100,6 +100,8 @@ class StudySearcher(Unpickled, Searcher):
             study_name=optuna_log.parent.name,
             directions=[_DIRECTIONS[of] for of in modes],
         )
+        self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
+        self._attributes: dict[str, Any] = {}  # of the study, as the journal has them: a sampler's memory
         self._unfinished = [run for run in recorder.state.trials if run.status == "running"]
         self._rebuild()
         started = {run.key for run in recorder.state.trials} | {event.key for event in recorder.state.refused}
@@ -209,7 +211,12 @@ class StudySearcher(Unpickled, Searcher):
     def _facts(self, trial: optuna.Trial) -> dict[str, Any]:
         """Return what of an asked trial must be kept to make it anew in another storage."""
         frozen = self._study.get_trials(deepcopy=False)[trial.number]
-        return {
+        attributes = self._storage.get_study_system_attrs(self._study_id)
+        new = {name: value for name, value in attributes.items() if self._attributes.get(name) != value}
+        self._attributes |= new
+        # NSGA-II keeps each generation's parents, drawn when its first trial is; their order decides what comes next.
+        facts = {"study_attrs": new} if new else {}
+        return facts | {
             "number": frozen.number,
             "params": frozen.params,
             "distributions": {name: distribution_to_json(kind) for name, kind in frozen.distributions.items()},
@@ -222,11 +229,13 @@ class StudySearcher(Unpickled, Searcher):
         state = self._recorder.state
         asked: list[tuple[dict[str, Any], Run | None]] = [(run.optuna, run) for run in state.trials]
         asked += [(event.optuna, None) for event in state.refused]
-        study_id = self._storage.get_study_id_from_name(self._study.study_name)
         for facts, run in sorted(asked, key=lambda item: item[0]["number"]):
             self._study.add_trial(self._frozen(facts, run))
+            for name, value in facts.get("study_attrs", {}).items():
+                self._attributes[name] = value
+                self._storage.set_study_system_attr(self._study_id, name, value)
             if run and run.status == "running":
-                trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, facts["number"])
+                trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, facts["number"])
                 self._resumed[run.id] = optuna.Trial(self._study, trial_id)
 
     def _frozen(self, facts: Mapping[str, Any], run: Run | None) -> FrozenTrial:
