@@ -16,7 +16,7 @@ from study.settings.declaration import Settings
 from study.training import stages
 from study.training.execution import PRECISIONS, Execution, prepare_process
 from study.training.fused import FusedTrainer
-from study.training.stages import StagedTraining
+from study.training.stages import Budget, StagedTraining
 from study.training.trainer import Trainer
 
 SPACES = ("digits_ae", "digits_vae", "digits_classifier")
@@ -135,9 +135,7 @@ def test_both_stages_are_carried_out_alike(monkeypatch):
 
     monkeypatch.setattr(stages, "Trainer", Watched)
     plan = Execution("bfloat16")
-    run = StagedTraining(
-        test_stages.config(), splits(), num_classes=10, epochs=1, pretrain_epochs=1, seed=0, execution=plan
-    )
+    run = StagedTraining(test_stages.config(), splits(), num_classes=10, budget=Budget(1, 1), seed=0, execution=plan)
     run.pretrain(after_epoch=lambda: None)
     run.epoch()
     assert carried_out == [("ae", plan), ("classifier", plan)]

@@ -7,7 +7,7 @@ import torch
 from test_fused import SEEDS, config_of, splits, timeless, trainers
 
 from study.training.replicates import Replicates, StepTimes, time_steps
-from study.training.stages import StagedTraining
+from study.training.stages import Budget, StagedTraining
 from study.training.trainer import NonFiniteLossError
 
 PRETRAINED = {
@@ -20,8 +20,7 @@ def staged(seeds=SEEDS):
     config = config_of("classifier dense, joint", **PRETRAINED)
     del config["reconstruction_weight"]
     return {
-        str(seed): StagedTraining(config, splits(), num_classes=3, epochs=2, pretrain_epochs=2, seed=seed)
-        for seed in seeds
+        str(seed): StagedTraining(config, splits(), num_classes=3, budget=Budget(2, 2), seed=seed) for seed in seeds
     }
 
 

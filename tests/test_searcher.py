@@ -18,7 +18,7 @@ from study.record.journal import Journal, Recorder, read_state
 from study.search.job_list import JobList
 from study.search.sampling import sampler_for_trial
 from study.search.searcher import SearchPlan, StudySearcher
-from study.settings.algorithms import MULTI_OBJECTIVE_SAMPLERS, SAMPLERS
+from study.settings.algorithms import MULTI_OBJECTIVE_SAMPLERS, SAMPLERS, Sampler
 from study.worker.job import Job, Report, StepResult, ending, job_of, jobs_of, tune_result
 
 SPACE = search_spaces.get("digits_ae")
@@ -233,6 +233,12 @@ def test_every_sampler_is_repeatable_by_seed_and_number(name):
 
     assert draw(1, 2) == draw(1, 2)
     assert len({draw(1, 2), draw(1, 3), draw(2, 2)}) == 3
+
+
+@pytest.mark.parametrize("name", ["QMCSampler", "optuna.samplers:QMCSampler"])
+def test_a_sampler_is_added_by_one_line(name, monkeypatch):
+    monkeypatch.setitem(SAMPLERS, "qmc", Sampler("quasi-random", name, {"scramble": True}))
+    assert isinstance(sampler_for_trial("qmc", 0, 1), optuna.samplers.QMCSampler)
 
 
 def test_the_journal_has_all_that_a_search_is_made_of(tmp_path):

@@ -6,8 +6,8 @@ import torch
 import models
 import search_spaces
 from search_spaces import Reported
-from study.search.sampling import Budget, reported_budget, searched_budget
-from study.training.stages import StagedTraining
+from study.search.sampling import reported_budget, searched_budget
+from study.training.stages import Budget, StagedTraining
 from study.training.trainer import Trainer
 
 SPACE = search_spaces.get("digits_classifier")
@@ -34,7 +34,7 @@ def splits(n=96):
 
 
 def staged(**changes):
-    return StagedTraining(config(**changes), splits(), num_classes=3, epochs=3, pretrain_epochs=2, seed=0)
+    return StagedTraining(config(**changes), splits(), num_classes=3, budget=Budget(3, 2), seed=0)
 
 
 def timeless(metrics):
@@ -99,7 +99,7 @@ def test_epochs_for_a_stage_that_the_config_does_not_have_are_an_error():
             for key in [key for key in given if key.startswith(("pretrain_", "encoder_training", "output_"))]:
                 del given[key]
         with pytest.raises(ValueError, match="epochs for a first stage"):
-            StagedTraining(given, splits(), num_classes=3, epochs=1, pretrain_epochs=epochs, seed=0)
+            StagedTraining(given, splits(), num_classes=3, budget=Budget(1, epochs), seed=0)
 
 
 def test_a_first_stage_has_the_epochs_of_the_space_but_not_more_than_the_study():

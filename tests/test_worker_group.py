@@ -1,4 +1,6 @@
-"""Several runs in a worker, without Ray: what they report, what they leave, and where they are declined."""
+"""What workers report, without Ray: several runs together, what they leave, and where they are declined."""
+
+import pickle
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from study.training.execution import PLAIN
 from study.training.replicates import StepTimes
 from study.worker import run as worker_run
 from study.worker import worker as worker_module
-from study.worker.job import Job
+from study.worker.job import Job, Report, StepResult, ending, step_of, tune_result
 from study.worker.run import WorkerContext, WorkerRun
 from study.worker.worker import NotFasterError, WorkerGroup
 
@@ -136,3 +138,43 @@ def test_a_measurement_does_not_change_the_numbers(context, monkeypatch):
     expected = WorkerGroup(jobs("a"), context, CPU).step().reports["a-s3"].metrics
     got = WorkerGroup(jobs("b"), asked, CPU).step().reports["b-s3"].metrics
     assert timeless(got) == timeless(expected)
+
+
+OBJECTIVES = ("val_mse", "params")
+
+
+def test_a_result_of_tune_has_epochs_and_objectives_at_the_top_and_gives_the_step_back():
+    step = StepResult({"t0000": Report(3, {"val_mse": 0.5}, params=7, done=True)})
+    result = tune_result(step, OBJECTIVES)
+    assert {name: result[name] for name in ("epoch", "done", *OBJECTIVES)} == {
+        **{"epoch": 3, "done": True, "val_mse": 0.5, "params": 7},
+    }
+    assert step_of(pickle.loads(pickle.dumps(result))) == step
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        StepResult({"t0000": Report(3, done=True, failed="out of memory")}),
+        StepResult({name: Report(3, {"val_mse": 0.5}, params=7, done=True) for name in ("t0000-s1", "t0000-s2")}),
+        StepResult(declined="not faster"),
+        StepResult(storage_problem="No space left on device"),
+    ],
+)
+def test_a_step_without_one_runs_values_is_done_and_has_nan_for_each_objective(step):
+    result = tune_result(step, OBJECTIVES)
+    assert result["done"]
+    assert all(np.isnan(result[name]) for name in OBJECTIVES)
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        (Report(4, {"val_mse": 0.5}), ("completed", None)),
+        (Report(3, {"val_mse": 0.5}), ("stopped", None)),
+        (Report(4, failed="out of memory"), ("failed", "out of memory")),
+        (step_of({"trial_id": "a"}).reports.get("t0000"), ("failed", "the run ended before its first result")),
+    ],
+)
+def test_how_a_run_ended_is_told_by_its_last_report(report, expected):
+    assert ending(report, 4) == expected

@@ -15,9 +15,10 @@ from study.record.folder import StudyFolder
 from study.record.intervals import Interval, mean_interval
 from study.record.ranking import best_trials, confirmed_order
 from study.record.state import Run, StudyState
-from study.search.sampling import Budget, derive_seed, reported_budget, searched_budget
+from study.search.sampling import derive_seed, reported_budget, searched_budget
 from study.settings.declaration import Settings
 from study.settings.reported import selected
+from study.training.stages import Budget
 from study.worker.job import Job
 
 _CONFIRMATION = 0xC0F1  # keeps these seeds apart from those of the trials

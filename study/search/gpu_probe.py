@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import ray
 import torch
@@ -23,13 +23,14 @@ from study.cluster.gpu_share import MeasuredGpu
 from study.cluster.memory import Limits, training_bytes
 from study.data.image_data import ImageData
 from study.record.errors import StudyError
+from study.record.events import Config
 from study.search.sampling import sampler_for_trial
 from study.settings.declaration import Settings
 from study.settings.reported import selected
 from study.training.checkpoint import EncoderSource
 from study.training.execution import PLAIN, Execution
-from study.training.stages import StagedTraining
-from study.training.trainer import EVALUATION_BATCH, NonFiniteLossError
+from study.training.stages import Budget, StagedTraining
+from study.training.trainer import EVALUATION_BATCH, Initial, NonFiniteLossError
 
 SAMPLED = 20
 _ANSWER_SECONDS = 120.0  # that a node may take to start a worker process and import PyTorch
@@ -74,7 +75,7 @@ def survey(settings: Settings, data: ImageData, encoder: EncoderSource | None) -
     return gpu_share.of_the_smallest(measured, smallest)
 
 
-def _configs(settings: Settings, context: Context, gpu_bytes: int) -> tuple[dict[str, Any], ...]:
+def _configs(settings: Settings, context: Context, gpu_bytes: int) -> tuple[Config, ...]:
     space = search_spaces.get(settings.space)
     memory = int(gpu_share.GIVEN_OUT * gpu_bytes)
     limits = Limits(settings.max_params or memory // 2 // 16, memory, gpu=True)
@@ -96,7 +97,7 @@ class Problem:
         execution: How the arithmetic is carried out.
     """
 
-    configs: tuple[dict[str, Any], ...]
+    configs: tuple[Config, ...]
     image_shape: tuple[int, int, int]
     num_classes: int
     data_bytes: int
@@ -155,7 +156,7 @@ class CudaMeter:
         torch.cuda.reset_peak_memory_stats(self.device)
 
 
-def configs_to_measure(space: Space, context: Context, limits: Limits, seed: int) -> tuple[dict[str, Any], ...]:
+def configs_to_measure(space: Space, context: Context, limits: Limits, seed: int) -> tuple[Config, ...]:
     """Return the space's default and the largest of `SAMPLED` configs that `limits` lets through.
 
     The largest is the one that is estimated to take most memory in training. What a space refuses is no measure.
@@ -171,7 +172,7 @@ def configs_to_measure(space: Space, context: Context, limits: Limits, seed: int
     return (dict(default.config), *largest(drawn, context, limits))
 
 
-def largest(configs: Sequence[Mapping[str, Any]], context: Context, limits: Limits) -> tuple[dict[str, Any], ...]:
+def largest(configs: Sequence[Config], context: Context, limits: Limits) -> tuple[Config, ...]:
     """Return, of those that `limits` lets through, the config that takes most memory; none if it lets none through."""
     sizes = []
     for config in configs:
@@ -181,7 +182,9 @@ def largest(configs: Sequence[Mapping[str, Any]], context: Context, limits: Limi
     return (dict(max(sizes, key=lambda size: size[0])[1]),) if sizes else ()
 
 
-def measure(problem: Problem, encoder: Mapping[str, Any] | None = None, meter: Meter | None = None) -> MeasuredGpu:
+def measure(
+    problem: Problem, encoder: Mapping[str, torch.Tensor] | None = None, meter: Meter | None = None
+) -> MeasuredGpu:
     """Train a few batches of each config, and return what they take of the device.
 
     A config counts at least as what networks are refused by, the estimate of its training: what was let through here
@@ -218,14 +221,12 @@ def gpu_memories() -> list[int]:
     return [torch.cuda.get_device_properties(index).total_memory for index in range(torch.cuda.device_count())]
 
 
-def _estimate(config: Mapping[str, Any], problem: Problem) -> int:
+def _estimate(config: Config, problem: Problem) -> int:
     context = Context(problem.image_shape, problem.num_classes)
     return training_bytes(config, context, models.count_parameters(config, context.image_shape, context.num_classes))
 
 
-def _train(
-    config: Mapping[str, Any], problem: Problem, encoder: Mapping[str, Any] | None, device: torch.device
-) -> None:
+def _train(config: Config, problem: Problem, encoder: Mapping[str, torch.Tensor] | None, device: torch.device) -> None:
     shape, classes = problem.image_shape, problem.num_classes
     generator = torch.Generator().manual_seed(0)
 
@@ -239,10 +240,9 @@ def _train(
         config,
         data,
         num_classes=classes,
-        epochs=1,
-        pretrain_epochs=int(first),
+        budget=Budget(1, int(first)),
         seed=0,
-        encoder=encoder,
+        initial=Initial(encoder=encoder),
         execution=problem.execution,
     )
     with contextlib.suppress(NonFiniteLossError):  # of a rate that is too high; the memory is the same

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +12,7 @@ import numpy as np
 import models
 from search_spaces import Reported, Space
 from study.settings.algorithms import SAMPLERS
+from study.training.stages import Budget
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -37,14 +37,6 @@ def sampler_for_trial(name: str, seed: int, number: int) -> BaseSampler:
 def derive_seed(*parts: int) -> int:
     """Mix integers into one 32-bit seed; different parts give unrelated seeds."""
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Epochs of the last stage, and of the first one where there is one."""
-
-    epochs: int
-    pretrain_epochs: int = 0
 
 
 def searched_budget(config: Mapping[str, Any], space: Space, epochs: int) -> Budget:

@@ -13,6 +13,7 @@ import optuna
 from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
@@ -32,7 +33,7 @@ _REFUSALS_IN_A_ROW = 200
 # A model-based sampler learns nothing from refusals and can ask for the same large networks for ever.
 _RANDOM_AFTER = 10
 _STATES = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
-_DIRECTIONS = {"min": "minimize", "max": "maximize"}
+_DIRECTIONS = {"min": StudyDirection.MINIMIZE, "max": StudyDirection.MAXIMIZE}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -119,12 +118,13 @@ class FusedTrainer:
         drawn = [[draw(generator) for draw in draws] for generator in generators]
         numbers = tuple(torch.stack(of_members) for of_members in zip(*drawn, strict=True))
 
-        def of_member(own: Tensors, state: Tensors, images: Tensor, classes: Tensor, given: tuple[Tensor, ...]) -> Any:
+        def of_member(own: Tensors, state: Tensors, images: Tensor, classes: Tensor, given: Sequence[Tensor]) -> object:
             with noise.played_back(zip(draws, given, strict=True)):
                 return functional_call(first, (own, state), (images, classes))
 
         with self.members[0].execution.autocast(self.members[0].device):
-            return vmap(of_member)(parameters, buffers, pixels, labels, numbers)
+            losses: tuple[Tensor, Tensors] = vmap(of_member)(parameters, buffers, pixels, labels, numbers)
+        return losses
 
     def _stacked_optimizer(self, losses: Sequence[nn.Module], parameters: Tensors) -> torch.optim.Optimizer:
         """Return an optimizer of the stacked parameters in the state in which the members' own are."""

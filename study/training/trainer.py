@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -53,6 +54,22 @@ class NonFiniteLossError(RuntimeError):
     """The loss became NaN or infinite; the run has failed and going on is of no use."""
 
 
+@dataclass(frozen=True, eq=False)
+class Initial:
+    """What a network starts from, besides random weights.
+
+    Attributes:
+        axes: PCA of the training images; a network that starts from PCA fits it where it is not given.
+        encoder: The state of a trained encoder that a classifier starts from.
+    """
+
+    axes: PcaAxes | None = None
+    encoder: Mapping[str, Tensor] | None = None
+
+
+RANDOM = Initial()
+
+
 class Trainer:
     """One network in training: its optimizer, schedule, data and generators.
 
@@ -64,8 +81,7 @@ class Trainer:
         num_classes: The number of classes of the labels.
         epochs: The budget that the learning-rate schedule is laid over, in epochs.
         seed: Seeds the initial weights, the order of the batches and the noise.
-        axes: PCA of the training images; fitted here if a network that starts from PCA is not given it.
-        encoder: The state of a trained encoder that a classifier starts from.
+        initial: What the network starts from.
         execution: How the arithmetic is carried out.
 
     Raises:
@@ -80,8 +96,7 @@ class Trainer:
         num_classes: int,
         epochs: int,
         seed: int,
-        axes: PcaAxes | None = None,
-        encoder: Mapping[str, Tensor] | None = None,
+        initial: Initial = RANDOM,
         execution: Execution = PLAIN,
     ) -> None:
         self.config = dict(config)
@@ -92,10 +107,10 @@ class Trainer:
         channels, height, width = images.shape[1:]
         self.model = models.build(self.config, (channels, height, width), num_classes)
         if models.starts_from_pca(self.config):
-            mean, components = axes or fit_axes(images, self.config["latent_size"])
+            mean, components = initial.axes or fit_axes(images, self.config["latent_size"])
             self.model.start_from_pca(mean, components[: self.config["latent_size"]])
-        if encoder is not None:
-            self.model.load_encoder(encoder)
+        if initial.encoder is not None:
+            self.model.load_encoder(initial.encoder)
         self.generators = _generators(self.device, seed)
         self.model.to(self.device)
         # Convolutions are faster with the channels last, on a CPU too; dense layers would only copy them back.

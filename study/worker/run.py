@@ -17,8 +17,8 @@ from study.record import files
 from study.record.events import Metrics
 from study.training import checkpoint
 from study.training.execution import Execution
-from study.training.stages import StagedTraining
-from study.training.trainer import per_image
+from study.training.stages import Budget, StagedTraining
+from study.training.trainer import Initial, per_image
 from study.worker.job import Job, Report
 
 
@@ -45,11 +45,9 @@ def training_of(job: Job, context: WorkerContext, device: torch.device) -> Stage
         job.config,
         {split: on_device(shared, split, device) for split in ("train", "val")},
         num_classes=shared.num_classes,
-        epochs=job.epochs,
-        pretrain_epochs=job.pretrain_epochs,
+        budget=Budget(job.epochs, job.pretrain_epochs),
         seed=job.seed,
-        axes=fetched(shared.axes),
-        encoder=fetched(shared.encoder),
+        initial=Initial(fetched(shared.axes), fetched(shared.encoder)),
         execution=context.execution,
     )
 
