@@ -118,13 +118,15 @@ class FusedTrainer:
         drawn = [[draw(generator) for draw in draws] for generator in generators]
         numbers = tuple(torch.stack(of_members) for of_members in zip(*drawn, strict=True))
 
-        def of_member(own: Tensors, state: Tensors, images: Tensor, classes: Tensor, given: Sequence[Tensor]) -> object:
+        def of_member(
+            own: Tensors, state: Tensors, images: Tensor, classes: Tensor, given: Sequence[Tensor]
+        ) -> tuple[Tensor, Tensors]:
             with noise.played_back(zip(draws, given, strict=True)):
-                return functional_call(first, (own, state), (images, classes))
+                losses: tuple[Tensor, Tensors] = functional_call(first, (own, state), (images, classes))
+                return losses
 
         with self.members[0].execution.autocast(self.members[0].device):
-            losses: tuple[Tensor, Tensors] = vmap(of_member)(parameters, buffers, pixels, labels, numbers)
-        return losses
+            return vmap(of_member)(parameters, buffers, pixels, labels, numbers)
 
     def _stacked_optimizer(self, losses: Sequence[nn.Module], parameters: Tensors) -> torch.optim.Optimizer:
         """Return an optimizer of the stacked parameters in the state in which the members' own are."""
