@@ -10,8 +10,7 @@ import search_spaces
 from search_spaces import Context
 from study.cluster import gpu_share, joining, resources
 from study.cluster.gpu_share import MOST, MeasuredGpu, divided, of_the_smallest
-from study.cluster.memory import Limits, training_bytes
-from study.cluster.resources import Machines
+from study.cluster.resources import Limits, Machines, training_bytes
 from study.data import image_data
 from study.record.errors import StudyError
 from study.search import gpu_probe

@@ -10,7 +10,7 @@ from ray.tune.search import Searcher
 
 import search_spaces
 from search_spaces import Context
-from study.cluster.memory import Limits
+from study.cluster.resources import Limits
 from study.record import journal
 from study.record.errors import StudyError
 from study.record.events import EpochEnded, RunEnded, RunStarted

@@ -20,7 +20,7 @@ import search_spaces
 from search_spaces import Context, Space
 from study.cluster import gpu_share, joining
 from study.cluster.gpu_share import MeasuredGpu
-from study.cluster.memory import Limits, training_bytes
+from study.cluster.resources import Limits, training_bytes
 from study.data.image_data import ImageData
 from study.record.errors import StudyError
 from study.record.events import Config

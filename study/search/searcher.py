@@ -19,7 +19,7 @@ from ray.tune.search import Searcher
 
 import models
 from search_spaces import Context, Space
-from study.cluster.memory import Limits
+from study.cluster.resources import Limits
 from study.record.errors import StudyError
 from study.record.events import Config, Refused, RunStarted
 from study.record.journal import Recorder
