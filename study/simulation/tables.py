@@ -7,6 +7,7 @@ from math import inf, isinf
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from study.search.schedulers import SchedulerSettings
 from study.simulation.grid import Cell, Ranking, StudyMean, Variant, rank_cells, time_and_cost
@@ -94,7 +95,7 @@ def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
     for at, heading in enumerate(headings):
         table.add_column(heading, justify="left" if at == 1 else "right", no_wrap=True)
     for line in lines:
-        table.add_row(*line)
+        table.add_row(*(Text(cell) for cell in line))  # brackets are no markup
     return table
 
 
