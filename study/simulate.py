@@ -27,14 +27,15 @@ from study.record import files as output
 from study.record.commands import exit_status
 from study.record.errors import UsageError
 from study.settings import values
-from study.settings.command_line import SCHEDULERS
+from study.settings.algorithms import SCHEDULERS
 
 if TYPE_CHECKING:
-    from study.simulation.candidates import Candidate
-    from study.simulation.grid import Row
+    from study.simulation.grid import Cell, Variant
     from study.simulation.recorded import RecordedStudy
 
 Value = TypeVar("Value")
+
+_WIDTH = 1000  # characters, of the widest table: a terminal that is narrower breaks lines, and no table is cut
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,8 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     # Ray and PyTorch take seconds to import, which --help and unknown options need not wait for.
-    from study.simulation import files, over_studies, tables
-    from study.simulation.candidates import candidates
+    from rich.console import Console
+
+    from study.simulation import tables
+    from study.simulation.grid import means_over_studies, variants
     from study.simulation.measures import BUDGETS
     from study.simulation.recorded import read_recorded
 
@@ -58,33 +61,34 @@ def _run(options: argparse.Namespace) -> None:
             raise UsageError(f"--sample {options.sample} is more than the {len(study.trials)} trials of {study.name!r}")
     for out in _files(options):
         output.check_writable(out, "means.csv")
-    compared = candidates(options.schedulers, options.grace, options.reduction, [study.max_epochs for study in studies])
+    compared = variants(options.schedulers, options.grace, options.reduction, [study.max_epochs for study in studies])
+    console = Console(width=_WIDTH, highlight=False)
     found = []
     for study, out in zip(studies, _files(options)[: len(studies)], strict=True):
-        rows = _replay(study, compared, options)
-        output.write_output(out, files.rows_of(study, rows))
-        print(f"{tables.study_table(rows, options.within, everything=options.all)}\n")
-        print("\n".join(tables.verdict_lines(rows, options.within[-1])) + f"\n{out}\n")
-        found.append(rows)
+        cells = _replay(study, compared, options)
+        output.write_output(out, tables.csv_rows(study, cells))
+        console.print(tables.study_table(cells, options.within, everything=options.all))
+        print("\n" + "\n".join(tables.ranking_lines(cells, options.within[-1])) + f"\n{out}\n")
+        found.append(cells)
     if len(found) > 1:
-        means = over_studies.means(found, options.within[-1])
-        print(
-            f"Means over {len(found)} studies\n{tables.mean_table(means, options.within[-1], everything=options.all)}\n"
-        )
+        means = means_over_studies(found, options.within[-1])
+        print(f"Means over {len(found)} studies")
+        console.print(tables.mean_table(means, options.within[-1], everything=options.all))
+        print()
         if options.out:
-            output.write_output(options.out, files.rows_of_means(means))
+            output.write_output(options.out, tables.csv_rows_of_means(means))
             print(f"{options.out}\n")
     print(tables.NOTE.format(budgets=" and ".join(str(budget) for budget in BUDGETS)))
     print("The intervals are over orders of the recorded trials: they do not cover other trials, seeds or data.")
 
 
-def _replay(study: RecordedStudy, compared: Sequence[Candidate], options: argparse.Namespace) -> list[Row]:
+def _replay(study: RecordedStudy, compared: Sequence[Variant], options: argparse.Namespace) -> list[Cell]:
     from study.simulation.grid import shuffled_orders, simulate
 
     start = time.perf_counter()
     orders = shuffled_orders(study, options.orders, options.seed, options.sample)
-    rows = list(simulate(study, compared, options.workers, orders, options.within))
-    replays = len(rows) * options.orders
+    cells = list(simulate(study, compared, options.workers, orders, options.within))
+    replays = len(cells) * options.orders
     best = study.best_of(study.completed)
     print(f"{study.name}: {len(study.trials)} trials × {study.max_epochs} epochs, {study.metric}, best {best:.6g}")
     print(
@@ -97,7 +101,7 @@ def _replay(study: RecordedStudy, compared: Sequence[Candidate], options: argpar
             f"{study.name} was sampled by {study.sampler}: its later configs follow from its earlier results, which a "
             "shuffled order does not respect; --sampler random has no such flaw\n"
         )
-    return rows
+    return cells
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -50,14 +50,14 @@ def write_study(
     base = {"space": space, "scheduler": "none", "sampler": "random", "epochs": budget, "objectives": [metric]}
     journal.append(StudyStarted(base | dict(settings or {}), {"metric": metric, "mode": mode}))
     for number, curve in enumerate(values):
-        run_id, took = f"t{number:04d}", seconds[number] if seconds else 1.0
+        run_id, each = f"t{number:04d}", seconds[number] if seconds else 1.0
         about = {"kind": "trial", "number": number, "config": {}, "seed": 1000 + number, "budget": budget}
         journal.append(RunStarted(id=run_id, params=1, key=None, **about))
         if number in (pretraining or {}):
             journal.append(Pretrained(run_id, [{"seconds": pretraining[number]}]))
         for epoch, value in enumerate(curve, start=1):
             if not isnan(value):
-                journal.append(EpochEnded(run_id, epoch, {metric: value, "seconds": took}))
+                journal.append(EpochEnded(run_id, epoch, {metric: value, "seconds": each}))
         status = (statuses or {}).get(number, "failed" if curve and isnan(curve[-1]) else "completed")
         if status != "running":
             journal.append(RunEnded(run_id, status, None, {}))

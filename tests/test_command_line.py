@@ -109,11 +109,14 @@ def test_bad_input_is_one_line_and_exit_2_and_writes_nothing(case, empty_folder,
 
 
 def test_the_names_of_samplers_and_schedulers_are_those_that_exist():
-    from study.search.samplers import SAMPLERS
-    from study.search.schedulers import SCHEDULERS
+    from study.record.state import StudyState
+    from study.search.sampling import sampler_for_trial
+    from study.search.schedulers import build_scheduler
 
-    assert set(command_line.SAMPLERS) == set(SAMPLERS)
-    assert set(command_line.SCHEDULERS) == set(SCHEDULERS)
+    for name in command_line.SAMPLERS:
+        assert sampler_for_trial(name, 0, 0)
+    for name in command_line.SCHEDULERS:
+        assert build_scheduler(name, "val_mse", 9, StudyState())
 
 
 def test_every_default_is_resolved(empty_folder):

@@ -16,7 +16,7 @@ from study.settings.declaration import Settings
 from study.training import stages
 from study.training.execution import PRECISIONS, Execution, prepare_process
 from study.training.fused import FusedTrainer
-from study.training.stages import StagedTraining
+from study.training.stages import Budget, StagedTraining
 from study.training.trainer import Trainer
 
 SPACES = ("digits_ae", "digits_vae", "digits_classifier")
@@ -135,9 +135,7 @@ def test_both_stages_are_carried_out_alike(monkeypatch):
 
     monkeypatch.setattr(stages, "Trainer", Watched)
     plan = Execution("bfloat16")
-    run = StagedTraining(
-        test_stages.config(), splits(), num_classes=10, epochs=1, pretrain_epochs=1, seed=0, execution=plan
-    )
+    run = StagedTraining(test_stages.config(), splits(), num_classes=10, budget=Budget(1, 1), seed=0, execution=plan)
     run.pretrain(after_epoch=lambda: None)
     run.epoch()
     assert carried_out == [("ae", plan), ("classifier", plan)]
@@ -185,11 +183,12 @@ def test_a_precision_that_there_is_not_is_refused():
 
 def test_the_settings_say_how_runs_are_carried_out_and_earlier_studies_were_plain():
     chosen = settings_of(parse(["--space", "digits_ae", "--precision", "bfloat16", "--compile"]))
-    assert chosen.execution == Execution("bfloat16", compile=True)
+    assert Execution(chosen.precision, chosen.compile) == Execution("bfloat16", compile=True)
     recorded = chosen.to_json()
     assert Settings.from_json(recorded) == chosen
     del recorded["precision"], recorded["compile"]
-    assert Settings.from_json(recorded).execution == Execution()
+    earlier = Settings.from_json(recorded)
+    assert Execution(earlier.precision, earlier.compile) == Execution()
 
 
 @pytest.mark.gpu

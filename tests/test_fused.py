@@ -16,8 +16,7 @@ from small_networks import CONFIGS, TRAINING
 
 from study.training import fused, trainer
 from study.training.fused import FusedTrainer
-from study.training.optimizers import OPTIMIZERS
-from study.training.trainer import NonFiniteLossError, Trainer
+from study.training.trainer import OPTIMIZERS, NonFiniteLossError, Trainer
 
 SEEDS = (3, 4, 5)
 DENSE = {"depth": 1, "width": 16, "batch_norm": True, "activation": "relu", "dropout": 0.2, "latent_size": 6}

@@ -7,7 +7,8 @@ import torch
 from study_processes import SMALL, kill_with_children, run, start, state_of, summary_of, table, wait_for
 from test_fused import config_of, splits
 
-from study.record.events import RunStarted, StudyStarted
+from study.data.shared_data import SharedData
+from study.record.events import Noted, RunStarted, StudyStarted
 from study.record.folder import StudyFolder
 from study.record.journal import Journal, Recorder
 from study.record.state import StudyState
@@ -15,9 +16,8 @@ from study.search.recording import TuneRecorder
 from study.training.execution import PLAIN
 from study.worker import run as worker_run
 from study.worker import worker as worker_module
-from study.worker.job import DECLINED, EPOCH, FAILED, FINAL, METRICS, NOTE, REPORTS, TOO_LARGE, Job, job_config
+from study.worker.job import Job, Report, StepResult, job_config, tune_result
 from study.worker.run import WorkerContext
-from study.worker.shared_data import SharedData
 from study.worker.worker import Worker
 
 
@@ -71,7 +71,10 @@ def worker(tmp_path, monkeypatch):
     monkeypatch.setattr(worker_run, "on_device", lambda shared, split, device: data[split])
     monkeypatch.setattr(worker_module.gc, "freeze", lambda: None)  # for a process that is a worker and nothing else
     shared = SharedData("digest", (1, 8, 8), 3, {})
-    context = WorkerContext(shared, tmp_path, tmp_path, ("val_mse",), 1, 0, PLAIN, False, measures_fusing=False)
+    context = WorkerContext(
+        data=shared, checkpoints=tmp_path, errors=tmp_path, objectives=("val_mse",), threads=1, retries=0,
+        execution=PLAIN, gpu=False, measures_fusing=False,
+    )  # fmt: skip
 
     def with_group(case, **changes):
         worker = Worker(context)
@@ -83,9 +86,9 @@ def worker(tmp_path, monkeypatch):
 
 def test_what_cannot_be_trained_together_is_declined_with_the_reason(worker):
     result = worker("ae dense", contraction=0.1).step()
-    assert result["done"]
-    assert not result[TOO_LARGE]
-    assert result[DECLINED].startswith("RuntimeError: You are attempting to call Tensor.requires_grad_()")
+    assert result.done
+    assert not result.too_large
+    assert result.declined.startswith("RuntimeError: You are attempting to call Tensor.requires_grad_()")
 
 
 def test_what_does_not_fit_is_declined_as_too_large(worker, monkeypatch):
@@ -94,7 +97,7 @@ def test_what_does_not_fit_is_declined_as_too_large(worker, monkeypatch):
 
     monkeypatch.setattr(worker_module.WorkerGroup, "step", step)
     result = worker("ae dense").step()
-    assert (result[DECLINED], result[TOO_LARGE], result["done"]) == ("out of memory", True, True)
+    assert (result.declined, result.too_large, result.done) == ("out of memory", True, True)
 
 
 def test_a_worker_flushes_denormal_numbers(worker):
@@ -105,11 +108,13 @@ def test_a_worker_flushes_denormal_numbers(worker):
 
 def test_a_worker_trains_a_group_and_then_a_single_job(worker):
     trained = worker("ae dense")
-    assert [trained.step()["done"] for _ in range(2)] == [False, True]
+    assert [trained.step().done for _ in range(2)] == [False, True]
     trained.begin([Job("b", config_of("ae dense"), 1, 1)])
-    result = trained.step()
-    assert result["done"]
-    assert result["val_mse"] == result[METRICS]["val_mse"]
+    step = trained.step()
+    assert step.done
+    result = tune_result(step, trained.objectives)
+    assert result["val_mse"] == step.reports["b"].metrics["val_mse"]
+    assert (result["epoch"], result["done"]) == (1, True)
 
 
 @pytest.fixture
@@ -125,10 +130,10 @@ def recording(tmp_path):
     trial = SimpleNamespace(config=job_config(*jobs), last_result={})
     tuned = TuneRecorder(recorder, StudyFolder(tmp_path), "val_mse", 1)
 
-    def report(result):
-        trial.last_result = {"hostname": "here", "pid": 7, **result}
+    def report(step):
+        trial.last_result = {"hostname": "here", "pid": 7, **tune_result(step, ("val_mse",))}
         tuned.on_trial_result(0, [trial], trial, trial.last_result)
-        if result["done"]:
+        if step.done:
             tuned.on_trial_complete(0, [trial], trial)
 
     return recorder.state.runs, lines, report
@@ -136,11 +141,11 @@ def recording(tmp_path):
 
 def test_runs_that_are_trained_together_are_written_down_as_if_they_were_not(recording):
     runs, lines, report = recording
-    first = {"a-s1": {EPOCH: 1, METRICS: {"seconds": 1.0}, "done": False, NOTE: "is trained together with a-s2"}}
-    failed = {"a-s2": {EPOCH: 1, METRICS: {}, "done": True, FAILED: "NonFiniteLossError: nan"}}
-    report({EPOCH: 1, REPORTS: first | failed, "done": False})
-    last = {"a-s1": {EPOCH: 2, METRICS: {"seconds": 1.0}, "done": True, FINAL: {"test_mse": 0.5}}}
-    report({EPOCH: 2, REPORTS: last | failed, "done": True})
+    first = {"a-s1": Report(1, {"seconds": 1.0}, note="is trained together with a-s2")}
+    failed = {"a-s2": Report(1, done=True, failed="NonFiniteLossError: nan")}
+    report(StepResult(first | failed))
+    last = {"a-s1": Report(2, {"seconds": 1.0}, done=True, final={"test_mse": 0.5})}
+    report(StepResult(last | failed))
     assert (runs["a-s1"].status, len(runs["a-s1"].epochs), runs["a-s1"].final) == ("completed", 2, {"test_mse": 0.5})
     assert (runs["a-s2"].status, runs["a-s2"].reason) == ("failed", "NonFiniteLossError: nan")
     kinds = [(line.name, line.id) for line in lines if line.name in ("placed", "epoch", "note", "end")]
@@ -152,7 +157,7 @@ def test_runs_that_are_trained_together_are_written_down_as_if_they_were_not(rec
 
 def test_runs_that_were_declined_have_not_ended_and_the_reason_is_written_down(recording):
     runs, lines, report = recording
-    report({EPOCH: 0, METRICS: {}, DECLINED: "NotFasterError: 6 ms and 6 ms", "done": True})
+    report(StepResult(declined="NotFasterError: 6 ms and 6 ms"))
     assert {run.status for run in runs.values()} == {"running"}
-    assert lines[-1]["event"] == "note"
-    assert lines[-1]["text"] == "and a-s2 are trained each by itself: NotFasterError: 6 ms and 6 ms"
+    assert isinstance(lines[-1], Noted)
+    assert lines[-1].text == "and a-s2 are trained each by itself: NotFasterError: 6 ms and 6 ms"

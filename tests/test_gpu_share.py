@@ -8,13 +8,12 @@ import torch
 import models
 import search_spaces
 from search_spaces import Context
-from study.cluster import every_node, gpu_share, joining, machines, resources
-from study.cluster.gpu_share import MOST, Measured, divided, of_the_smallest
-from study.cluster.machines import Machines
-from study.cluster.memory import Limits, training_bytes
+from study.cluster import gpu_share, joining, resources
+from study.cluster.gpu_share import MOST, MeasuredGpu, divided, of_the_smallest
+from study.cluster.resources import Limits, Machines, training_bytes
 from study.data import image_data
 from study.record.errors import StudyError
-from study.search import gpu_probe, gpu_survey
+from study.search import gpu_probe
 from study.search.gpu_probe import Problem, configs_to_measure, measure
 from study.training.trainer import Trainer
 
@@ -30,7 +29,7 @@ def settings(*options):
 
 
 def a_gpu(total=24, overhead=1, peaks=(2, 5)):
-    return Measured("a GPU", total * GIB, overhead * GIB, tuple(peak and peak * GIB for peak in peaks))
+    return MeasuredGpu("a GPU", total * GIB, overhead * GIB, tuple(peak and peak * GIB for peak in peaks))
 
 
 def test_as_many_runs_share_a_gpu_as_fit_in_nine_tenths_of_its_memory():
@@ -151,18 +150,18 @@ def nodes(monkeypatch):
             {"NodeID": name, "Resources": {"CPU": 8.0, "memory": 64.0 * GIB, **({"GPU": 1.0} if gib != 0 else {})}}
             for name, gib in gpus.items()
         ]
-        monkeypatch.setattr(every_node, "nodes", lambda: alive)
-        monkeypatch.setattr(machines, "growth", lambda: None)
+        monkeypatch.setattr(joining, "nodes", lambda: alive)
+        monkeypatch.setattr(resources, "growth_of_cluster", lambda: None)
         answers = [
             SimpleNamespace(node_id=name, value=None if gib is None else [gib * GIB] * bool(gib))
             for name, gib in gpus.items()
         ]
-        monkeypatch.setattr(every_node, "ask", lambda *arguments, **options: answers)
+        monkeypatch.setattr(joining, "ask_every_node", lambda *arguments, **options: answers)
         asked = []
 
         def run_on_node(function, problem, encoder, **options):
             asked.append((function, problem, options))
-            return Measured("played", 80 * GIB, GIB, (2 * GIB, 3 * GIB))
+            return MeasuredGpu("played", 80 * GIB, GIB, (2 * GIB, 3 * GIB))
 
         monkeypatch.setattr(joining, "run_on_node", run_on_node)
         return asked
@@ -178,7 +177,7 @@ def digits():
 def test_the_smallest_gpu_of_a_cluster_is_probed(nodes, digits):
     asked = nodes(head=0, large=80, small=16, silent=None)
     chosen = settings()
-    share = resources.of_each_run(chosen, gpu_survey.survey(chosen, digits, None))
+    share = resources.of_each_run(chosen, gpu_probe.survey(chosen, digits, None))
     ((function, problem, options),) = asked
     assert function is measure
     assert (options["node_id"], options["gpus"]) == ("small", 1)
@@ -196,7 +195,7 @@ def test_the_smallest_gpu_of_a_cluster_is_probed(nodes, digits):
 def test_a_network_larger_than_its_part_of_a_gpu_is_refused_with_the_reason(nodes, digits):
     nodes(only=16)
     chosen = settings()
-    limits = resources.of_each_run(chosen, gpu_survey.survey(chosen, digits, None)).limits(None)
+    limits = resources.of_each_run(chosen, gpu_probe.survey(chosen, digits, None)).limits(None)
     assert limits.memory == int(0.9 * 16 * GIB / 4) - GIB
     large = {**DIGITS.default, "batch_size": 2**22}
     reason = limits.refusal(large, Context(SHAPE, 10), 1000)
@@ -206,7 +205,7 @@ def test_a_network_larger_than_its_part_of_a_gpu_is_refused_with_the_reason(node
 def test_a_share_that_is_given_is_not_probed_but_bounds_networks(nodes, digits):
     asked = nodes(only=16)
     chosen = settings("--gpus-per-trial", "0.5")
-    share = resources.of_each_run(chosen, gpu_survey.survey(chosen, digits, None))
+    share = resources.of_each_run(chosen, gpu_probe.survey(chosen, digits, None))
     assert asked == []
     assert (share.gpus, share.gpu.runs) == (0.5, 2)
     assert share.limits(None).memory == int(0.9 * 16 * GIB / 2)
@@ -215,7 +214,7 @@ def test_a_share_that_is_given_is_not_probed_but_bounds_networks(nodes, digits):
 def test_auto_without_a_gpu_is_none_of_it(nodes, digits):
     asked = nodes(head=0)
     chosen = settings("--gpus-per-trial", "auto")
-    share = resources.of_each_run(chosen, gpu_survey.survey(chosen, digits, None))
+    share = resources.of_each_run(chosen, gpu_probe.survey(chosen, digits, None))
     assert asked == []
     assert (share.gpus, share.gpu) == (0.0, None)
 
@@ -224,7 +223,7 @@ def test_auto_without_a_gpu_is_none_of_it(nodes, digits):
 def test_gpus_that_nobody_can_measure_or_wants_are_not_probed(nodes, digits, option):
     asked = nodes(unseen=None)
     chosen = settings(*option)
-    share = resources.of_each_run(chosen, gpu_survey.survey(chosen, digits, None))
+    share = resources.of_each_run(chosen, gpu_probe.survey(chosen, digits, None))
     assert asked == []
     assert share.gpus == (0.0 if option else gpu_share.UNMEASURED)
     assert option or "not measured" in str(share.gpu)
@@ -238,7 +237,7 @@ def test_a_gpu_that_is_never_free_ends_the_study_with_what_to_do(nodes, digits, 
 
     monkeypatch.setattr(joining, "run_on_node", wait)
     with pytest.raises(StudyError, match=r"no whole GPU was free for a probe within 300 s; --gpus-per-trial 0\.25"):
-        gpu_survey.survey(settings(), digits, None)
+        gpu_probe.survey(settings(), digits, None)
 
 
 def test_a_studys_reported_configurations_are_what_is_measured(nodes):
@@ -251,7 +250,7 @@ def test_a_studys_reported_configurations_are_what_is_measured(nodes):
     for split in ("train", "val", "test"):
         arrays = SimpleNamespace(nbytes=10)
         setattr(played, split, SimpleNamespace(images=arrays, labels=arrays))
-    gpu_survey.survey(chosen, played, None)
+    gpu_probe.survey(chosen, played, None)
     ((_, problem, _),) = asked
     assert [config["architecture"] for config in problem.configs] == ["fashion/ae"]
 

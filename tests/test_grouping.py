@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.search.grouping import grouped, most_together
+from study.search.job_list import grouped, most_together
 from study.worker.job import Job
 
 

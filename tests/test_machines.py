@@ -2,8 +2,8 @@
 
 import pytest
 
-from study.cluster import machines, resources
-from study.cluster.machines import Growth, Machines, growth_of
+from study.cluster import resources
+from study.cluster.resources import Growth, Machines, growth_of
 from study.record.errors import UsageError
 from study.settings.declaration import Settings
 
@@ -28,8 +28,8 @@ def ray_of(monkeypatch):
     """Return a function that plays a Ray of these machines."""
 
     def play(here, growth=None):
-        monkeypatch.setattr(machines, "alive", lambda: list(here))
-        monkeypatch.setattr(machines, "growth", lambda: growth)
+        monkeypatch.setattr(resources, "alive", lambda: list(here))
+        monkeypatch.setattr(resources, "growth_of_cluster", lambda: growth)
 
     return play
 

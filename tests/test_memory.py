@@ -3,7 +3,7 @@ import pytest
 import models
 import search_spaces
 from search_spaces import Context
-from study.cluster.memory import Limits
+from study.cluster.resources import Limits
 
 HIDDEN = ("width", "kernel_size", "batch_norm", "activation")
 SPACE = search_spaces.get("cifar_ae")

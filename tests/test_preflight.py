@@ -2,10 +2,9 @@
 
 import pytest
 
-from study.cluster import every_node, shared_storage
-from study.cluster.every_node import Answer
-from study.cluster.node_facts import code_digest
-from study.cluster.preflight import Finding, clocks, gpus, same_everywhere
+from study.cluster import joining, shared_storage
+from study.cluster.joining import Answer
+from study.cluster.preflight import Finding, clocks, code_digest, gpus, same_everywhere
 from study.record.errors import UsageError
 
 
@@ -41,51 +40,51 @@ def test_a_changed_file_changes_the_digest_of_the_code(tmp_path):
 
 @pytest.fixture
 def nodes(monkeypatch):
-    """Return a function that plays nodes, each of which answers by a function of the witness."""
+    """Return a function that plays nodes, each of which answers by a function of the probe_file."""
 
     def play(**answering):
-        def ask(function, witness, seconds):
-            return [Answer(name, name, answer(witness)) for name, answer in answering.items()]
+        def ask(function, probe_file, seconds):
+            return [Answer(name, name, answer(probe_file)) for name, answer in answering.items()]
 
-        monkeypatch.setattr(every_node, "ask", ask)
+        monkeypatch.setattr(joining, "ask_every_node", ask)
 
     return play
 
 
 def answers(name):
-    def write(witness):
-        witness.with_name(f"{witness.name}-{name}").write_text(witness.read_text())
+    def write(probe_file):
+        probe_file.with_name(f"{probe_file.name}-{name}").write_text(probe_file.read_text())
 
     return write
 
 
 def test_storage_that_every_node_answers_on_is_shared_and_left_clean(tmp_path, nodes):
     nodes(head=answers("head"), worker=answers("worker"))
-    with shared_storage.proven(tmp_path, cluster=True) as witness:
-        assert shared_storage.missing(witness) is None
-        assert {file.name.removeprefix(witness.name) for file in tmp_path.iterdir()} == {"", "-head", "-worker"}
+    with shared_storage.verified(tmp_path, cluster=True) as probe_file:
+        assert shared_storage.missing(probe_file) is None
+        assert {file.name.removeprefix(probe_file.name) for file in tmp_path.iterdir()} == {"", "-head", "-worker"}
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_node_that_writes_elsewhere_is_found_out(tmp_path, nodes):
-    nodes(head=answers("head"), worker=lambda witness: None)  # sees the file, and writes to another folder
+    nodes(head=answers("head"), worker=lambda probe_file: None)  # sees the file, and writes to another folder
     message = "worker: the driver does not see what this node writes there; set --storage to a folder that every node"
-    with pytest.raises(UsageError, match=message), shared_storage.proven(tmp_path, cluster=True):
+    with pytest.raises(UsageError, match=message), shared_storage.verified(tmp_path, cluster=True):
         pytest.fail("a study began")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_node_that_joins_later_without_the_storage_can_tell(tmp_path, nodes):
     nodes(head=answers("head"))
-    with shared_storage.proven(tmp_path, cluster=True) as witness:
+    with shared_storage.verified(tmp_path, cluster=True) as probe_file:
         elsewhere = tmp_path / "elsewhere"
-        assert "is not seen there" in shared_storage.missing(elsewhere / witness.name)
+        assert "is not seen there" in shared_storage.missing(elsewhere / probe_file.name)
         elsewhere.mkdir()
-        (elsewhere / witness.name).write_text("of another study")
-        assert "is not seen there" in shared_storage.missing(elsewhere / witness.name)
+        (elsewhere / probe_file.name).write_text("of another study")
+        assert "is not seen there" in shared_storage.missing(elsewhere / probe_file.name)
 
 
 def test_one_machine_is_asked_nothing(tmp_path):
-    with shared_storage.proven(tmp_path, cluster=False) as witness:
-        assert witness is None
+    with shared_storage.verified(tmp_path, cluster=False) as probe_file:
+        assert probe_file is None
         assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,8 @@ from ray.tune.schedulers import MedianStoppingRule
 from recorded_curves import curves, study_of
 
 from study.record.state import Run, StudyState
-from study.search.schedulers import SCHEDULERS, ReplayedTrial, SchedulerSettings, build_scheduler, default_settings
+from study.search.schedulers import ReplayedTrial, SchedulerSettings, build_scheduler, default_settings
+from study.settings.algorithms import SCHEDULERS
 from study.simulation.replay import Replay
 from study.worker.job import EPOCH, Job, job_config
 
@@ -73,17 +74,17 @@ def test_one_worker_decides_as_the_scheduler_of_a_study_does(tmp_path, scheduler
     values = (np.cumsum(generator.normal(0, 0.2, (40, BUDGET)), axis=1) + generator.normal(0, 0.5, (40, 1))).tolist()
     study = study_of(tmp_path, values)
     state = StudyState()
-    judge = build_scheduler(scheduler, "val_mse", "min", BUDGET, state)
+    rule = build_scheduler(scheduler, "val_mse", BUDGET, state)
     expected = {}
     for number, curve in enumerate(values):
         run = study.trials[number].run
         state.runs[run.id] = Run(**{field: getattr(run, field) for field in RUN})
         trial = ReplayedTrial(str(number), job_config(Job(run.id, {}, run.seed, BUDGET)))
-        judge.on_trial_add(None, trial)
+        rule.on_trial_add(None, trial)
         for epoch, value in enumerate(curve, start=1):
             result = {EPOCH: epoch, "val_mse": value}
-            if epoch == BUDGET or judge.on_trial_result(None, trial, result) == "STOP":
-                judge.on_trial_complete(None, trial, result)
+            if epoch == BUDGET or rule.on_trial_result(None, trial, result) == "STOP":
+                rule.on_trial_complete(None, trial, result)
                 expected[f"t{number:04d}"] = epoch
                 break
     assert epochs_of(ends_of(study, scheduler)) == expected

@@ -6,8 +6,8 @@ import pytest
 import torch
 from test_fused import SEEDS, config_of, splits, timeless, trainers
 
-from study.training.replicates import Comparison, Replicates, compare
-from study.training.stages import StagedTraining
+from study.training.replicates import Replicates, StepTimes, time_steps
+from study.training.stages import Budget, StagedTraining
 from study.training.trainer import NonFiniteLossError
 
 PRETRAINED = {
@@ -20,8 +20,7 @@ def staged(seeds=SEEDS):
     config = config_of("classifier dense, joint", **PRETRAINED)
     del config["reconstruction_weight"]
     return {
-        str(seed): StagedTraining(config, splits(), num_classes=3, epochs=2, pretrain_epochs=2, seed=seed)
-        for seed in seeds
+        str(seed): StagedTraining(config, splits(), num_classes=3, budget=Budget(2, 2), seed=seed) for seed in seeds
     }
 
 
@@ -69,14 +68,14 @@ def test_when_all_have_failed_there_is_nothing_left_to_train():
 
 def test_members_at_different_epochs_are_refused():
     members = staged()
-    members["4"].took(members["4"].trainer.epoch())
+    members["4"].add_pretraining(members["4"].trainer.epoch())
     with pytest.raises(ValueError, match="at different epochs: 0, 1"):
         Replicates(members)
 
 
 @pytest.mark.parametrize(("together", "alone", "pays"), [(0.1, 0.2, True), (0.18, 0.2, True), (0.19, 0.2, False)])
 def test_training_together_has_to_be_a_tenth_faster(together, alone, pays):
-    assert Comparison(3, together, alone).pays is pays
+    assert StepTimes(3, together, alone).pays is pays
 
 
 @pytest.mark.parametrize(("together", "alone", "pays"), [(2.0, 1.0, True), (2.8, 1.0, False)])
@@ -84,21 +83,21 @@ def test_the_rule_goes_by_the_clock_and_by_the_best_of_three_rounds(together, al
     best = [(together, alone)]
     times = [time for pair in [(9.0, 7.0), *best, (4.0, 3.0)] for time in pair]
     readings = iter(itertools.chain.from_iterable((0.0, seconds) for seconds in times))
-    measured = compare(trainers(config_of("ae dense")), clock=lambda: next(readings))
+    measured = time_steps(trainers(config_of("ae dense")), clock=lambda: next(readings))
     steps = 5  # batches of an epoch, fewer than would be timed
     assert (measured.together, measured.alone) == pytest.approx((together / steps, 3 * alone / steps))
     assert measured.pays is pays
 
 
 def test_the_rule_measures_with_a_real_clock_and_says_what():
-    measured = compare(trainers(config_of("ae dense")))
+    measured = time_steps(trainers(config_of("ae dense")))
     assert 0 < measured.together < 10
     assert 0 < measured.alone < 10
-    assert str(Comparison(3, 0.002, 0.006)) == (
+    assert str(StepTimes(3, 0.002, 0.006)) == (
         "a step of 3 replicates takes 2.00 ms together and 6.00 ms one after the other (3.00 times)"
     )
 
 
 def test_what_cannot_be_mapped_is_found_out_by_trying():
     with pytest.raises(RuntimeError, match="requires_grad_"):
-        compare(trainers(config_of("ae dense", contraction=0.1)))
+        time_steps(trainers(config_of("ae dense", contraction=0.1)))

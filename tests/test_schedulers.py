@@ -1,8 +1,10 @@
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
+from study.record.events import EpochEnded, RunEnded, RunStarted
 from study.record.state import StudyState
-from study.search.schedulers import SCHEDULERS, build_scheduler
+from study.search.schedulers import build_scheduler
+from study.settings.algorithms import SCHEDULERS
 from study.worker.job import EPOCH, Job, job_config
 
 BUDGET = 9
@@ -23,10 +25,16 @@ def curve(number, epoch):
 
 
 def run_event(number):
-    return {
-        "event": "run", "time": 0.0, "id": f"t{number:04d}", "kind": "trial", "number": number, "config": {},
-        "seed": 1000 + number, "budget": BUDGET, "params": 1, "key": None,
-    }  # fmt: skip
+    return RunStarted(
+        id=f"t{number:04d}",
+        kind="trial",
+        number=number,
+        config={},
+        seed=1000 + number,
+        budget=BUDGET,
+        params=1,
+        key=None,
+    )
 
 
 def play(scheduler, state, order, controller, epochs=BUDGET):
@@ -41,12 +49,11 @@ def play(scheduler, state, order, controller, epochs=BUDGET):
             result = {EPOCH: epoch, "val_mse": curve(number, epoch)}
             decision = scheduler.on_trial_result(controller, trial, result)
             metrics = {"val_mse": result["val_mse"], "seconds": 0.1}
-            state.apply({"event": "epoch", "time": 0.0, "id": f"t{number:04d}", "epoch": epoch, "metrics": metrics})
+            state.apply(EpochEnded(f"t{number:04d}", epoch, metrics))
             if decision == TrialScheduler.STOP or epoch == BUDGET:
                 scheduler.on_trial_complete(controller, trial, result)
                 status = "completed" if epoch == BUDGET else "stopped"
-                end = {"id": f"t{number:04d}", "status": status, "reason": None, "final": {}}
-                state.apply({"event": "end", "time": 0.0, **end})
+                state.apply(RunEnded(f"t{number:04d}", status, None, {}))
                 break
     return ends
 
@@ -59,21 +66,21 @@ class Controller:
 @pytest.mark.parametrize("name", sorted(SCHEDULERS))
 def test_the_best_trial_has_its_whole_budget(name):
     state = StudyState()
-    scheduler = build_scheduler(name, "val_mse", "min", BUDGET, state)
+    scheduler = build_scheduler(name, "val_mse", BUDGET, state)
     assert play(scheduler, state, [0, 5, 1, 4, 3, 2], Controller())[0] == BUDGET
 
 
 @pytest.mark.parametrize("name", ["asha", "median"])
 def test_bad_trials_are_stopped_early(name):
     state = StudyState()
-    scheduler = build_scheduler(name, "val_mse", "min", BUDGET, state)
+    scheduler = build_scheduler(name, "val_mse", BUDGET, state)
     ends = play(scheduler, state, [0, 1, 2, 3, 4, 5, 6, 7], Controller())
     assert ends[7] < BUDGET
 
 
 def test_without_a_scheduler_nothing_is_stopped():
     state = StudyState()
-    scheduler = build_scheduler("none", "val_mse", "min", BUDGET, state)
+    scheduler = build_scheduler("none", "val_mse", BUDGET, state)
     assert set(play(scheduler, state, range(6), Controller()).values()) == {BUDGET}
 
 
@@ -81,17 +88,17 @@ def test_without_a_scheduler_nothing_is_stopped():
 def test_a_scheduler_that_is_built_from_the_journal_decides_as_the_one_that_saw_it_all(name):
     order = [3, 1, 6, 0, 4, 2, 7, 5]
     state = StudyState()
-    through = play(build_scheduler(name, "val_mse", "min", BUDGET, state), state, order, Controller())
+    through = play(build_scheduler(name, "val_mse", BUDGET, state), state, order, Controller())
     state = StudyState()
-    ends = play(build_scheduler(name, "val_mse", "min", BUDGET, state), state, order[:4], Controller())
-    ends |= play(build_scheduler(name, "val_mse", "min", BUDGET, state), state, order[4:], Controller())
+    ends = play(build_scheduler(name, "val_mse", BUDGET, state), state, order[:4], Controller())
+    ends |= play(build_scheduler(name, "val_mse", BUDGET, state), state, order[4:], Controller())
     assert ends == through
 
 
 def test_asha_counts_a_resumed_trial_once_in_each_rung():
     state = StudyState()
-    play(build_scheduler("asha", "val_mse", "min", BUDGET, state), state, [0], Controller(), epochs=4)
-    scheduler = build_scheduler("asha", "val_mse", "min", BUDGET, state)
+    play(build_scheduler("asha", "val_mse", BUDGET, state), state, [0], Controller(), epochs=4)
+    scheduler = build_scheduler("asha", "val_mse", BUDGET, state)
     trial = TuneTrial(0, tune_id="another")
     scheduler.on_trial_add(Controller(), trial)
     scheduler.on_trial_result(Controller(), trial, {EPOCH: 4, "val_mse": curve(0, 4)})  # reported once more
@@ -103,17 +110,17 @@ def test_asha_counts_a_resumed_trial_once_in_each_rung():
 def test_a_trial_that_was_to_be_stopped_when_the_driver_died_is_stopped_by_the_next_one(name):
     order = [0, 1, 2, 3, 4, 5, 6]
     state = StudyState()
-    scheduler = build_scheduler(name, "val_mse", "min", BUDGET, state)
+    scheduler = build_scheduler(name, "val_mse", BUDGET, state)
     ends = play(scheduler, state, [*order, 7], Controller())
     assert ends[7] < BUDGET
     # The same, but the driver dies when the last epoch is in the journal and the trial's end is not.
     state = StudyState()
-    play(build_scheduler(name, "val_mse", "min", BUDGET, state), state, order, Controller())
+    play(build_scheduler(name, "val_mse", BUDGET, state), state, order, Controller())
     state.apply(run_event(7))
     for epoch in range(1, ends[7] + 1):
         metrics = {"val_mse": curve(7, epoch), "seconds": 0.1}
-        state.apply({"event": "epoch", "time": 0.0, "id": "t0007", "epoch": epoch, "metrics": metrics})
-    resumed = build_scheduler(name, "val_mse", "min", BUDGET, state)
+        state.apply(EpochEnded("t0007", epoch, metrics))
+    resumed = build_scheduler(name, "val_mse", BUDGET, state)
     trial = TuneTrial(7, tune_id="another")
     resumed.on_trial_add(Controller(), trial)
     repeated = {EPOCH: ends[7], "val_mse": curve(7, ends[7])}
@@ -123,7 +130,7 @@ def test_a_trial_that_was_to_be_stopped_when_the_driver_died_is_stopped_by_the_n
 def test_hyperband_spreads_trials_over_brackets_in_the_same_way_each_time():
     def brackets():
         state = StudyState()
-        scheduler = build_scheduler("hyperband", "val_mse", "min", 27, state)
+        scheduler = build_scheduler("hyperband", "val_mse", 27, state)
         found = []
         for number in range(30):
             state.apply(run_event(number))
@@ -140,7 +147,7 @@ def test_hyperband_spreads_trials_over_brackets_in_the_same_way_each_time():
 @pytest.mark.parametrize("name", sorted(SCHEDULERS))
 def test_every_budget_is_allowed(name, epochs):
     state = StudyState()
-    scheduler = build_scheduler(name, "val_mse", "min", epochs, state)
+    scheduler = build_scheduler(name, "val_mse", epochs, state)
     state.apply(run_event(0))
     scheduler.on_trial_add(Controller(), TuneTrial(0))
     result = {EPOCH: 1, "val_mse": 0.5}

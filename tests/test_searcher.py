@@ -10,15 +10,16 @@ from ray.tune.search import Searcher
 
 import search_spaces
 from search_spaces import Context
-from study.cluster.memory import Limits
+from study.cluster.resources import Limits
 from study.record import journal
 from study.record.errors import StudyError
 from study.record.events import EpochEnded, RunEnded, RunStarted
 from study.record.journal import Journal, Recorder, read_state
-from study.search.recording import outcome
-from study.search.samplers import SAMPLERS, sampler_for_trial
-from study.search.searcher import JobList, SearchPlan, StudySearcher
-from study.worker.job import DECLINED, EPOCH, FAILED, TOO_LARGE, Job, job_of, jobs_of
+from study.search.job_list import JobList
+from study.search.sampling import sampler_for_trial
+from study.search.searcher import SearchPlan, StudySearcher
+from study.settings.algorithms import MULTI_OBJECTIVE_SAMPLERS, SAMPLERS, Sampler
+from study.worker.job import Job, Report, StepResult, ending, job_of, jobs_of, tune_result
 
 SPACE = search_spaces.get("digits_ae")
 CIFAR = search_spaces.get("cifar_ae")
@@ -33,10 +34,10 @@ class Driver:
         path = folder / "journal.jsonl"
         self.recorder = Recorder(Journal(path), read_state(path))
         settings = {
-            "objectives": {"val_mse": "min"}, "sampler": "tpe", "seed": 3, "trials": 12, "epochs": 4,
+            "objectives": ("val_mse",), "sampler": "tpe", "seed": 3, "trials": 12, "epochs": 4,
             "limits": Limits(changes.pop("max_params", 10**9), 2**36),
         } | changes  # fmt: skip
-        plan = SearchPlan(space, Context(space.image_shape, 10, reported), **settings)
+        self.plan = plan = SearchPlan(space=space, context=Context(space.image_shape, 10, reported), **settings)
         self.searcher = StudySearcher(plan, self.recorder, folder / "optuna.log", never)
         self.asked = 0
 
@@ -54,11 +55,15 @@ class Driver:
         value = error_of(job, epoch) if value is None else value
         metrics = {"val_mse": value, "seconds": 0.1}
         self.recorder.record(EpochEnded(id=job.id, epoch=epoch, metrics=metrics))
-        result = {EPOCH: epoch, **metrics, "params": 10}
-        (self.searcher.on_trial_complete if last else self.searcher.on_trial_result)(tune_id, result)
+        report = Report(epoch, metrics, params=self.state.runs[job.id].params)
+        tell = self.searcher.on_trial_complete if last else self.searcher.on_trial_result
+        tell(tune_id, self.result(job, report))
         if last:
-            status, reason = outcome(job.epochs, result)
+            status, reason = ending(report, job.epochs)
             self.recorder.record(RunEnded(id=job.id, status=status, reason=reason, final={}))
+
+    def result(self, job, report):
+        return tune_result(StepResult({job.id: report}), self.plan.objectives)
 
     def run(self, epochs=4):
         tune_id, job = self.ask()
@@ -106,7 +111,7 @@ def test_optuna_is_told_the_truth(tmp_path):
     driver.run(epochs=2)  # stopped by the scheduler
     tune_id, job = driver.ask()  # failed in its second epoch
     driver.report(tune_id, job, 1)
-    driver.searcher.on_trial_complete(tune_id, {EPOCH: 1, FAILED: "NonFiniteLossError", "val_mse": math.nan})
+    driver.searcher.on_trial_complete(tune_id, driver.result(job, Report(1, done=True, failed="NonFiniteLossError")))
     tune_id, job = driver.ask()  # its worker died
     driver.searcher.on_trial_complete(tune_id, error=True)
     trials = driver.optuna_trials()
@@ -137,7 +142,10 @@ def test_a_sampler_that_insists_on_large_networks_is_overruled(tmp_path, monkeyp
                 return "dense" if "dense" in distribution.choices else distribution.choices[0]
             return distribution.high
 
-    monkeypatch.setitem(SAMPLERS, "tpe", Insisting)
+    def insisting(name, seed, number):
+        return Insisting(number) if name == "tpe" else sampler_for_trial(name, seed, number)
+
+    monkeypatch.setattr("study.search.searcher.sampler_for_trial", insisting)
     driver = Driver(tmp_path / "s", space=CIFAR, max_params=2_000_000, trials=8)
     jobs = [driver.run() for _ in range(8)]
     assert driver.state.trials[-1].key is None  # the reported networks that are small enough came first
@@ -150,6 +158,28 @@ def test_a_limit_that_no_network_can_keep_ends_the_study(tmp_path):
         StudyError, match=r"200 networks in a row were too large, the last one with .* more than --max-params 5"
     ):
         Driver(tmp_path / "s", max_params=5, sampler="random").ask()
+
+
+@pytest.mark.parametrize("sampler", sorted(MULTI_OBJECTIVE_SAMPLERS))
+def test_a_resumed_search_of_several_objectives_draws_what_an_uninterrupted_one_draws(tmp_path, sampler):
+    options = {"objectives": ("val_mse", "params"), "sampler": sampler, "trials": 30}
+    through = Driver(tmp_path / "through", **options)
+    expected = [through.run().config for _ in range(26)]
+    first = Driver(tmp_path / "resumed", **options)
+    got = [first.run().config for _ in range(23)]
+    second = Driver(tmp_path / "resumed", **options)
+    assert got + [second.run().config for _ in range(3)] == expected
+
+
+def test_a_search_for_the_smallest_network_goes_on(tmp_path):
+    first = Driver(tmp_path / "s", objectives=("params",))
+    first.run()
+    tune_id, job = first.ask()
+    first.report(tune_id, job, 1)
+    second = Driver(tmp_path / "s", objectives=("params",))
+    tune_id, again = second.ask()
+    second.report(tune_id, again, 4, last=True)
+    assert [trial.value for trial in second.optuna_trials()] == [run.params for run in second.state.trials]
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
@@ -182,14 +212,14 @@ def test_an_unfinished_trial_goes_on_first_and_is_counted_once(tmp_path):
 
 
 def test_several_objectives_give_optuna_their_values(tmp_path):
-    driver = Driver(tmp_path / "s", objectives={"val_mse": "min", "params": "min"}, sampler="nsga2", trials=3)
+    driver = Driver(tmp_path / "s", objectives=("val_mse", "params"), sampler="nsga2", trials=3)
     for _ in range(3):
         driver.run()
     assert all(len(trial.values) == 2 for trial in driver.optuna_trials())
 
 
 def test_a_trial_of_several_objectives_that_was_cut_short_has_no_values(tmp_path):
-    driver = Driver(tmp_path / "s", objectives={"val_mse": "min", "params": "min"}, sampler="nsga2")
+    driver = Driver(tmp_path / "s", objectives=("val_mse", "params"), sampler="nsga2")
     driver.run(epochs=2)
     assert [trial.state.name for trial in driver.optuna_trials()] == ["FAIL"]
 
@@ -205,6 +235,12 @@ def test_every_sampler_is_repeatable_by_seed_and_number(name):
     assert len({draw(1, 2), draw(1, 3), draw(2, 2)}) == 3
 
 
+@pytest.mark.parametrize("name", ["QMCSampler", "optuna.samplers:QMCSampler"])
+def test_a_sampler_is_added_by_one_line(name, monkeypatch):
+    monkeypatch.setitem(SAMPLERS, "qmc", Sampler("quasi-random", name, {"scramble": True}))
+    assert isinstance(sampler_for_trial("qmc", 0, 1), optuna.samplers.QMCSampler)
+
+
 def test_the_journal_has_all_that_a_search_is_made_of(tmp_path):
     driver = Driver(tmp_path / "s", trials=2)
     driver.run()
@@ -215,11 +251,15 @@ def test_the_journal_has_all_that_a_search_is_made_of(tmp_path):
 def test_a_job_list_gives_its_jobs_in_order_and_says_when_one_begins():
     begun = []
     jobs = [Job(f"t0000-s{number}", {}, number, 1, test=True) for number in (1, 2)]
-    searcher = JobList([(job,) for job in jobs], lambda job: begun.append(job.id), "val_mse", "min")
+    searcher = JobList([(job,) for job in jobs], lambda job: begun.append(job.id), "val_mse")
     assert job_of(searcher.suggest("a")) == jobs[0]
     assert begun == ["t0000-s1"]
     assert job_of(searcher.suggest("b")) == jobs[1]
     assert searcher.suggest("c") == Searcher.FINISHED
+
+
+def declined(reason, too_large=False):
+    return tune_result(StepResult(declined=reason, too_large=too_large), ("val_mse",))
 
 
 def replicates(count):
@@ -227,29 +267,29 @@ def replicates(count):
 
 
 def test_a_group_that_is_declined_comes_back_job_by_job_and_nothing_is_finished_before():
-    searcher = JobList([replicates(3)], lambda job: None, "val_mse", "min")
+    searcher = JobList([replicates(3)], lambda job: None, "val_mse")
     assert jobs_of(searcher.suggest("a")) == list(replicates(3))
     assert searcher.suggest("b") is None  # it may come back
-    searcher.on_trial_complete("a", {DECLINED: "not faster", TOO_LARGE: False})
+    searcher.on_trial_complete("a", declined("not faster"))
     assert [job_of(searcher.suggest(name)).id for name in "cde"] == ["t0000-s1", "t0000-s2", "t0000-s3"]
     assert searcher.suggest("f") == Searcher.FINISHED
 
 
 def test_a_group_that_was_too_large_comes_back_in_halves_until_each_job_is_by_itself():
-    searcher = JobList([replicates(3)], lambda job: None, "val_mse", "min")
+    searcher = JobList([replicates(3)], lambda job: None, "val_mse")
     sizes, asked = [], 0
     while (config := searcher.suggest(str(asked))) != Searcher.FINISHED:
         if config is not None:
             sizes.append(len(jobs_of(config)))
-            searcher.on_trial_complete(str(asked), {DECLINED: "out of memory", TOO_LARGE: True})
+            searcher.on_trial_complete(str(asked), declined("out of memory", too_large=True))
         asked += 1
     assert sizes == [3, 1, 2, 1, 1]
     assert len(sizes) <= searcher.most
 
 
-@pytest.mark.parametrize("result", [{"done": True}, None])
+@pytest.mark.parametrize("result", [tune_result(StepResult(), ("val_mse",)), None])
 def test_a_group_that_ends_otherwise_does_not_come_back(result):
-    searcher = JobList([replicates(2)], lambda job: None, "val_mse", "min")
+    searcher = JobList([replicates(2)], lambda job: None, "val_mse")
     searcher.suggest("a")
     searcher.on_trial_complete("a", result, error=result is None)
     assert searcher.suggest("b") == Searcher.FINISHED

@@ -1,4 +1,4 @@
-"""What a simulation makes of replays: measures, intervals, candidates, verdict."""
+"""What a simulation makes of replays: measures, intervals, candidates, ranking."""
 
 from fractions import Fraction
 from math import inf, nan
@@ -7,13 +7,9 @@ import pytest
 from recorded_curves import curves, study_of
 
 from study.search.schedulers import SchedulerSettings, default_settings
-from study.simulation.candidates import Candidate, candidates
-from study.simulation.grid import shuffled_orders, simulate
-from study.simulation.measures import outcome
-from study.simulation.over_orders import median_of, share_of, sign_test
-from study.simulation.over_studies import means
+from study.simulation.grid import Variant, means_over_studies, rank_cells, shuffled_orders, simulate, variants
+from study.simulation.measures import measure_order, median_of, share_of, sign_test
 from study.simulation.replay import Ended
-from study.simulation.verdict import judge
 
 
 def end(number, status, value, time, *, seconds=1.0, epochs=9):
@@ -27,7 +23,7 @@ def study(tmp_path):
 
 
 def measured(study, ends, best=1.0):
-    return outcome(study, ends, best, within=(20.0, 5.0), whole_seconds=20.0)
+    return measure_order(study, ends, best, within=(20.0, 5.0), whole_seconds=20.0)
 
 
 def test_time_counts_until_a_completed_trial_is_close_enough(study):
@@ -92,15 +88,15 @@ def test_a_sign_test_counts_wins_and_leaves_out_ties():
     assert sign_test([1.0], [1.0]) == 1.0
 
 
-def test_settings_that_are_the_same_in_every_study_are_one_candidate():
-    found = candidates(["asha"], [Fraction(1), Fraction(1, 9)], [3], [9])
-    assert found == [Candidate("none"), Candidate("asha")]  # one epoch is the default and a ninth of nine
-    assert len(candidates(["asha"], [Fraction(1), Fraction(1, 9)], [3], [9, 27])) == 3
+def test_settings_that_are_the_same_in_every_study_are_one_variant():
+    found = variants(["asha"], [Fraction(1), Fraction(1, 9)], [3], [9])
+    assert found == [Variant("none"), Variant("asha")]  # one epoch is the default and a ninth of nine
+    assert len(variants(["asha"], [Fraction(1), Fraction(1, 9)], [3], [9, 27])) == 3
 
 
 def test_a_scheduler_has_only_the_settings_that_it_knows():
-    found = candidates(["none", "median"], [Fraction(1, 2)], [2, 3, 4], [20])
-    assert [candidate.settings(20) for candidate in found] == [
+    found = variants(["none", "median"], [Fraction(1, 2)], [2, 3, 4], [20])
+    assert [variant.settings(20) for variant in found] == [
         SchedulerSettings(),
         default_settings("median", 20),
         SchedulerSettings(10),
@@ -109,7 +105,7 @@ def test_a_scheduler_has_only_the_settings_that_it_knows():
 
 @pytest.mark.parametrize(("grace", "epochs"), [(Fraction(1, 100), 1), (Fraction(50), 9), (Fraction(1, 2), 4)])
 def test_a_grace_period_is_at_least_one_epoch_and_at_most_all(grace, epochs):
-    assert Candidate("asha", grace, 3).settings(9).grace_period == epochs
+    assert Variant("asha", grace, 3).settings(9).grace_period == epochs
 
 
 def test_orders_are_repeatable_and_hold_every_trial_once(study):
@@ -125,46 +121,46 @@ def test_a_sample_has_something_to_find(tmp_path):
     assert all(len(order) == 2 and max(order) >= 6 for order in orders)
 
 
-def rows_of(study, workers=(1, 2), orders=12):
-    compared = candidates(["asha", "median"], [Fraction(1, 3)], [2, 3], [study.max_epochs])
+def cells_of(study, workers=(1, 2), orders=12):
+    compared = variants(["asha", "median"], [Fraction(1, 3)], [2, 3], [study.max_epochs])
     return list(simulate(study, compared, workers, shuffled_orders(study, orders, 0), (5.0, 1.0)))
 
 
 def test_curves_that_never_cross_are_found_sooner_and_cheaper_by_a_scheduler(study):
-    rows = rows_of(study)
-    none, *others = [row for row in rows if row.workers == 1]
+    cells = cells_of(study)
+    none, *others = [cell for cell in cells if cell.workers == 1]
     assert none.summary.epochs.middle == 8 * 9
     assert none.summary.cost_of_none.middle == 1.0
     assert none.summary.times_none[1.0].middle == 1.0
-    assert all(row.summary.found.middle == 1.0 for row in others)
-    assert all(row.summary.times_none[1.0].middle <= 1.0 and row.summary.cost_of_none.middle < 1.0 for row in others)
+    assert all(cell.summary.found.middle == 1.0 for cell in others)
+    assert all(cell.summary.times_none[1.0].middle <= 1.0 and cell.summary.cost_of_none.middle < 1.0 for cell in others)
 
 
 def test_a_late_bloomer_is_what_a_hasty_scheduler_loses(tmp_path):
     late = [2.0] * 5 + [0.01] * 4  # the worst for five epochs, then the best
-    rows = rows_of(study_of(tmp_path, [*curves(), late]), workers=(1,))
-    found = {(row.candidate.scheduler, row.settings.grace_period): row.summary.found.middle for row in rows}
+    cells = cells_of(study_of(tmp_path, [*curves(), late]), workers=(1,))
+    found = {(cell.variant.scheduler, cell.settings.grace_period): cell.summary.found.middle for cell in cells}
     assert found["none", None] == 1.0
     assert found["asha", 1] < 0.5
-    verdict = judge(rows, 1.0)
-    assert verdict.surest.candidate.scheduler == "none"
+    ranking = rank_cells(cells, 1.0)
+    assert ranking.surest.variant.scheduler == "none"
 
 
-def test_the_verdict_names_the_soonest_and_what_is_level_with_it(study):
-    rows = [row for row in rows_of(study) if row.workers == 2]
-    verdict = judge(rows, 1.0)
-    times = {row.candidate: row.summary.seconds_within[1.0].middle for row in rows}
-    assert times[verdict.soonest.candidate] == min(times.values())
-    assert verdict.soonest not in verdict.level
-    assert verdict.surest is verdict.soonest
+def test_the_ranking_names_the_soonest_and_what_is_level_with_it(study):
+    cells = [cell for cell in cells_of(study) if cell.workers == 2]
+    ranking = rank_cells(cells, 1.0)
+    times = {cell.variant: cell.summary.seconds_within[1.0].middle for cell in cells}
+    assert times[ranking.soonest.variant] == min(times.values())
+    assert ranking.soonest not in ranking.level
+    assert ranking.surest is ranking.soonest
 
 
 def test_the_mean_over_studies_is_of_ratios_and_as_late_as_the_latest(tmp_path):
     studies = [study_of(tmp_path / "a", curves()), study_of(tmp_path / "b", [*curves(), [2.0] * 5 + [0.01] * 4])]
-    both = [rows_of(one, workers=(1,)) for one in studies]
-    table = {mean.candidate: mean for mean in means(both, 1.0)}
-    assert (table[Candidate("none")].times_none, table[Candidate("none")].found) == (1.0, 1.0)
-    asha = [next(row.summary for row in rows if row.candidate == Candidate("asha")) for rows in both]
-    assert table[Candidate("asha")].found == pytest.approx((asha[0].found.middle + asha[1].found.middle) / 2)
-    assert table[Candidate("asha")].times_none == inf
-    assert table[Candidate("asha")].worst_found == asha[1].found.middle
+    both = [cells_of(one, workers=(1,)) for one in studies]
+    table = {mean.variant: mean for mean in means_over_studies(both, 1.0)}
+    assert (table[Variant("none")].times_none, table[Variant("none")].found) == (1.0, 1.0)
+    asha = [next(cell.summary for cell in cells if cell.variant == Variant("asha")) for cells in both]
+    assert table[Variant("asha")].found == pytest.approx((asha[0].found.middle + asha[1].found.middle) / 2)
+    assert table[Variant("asha")].times_none == inf
+    assert table[Variant("asha")].worst_found == asha[1].found.middle

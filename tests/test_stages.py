@@ -6,9 +6,8 @@ import torch
 import models
 import search_spaces
 from search_spaces import Reported
-from study.search import budget
-from study.search.budget import Budget
-from study.training.stages import StagedTraining
+from study.search.sampling import reported_budget, searched_budget
+from study.training.stages import Budget, StagedTraining
 from study.training.trainer import Trainer
 
 SPACE = search_spaces.get("digits_classifier")
@@ -35,7 +34,7 @@ def splits(n=96):
 
 
 def staged(**changes):
-    return StagedTraining(config(**changes), splits(), num_classes=3, epochs=3, pretrain_epochs=2, seed=0)
+    return StagedTraining(config(**changes), splits(), num_classes=3, budget=Budget(3, 2), seed=0)
 
 
 def timeless(metrics):
@@ -100,17 +99,17 @@ def test_epochs_for_a_stage_that_the_config_does_not_have_are_an_error():
             for key in [key for key in given if key.startswith(("pretrain_", "encoder_training", "output_"))]:
                 del given[key]
         with pytest.raises(ValueError, match="epochs for a first stage"):
-            StagedTraining(given, splits(), num_classes=3, epochs=1, pretrain_epochs=epochs, seed=0)
+            StagedTraining(given, splits(), num_classes=3, budget=Budget(1, epochs), seed=0)
 
 
 def test_a_first_stage_has_the_epochs_of_the_space_but_not_more_than_the_study():
-    assert budget.searched(config(), SPACE, 100) == Budget(100, SPACE.pretrain_epochs)
-    assert budget.searched(config(), SPACE, 1) == Budget(1, 1)
-    assert budget.searched(search_spaces.get("digits_ae").default, search_spaces.get("digits_ae"), 7) == Budget(7, 0)
+    assert searched_budget(config(), SPACE, 100) == Budget(100, SPACE.pretrain_epochs)
+    assert searched_budget(config(), SPACE, 1) == Budget(1, 1)
+    assert searched_budget(search_spaces.get("digits_ae").default, search_spaces.get("digits_ae"), 7) == Budget(7, 0)
 
 
 def test_a_reported_configuration_has_its_own_epochs_up_to_a_cap():
     entry = Reported({}, "flowers_classifier", (3, 100, 100), 102, (40, 30), "")
-    assert budget.reported(entry, 50) == Budget(30, 40)
-    assert budget.reported(entry, 2) == Budget(2, 2)
-    assert budget.reported(Reported({}, "cifar_ae", (3, 32, 32), 10, (100,), ""), 100) == Budget(100, 0)
+    assert reported_budget(entry, 50) == Budget(30, 40)
+    assert reported_budget(entry, 2) == Budget(2, 2)
+    assert reported_budget(Reported({}, "cifar_ae", (3, 32, 32), 10, (100,), ""), 100) == Budget(100, 0)

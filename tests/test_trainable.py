@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_a_worker_process_is_ready_before_pytorch_is_imported():
-    script = "import sys, study.search.trainable; print(*sorted({'torch', 'mlflow', 'optuna'} & sys.modules.keys()))"
+    script = "import sys, study.search.engine; print(*sorted({'torch', 'mlflow', 'optuna'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

@@ -4,8 +4,16 @@ import torch
 
 import search_spaces
 from search_spaces import Context
-from study.training.optimizers import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
-from study.training.trainer import NonFiniteLossError, Trainer, evaluation_batches, per_image
+from study.training.trainer import (
+    OPTIMIZERS,
+    SCHEDULES,
+    NonFiniteLossError,
+    Trainer,
+    build_optimizer,
+    build_schedule,
+    evaluation_batches,
+    per_image,
+)
 
 SPACE = search_spaces.get("digits_ae")
 

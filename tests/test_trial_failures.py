@@ -28,7 +28,7 @@ import os, resource, sys
 if any("default_worker" in word for word in sys.orig_argv):
     import torch
     from study.training.trainer import Trainer
-    from study.search.samplers import derive_seed
+    from study.search.sampling import derive_seed
     number = {derive_seed(0, n): n for n in range(8)}
     begin, whole = Trainer.__init__, Trainer.epoch
     tries = []

@@ -1,19 +1,21 @@
-"""Several runs in a worker, without Ray: what they report, what they leave, and where they are declined."""
+"""What workers report, without Ray: several runs together, what they leave, and where they are declined."""
+
+import pickle
 
 import numpy as np
 import pytest
 import torch
 from test_fused import config_of, splits, timeless
 
+from study.data.shared_data import SharedData
 from study.training import checkpoint
 from study.training.execution import PLAIN
-from study.training.replicates import Comparison
-from study.worker import group as worker_group
+from study.training.replicates import StepTimes
 from study.worker import run as worker_run
-from study.worker.group import NotFasterError, WorkerGroup
-from study.worker.job import EPOCH, FAILED, FINAL, METRICS, NOTE, PRETRAINING, REPORTS, Job
+from study.worker import worker as worker_module
+from study.worker.job import Job, Report, StepResult, ending, step_of, tune_result
 from study.worker.run import WorkerContext, WorkerRun
-from study.worker.shared_data import SharedData
+from study.worker.worker import NotFasterError, WorkerGroup
 
 CPU = torch.device("cpu")
 EPOCHS = 2
@@ -27,7 +29,10 @@ def context(tmp_path, monkeypatch):
     monkeypatch.setattr(worker_run, "on_device", lambda shared, split, device: data[split])
     (tmp_path / "errors").mkdir()
     shared = SharedData("digest", (1, 8, 8), 3, {})
-    return WorkerContext(shared, tmp_path, tmp_path / "errors", ("val_mse",), 1, 0, PLAIN, False, measures_fusing=False)
+    return WorkerContext(
+        data=shared, checkpoints=tmp_path, errors=tmp_path / "errors", objectives=("val_mse",), threads=1, retries=0,
+        execution=PLAIN, gpu=False, measures_fusing=False,
+    )  # fmt: skip
 
 
 def jobs(prefix="a", test=False, case="ae dense", seeds=(3, 4, 5)):
@@ -37,15 +42,18 @@ def jobs(prefix="a", test=False, case="ae dense", seeds=(3, 4, 5)):
 def test_each_run_reports_and_leaves_what_it_does_alone(context):
     group = WorkerGroup(jobs(test=True), context, CPU)
     first, last = group.step(), group.step()
-    assert (first["done"], last["done"], first[EPOCH], last[EPOCH]) == (False, True, 1, 2)
-    assert first[REPORTS]["a-s3"][NOTE] == "is trained together with a-s4, a-s5"
+    assert (first.done, last.done) == (False, True)
+    assert [{report.epoch for report in step.reports.values()} for step in (first, last)] == [{1}, {2}]
+    assert first.reports["a-s3"].note == "is trained together with a-s4, a-s5"
     for together, job in zip(jobs(), jobs("b", test=True), strict=True):
         alone = WorkerRun(job, context, CPU)
         for got, expected in ((first, alone.step()), (last, alone.step())):
-            report = got[REPORTS][together.id]
-            assert report.keys() - {NOTE} == expected.keys()
-            assert timeless(report[METRICS]) == pytest.approx(timeless(expected[METRICS]), rel=1e-2)
-        assert report[FINAL]["test_mse"] == pytest.approx(expected[FINAL]["test_mse"], rel=1e-2)
+            report = got.reports[together.id]
+            assert (report.epoch, report.params, report.done) == (expected.epoch, expected.params, expected.done)
+            assert (report.pretraining, report.failed) == (expected.pretraining, expected.failed)
+            assert report.final.keys() == expected.final.keys()
+            assert timeless(report.metrics) == pytest.approx(timeless(expected.metrics), rel=1e-2)
+        assert report.final["test_mse"] == pytest.approx(expected.final["test_mse"], rel=1e-2)
         left = [{file.name for file in (context.checkpoints / name).iterdir()} for name in (together.id, job.id)]
         assert left[0] == left[1]
         pair = [np.load(context.checkpoints / name / "reconstructions.npz") for name in (together.id, job.id)]
@@ -58,10 +66,10 @@ def test_a_group_goes_on_from_its_checkpoints_and_repeats_the_epoch_whose_report
     WorkerGroup(jobs("b"), context, CPU).step()
     again = WorkerGroup(jobs("b"), context, CPU)
     for number, want in enumerate(expected):
-        got = again.step()[REPORTS]
+        got = again.step().reports
         for seed in (3, 4, 5):
-            metrics = timeless(got[f"b-s{seed}"][METRICS])
-            assert metrics == pytest.approx(timeless(want[REPORTS][f"a-s{seed}"][METRICS]), rel=1e-6), number
+            metrics = timeless(got[f"b-s{seed}"].metrics)
+            assert metrics == pytest.approx(timeless(want.reports[f"a-s{seed}"].metrics), rel=1e-6), number
 
 
 def test_checkpoints_of_different_epochs_are_not_trained_together(context):
@@ -76,9 +84,9 @@ def test_a_run_that_fails_says_why_and_the_others_end(context):
         next(group._runs["a-s4"].training.model.parameters()).fill_(float("nan"))
     for done in (False, True):
         result = group.step()
-        assert result["done"] is done
-        assert result[REPORTS]["a-s4"][FAILED] == "NonFiniteLossError: train_loss is nan in epoch 1"
-        assert all(FAILED not in result[REPORTS][name] for name in ("a-s3", "a-s5"))
+        assert result.done is done
+        assert result.reports["a-s4"].failed == "NonFiniteLossError: train_loss is nan in epoch 1"
+        assert all(result.reports[name].failed is None for name in ("a-s3", "a-s5"))
     assert "Traceback" in (context.errors / "a-s4.txt").read_text()
     assert checkpoint.load(context.checkpoints, "a-s4") is None
 
@@ -95,9 +103,9 @@ def test_a_run_whose_last_evaluation_fails_fails_alone(context, monkeypatch):
     group = WorkerGroup(jobs(test=True), context, CPU)
     group.step()
     result = group.step()
-    assert result["done"]
-    assert result[REPORTS]["a-s4"][FAILED] == "RuntimeError: no kernel image is available"
-    assert FINAL in result[REPORTS]["a-s3"]
+    assert result.done
+    assert result.reports["a-s4"].failed == "RuntimeError: no kernel image is available"
+    assert "test_mse" in result.reports["a-s3"].final
 
 
 def test_both_stages_are_reported_once(context):
@@ -107,17 +115,17 @@ def test_both_stages_are_reported_once(context):
     }
     group = WorkerGroup([Job(f"a-s{seed}", config, seed, EPOCHS, 2) for seed in (3, 4)], context, CPU)
     first, last = group.step(), group.step()
-    assert [len(report[PRETRAINING]) for report in first[REPORTS].values()] == [2, 2]
-    assert all(PRETRAINING not in report for report in last[REPORTS].values())
+    assert [len(report.pretraining) for report in first.reports.values()] == [2, 2]
+    assert all(not report.pretraining for report in last.reports.values())
 
 
 @pytest.mark.parametrize(("together", "trained"), [(0.002, True), (0.006, False)])
 def test_where_it_is_measured_the_rule_decides_and_says_what_was_measured(together, trained, context, monkeypatch):
-    measured = Comparison(3, together, 0.006)
-    monkeypatch.setattr(worker_group, "compare", lambda trainers: measured)
+    measured = StepTimes(3, together, 0.006)
+    monkeypatch.setattr(worker_module, "time_steps", lambda trainers: measured)
     asked = WorkerContext(**{**vars(context), "measures_fusing": True})
     if trained:
-        note = WorkerGroup(jobs(), asked, CPU).step()[REPORTS]["a-s3"][NOTE]
+        note = WorkerGroup(jobs(), asked, CPU).step().reports["a-s3"].note
         assert note == f"is trained together with a-s4, a-s5: {measured}"
     else:
         with pytest.raises(NotFasterError, match=r"6\.00 ms together and 6\.00 ms one after the other"):
@@ -125,8 +133,48 @@ def test_where_it_is_measured_the_rule_decides_and_says_what_was_measured(togeth
 
 
 def test_a_measurement_does_not_change_the_numbers(context, monkeypatch):
-    monkeypatch.setattr(Comparison, "pays", True)
+    monkeypatch.setattr(StepTimes, "pays", True)
     asked = WorkerContext(**{**vars(context), "measures_fusing": True})
-    expected = WorkerGroup(jobs("a"), context, CPU).step()[REPORTS]["a-s3"][METRICS]
-    got = WorkerGroup(jobs("b"), asked, CPU).step()[REPORTS]["b-s3"][METRICS]
+    expected = WorkerGroup(jobs("a"), context, CPU).step().reports["a-s3"].metrics
+    got = WorkerGroup(jobs("b"), asked, CPU).step().reports["b-s3"].metrics
     assert timeless(got) == timeless(expected)
+
+
+OBJECTIVES = ("val_mse", "params")
+
+
+def test_a_result_of_tune_has_epochs_and_objectives_at_the_top_and_gives_the_step_back():
+    step = StepResult({"t0000": Report(3, {"val_mse": 0.5}, params=7, done=True)})
+    result = tune_result(step, OBJECTIVES)
+    assert {name: result[name] for name in ("epoch", "done", *OBJECTIVES)} == {
+        **{"epoch": 3, "done": True, "val_mse": 0.5, "params": 7},
+    }
+    assert step_of(pickle.loads(pickle.dumps(result))) == step
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        StepResult({"t0000": Report(3, done=True, failed="out of memory")}),
+        StepResult({name: Report(3, {"val_mse": 0.5}, params=7, done=True) for name in ("t0000-s1", "t0000-s2")}),
+        StepResult(declined="not faster"),
+        StepResult(storage_problem="No space left on device"),
+    ],
+)
+def test_a_step_without_one_runs_values_is_done_and_has_nan_for_each_objective(step):
+    result = tune_result(step, OBJECTIVES)
+    assert result["done"]
+    assert all(np.isnan(result[name]) for name in OBJECTIVES)
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        (Report(4, {"val_mse": 0.5}), ("completed", None)),
+        (Report(3, {"val_mse": 0.5}), ("stopped", None)),
+        (Report(4, failed="out of memory"), ("failed", "out of memory")),
+        (step_of({"trial_id": "a"}).reports.get("t0000"), ("failed", "the run ended before its first result")),
+    ],
+)
+def test_how_a_run_ended_is_told_by_its_last_report(report, expected):
+    assert ending(report, 4) == expected

@@ -13,10 +13,10 @@ from study.baselines import linear_classifier, pca
 from study.baselines.pca import Row
 from study.cluster import joining
 from study.data.image_data import ImageData
+from study.data.shared_data import SharedData
 from study.record.errors import StudyError
 from study.record.state import Run
 from study.training.trainer import PcaAxes
-from study.worker.shared_data import SharedData
 
 _SEARCHED = 512  # components: the largest latent size of any space
 

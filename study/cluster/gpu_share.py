@@ -13,7 +13,7 @@ _RESOLUTION = 10_000  # Ray counts a GPU in parts of 1e-4
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredGpu:
     """What a probe has found out about a GPU, in bytes.
 
     Attributes:
@@ -48,7 +48,7 @@ class GpuShare:
     fraction: float
     runs: int
     reason: str
-    measured: Measured | None = None
+    measured: MeasuredGpu | None = None
 
     @property
     def memory(self) -> int | None:
@@ -68,14 +68,14 @@ class GpuShare:
         measured = self.measured
         if not measured.peaks:
             return f"{share}: {self.reason}, of {measured.gpu}'s {_gib(measured.total)} GiB"
-        took = f"{_gib(measured.largest)} GiB at most" if measured.largest else "nothing that fits"
+        most = f"{_gib(measured.largest)} GiB at most" if measured.largest else "nothing that fits"
         return (
             f"{share}: {self.reason}; measured on {measured.gpu}, {_gib(measured.total)} GiB: "
-            f"a run takes {took}, {_gib(measured.overhead)} of it before it has a network"
+            f"a run takes {most}, {_gib(measured.overhead)} of it before it has a network"
         )
 
 
-def divided(measured: Measured, cpus_per_gpu: float, cpus_per_run: float) -> GpuShare:
+def divided(measured: MeasuredGpu, cpus_per_gpu: float, cpus_per_run: float) -> GpuShare:
     """Return as many runs on a GPU as fit in its memory, but no more than there are CPUs for, nor than MOST.
 
     Args:
@@ -94,7 +94,7 @@ def divided(measured: Measured, cpus_per_gpu: float, cpus_per_run: float) -> Gpu
     return GpuShare(math.floor(_RESOLUTION / runs) / _RESOLUTION, runs, reason, measured)
 
 
-def given(fraction: float, measured: Measured | None) -> GpuShare:
+def given(fraction: float, measured: MeasuredGpu | None) -> GpuShare:
     """Return the share that `--gpus-per-trial` asks for."""
     runs = 1 if fraction >= 1 else math.floor(1 / fraction)
     return GpuShare(fraction, runs, f"--gpus-per-trial {fraction:g}", measured)
@@ -106,7 +106,7 @@ def unmeasured() -> GpuShare:
     return GpuShare(UNMEASURED, math.floor(1 / UNMEASURED), reason)
 
 
-def of_the_smallest(measured: Measured, total: int) -> Measured:
+def of_the_smallest(measured: MeasuredGpu, total: int) -> MeasuredGpu:
     """Return what was measured as if on the smallest of several GPUs, whose memory is `total` bytes."""
     return replace(measured, total=min(measured.total, total))
 

@@ -1,4 +1,4 @@
-"""Ray, started on this machine or joined, and a call on one of its nodes."""
+"""Ray, started on this machine or joined, and calls on its nodes: on one, or one and the same on all."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from study import interrupt
 from study.data.image_data import ImageData
-from study.record.errors import StudyError, UsageError
+from study.record.errors import StudyError, UsageError, first_line
 
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 
-_PROBE_SECONDS = 3.0
+_CONNECT_SECONDS = 3.0
 
 # What Tune does by itself and this project does in its own way, or not at all.
 _ENVIRONMENT = {
@@ -51,8 +52,8 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
 
     own = address in (None, "local")
     if not own and address != "auto":
-        _probe(str(address))
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
+        _check_address(str(address))
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         if own:
@@ -61,13 +62,13 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
                 address="local",
                 num_cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
                 object_store_memory=_object_store_bytes(data) if data else None,
+                include_dashboard=False,
                 **quiet,
             )
         else:
-            quiet.pop("include_dashboard")
             ray.init(address=address, **quiet)
     except Exception as error:  # of a Ray that does not start in time it is a plain one
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0]
+        first = first_line(error).split(". ")[0]
         if own:
             raise StudyError(f"Ray does not start on this machine ({first}); if it is busy, try again") from error
         raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
@@ -110,7 +111,8 @@ def run_on_node(
     options: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus}
     if node_id is not None:
         options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    result = ray.remote(**options)(function).remote(*arguments)
+    remote: Any = ray.remote(**options)(function)
+    result: ray.ObjectRef[T] = remote.remote(*arguments)
     ends = time.monotonic() + (math.inf if seconds is None else seconds)
     with interrupt.deferred():
         while not ray.wait([result], timeout=0.2)[0]:
@@ -121,11 +123,73 @@ def run_on_node(
     return ray.get(result)
 
 
-def _probe(address: str) -> None:
-    """Find out within three seconds whether anything listens at `address`; Ray itself waits for minutes."""
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """What a node said; `problem` is why it said nothing."""
+
+    node: str  # host name and address
+    node_id: str
+    value: T | None = None
+    problem: str | None = None
+
+
+def nodes() -> list[dict[str, Any]]:
+    """Return what Ray knows of each node that is alive."""
+    import ray
+
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node for node in known if node["Alive"]]
+
+
+def node_name(node: Mapping[str, Any]) -> str:
+    """Return a node's host name and address."""
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+
+
+def ask_every_node(
+    function: Callable[..., T], *arguments: Any, seconds: float, env: Mapping[str, str] | None = None
+) -> list[Answer[T]]:
+    """Call `function` on every node, CPUs free or not, and return the answers; nodes lost meanwhile give none.
+
+    Args:
+        function: Importable on the nodes.
+        arguments: What it is given.
+        seconds: How long to wait for all of them.
+        env: Environment variables of the worker processes.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    options: dict[str, Any] = {"runtime_env": {"env_vars": dict(env)}} if env else {}
+    remote: Any = ray.remote(num_cpus=0, max_retries=0, **options)(function)
+    asked = {
+        remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+            *arguments
+        ): node
+        for node in nodes()
+    }
+    answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=seconds)
+    answers: dict[str, Answer[T]] = {node["NodeID"]: Answer(node_name(node), node["NodeID"]) for node in asked.values()}
+    for reference in answered:
+        node = asked[reference]
+        try:
+            answers[node["NodeID"]] = Answer(node_name(node), node["NodeID"], ray.get(reference))
+        except ray.exceptions.RayError as error:
+            last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            answers[node["NodeID"]] = Answer(node_name(node), node["NodeID"], problem=last)
+    for reference in silent:
+        node = asked[reference]
+        problem = f"no answer within {seconds:g} s"
+        answers[node["NodeID"]] = Answer(node_name(node), node["NodeID"], problem=problem)
+    still = {node["NodeID"] for node in nodes()}
+    return [answer for node_id, answer in answers.items() if node_id in still]
+
+
+def _check_address(address: str) -> None:
+    """Connect to `address`, or raise within three seconds; Ray itself waits for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS):
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS):
             pass
     except (OSError, ValueError) as error:
         raise UsageError(f"--address {address!r}: no Ray cluster can be reached there ({error})") from None

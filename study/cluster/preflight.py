@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from study.cluster import every_node, shared_storage
-from study.cluster.every_node import Answer
-from study.cluster.node_facts import node_clock, node_facts
+from study.cluster import joining, shared_storage
+from study.cluster.joining import ROOT, Answer
 from study.record.errors import UsageError
 from study.tracking import mlflow_tracker as tracking
 
 VERSIONS = ("project", "python", "torch", "ray")
+_PROGRAM = ("study", "models", "search_spaces")
 SKEW_SECONDS = 2.0  # a network file system orders files by its clients' clocks, MLflow orders metrics
 ANSWER_SECONDS = 120.0  # that a node may take to start a worker process and import PyTorch
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What a node says of itself: versions by name, and how many GPUs PyTorch sees there."""
+
+    versions: Mapping[str, str]
+    gpus: int
+
+
+def node_facts() -> NodeFacts:
+    """Return the facts of the node that runs this."""
+    import torch
+
+    versions = {
+        "project": f"{version('ray-tune-study')}, code {code_digest(ROOT)}",
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "ray": version("ray"),
+    }
+    return NodeFacts(versions, torch.cuda.device_count())
+
+
+def node_clock() -> float:
+    """Return the time of the node that runs this, in seconds since 1970."""
+    return time.time()
+
+
+def code_digest(root: Path) -> str:
+    """Return eight hex digits that are equal where the program's source files are; a commit would miss an edit."""
+    digest = hashlib.sha256()
+    for package in _PROGRAM:
+        for file in sorted((root / package).rglob("*.py")):
+            digest.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -40,14 +78,14 @@ def findings(storage: Path, tracking_uri: str, nodes: int | None = None) -> list
         tracking_uri: Where studies are tracked; it is reached from this process, as by a study's driver.
         nodes: How many nodes there have to be; None for as many as there are.
     """
-    lent = {every_node.name(node): node["Resources"].get("GPU", 0.0) for node in every_node.nodes()}
+    lent = {joining.node_name(node): node["Resources"].get("GPU", 0.0) for node in joining.nodes()}
     # Ray hides the GPUs from a task that asks for none, unless it is told not to.
     env = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-    answers = every_node.ask(node_facts, seconds=ANSWER_SECONDS, env=env)
-    facts = {answer.node: answer.value for answer in answers if answer.problem is None}
+    answers = joining.ask_every_node(node_facts, seconds=ANSWER_SECONDS, env=env)
+    facts = {answer.node: answer.value for answer in answers if answer.value is not None}
     found = [_nodes(answers, nodes)]
-    found += [same_everywhere(key, {name: fact[key] for name, fact in facts.items()}) for key in VERSIONS]
-    found.append(gpus({name: (lent[name], fact["gpus"]) for name, fact in facts.items() if name in lent}))
+    found += [same_everywhere(key, {name: fact.versions[key] for name, fact in facts.items()}) for key in VERSIONS]
+    found.append(gpus({name: (lent[name], fact.gpus) for name, fact in facts.items() if name in lent}))
     found.append(clocks(_skews(env)))
     found.append(_attempt("storage", lambda: _storage(storage), f"{storage}: every node reads and writes it"))
     found.append(_attempt("mlflow", lambda: tracking.check(tracking_uri), f"{tracking_uri} answers"))
@@ -83,7 +121,7 @@ def clocks(skews: Mapping[str, float]) -> Finding:
     return Finding(True, "clocks", f"within {SKEW_SECONDS:g} s of this node's")
 
 
-def _nodes(answers: list[Answer], expected: int | None) -> Finding:
+def _nodes(answers: list[Answer[NodeFacts]], expected: int | None) -> Finding:
     names = ", ".join(answer.node for answer in answers)
     if silent := [f"{answer.node}: {answer.problem}" for answer in answers if answer.problem]:
         return Finding(False, "nodes", f"{len(answers)}: {names}; {'; '.join(silent)}")
@@ -96,10 +134,10 @@ def _skews(env: Mapping[str, str]) -> dict[str, float]:
     """Return by how many seconds each node's clock is certainly ahead; the ways there and back blur the rest."""
     skews = {}
     before = time.time()
-    answers = every_node.ask(node_clock, seconds=ANSWER_SECONDS, env=env)  # the worker processes are up now
+    answers = joining.ask_every_node(node_clock, seconds=ANSWER_SECONDS, env=env)  # the worker processes are up now
     after = time.time()
     for answer in answers:
-        if answer.problem is None:
+        if answer.value is not None:
             skews[answer.node] = answer.value - min(max(answer.value, before), after)
     return skews
 

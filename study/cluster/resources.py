@@ -1,15 +1,146 @@
-"""The resources of a trial: what each run of a study gets of the joined Ray, and how many run at once."""
+"""The resources of a trial: the joined Ray's machines, what each run gets of them, and which networks fit."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from study.cluster import gpu_share, machines
-from study.cluster.gpu_share import GpuShare, Measured
-from study.cluster.memory import Limits
+import models
+from search_spaces import Context
+from study.cluster import gpu_share, joining
+from study.cluster.gpu_share import GpuShare, MeasuredGpu
 from study.record.errors import UsageError
 from study.settings.declaration import Settings
+
+# Where Ray's launcher leaves the cluster's file on the head, every node type's resources filled in. Ray keeps what a
+# cluster may grow to nowhere else: its control store knows the nodes that are alive, and what was asked for.
+AUTOSCALING = Path("~/ray_bootstrap_config.yaml")
+_HEAD = "node:__internal_head__"  # the resource by which Ray marks the head
+
+_FLOAT = 4  # bytes
+# For each parameter: the weight, its gradient and an optimizer's two moments.
+_PER_PARAMETER = 4
+# Of one that is trained together with others: stacked as above, and in a network and an optimizer of its own besides.
+_PER_FUSED_PARAMETER = 7
+# For each value of a layer's output: itself, kept for the backward pass, and its gradient.
+_PER_ACTIVATION = 2
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Machines of one kind: what each of them has, and how many there are or may be."""
+
+    cpus: float
+    gpus: float
+    memory: int | None  # bytes that Ray lends out; None where only the running machine would tell
+    count: int = 1
+
+    def fit(self, cpus: float, gpus: float) -> int:
+        """Return how many runs of these needs one machine takes at once."""
+        by_cpu = math.floor(self.cpus / cpus)
+        return min(by_cpu, math.floor(self.gpus / gpus)) if gpus else by_cpu
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What an autoscaler may make of a cluster: its head, kinds of workers, and the most workers in all."""
+
+    head: Machines
+    kinds: list[Machines]
+    most: int
+
+    def fit(self, cpus: float, gpus: float) -> int:
+        """Return how many runs of these needs the grown cluster takes at once, its roomiest workers first."""
+        left, total = self.most, self.head.fit(cpus, gpus)
+        for kind in sorted(self.kinds, key=lambda kind: -kind.fit(cpus, gpus)):
+            count = min(kind.count, left)
+            left -= count
+            total += count * kind.fit(cpus, gpus)
+        return total
+
+
+def alive() -> list[Machines]:
+    """Return the machines that are in the joined Ray now, one by one."""
+    return [_machine(node["Resources"]) for node in joining.nodes()]
+
+
+def growth_of_cluster() -> Growth | None:
+    """Return what the autoscaler may make of the joined Ray; None without one, or on another node than the head.
+
+    Raises:
+        yaml.YAMLError: the cluster's file, which Ray has written, is damaged.
+    """
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    own = next(node["Resources"] for node in joining.nodes() if node["NodeID"] == here)
+    file = AUTOSCALING.expanduser()
+    if _HEAD not in own or not file.is_file():
+        return None
+    import yaml
+
+    return growth_of(yaml.safe_load(file.read_text()), _machine(own))
+
+
+def growth_of(config: Mapping[str, Any], head: Machines) -> Growth:
+    """Return what a cluster's file allows.
+
+    Machines that one owns have no resources in the file: they are taken to be like the head until they are there.
+    """
+    most = config.get("max_workers", 0)
+    kinds = []
+    for kind in config.get("available_node_types", {}).values():
+        count = min(kind.get("max_workers", 0), most)
+        resources = kind.get("resources") or {}
+        like = _machine(resources) if resources else head
+        if count:
+            kinds.append(Machines(like.cpus, like.gpus, like.memory, count))
+    return Growth(head, kinds, most)
+
+
+def _machine(resources: Mapping[str, float]) -> Machines:
+    memory = resources.get("memory")
+    return Machines(resources.get("CPU", 0.0), resources.get("GPU", 0.0), None if memory is None else int(memory))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a network may need: its number of parameters, and the memory of a run in training, in bytes.
+
+    `gpu` says that it is a GPU's memory.
+    """
+
+    max_params: int
+    memory: int
+    gpu: bool = False
+
+    def refusal(self, config: Mapping[str, Any], context: Context, params: int) -> str | None:
+        """Return why a network is too large, None if it is not."""
+        if params > self.max_params:
+            return f"{params:,} parameters, more than --max-params {self.max_params:,}"
+        needed = training_bytes(config, context, params)
+        if needed > self.memory:
+            has = f"the {_gib(self.memory)} GiB that a run has{' of a GPU' if self.gpu else ''}"
+            return f"about {_gib(needed)} GiB in training, more than {has}"
+        return None
+
+    def replicates(self, config: Mapping[str, Any], context: Context, params: int) -> int:
+        """Return how many replicates of a network can be trained together, at least 1; an estimate as in `refusal`."""
+        return max(1, self.memory // training_bytes(config, context, params, per_parameter=_PER_FUSED_PARAMETER))
+
+
+def training_bytes(
+    config: Mapping[str, Any], context: Context, params: int, *, per_parameter: int = _PER_PARAMETER
+) -> int:
+    """Return the bytes that training takes: weights, gradients, two moments, a batch's outputs of all layers.
+
+    An estimate: what a library needs besides, and frees in between, is not known before.
+    """
+    values: int = models.count_activations(config, context.image_shape, context.num_classes) * config["batch_size"]
+    return _FLOAT * (per_parameter * params + _PER_ACTIVATION * values)
 
 
 @dataclass(frozen=True)
@@ -46,7 +177,7 @@ class Resources:
         return Limits(max_params or least // 2 // 16, memory, gpu=gpu is not None)
 
 
-def of_each_run(settings: Settings, measured: Measured | None = None) -> Resources:
+def of_each_run(settings: Settings, measured: MeasuredGpu | None = None) -> Resources:
     """Divide what the joined Ray has, or its autoscaler may bring, among the runs of a study.
 
     Args:
@@ -59,8 +190,8 @@ def of_each_run(settings: Settings, measured: Measured | None = None) -> Resourc
     Raises:
         UsageError: a run asks for more than a machine has.
     """
-    here = machines.alive()
-    growth = machines.growth()
+    here = alive()
+    growth = growth_of_cluster()
     known = [*here, *(growth.kinds if growth else [])]
     most_gpus = max(machine.gpus for machine in known)
     most_cpus = max(machine.cpus for machine in known)
@@ -89,3 +220,7 @@ def of_each_run(settings: Settings, measured: Measured | None = None) -> Resourc
     memory = min(lent or [machine.memory // slots for machine in here if machine.memory])
     node_cpus = min(machine.cpus for machine in taking)
     return Resources(cpus, gpus, min(slots, settings.max_concurrent or slots), memory, node_cpus, gpu)
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f}"

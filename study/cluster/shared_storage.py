@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from study.cluster import every_node
+from study.cluster import joining
 from study.record.errors import UsageError
 
 ANSWER_SECONDS = 120.0  # that a node may take to start a worker process and reach the storage
@@ -59,7 +59,7 @@ def missing(probe_file: Path) -> str | None:
 
 
 def _ask_every_node(folder: Path, probe_file: Path, token: str) -> None:
-    for answer in every_node.ask(_answer, probe_file, seconds=ANSWER_SECONDS):
+    for answer in joining.ask_every_node(_answer, probe_file, seconds=ANSWER_SECONDS):
         problem = answer.problem or answer.value
         if problem is None and not _arrived(probe_file, answer.node_id, token):
             problem = "the driver does not see what this node writes there"

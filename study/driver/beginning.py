@@ -15,7 +15,7 @@ from study.record.errors import UsageError
 from study.record.events import StudyStarted
 from study.settings.declaration import Settings
 from study.settings.reported import selected
-from study.training.encoder_source import EncoderSource
+from study.training.checkpoint import EncoderSource
 
 
 def about(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> dict[str, Any]:

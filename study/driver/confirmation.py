@@ -15,11 +15,10 @@ from study.record.folder import StudyFolder
 from study.record.intervals import Interval, mean_interval
 from study.record.ranking import best_trials, confirmed_order
 from study.record.state import Run, StudyState
-from study.search import budget
-from study.search.budget import Budget
-from study.search.samplers import derive_seed
+from study.search.sampling import derive_seed, reported_budget, searched_budget
 from study.settings.declaration import Settings
 from study.settings.reported import selected
+from study.training.stages import Budget
 from study.worker.job import Job
 
 _CONFIRMATION = 0xC0F1  # keeps these seeds apart from those of the trials
@@ -51,7 +50,7 @@ def candidates(state: StudyState, settings: Settings, space: Space, context: Con
         return []
     if settings.reported:
         return [
-            _untried(key, entry.config, context, budget.reported(entry, settings.epochs))
+            _untried(key, entry.config, context, reported_budget(entry, settings.epochs))
             for key, entry in selected(settings.reported, space.name).items()
         ]
     chosen = {
@@ -61,7 +60,7 @@ def candidates(state: StudyState, settings: Settings, space: Space, context: Con
     if settings.confirm_reported:
         tried = {run.key: run for run in state.trials if run.key}
         for point in space.points(context):
-            epochs = budget.searched(point.config, space, settings.epochs)
+            epochs = searched_budget(point.config, space, settings.epochs)
             candidate = _untried(point.key, point.config, context, epochs)
             if point.key in tried:
                 candidate = replace(candidate, id=tried[point.key].id)

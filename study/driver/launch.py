@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from study.record.journal import Recorder
     from study.settings.declaration import Settings
     from study.tracking.mlflow_tracker import Tracker
-    from study.training.encoder_source import EncoderSource
+    from study.training.checkpoint import EncoderSource
 
 _LEAVE_SECONDS = 4.0  # that MLflow may take after Ctrl-C; Ray's shutdown needs the rest of the ten
 _DELIVER_SECONDS = 120.0  # that MLflow may take at the regular end
@@ -115,10 +115,10 @@ def _joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) 
     with joining.joined(settings.address, data):
         pytorch.join()
         from study.cluster import resources
-        from study.search import gpu_survey
+        from study.search import gpu_probe
 
         resources.of_each_run(settings)  # refuses what no machine has, before anything is measured
-        yield resources.of_each_run(settings, gpu_survey.survey(settings, data, encoder))
+        yield resources.of_each_run(settings, gpu_probe.survey(settings, data, encoder))
 
 
 def import_pytorch() -> None:
@@ -135,9 +135,9 @@ def _verified(settings: Settings, folder: StudyFolder) -> AbstractContextManager
 def _encoder(settings: Settings, data: ImageData) -> EncoderSource | None:
     if settings.encoder_from is None:
         return None
-    from study.training import encoder_source
+    from study.training import checkpoint
 
-    return encoder_source.load(settings.storage_path, settings.encoder_from, data.image_shape)
+    return checkpoint.load_encoder(settings.storage_path, settings.encoder_from, data.image_shape)
 
 
 def _run(setup: Setup, first: StudyStarted | SessionStarted) -> int:

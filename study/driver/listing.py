@@ -46,9 +46,9 @@ def dry_run(settings: Settings, trials: int | None) -> str:
     image_shape, num_classes = _shape_and_classes(settings)
     encoder = None
     if settings.encoder_from:
-        from study.training import encoder_source
+        from study.training import checkpoint
 
-        encoder = encoder_source.load(settings.storage_path, settings.encoder_from, image_shape).keys
+        encoder = checkpoint.load_encoder(settings.storage_path, settings.encoder_from, image_shape).keys
     context = settings.context(image_shape, num_classes, encoder)
     drawn = _reported(settings) if settings.reported else _drawn(settings, context, trials)
     rows = [("from", "parameters", "config")]
@@ -81,7 +81,7 @@ def _reported(settings: Settings) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _drawn(settings: Settings, context: Context, trials: int | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
     import optuna
 
-    from study.search.samplers import sampler_for_trial
+    from study.search.sampling import sampler_for_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = search_spaces.get(settings.space)

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import ray
 from numpy.typing import NDArray
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
 
 import models
 import search_spaces
 from study.baselines.baseline import baseline_of
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
+from study.data.shared_data import SharedData
 from study.driver import confirmation, summary
 from study.driver.confirmation import Candidate
 from study.driver.display import Display
@@ -29,18 +32,16 @@ from study.record.journal import Recorder
 from study.record.ranking import best_trials
 from study.record.state import Run
 from study.search import engine
-from study.search.grouping import grouped, most_together
+from study.search.job_list import JobList, grouped, most_together
 from study.search.recording import TuneRecorder
 from study.search.schedulers import build_scheduler
-from study.search.searcher import JobList, SearchPlan, StudySearcher
-from study.settings.command_line import objective_modes
+from study.search.searcher import SearchPlan, StudySearcher
 from study.settings.declaration import Settings
 from study.training import checkpoint
-from study.training.encoder_source import EncoderSource
+from study.training.checkpoint import EncoderSource
 from study.training.execution import Execution
 from study.worker.job import Job
 from study.worker.run import WorkerContext
-from study.worker.shared_data import SharedData
 
 _TABLES_EVERY_S = 20.0  # the CSV files of a running study are at most this much behind its journal
 
@@ -148,7 +149,6 @@ class Session:
             return
         settings = self._settings
         self._display.begin("search")
-        modes = objective_modes(self._space)
         budget = settings.time_budget_s
         ends = time.monotonic() + budget - self._searched_before if budget else float("inf")
 
@@ -157,23 +157,17 @@ class Session:
             return bool(self._state.trials) and time.monotonic() >= ends
 
         plan = SearchPlan(
-            self._space,
-            self._context,
-            {name: modes[name] for name in settings.objectives},
-            settings.sampler,
-            settings.seed,
-            settings.trials,
-            settings.epochs,
-            self._resources.limits(settings.max_params),
+            space=self._space,
+            context=self._context,
+            objectives=settings.objectives,
+            sampler=settings.sampler,
+            seed=settings.seed,
+            trials=settings.trials,
+            epochs=settings.epochs,
+            limits=self._resources.limits(settings.max_params),
         )
         searcher = StudySearcher(plan, self._recorder, self._folder.optuna_log, out_of_time)
-        scheduler = build_scheduler(
-            settings.scheduler,
-            settings.objectives[0],
-            modes[settings.objectives[0]],
-            settings.epochs,
-            self._state,
-        )
+        scheduler = build_scheduler(settings.scheduler, settings.objectives[0], settings.epochs, self._state)
         left = settings.trials - sum(run.status != "running" for run in self._state.trials)
         self._tune(searcher, scheduler, left, out_of_time)
         self._recorder.record(SearchEnded("time budget" if out_of_time() else "trials"))
@@ -203,8 +197,8 @@ class Session:
                     )
                 )
 
-        searcher = JobList(self._together(jobs), begin, self._space.metric, self._space.mode)
-        scheduler = build_scheduler("none", self._space.metric, self._space.mode, 1, self._state)
+        searcher = JobList(self._together(jobs), begin, self._space.metric)
+        scheduler = build_scheduler("none", self._space.metric, 1, self._state)
         self._tune(searcher, scheduler, searcher.most, lambda: False)
 
     def _together(self, jobs: list[tuple[Candidate, Job]]) -> list[tuple[Job, ...]]:
@@ -218,7 +212,9 @@ class Session:
             most[candidate.id] = min(wanted, fit)
         return grouped([(candidate.id, job) for candidate, job in jobs], most)
 
-    def _tune(self, searcher: Any, scheduler: Any, samples: int, out_of_time: Callable[[], bool]) -> None:
+    def _tune(
+        self, searcher: Searcher, scheduler: TrialScheduler, samples: int, out_of_time: Callable[[], bool]
+    ) -> None:
         keep = max(1, self._settings.confirm_top)
         recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep)
         engine.run(

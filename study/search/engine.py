@@ -1,10 +1,14 @@
-"""One call of Ray Tune: runs that a searcher suggests, on shares of the joined Ray."""
+"""One call of Ray Tune: runs that a searcher suggests, in worker processes of the joined Ray.
+
+A worker process imports this module before it is up, so nothing heavy is imported: no PyTorch, no Optuna.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
@@ -13,11 +17,65 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from study import interrupt
-from study.cluster.resources import Resources
 from study.record.errors import StudyError, chain
-from study.search.trainable import Shared, StudyTrainable
-from study.search.unpickled import Unpickled
-from study.worker.run import WorkerContext
+from study.worker.job import jobs_of, tune_result
+
+if TYPE_CHECKING:
+    from study.cluster.resources import Resources
+    from study.worker.run import WorkerContext
+    from study.worker.worker import Worker
+
+
+class Unpickled:
+    """Pickled as an empty object.
+
+    Tune writes searchers, schedulers and callbacks to disk for its own restore. The journal is what a study is
+    restored from, and open files, locks and a growing history are not worth writing.
+    """
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        """Leave everything out."""
+        return (object, ())
+
+
+@dataclass(frozen=True)
+class ContextReference:
+    """A reference to the context of a study's workers: to fetch it is to import PyTorch."""
+
+    context: ray.ObjectRef[WorkerContext]
+
+
+class StudyTrainable(tune.Trainable):
+    """Passes jobs on to this process's `Worker`, and what it says back.
+
+    The worker is made in the first step, not in `setup`: PyTorch takes seconds to import, longer where several
+    processes do so at once. Tune gives a process that has become free to a trial whose own one is not up yet, and ends
+    that one, still importing. Where trials are shorter than the difference, one process would go on alone, for ever
+    starting others in vain.
+    """
+
+    def setup(self, config: dict[str, Any], reference: ContextReference | None = None) -> None:
+        """Keep the first jobs."""
+        assert reference is not None  # given by tune.with_parameters
+        self._reference = reference
+        self._worker: Worker | None = None
+        self._jobs = jobs_of(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin other jobs in the same process."""
+        self._jobs = jobs_of(new_config)
+        if self._worker is not None:
+            self._worker.begin(self._jobs)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train one epoch and return its result."""
+        if self._worker is None:
+            from study.worker.worker import Worker
+
+            self._worker = Worker(ray.get(self._reference.context))
+            self._worker.begin(self._jobs)
+        return tune_result(self._worker.step(), self._worker.objectives)
 
 
 class TimeBudget(Unpickled, tune.Stopper):
@@ -56,7 +114,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="study-tune-") as scratch:
         tuner = tune.Tuner(
             tune.with_resources(
-                tune.with_parameters(StudyTrainable, shared=Shared(ray.put(context))),
+                tune.with_parameters(StudyTrainable, reference=ContextReference(ray.put(context))),
                 {"cpu": resources.cpus, "gpu": resources.gpus},
             ),
             tune_config=tune.TuneConfig(

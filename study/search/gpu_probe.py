@@ -1,7 +1,7 @@
-"""What runs take of a GPU: a short probe on a whole one, in a worker process that ends with it.
+"""What a study's runs take of a GPU, measured before it begins, in a worker process that ends with the measurement.
 
-It trains a few batches of made-up images with the study's shapes and evaluates one, with the space's default and the
-largest of a few configs that the space draws. Of the caching allocator the peak counts, of everything else in the
+A few batches of made-up images with the study's shapes are trained and one is evaluated, with the space's default and
+the largest of a few configs that the space draws. Of the caching allocator the peak counts, of everything else in the
 process (CUDA context, kernels that cuDNN and cuBLAS load, their workspaces) what the device says is used at the end.
 """
 
@@ -10,21 +10,79 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+import ray
 import torch
 
 import models
+import search_spaces
 from search_spaces import Context, Space
-from study.cluster.gpu_share import Measured
-from study.cluster.memory import Limits, training_bytes
-from study.search.samplers import sampler_for_trial
+from study.cluster import gpu_share, joining
+from study.cluster.gpu_share import MeasuredGpu
+from study.cluster.resources import Limits, training_bytes
+from study.data.image_data import ImageData
+from study.record.errors import StudyError
+from study.record.events import Config
+from study.search.sampling import sampler_for_trial
+from study.settings.declaration import Settings
+from study.settings.reported import selected
+from study.training.checkpoint import EncoderSource
 from study.training.execution import PLAIN, Execution
-from study.training.stages import StagedTraining
-from study.training.trainer import EVALUATION_BATCH, NonFiniteLossError
+from study.training.stages import Budget, StagedTraining
+from study.training.trainer import EVALUATION_BATCH, Initial, NonFiniteLossError
 
 SAMPLED = 20
+_ANSWER_SECONDS = 120.0  # that a node may take to start a worker process and import PyTorch
+_PROBE_SECONDS = 300.0  # that a probe may take, and wait until another study leaves it a whole GPU
 _BATCHES = 3  # the allocator's pools have their size after the second one, when the optimizer has its moments
+
+
+def survey(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> MeasuredGpu | None:
+    """Measure what the study's runs take of the smallest GPU that is up; None where there is or shall be none.
+
+    Nodes that an autoscaler brings later are not waited for. A share that is given is taken as it is: only the memory
+    of the smallest GPU is asked for.
+
+    Raises:
+        Interrupted: a signal has come.
+        StudyError: no whole GPU has become free in time.
+    """
+    if settings.gpus_per_trial == 0 or not any(node["Resources"].get("GPU") for node in joining.nodes()):
+        return None
+    # Ray hides the GPUs from a task that asks for none, unless it is told not to.
+    env = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    answers = joining.ask_every_node(gpu_memories, seconds=_ANSWER_SECONDS, env=env)
+    memories = {answer.node_id: min(answer.value) for answer in answers if answer.value}
+    if not memories:
+        return None  # Ray lends GPUs that PyTorch does not see
+    node_id, smallest = min(memories.items(), key=lambda node: node[1])
+    if settings.gpus_per_trial is not None:
+        return MeasuredGpu("the smallest GPU", smallest, 0, ())
+    context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
+    configs = _configs(settings, context, smallest)
+    splits = (data.train, data.val, data.test)
+    data_bytes = sum(array.nbytes for split in splits for array in (split.images, split.labels))
+    state = None if encoder is None else ray.put(encoder.state)
+    problem = Problem(
+        configs, data.image_shape, data.num_classes, data_bytes, Execution(settings.precision, settings.compile)
+    )
+    try:
+        measured = joining.run_on_node(measure, problem, state, cpus=0, gpus=1, node_id=node_id, seconds=_PROBE_SECONDS)
+    except TimeoutError:
+        asked = "--gpus-per-trial 0.25, or another share, begins without measuring"
+        raise StudyError(f"no whole GPU was free for a probe within {_PROBE_SECONDS:g} s; {asked}") from None
+    return gpu_share.of_the_smallest(measured, smallest)
+
+
+def _configs(settings: Settings, context: Context, gpu_bytes: int) -> tuple[Config, ...]:
+    space = search_spaces.get(settings.space)
+    memory = int(gpu_share.GIVEN_OUT * gpu_bytes)
+    limits = Limits(settings.max_params or memory // 2 // 16, memory, gpu=True)
+    if settings.reported:
+        entries = selected(settings.reported, space.name).values()
+        return largest([entry.config for entry in entries], context, limits)
+    return configs_to_measure(space, context, limits, settings.seed)
 
 
 @dataclass(frozen=True)
@@ -39,7 +97,7 @@ class Problem:
         execution: How the arithmetic is carried out.
     """
 
-    configs: tuple[dict[str, Any], ...]
+    configs: tuple[Config, ...]
     image_shape: tuple[int, int, int]
     num_classes: int
     data_bytes: int
@@ -98,7 +156,7 @@ class CudaMeter:
         torch.cuda.reset_peak_memory_stats(self.device)
 
 
-def configs_to_measure(space: Space, context: Context, limits: Limits, seed: int) -> tuple[dict[str, Any], ...]:
+def configs_to_measure(space: Space, context: Context, limits: Limits, seed: int) -> tuple[Config, ...]:
     """Return the space's default and the largest of `SAMPLED` configs that `limits` lets through.
 
     The largest is the one that is estimated to take most memory in training. What a space refuses is no measure.
@@ -114,7 +172,7 @@ def configs_to_measure(space: Space, context: Context, limits: Limits, seed: int
     return (dict(default.config), *largest(drawn, context, limits))
 
 
-def largest(configs: Sequence[Mapping[str, Any]], context: Context, limits: Limits) -> tuple[dict[str, Any], ...]:
+def largest(configs: Sequence[Config], context: Context, limits: Limits) -> tuple[Config, ...]:
     """Return, of those that `limits` lets through, the config that takes most memory; none if it lets none through."""
     sizes = []
     for config in configs:
@@ -124,8 +182,10 @@ def largest(configs: Sequence[Mapping[str, Any]], context: Context, limits: Limi
     return (dict(max(sizes, key=lambda size: size[0])[1]),) if sizes else ()
 
 
-def measure(problem: Problem, encoder: Mapping[str, Any] | None = None, meter: Meter | None = None) -> Measured:
-    """Train a few batches of each config, and return what they took.
+def measure(
+    problem: Problem, encoder: Mapping[str, torch.Tensor] | None = None, meter: Meter | None = None
+) -> MeasuredGpu:
+    """Train a few batches of each config, and return what they take of the device.
 
     A config counts at least as what networks are refused by, the estimate of its training: what was let through here
     is then not refused for its part of the GPU.
@@ -149,11 +209,11 @@ def measure(problem: Problem, encoder: Mapping[str, Any] | None = None, meter: M
     meter.reset()
     outside = max(0, meter.used() - meter.reserved())
     overhead = outside + data.numel()
-    took = tuple(
+    needs = tuple(
         None if peak is None else max(outside + peak, overhead + _estimate(config, problem))
         for config, peak in zip(problem.configs, peaks, strict=True)
     )
-    return Measured(meter.name, meter.total(), overhead, took)
+    return MeasuredGpu(meter.name, meter.total(), overhead, needs)
 
 
 def gpu_memories() -> list[int]:
@@ -161,14 +221,12 @@ def gpu_memories() -> list[int]:
     return [torch.cuda.get_device_properties(index).total_memory for index in range(torch.cuda.device_count())]
 
 
-def _estimate(config: Mapping[str, Any], problem: Problem) -> int:
+def _estimate(config: Config, problem: Problem) -> int:
     context = Context(problem.image_shape, problem.num_classes)
     return training_bytes(config, context, models.count_parameters(config, context.image_shape, context.num_classes))
 
 
-def _train(
-    config: Mapping[str, Any], problem: Problem, encoder: Mapping[str, Any] | None, device: torch.device
-) -> None:
+def _train(config: Config, problem: Problem, encoder: Mapping[str, torch.Tensor] | None, device: torch.device) -> None:
     shape, classes = problem.image_shape, problem.num_classes
     generator = torch.Generator().manual_seed(0)
 
@@ -182,10 +240,9 @@ def _train(
         config,
         data,
         num_classes=classes,
-        epochs=1,
-        pretrain_epochs=int(first),
+        budget=Budget(1, int(first)),
         seed=0,
-        encoder=encoder,
+        initial=Initial(encoder=encoder),
         execution=problem.execution,
     )
     with contextlib.suppress(NonFiniteLossError):  # of a rate that is too high; the memory is the same

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +10,13 @@ from ray.tune.experiment import Trial
 
 from study import interrupt
 from study.record import disk
-from study.record.events import EpochEnded, Noted, Placed, Pretrained, RunEnded, Status
+from study.record.events import EpochEnded, Metrics, Noted, Placed, Pretrained, RunEnded, Status
 from study.record.folder import StudyFolder
 from study.record.journal import Recorder
 from study.record.ranking import best_trials
-from study.search.unpickled import Unpickled
+from study.search.engine import Unpickled
 from study.training import checkpoint
-from study.worker.job import (
-    DECLINED,
-    EPOCH,
-    FAILED,
-    FINAL,
-    METRICS,
-    NOTE,
-    PRETRAINING,
-    REPORTS,
-    STORAGE_FAILED,
-    Job,
-    jobs_of,
-)
+from study.worker.job import Job, Report, ending, jobs_of, step_of
 
 
 class TuneRecorder(Unpickled, tune.Callback):
@@ -67,36 +53,38 @@ class TuneRecorder(Unpickled, tune.Callback):
             StudyError: the worker could not write its checkpoint or does not share the study's storage; no other
                 trial will do better.
         """
-        if result.get(STORAGE_FAILED):
-            raise disk.error_of(self._folder.path, result[STORAGE_FAILED])
-        jobs = jobs_of(trial.config)
-        if result.get(DECLINED):
-            text = f"and {_names(jobs[1:])} are trained each by itself: {result[DECLINED]}"
-            self._recorder.record(Noted(jobs[0].id, text))
-            return
-        for job, report in _reports(jobs, result):
-            self._report(job, report, (result["hostname"], result["pid"]))
+        step = step_of(result)
+        if step.storage_problem:
+            raise disk.error_of(self._folder.path, step.storage_problem)
+        if step.declined:
+            first, *others = (job.id for job in jobs_of(trial.config))
+            text = f"and {', '.join(others)} are trained each by itself: {step.declined}"
+            self._recorder.record(Noted(first, text))
+        for run_id, report in step.reports.items():
+            self._report(run_id, report, (result["hostname"], result["pid"]))
 
-    def _report(self, job: Job, result: Mapping[str, Any], place: tuple[str, int]) -> None:
-        run = self._recorder.state.runs[job.id]
-        if result.get(NOTE):
-            self._recorder.record(Noted(run.id, result[NOTE]))
+    def _report(self, run_id: str, report: Report, place: tuple[str, int]) -> None:
+        run = self._recorder.state.runs[run_id]
+        if report.note:
+            self._recorder.record(Noted(run.id, report.note))
         if self._places.get(run.id) != place:
             self._places[run.id] = place
             # The first report of a worker repeats the epoch of the checkpoint that it goes on from.
-            self._recorder.record(Placed(run.id, *place, epoch=result[EPOCH]))
-        if result.get(PRETRAINING) and not run.pretraining:
-            self._recorder.record(Pretrained(run.id, result[PRETRAINING]))
-        if not result.get(FAILED) and result[EPOCH] == len(run.epochs) + 1:
-            self._recorder.record(EpochEnded(run.id, result[EPOCH], result[METRICS]))
+            self._recorder.record(Placed(run.id, *place, epoch=report.epoch))
+        if report.pretraining and not run.pretraining:
+            self._recorder.record(Pretrained(run.id, list(report.pretraining)))
+        if not report.failed and report.epoch == len(run.epochs) + 1:
+            self._recorder.record(EpochEnded(run.id, report.epoch, report.metrics))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record the end that a run came to by itself or by the scheduler."""
-        if trial.last_result.get(DECLINED):
+        step = step_of(trial.last_result)
+        if step.declined:
             return
-        for job, report in _reports(jobs_of(trial.config), trial.last_result):
-            status, reason = outcome(job.epochs, report)
-            self._end(job, status, reason, report.get(FINAL) or {})
+        for job in jobs_of(trial.config):
+            report = step.reports.get(job.id)
+            status, reason = ending(report, job.epochs)
+            self._end(job, status, reason, report.final if report else {})
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say that a run's worker died, and that the run is set up again."""
@@ -108,10 +96,10 @@ class TuneRecorder(Unpickled, tune.Callback):
         for job in jobs_of(trial.config):
             self._end(job, "failed", f"its worker died: {_error(trial)}", {})
 
-    def _end(self, job: Job, status: Status, reason: str | None, final: Mapping[str, Any]) -> None:
+    def _end(self, job: Job, status: Status, reason: str | None, final: Metrics) -> None:
         if status == "stopped" and reason is None:
             reason = f"by the scheduler after epoch {len(self._recorder.state.runs[job.id].epochs)}"
-        self._recorder.record(RunEnded(job.id, status, reason, dict(final)))
+        self._recorder.record(RunEnded(job.id, status, reason, final))
         if job.test:
             return
         self._kept.add(job.id)
@@ -121,29 +109,8 @@ class TuneRecorder(Unpickled, tune.Callback):
         self._kept &= best
 
 
-def _reports(jobs: list[Job], result: Mapping[str, Any]) -> list[tuple[Job, Mapping[str, Any]]]:
-    """Return the jobs of a result, each with its own report: of one job, that is the result."""
-    if len(jobs) == 1:
-        return [(jobs[0], result)]
-    reports = result.get(REPORTS, {})
-    return [(job, reports.get(job.id, {})) for job in jobs]
-
-
-def _names(jobs: list[Job]) -> str:
-    return ", ".join(job.id for job in jobs)
-
-
 def _error(trial: Trial) -> str:
     """Return the first line of the last error that Tune wrote down for a run, below a heading of its own."""
     *_, last = Path(trial.error_file).read_text().split("Failure # ")
     lines = last.strip().splitlines()[1:]
     return lines[0] if lines else "no reason was given"
-
-
-def outcome(budget: int, result: Mapping[str, Any]) -> tuple[Status, str | None]:
-    """Say how a run ended from its last result: completed its `budget` of epochs, stopped before, or failed and why."""
-    if result.get(FAILED):
-        return "failed", result[FAILED]
-    if not result or math.isnan(result.get(EPOCH, math.nan)):
-        return "failed", "the run ended before its first result"
-    return ("completed" if result[EPOCH] >= budget else "stopped"), None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -11,12 +11,11 @@ import numpy as np
 from numpy.random.mtrand import get_bit_generator, set_bit_generator
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
+from study.record.metrics import mode
 from study.record.state import StudyState
-from study.search.unpickled import Unpickled
+from study.search.engine import Unpickled
+from study.settings.algorithms import REDUCTION_FACTOR, SCHEDULERS
 from study.worker.job import EPOCH, Job, job_config, job_of
-
-# A third of the trials passes each rung. Li et al. 2020 (ASHA) use 4; a budget of 30 epochs then has two rungs only.
-REDUCTION_FACTOR = 3
 
 
 @dataclass(frozen=True)
@@ -115,14 +114,16 @@ class StudyMedianStopping(_Remembering, MedianStoppingRule):
 
 def default_settings(name: str, max_epochs: int) -> SchedulerSettings:
     """Return the settings that the scheduler `name` has in a study of `max_epochs`."""
-    if name == "none":
-        return SchedulerSettings()
-    if name == "median":
-        return SchedulerSettings(grace_period=max(1, max_epochs // 5))
-    return SchedulerSettings(max(1, max_epochs // REDUCTION_FACTOR**2), REDUCTION_FACTOR)
+    match SCHEDULERS[name].rule:
+        case "none":
+            return SchedulerSettings()
+        case "median":
+            return SchedulerSettings(grace_period=max(1, max_epochs // 5))
+        case "halving":
+            return SchedulerSettings(max(1, max_epochs // REDUCTION_FACTOR**2), REDUCTION_FACTOR)
 
 
-def _asha(metric: str, mode: str, max_epochs: int, settings: SchedulerSettings, *, brackets: int) -> TrialScheduler:
+def _asha(metric: str, max_epochs: int, settings: SchedulerSettings, brackets: int) -> TrialScheduler:
     grace, reduction = settings.grace_period, settings.reduction_factor
     assert grace is not None
     assert reduction is not None
@@ -132,7 +133,7 @@ def _asha(metric: str, mode: str, max_epochs: int, settings: SchedulerSettings, 
     return StudyAsha(
         time_attr=EPOCH,
         metric=metric,
-        mode=mode,
+        mode=mode(metric),
         max_t=max_epochs,
         grace_period=grace,
         reduction_factor=reduction,
@@ -140,39 +141,32 @@ def _asha(metric: str, mode: str, max_epochs: int, settings: SchedulerSettings, 
     )
 
 
-def _median(metric: str, mode: str, settings: SchedulerSettings) -> TrialScheduler:
+def _median(metric: str, settings: SchedulerSettings) -> TrialScheduler:
     return StudyMedianStopping(
         time_attr=EPOCH,
         metric=metric,
-        mode=mode,
+        mode=mode(metric),
         grace_period=settings.grace_period,
         min_samples_required=3,
         min_time_slice=inf,  # by default the rule pauses trials until it has samples: a detour over the disk
     )
 
 
-# Each takes (metric, mode "min" or "max", max_epochs, settings).
-SCHEDULERS: Mapping[str, Callable[[str, str, int, SchedulerSettings], TrialScheduler]] = {
-    "asha": lambda metric, mode, epochs, settings: _asha(metric, mode, epochs, settings, brackets=1),
-    "hyperband": lambda metric, mode, epochs, settings: _asha(metric, mode, epochs, settings, brackets=3),
-    "median": lambda metric, mode, epochs, settings: _median(metric, mode, settings),
-    "none": lambda metric, mode, epochs, settings: FIFOScheduler(),
-}
-
-
 def build_scheduler(
-    name: str,
-    metric: str,
-    mode: str,
-    max_epochs: int,
-    state: StudyState,
-    *,
-    settings: SchedulerSettings | None = None,
+    name: str, metric: str, max_epochs: int, state: StudyState, settings: SchedulerSettings | None = None
 ) -> TrialScheduler:
     """Return the scheduler `name` as it stands after the trials of `state`, with its defaults or other `settings`."""
-    scheduler = SCHEDULERS[name](metric, mode, max_epochs, settings or default_settings(name, max_epochs))
-    if isinstance(scheduler, _Remembering):
-        scheduler.remember(state)
+    settings = settings or default_settings(name, max_epochs)
+    scheduler: TrialScheduler
+    match SCHEDULERS[name].rule:
+        case "none":
+            return FIFOScheduler()  # type: ignore[no-untyped-call]
+        case "median":
+            scheduler = _median(metric, settings)
+        case "halving":
+            scheduler = _asha(metric, max_epochs, settings, SCHEDULERS[name].brackets)
+    assert isinstance(scheduler, _Remembering)
+    scheduler.remember(state)
     return scheduler
 
 

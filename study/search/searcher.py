@@ -1,4 +1,4 @@
-"""The searchers that feed Tune: Optuna's, and a fixed list of jobs."""
+"""The searcher of a study: it asks an Optuna study for Tune's trials, and tells it how they ended."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ import optuna
 from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
-from ray.tune.search.optuna import OptunaSearch
 
 import models
 from search_spaces import Context, Space
-from study.cluster.memory import Limits
+from study.cluster.resources import Limits
 from study.record.errors import StudyError
-from study.record.events import Refused, RunStarted
+from study.record.events import Config, Refused, RunStarted
 from study.record.journal import Recorder
+from study.record.metrics import mode
 from study.record.state import Run
-from study.search import budget
-from study.search.recording import outcome
-from study.search.samplers import derive_seed, sampler_for_trial
-from study.search.unpickled import Unpickled
-from study.worker.job import DECLINED, EPOCH, TOO_LARGE, Job, job_config
+from study.search.engine import Unpickled
+from study.search.sampling import derive_seed, sampler_for_trial, searched_budget
+from study.worker.job import Job, Report, ending, job_config, step_of
 
 _REFUSALS_IN_A_ROW = 200
 # A model-based sampler learns nothing from refusals and can ask for the same large networks for ever.
 _RANDOM_AFTER = 10
 _STATES = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
+_DIRECTIONS = {"min": StudyDirection.MINIMIZE, "max": StudyDirection.MAXIMIZE}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchPlan:
     """What a search draws and within which limits."""
 
     space: Space
     context: Context
-    objectives: Mapping[str, str]  # metric -> "min" or "max"; the first one ranks
+    objectives: tuple[str, ...]  # metrics; the first one ranks
     sampler: str
     seed: int
     trials: int
@@ -61,13 +61,13 @@ class _OneWriter(JournalFileSymlinkLock):
         """Stay the writer."""
 
 
-class StudySearcher(Unpickled, OptunaSearch):
-    """Tune's OptunaSearch, told the truth and kept by the journal.
+class StudySearcher(Unpickled, Searcher):
+    """Draws a study's trials with Optuna, restored from the journal.
 
-    What it does that its parent does not: it refuses networks that are too large before they are trials; it tells
-    Optuna PRUNED of a stopped trial instead of COMPLETE with the value of a few epochs; it draws each trial with a
-    sampler of its own, seeded by the trial's place; it begins with the trials that an earlier driver left unfinished;
-    and it writes down each trial before Tune hears of it, so that Optuna's storage can be made anew from the journal.
+    It refuses networks that are too large before they are trials; it tells Optuna PRUNED of a stopped trial, whose
+    value of a few epochs does not compare with others; it draws each trial with a sampler of its own, seeded by the
+    trial's place; it begins with the trials that an earlier driver left unfinished; and it records each trial before
+    Tune hears of it, so that Optuna's storage can be made anew from the journal.
 
     Args:
         plan: What to draw.
@@ -77,33 +77,42 @@ class StudySearcher(Unpickled, OptunaSearch):
     """
 
     def __init__(self, plan: SearchPlan, recorder: Recorder, optuna_log: Path, out_of_time: Callable[[], bool]) -> None:
+        metrics, modes = list(plan.objectives), [mode(metric) for metric in plan.objectives]
+        self._several = len(metrics) > 1
+        if self._several:
+            super().__init__(metrics, modes)  # type: ignore[arg-type]  # Tune takes lists and does not say so
+        else:
+            super().__init__(metrics[0], modes[0])
         self._plan = plan
         self._recorder = recorder
         self._out_of_time = out_of_time
-        metrics, modes = list(plan.objectives), list(plan.objectives.values())
-        self._multi = len(metrics) > 1
-        self._reported: set[tuple[str, float]] = set()
+        self._trials: dict[str, optuna.Trial] = {}  # by Tune's id
+        self._ended: set[str] = set()
+        self._reported: set[tuple[str, int]] = set()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         # Its handler calls the sampler's and storage's every experimental feature out; none of it is news to the user.
         logging.getLogger("optuna").setLevel(logging.ERROR)
         optuna_log.unlink(missing_ok=True)
-        super().__init__(
-            space=self._suggest_params,
-            metric=metrics if self._multi else metrics[0],
-            mode=modes if self._multi else modes[0],
+        self._storage = JournalStorage(JournalFileBackend(str(optuna_log), lock_obj=_OneWriter(str(optuna_log))))
+        self._study = optuna.create_study(
+            storage=self._storage,
             sampler=sampler_for_trial(plan.sampler, plan.seed, 0),
+            pruner=optuna.pruners.NopPruner(),
             study_name=optuna_log.parent.name,
-            storage=JournalStorage(JournalFileBackend(str(optuna_log), lock_obj=_OneWriter(str(optuna_log)))),
+            directions=[_DIRECTIONS[of] for of in modes],
         )
+        self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
+        self._attributes: dict[str, Any] = {}  # of the study, as the journal has them: a sampler's memory
         self._unfinished = [run for run in recorder.state.trials if run.status == "running"]
         self._rebuild()
         started = {run.key for run in recorder.state.trials} | {event.key for event in recorder.state.refused}
         self._points = [point for point in plan.space.points(plan.context) if point.key not in started]
 
-    def _suggest_params(self, trial: optuna.Trial) -> dict[str, Any]:
+    def _suggest_params(self, trial: optuna.Trial) -> Config:
         return self._plan.space.suggest(trial, self._plan.context)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    # Tune's annotation leaves FINISHED out.
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """Return the job of Tune's next trial, or FINISHED when the budget of trials or of time is spent.
 
         Raises:
@@ -113,8 +122,8 @@ class StudySearcher(Unpickled, OptunaSearch):
             return Searcher.FINISHED
         if self._unfinished:
             run = self._unfinished.pop(0)
-            self._ot_trials[trial_id] = self._resumed[run.id]
-            self._reported |= {(trial_id, epoch["epoch"]) for epoch in run.epochs}
+            self._trials[trial_id] = self._resumed[run.id]
+            self._reported |= {(trial_id, int(epoch["epoch"])) for epoch in run.epochs}
             return job_config(Job(run.id, run.config, run.seed, run.budget, run.pretrain_budget))
         state = self._recorder.state
         number = len(state.trials)
@@ -127,14 +136,14 @@ class StudySearcher(Unpickled, OptunaSearch):
             reason = self._plan.limits.refusal(config, self._plan.context, params)
             if reason is None:
                 break
-            self._ot_study.tell(trial, state=TrialState.FAIL)
+            self._study.tell(trial, state=TrialState.FAIL)
             self._recorder.record(Refused(reason, key, config, params, facts))
         else:
             raise StudyError(f"{_REFUSALS_IN_A_ROW} networks in a row were too large, the last one with {reason}")
-        self._ot_trials[trial_id] = trial
-        epochs = budget.searched(config, self._plan.space, self._plan.epochs)
+        self._trials[trial_id] = trial
+        budget = searched_budget(config, self._plan.space, self._plan.epochs)
         seed = derive_seed(self._plan.seed, number)
-        job = Job(f"t{number:04d}", config, seed, epochs.epochs, epochs.pretrain_epochs)
+        job = Job(f"t{number:04d}", config, seed, budget.epochs, budget.pretrain_epochs)
         self._recorder.record(
             RunStarted(
                 id=job.id,
@@ -153,55 +162,62 @@ class StudySearcher(Unpickled, OptunaSearch):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report a value of an epoch that is not the last one."""
-        self._report(trial_id, result)
+        for report in step_of(result).reports.values():
+            self._report(trial_id, report)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell Optuna how the trial ended: with a value only if it had its whole budget."""
-        if trial_id in self._completed_trials:
+        if trial_id in self._ended:
             return
-        self._completed_trials.add(trial_id)
-        trial = self._ot_trials[trial_id]
-        status, _ = outcome(self._plan.epochs, result or {}) if not error else ("failed", None)
-        if result and status != "failed":
-            self._report(trial_id, result)
-        if status == "completed":
-            assert result is not None
-            self._ot_study.tell(trial, [result[metric] for metric in self._plan.objectives])
-        elif status == "stopped" and not self._multi:
-            self._ot_study.tell(trial, state=TrialState.PRUNED)
+        self._ended.add(trial_id)
+        reports = [] if error else list(step_of(result).reports.values())
+        report = reports[0] if reports else None
+        status, _ = ending(report, self._plan.epochs)
+        if report and status != "failed":
+            self._report(trial_id, report)
+        trial = self._trials[trial_id]
+        if report and status == "completed":
+            self._study.tell(trial, [report.value(metric) for metric in self._plan.objectives])
+        elif status == "stopped" and not self._several:
+            self._study.tell(trial, state=TrialState.PRUNED)
         else:
             # Optuna knows no pruning with several objectives: what was stopped by the time budget has no value.
-            self._ot_study.tell(trial, state=TrialState.FAIL)
+            self._study.tell(trial, state=TrialState.FAIL)
 
     def save(self, checkpoint_path: str) -> None:
         """Write nothing of worth: the journal is what a search is restored from."""
         Path(checkpoint_path).touch()
 
-    def _ask(self) -> tuple[optuna.Trial, dict[str, Any], str | None]:
+    def _ask(self) -> tuple[optuna.Trial, Config, str | None]:
         state = self._recorder.state
         asked = len(state.trials) + len(state.refused)
         key = None
         if self._points:
             point = self._points.pop(0)
             key = point.key
-            self._ot_study.enqueue_trial(point.params)
+            self._study.enqueue_trial(point.params)
         accepted = state.trials[-1].optuna["number"] + 1 if state.trials else 0
         sampler = "random" if asked - accepted >= _RANDOM_AFTER else self._plan.sampler
-        self._ot_study.sampler = sampler_for_trial(sampler, self._plan.seed, asked)
-        trial = self._ot_study.ask()
+        self._study.sampler = sampler_for_trial(sampler, self._plan.seed, asked)
+        trial = self._study.ask()
         return trial, self._suggest_params(trial), key
 
-    def _report(self, trial_id: str, result: Mapping[str, Any]) -> None:
+    def _report(self, trial_id: str, report: Report) -> None:
         # Optuna takes no values of epochs with several objectives; a resumed run repeats the epoch of its checkpoint.
-        step = (trial_id, result[EPOCH])
-        if not self._multi and step not in self._reported and result[self.metric] == result[self.metric]:
+        step = (trial_id, report.epoch)
+        if not self._several and step not in self._reported and not report.failed:
             self._reported.add(step)
-            self._ot_trials[trial_id].report(result[self.metric], result[EPOCH])
+            self._trials[trial_id].report(report.value(self._plan.objectives[0]), report.epoch)
 
     def _facts(self, trial: optuna.Trial) -> dict[str, Any]:
         """Return what of an asked trial must be kept to make it anew in another storage."""
-        frozen = self._ot_study.get_trials(deepcopy=False)[trial.number]
-        return {
+        frozen = self._study.get_trials(deepcopy=False)[trial.number]
+        attributes = self._storage.get_study_system_attrs(self._study_id)
+        new = {name: value for name, value in attributes.items() if self._attributes.get(name) != value}
+        self._attributes |= new
+        # NSGA-II keeps each generation's parents, drawn when its first trial is; their order decides what comes next.
+        facts = {"study_attrs": new} if new else {}
+        return facts | {
             "number": frozen.number,
             "params": frozen.params,
             "distributions": {name: distribution_to_json(kind) for name, kind in frozen.distributions.items()},
@@ -215,18 +231,24 @@ class StudySearcher(Unpickled, OptunaSearch):
         asked: list[tuple[dict[str, Any], Run | None]] = [(run.optuna, run) for run in state.trials]
         asked += [(event.optuna, None) for event in state.refused]
         for facts, run in sorted(asked, key=lambda item: item[0]["number"]):
-            self._ot_study.add_trial(self._frozen(facts, run))
+            self._study.add_trial(self._frozen(facts, run))
+            for name, value in facts.get("study_attrs", {}).items():
+                self._attributes[name] = value
+                self._storage.set_study_system_attr(self._study_id, name, value)
             if run and run.status == "running":
-                storage_id = self._ot_study.get_trials(deepcopy=False)[facts["number"]]._trial_id
-                self._resumed[run.id] = optuna.Trial(self._ot_study, storage_id)
+                trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, facts["number"])
+                self._resumed[run.id] = optuna.Trial(self._study, trial_id)
 
     def _frozen(self, facts: Mapping[str, Any], run: Run | None) -> FrozenTrial:
         state = TrialState.FAIL
-        values, intermediate = None, {}
+        values = None
+        intermediate: dict[int, float] = {}
         if run:
             state = TrialState.RUNNING if run.status == "running" else _STATES[run.status]
-            if not self._multi:
-                intermediate = {epoch["epoch"]: epoch[self.metric] for epoch in run.epochs}
+            if not self._several:
+                metric = self._plan.objectives[0]
+                known = {"params": run.params}
+                intermediate = {int(epoch["epoch"]): (epoch | known)[metric] for epoch in run.epochs}
             elif state is TrialState.PRUNED:
                 state = TrialState.FAIL
             if state is TrialState.COMPLETE:
@@ -246,46 +268,3 @@ class StudySearcher(Unpickled, OptunaSearch):
             intermediate_values=intermediate,
             trial_id=facts["number"],
         )
-
-
-class JobList(Unpickled, Searcher):
-    """A searcher that suggests a given list of jobs, in order, and calls `begin` with each one that starts.
-
-    Args:
-        groups: The jobs; several in one group are to be trained together.
-        begin: Called with each job that starts, again where it starts anew.
-        metric: The objective, such as "val_mse".
-        mode: "min" or "max".
-    """
-
-    def __init__(self, groups: list[tuple[Job, ...]], begin: Callable[[Job], None], metric: str, mode: str) -> None:
-        super().__init__(metric=metric, mode=mode)
-        self._groups = list(groups)
-        self._begin = begin
-        self._together: dict[str, tuple[Job, ...]] = {}  # groups under way, which may be declined
-        self.most = len(groups) + sum(2 * len(group) for group in groups if len(group) > 1)
-        """The most that is ever suggested: groups are halved until each job is by itself."""
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Return the next job or group, None while one may come back, or FINISHED after the last one."""
-        if not self._groups:
-            return None if self._together else Searcher.FINISHED
-        group = self._groups.pop(0)
-        for job in group:
-            self._begin(job)
-        if len(group) > 1:
-            self._together[trial_id] = group
-        return job_config(*group)
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Suggest anew what has not been trained together: in halves if it was too large, else job by job."""
-        group = self._together.pop(trial_id, ())
-        if not group or error or not (result or {}).get(DECLINED):
-            return
-        half = len(group) // 2
-        parts = [group[:half], group[half:]] if (result or {}).get(TOO_LARGE) else [(job,) for job in group]
-        self._groups[:0] = parts
-
-    def save(self, checkpoint_path: str) -> None:
-        """Write nothing of worth: the journal is what a list is restored from."""
-        Path(checkpoint_path).touch()

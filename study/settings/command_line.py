@@ -14,12 +14,9 @@ from study.data.dataset_specs import DATASETS
 from study.record.errors import UsageError, choose_from
 from study.record.folder import check_name
 from study.settings import values
+from study.settings.algorithms import MULTI_OBJECTIVE_SAMPLERS, SAMPLERS, SCHEDULERS
 from study.settings.declaration import Settings
 
-# Named here and not read from the modules that implement them, whose imports cost seconds.
-SAMPLERS = ("tpe", "random", "gp", "nsga2")
-SCHEDULERS = ("asha", "hyperband", "median", "none")
-MULTI_OBJECTIVE_SAMPLERS = ("nsga2", "tpe")
 PRECISIONS = ("float32", "bfloat16")
 FUSE = ("auto", "on", "off")
 SMOKE = {"trials": 2, "epochs": 1, "train_size": 256, "confirm": "1x2"}

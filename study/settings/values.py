@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NoReturn
 
 from study.record.errors import UsageError, choose_from
@@ -67,7 +67,7 @@ def gpus(text: str) -> float | None:
     return value
 
 
-def one_of(option: str, allowed: tuple[str, ...]) -> Callable[[str], str]:
+def one_of(option: str, allowed: Collection[str]) -> Callable[[str], str]:
     """Return a reader of one of a few words."""
 
     def read(text: str) -> str:

@@ -1,12 +1,17 @@
-"""What a study under a scheduler reached, when, and what it cost: of one order of the trials, and over many."""
+"""What a study under a scheduler reached, when, and at what cost: in one order of the trials, and over many orders.
+
+Numbers over orders are medians, which bear infinite times, and shares, with 95 % intervals.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from statistics import median
 
-from study.simulation.over_orders import Spread, median_of, share_of
+from scipy.stats import binom, binomtest
+
 from study.simulation.recorded import RecordedStudy
 from study.simulation.replay import Ended
 
@@ -14,8 +19,17 @@ BUDGETS = (25, 50)  # per cent of the time that the study takes with --scheduler
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One order. A value counts when its trial has had its whole budget, as in the study's own ranking.
+class Spread:
+    """A median or a share with its 95 % interval; `low` and `high` are None where there are too few orders for one."""
+
+    middle: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class OrderResult:
+    """What one order reached. A value counts when its trial has had its whole budget, as in the study's own ranking.
 
     Attributes:
         seconds_within: Per cent -> seconds until a value is so close to the best final one, infinite if none ever is.
@@ -42,7 +56,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Summary:
-    """Medians over orders with their 95 % intervals; the fields are those of `Outcome`.
+    """Medians over orders with their 95 % intervals; the fields are those of `OrderResult`.
 
     Attributes:
         reached: Per cent -> the share of orders that ever came so close.
@@ -63,10 +77,10 @@ class Summary:
     cost_of_none: Spread
 
 
-def outcome(
+def measure_order(
     study: RecordedStudy, ends: Sequence[Ended], best: float, *, within: Sequence[float], whole_seconds: float
-) -> Outcome:
-    """Return what the ends of all trials amount to.
+) -> OrderResult:
+    """Return what one order reached, by the ends of its trials.
 
     Args:
         study: What was replayed.
@@ -83,7 +97,7 @@ def outcome(
     def best_by(time: float) -> float:
         return min((regret for at, regret in regrets if at <= time), default=inf)
 
-    return Outcome(
+    return OrderResult(
         seconds_within={limit: first_within(limit) for limit in within},
         regret_at={budget: best_by(whole_seconds * budget / 100) for budget in BUDGETS},
         regret=best_by(inf),
@@ -93,21 +107,50 @@ def outcome(
     )
 
 
-def summarize(outcomes: Sequence[Outcome], unstopped: Sequence[Outcome]) -> Summary:
+def summarize(results: Sequence[OrderResult], unstopped: Sequence[OrderResult]) -> Summary:
     """Return medians and shares over orders; `unstopped` are the same orders without a scheduler."""
-    within, pairs = outcomes[0].seconds_within, list(zip(outcomes, unstopped, strict=True))
+    within, pairs = results[0].seconds_within, list(zip(results, unstopped, strict=True))
     return Summary(
-        seconds_within={limit: median_of([one.seconds_within[limit] for one in outcomes]) for limit in within},
-        reached={limit: share_of([one.seconds_within[limit] < inf for one in outcomes]) for limit in within},
-        regret_at={budget: median_of([one.regret_at[budget] for one in outcomes]) for budget in BUDGETS},
-        regret=median_of([one.regret for one in outcomes]),
-        wall_seconds=median_of([one.wall_seconds for one in outcomes]),
-        trial_seconds=median_of([one.trial_seconds for one in outcomes]),
-        epochs=median_of([one.epochs for one in outcomes]),
-        found=share_of([one.found for one in outcomes]),
+        seconds_within={limit: median_of([one.seconds_within[limit] for one in results]) for limit in within},
+        reached={limit: share_of([one.seconds_within[limit] < inf for one in results]) for limit in within},
+        regret_at={budget: median_of([one.regret_at[budget] for one in results]) for budget in BUDGETS},
+        regret=median_of([one.regret for one in results]),
+        wall_seconds=median_of([one.wall_seconds for one in results]),
+        trial_seconds=median_of([one.trial_seconds for one in results]),
+        epochs=median_of([one.epochs for one in results]),
+        found=share_of([one.found for one in results]),
         times_none={
             limit: median_of([one.seconds_within[limit] / none.seconds_within[limit] for one, none in pairs])
             for limit in within
         },
         cost_of_none=median_of([one.trial_seconds / none.trial_seconds for one, none in pairs]),
     )
+
+
+def median_of(values: Sequence[float]) -> Spread:
+    """Return the median with its distribution-free interval (Conover 1999, Practical Nonparametric Statistics, 3.2).
+
+    The interval lies between the k-th smallest and the k-th largest value, with the largest k for which fewer than k of
+    n fair coins show heads with a probability of at most 2.5 %; below six values there is none.
+    """
+    ordered, n = sorted(values), len(values)
+    k = int(binom.ppf(0.025, n, 0.5))
+    low, high = (ordered[k - 1], ordered[n - k]) if k else (None, None)
+    return Spread(float(median(ordered)), low, high)
+
+
+def share_of(hits: Sequence[bool]) -> Spread:
+    """Return the share of hits with its interval (Wilson 1927), which is right at 0 and 1, too."""
+    share = sum(hits) / len(hits)
+    interval = binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")
+    return Spread(share, float(interval.low), float(interval.high))
+
+
+def sign_test(first: Sequence[float], second: Sequence[float]) -> float:
+    """Return the p-value of the two-sided sign test that neither is the smaller one of a pair more often.
+
+    Pairs that are equal say nothing (Conover 1999, 3.4).
+    """
+    wins = sum(a < b for a, b in zip(first, second, strict=True))
+    losses = sum(a > b for a, b in zip(first, second, strict=True))
+    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0

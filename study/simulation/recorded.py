@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite, nan
 from pathlib import Path
-from typing import Any
 
 from study.record import folder as folders
 from study.record.errors import UsageError
+from study.record.events import Metrics
 from study.record.journal import read_state
 from study.record.metrics import mode
 from study.record.state import Run, StudyState
@@ -33,7 +33,7 @@ class RecordedTrial:
     """
 
     run: Run
-    results: tuple[dict[str, Any], ...]
+    results: tuple[Metrics, ...]
     seconds: tuple[float, ...]
     value: float
 

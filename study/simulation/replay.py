@@ -7,10 +7,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from ray.tune.schedulers import TrialScheduler
 
-from study.record.state import Run, Status, StudyState
+from study.record.events import Status
+from study.record.state import Run, StudyState
 from study.search.schedulers import ReplayedTrial, SchedulerSettings, build_scheduler
 from study.simulation.recorded import RecordedStudy, RecordedTrial
 from study.worker.job import Job, job_config
@@ -64,14 +66,15 @@ class Replay:
 
     def _run(self, scheduler: str, settings: SchedulerSettings, workers: int, order: Sequence[int]) -> list[Ended]:
         study = self._study
-        judge = build_scheduler(scheduler, study.metric, study.mode, study.max_epochs, self._state, settings=settings)
+        # Typed as what it is given: of Tune's controller and trials the schedulers read next to nothing.
+        rule: Any = build_scheduler(scheduler, study.metric, study.max_epochs, self._state, settings)
         ends: list[Ended] = []
         busy: list[tuple[float, int, int, int]] = []  # time of the next result, tie-breaker, trial, index of the result
         ticket, waiting = count(), iter(order)
 
         def start(now: float) -> None:
             for number in waiting:
-                judge.on_trial_add(None, self._tune[number])
+                rule.on_trial_add(None, self._tune[number])
                 heapq.heappush(busy, (now + study.trials[number].seconds[0], next(ticket), number, 0))
                 return
 
@@ -81,13 +84,13 @@ class Replay:
             now, _, number, step = heapq.heappop(busy)
             trial, tune_trial = study.trials[number], self._tune[number]
             result, done = trial.results[step], step + 1 == len(trial.results)
-            decision = TrialScheduler.STOP if done else judge.on_trial_result(None, tune_trial, result)
+            decision = TrialScheduler.STOP if done else rule.on_trial_result(None, tune_trial, result)
             if decision == TrialScheduler.CONTINUE:
                 heapq.heappush(busy, (now + trial.seconds[step + 1], next(ticket), number, step + 1))
                 continue
             if decision != TrialScheduler.STOP:
                 raise NotImplementedError(f"scheduler {scheduler} decided {decision}: only stopping can be replayed")
-            judge.on_trial_complete(None, tune_trial, result)
+            rule.on_trial_complete(None, tune_trial, result)
             ends.append(_ended(trial, step, study.metric, now))
             start(now)
         return ends

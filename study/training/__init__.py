@@ -1,1 +1,1 @@
-"""Fitting one model to images: a network by the plain loop, or PCA; without Ray, Optuna or MLflow."""
+"""Training one network on images: the plain loop, its stages and checkpoints; without Ray, Optuna or MLflow."""

@@ -1,19 +1,25 @@
-"""The latest checkpoint of a run: one file in the study's folder, replaced after every epoch."""
+"""What training goes on from: a run's latest checkpoint, and the encoder of an earlier study's best network."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from study.record import files as atomic
+import models
+from study.record import files
+from study.record import folder as folders
+from study.record.errors import UsageError
 
 
 def path(checkpoints: Path, run_id: str) -> Path:
-    """Return where the checkpoint of a run lies."""
+    """Return the file of a run's checkpoint, which is replaced after every epoch."""
     return checkpoints / run_id / "checkpoint.pt"
 
 
@@ -30,7 +36,7 @@ def save(checkpoints: Path, run_id: str, state: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
 
-    atomic.write(path(checkpoints, run_id), produce)
+    files.write(path(checkpoints, run_id), produce)
 
 
 def load(checkpoints: Path, run_id: str) -> dict[str, Any] | None:
@@ -42,9 +48,58 @@ def load(checkpoints: Path, run_id: str) -> dict[str, Any] | None:
     file = path(checkpoints, run_id)
     if not file.is_file():
         return None
-    return torch.load(file, map_location="cpu", weights_only=True)
+    state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    return state
 
 
 def delete(checkpoints: Path, run_id: str) -> None:
     """Delete all that a run left in its folder."""
     shutil.rmtree(checkpoints / run_id, ignore_errors=True)
+
+
+@dataclass(frozen=True, eq=False)
+class EncoderSource:
+    """A trained encoder.
+
+    Attributes:
+        study: The study whose best network it is part of.
+        keys: The keys of a classifier's config that it fixes.
+        state: Its state dict.
+        digest: 16 hexadecimal digits of a SHA-256 of the network's file.
+    """
+
+    study: str
+    keys: dict[str, Any]
+    state: dict[str, Tensor]
+    digest: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what study.json says of it."""
+        return {"study": self.study, "config": self.keys, "digest": self.digest}
+
+
+def load_encoder(storage: Path, name: str, image_shape: tuple[int, int, int]) -> EncoderSource:
+    """Return the encoder of the best network of the study `name` in the folder `storage`.
+
+    Raises:
+        UsageError: there is no such study, it has no best network yet, its family has no encoder, or its images have
+            another shape than `image_shape`.
+    """
+    best = folders.existing(storage, name, option="--encoder-from").best
+    try:
+        model = models.load(best)
+    except FileNotFoundError:
+        raise UsageError(f"--encoder-from {name!r} has no best network yet: {best} is missing") from None
+    except models.ConfigError as error:
+        raise UsageError(f"--encoder-from {name!r} cannot be read: {error}") from None
+    described = models.describe(best)
+    shape = described.image_shape
+    if shape != image_shape:
+        needed, given = ("×".join(map(str, size)) for size in (shape, image_shape))
+        raise UsageError(f"--encoder-from {name!r} is for images of {needed}, not {given}")
+    try:
+        keys = models.classifier_keys(described.config)
+    except models.ConfigError as error:
+        raise UsageError(f"--encoder-from {name!r}: {error}") from None
+    digest = hashlib.sha256((best / "model.pt").read_bytes()).hexdigest()[:16]
+    return EncoderSource(name, keys, model.encoder_state(), digest)

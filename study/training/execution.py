@@ -46,7 +46,7 @@ class Execution:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision {self.precision!r} is not allowed; one of {', '.join(PRECISIONS)}")
 
-    def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
         """Return the context of a forward pass on `device`."""
         if self.precision == "float32":
             return nullcontext()
@@ -55,19 +55,20 @@ class Execution:
     def compiled(self, function: F, device: torch.device) -> F:
         """Return `function`, which compiles itself for each shape of its arguments at their first call.
 
-        Compilers keep what they made by the function's source: what networks of before left there is dropped, or a
-        worker's ninth network would be one too many of that kind.
+        Compilers keep their code by the function's source: that of earlier networks is dropped, or a worker's ninth
+        network would exceed the limit of recompilations.
         """
         torch.compiler.reset()
         graphs = device.type == "cuda" and self.backend == "inductor"
         mode = "reduce-overhead" if graphs else None  # CUDA graphs
         return cast(F, torch.compile(function, backend=self.backend, dynamic=False, mode=mode))
 
-    def strict(self) -> AbstractContextManager[Any]:
+    def strict(self) -> AbstractContextManager[object]:
         """Return a context in which a step that would be compiled over and over is an error instead of uncompiled."""
         if not self.compile:
             return nullcontext()
-        return torch._dynamo.config.patch(fail_on_recompile_limit_hit=True)
+        patch: AbstractContextManager[object] = torch._dynamo.config.patch(fail_on_recompile_limit_hit=True)
+        return patch
 
 
 PLAIN = Execution()

@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +23,10 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from models import Network, noise
 from models.noise import Draw
-from study.training.optimizers import build_optimizer
-from study.training.trainer import NonFiniteLossError, Trainer, evaluation_batches, to_pixels
+from study.record.events import Metrics
+from study.training.trainer import NonFiniteLossError, Trainer, build_optimizer, evaluation_batches, to_pixels
 
-Outcome = dict[str, float] | NonFiniteLossError
+EpochResult = Metrics | NonFiniteLossError  # of a member: its metrics, or why it failed
 Tensors = dict[str, Tensor]
 
 _SHARED_STATE = "step"  # what optimizers count in one number for each parameter, whatever its shape
@@ -56,7 +55,7 @@ class FusedTrainer:
         self.members = list(members)
         self._draws: dict[int, list[Draw]] = {}  # by batch size, what a step asks for
 
-    def epoch(self) -> list[Outcome]:
+    def epoch(self) -> list[EpochResult]:
         """Train and evaluate an epoch, and return each member's metrics as `Trainer.epoch` does, or its error.
 
         A member's seconds are its share: those of all, divided by their number. So the seconds of the runs of a study
@@ -70,13 +69,13 @@ class FusedTrainer:
         middle = time.perf_counter()
         validated = self._evaluate()
         share = (middle - start) / len(self.members), (time.perf_counter() - middle) / len(self.members)
-        outcomes: list[Outcome] = []
+        results: list[EpochResult] = []
         for member, of_training, of_validation in zip(self.members, trained, validated, strict=True):
             try:
-                outcomes.append(member.end_epoch(of_training, of_validation, *share))
+                results.append(member.end_epoch(of_training, of_validation, *share))
             except NonFiniteLossError as error:
-                outcomes.append(error)
-        return outcomes
+                results.append(error)
+        return results
 
     def train(self, most: int | None = None) -> list[dict[str, float]]:
         """Train on the batches of an epoch, at most `most` of them; return each member's means of training metrics."""
@@ -94,7 +93,7 @@ class FusedTrainer:
                 self.members[0].model.progress = self.members[0].progress(seen)
                 loss, metrics = self._losses(losses[0], parameters, buffers, to_pixels(images[which]), labels[which])
                 optimizer.zero_grad(set_to_none=True)
-                loss.sum().backward()
+                loss.sum().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 seen += which.shape[1]
                 for name, value in {"loss": loss.detach(), **metrics}.items():
@@ -119,9 +118,12 @@ class FusedTrainer:
         drawn = [[draw(generator) for draw in draws] for generator in generators]
         numbers = tuple(torch.stack(of_members) for of_members in zip(*drawn, strict=True))
 
-        def of_member(own: Tensors, state: Tensors, images: Tensor, classes: Tensor, given: tuple[Tensor, ...]) -> Any:
+        def of_member(
+            own: Tensors, state: Tensors, images: Tensor, classes: Tensor, given: Sequence[Tensor]
+        ) -> tuple[Tensor, Tensors]:
             with noise.played_back(zip(draws, given, strict=True)):
-                return functional_call(first, (own, state), (images, classes))
+                losses: tuple[Tensor, Tensors] = functional_call(first, (own, state), (images, classes))
+                return losses
 
         with self.members[0].execution.autocast(self.members[0].device):
             return vmap(of_member)(parameters, buffers, pixels, labels, numbers)

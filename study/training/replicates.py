@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from study.training.fused import FusedTrainer, Outcome
+from study.record.events import Metrics
+from study.training.fused import EpochResult, FusedTrainer
 from study.training.stages import StagedTraining
 from study.training.trainer import NonFiniteLossError, Trainer
 
@@ -45,26 +46,26 @@ class Replicates:
         """Go through what is left of the first stage, and call `after_epoch` after each of its epochs."""
         while any(not member.pretrained for member in self.running.values()):
             for name, metrics in self._train().items():
-                self.members[name].took(metrics)
+                self.members[name].add_pretraining(metrics)
             after_epoch()
 
-    def epoch(self) -> dict[str, dict[str, float]]:
+    def epoch(self) -> dict[str, Metrics]:
         """Train an epoch of the last stage, and return the metrics of those that have not failed, by name."""
         return self._train()
 
-    def _train(self) -> dict[str, dict[str, float]]:
+    def _train(self) -> dict[str, Metrics]:
         names, trainers = list(self.running), [member.trainer for member in self.running.values()]
         if not names:
             return {}
         if self._fused is None or self._fused.members != trainers:
             self._fused = FusedTrainer(trainers)
-        outcomes: dict[str, Outcome] = dict(zip(names, self._fused.epoch(), strict=True))
-        self.failed |= {name: one for name, one in outcomes.items() if isinstance(one, NonFiniteLossError)}
-        return {name: one for name, one in outcomes.items() if not isinstance(one, NonFiniteLossError)}
+        results: dict[str, EpochResult] = dict(zip(names, self._fused.epoch(), strict=True))
+        self.failed |= {name: one for name, one in results.items() if isinstance(one, NonFiniteLossError)}
+        return {name: one for name, one in results.items() if not isinstance(one, NonFiniteLossError)}
 
 
 @dataclass(frozen=True)
-class Comparison:
+class StepTimes:
     """How long a step of several replicates takes, together and one after the other, in seconds."""
 
     replicates: int
@@ -84,7 +85,7 @@ class Comparison:
         )
 
 
-def compare(trainers: Sequence[Trainer], clock: Callable[[], float] = time.perf_counter) -> Comparison:
+def time_steps(trainers: Sequence[Trainer], clock: Callable[[], float] = time.perf_counter) -> StepTimes:
     """Measure a few steps of all `trainers` together against as many of one, times their number.
 
     The shortest of three rounds counts: what else the machine does only lengthens one. The trainers have been
@@ -105,4 +106,4 @@ def compare(trainers: Sequence[Trainer], clock: Callable[[], float] = time.perf_
     rounds = [(seconds(fused.train), seconds(single.train)) for _ in range(_ROUNDS)]
     steps = min(_TIMED, sum(1 for _ in single.batches()))
     together, alone = (min(times) / steps for times in zip(*rounds, strict=True))
-    return Comparison(len(trainers), together, alone * len(trainers))
+    return StepTimes(len(trainers), together, alone * len(trainers))

@@ -6,12 +6,24 @@ The last stage is what a study ranks and what `--epochs` is about; the first sta
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from torch import Tensor
+
 import models
+from study.record.events import Metrics
 from study.training.execution import PLAIN, Execution
-from study.training.trainer import PcaAxes, TensorSplit, Trainer
+from study.training.trainer import RANDOM, Initial, TensorSplit, Trainer
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Epochs of the last stage, and of the first one where there is one."""
+
+    epochs: int
+    pretrain_epochs: int = 0
 
 
 class StagedTraining:
@@ -21,11 +33,9 @@ class StagedTraining:
         config: The flat config of the last stage's network.
         data: The splits "train" and "val", on the device that training runs on.
         num_classes: The number of classes of the labels.
-        epochs: The budget of the last stage.
-        pretrain_epochs: The budget of the first stage; 0 for a config without one.
+        budget: The epochs of the stages.
         seed: Seeds each stage.
-        axes: PCA of the training images, for networks that start from it.
-        encoder: The state of an earlier study's encoder, for a classifier on a given one.
+        initial: What the first network starts from.
         execution: How the arithmetic of each stage is carried out.
 
     Raises:
@@ -39,32 +49,30 @@ class StagedTraining:
         data: Mapping[str, TensorSplit],
         *,
         num_classes: int,
-        epochs: int,
-        pretrain_epochs: int = 0,
+        budget: Budget,
         seed: int,
-        axes: PcaAxes | None = None,
-        encoder: Mapping[str, Any] | None = None,
+        initial: Initial = RANDOM,
         execution: Execution = PLAIN,
     ) -> None:
         first = models.pretraining_config(config)
-        if (first is not None) != (pretrain_epochs > 0):
-            raise ValueError(f"{pretrain_epochs} epochs for a first stage of encoder {config.get('encoder')!r}")
-        self.pretraining: list[dict[str, float]] = []
+        if (first is not None) != (budget.pretrain_epochs > 0):
+            raise ValueError(f"{budget.pretrain_epochs} epochs for a first stage of encoder {config.get('encoder')!r}")
+        self.pretraining: list[Metrics] = []
         """The metrics of the first stage's epochs so far."""
         self.trainer: Trainer
         """What trains the present stage."""
-        self._pretrain_epochs = pretrain_epochs
+        self._pretrain_epochs = budget.pretrain_epochs
 
-        trainer = partial(Trainer, num_classes=num_classes, seed=seed, axes=axes, execution=execution)
+        trainer = partial(Trainer, num_classes=num_classes, seed=seed, execution=execution)
 
-        def last(state: Mapping[str, Any] | None) -> Trainer:
-            return trainer(config, data, epochs=epochs, encoder=state)
+        def last(encoder: Mapping[str, Tensor] | None) -> Trainer:
+            return trainer(config, data, epochs=budget.epochs, initial=replace(initial, encoder=encoder))
 
         self._last = last
         if first is None:
-            self.trainer = last(encoder)
+            self.trainer = last(initial.encoder)
         else:
-            self.trainer = trainer(first, data, epochs=pretrain_epochs)
+            self.trainer = trainer(first, data, epochs=budget.pretrain_epochs, initial=Initial(initial.axes))
 
     @property
     def pretrained(self) -> bool:
@@ -84,16 +92,16 @@ class StagedTraining:
     def pretrain(self, after_epoch: Callable[[], None]) -> None:
         """Go through what is left of the first stage, and call `after_epoch` after each of its epochs."""
         while not self.pretrained:
-            self.took(self.trainer.epoch())
+            self.add_pretraining(self.trainer.epoch())
             after_epoch()
 
-    def took(self, metrics: dict[str, float]) -> None:
-        """Take note of an epoch of the first stage, that `trainer` has trained; after the last one the next begins."""
+    def add_pretraining(self, metrics: Metrics) -> None:
+        """Add an epoch of the first stage, which `trainer` has trained; after the last one begin the next stage."""
         self.pretraining.append(metrics)
         if self.pretrained:
             self.trainer = self._last(self.trainer.model.encoder_state())
 
-    def epoch(self) -> dict[str, float]:
+    def epoch(self) -> Metrics:
         """Train an epoch of the last stage and return its metrics, see `Trainer.epoch`."""
         if not self.pretrained:
             raise RuntimeError("the first stage comes first: call pretrain()")

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from torch.optim.lr_scheduler import LambdaLR
 
 import models
 from models import Network, noise
 from study.training.execution import PLAIN, Execution
-from study.training.optimizers import build_optimizer, build_schedule
 
 # Large enough to keep any device busy, small enough for the activations of a wide network in 1 GiB.
 EVALUATION_BATCH = 500
@@ -29,9 +31,43 @@ _MEMORY_OF_EVALUATION_BATCH = 2**19  # pixels: 100×100 colour images go 17 at a
 TensorSplit = tuple[Tensor, Tensor]  # images uint8 (n, channels, height, width), labels int64 (n,)
 PcaAxes = tuple[Tensor, Tensor]  # the mean image (pixels,) and orthonormal axes (components, pixels), on the CPU
 
+# Each takes (parameters, config). `fused` does the whole update in one kernel where PyTorch has one.
+OPTIMIZERS: Mapping[str, Callable[[Iterable[nn.Parameter], Mapping[str, Any]], Optimizer]] = {
+    "adam": lambda p, c: Adam(p, lr=c["lr"], weight_decay=c["weight_decay"], fused=True),
+    "adamw": lambda p, c: AdamW(p, lr=c["lr"], weight_decay=c["weight_decay"], fused=True),
+    "sgd": lambda p, c: SGD(p, lr=c["lr"], weight_decay=c["weight_decay"], momentum=c["momentum"], fused=True),
+    "adagrad": lambda p, c: Adagrad(p, lr=c["lr"], weight_decay=c["weight_decay"], foreach=True),
+    "rmsprop": lambda p, c: RMSprop(
+        p, lr=c["lr"], weight_decay=c["weight_decay"], momentum=c["momentum"], foreach=True
+    ),
+}
+
+# Each maps the fraction of the epochs that are done, in [0, 1), to a factor of the learning rate.
+SCHEDULES: Mapping[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    # Loshchilov & Hutter 2017 (SGDR), eq. 5, one period, to 1 % of the initial rate.
+    "cosine": lambda done: 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2,
+}
+
 
 class NonFiniteLossError(RuntimeError):
     """The loss became NaN or infinite; the run has failed and going on is of no use."""
+
+
+@dataclass(frozen=True, eq=False)
+class Initial:
+    """What a network starts from, besides random weights.
+
+    Attributes:
+        axes: PCA of the training images; a network that starts from PCA fits it where it is not given.
+        encoder: The state of a trained encoder that a classifier starts from.
+    """
+
+    axes: PcaAxes | None = None
+    encoder: Mapping[str, Tensor] | None = None
+
+
+RANDOM = Initial()
 
 
 class Trainer:
@@ -45,8 +81,7 @@ class Trainer:
         num_classes: The number of classes of the labels.
         epochs: The budget that the learning-rate schedule is laid over, in epochs.
         seed: Seeds the initial weights, the order of the batches and the noise.
-        axes: PCA of the training images; fitted here if a network that starts from PCA is not given it.
-        encoder: The state of a trained encoder that a classifier starts from.
+        initial: What the network starts from.
         execution: How the arithmetic is carried out.
 
     Raises:
@@ -61,8 +96,7 @@ class Trainer:
         num_classes: int,
         epochs: int,
         seed: int,
-        axes: PcaAxes | None = None,
-        encoder: Mapping[str, Tensor] | None = None,
+        initial: Initial = RANDOM,
         execution: Execution = PLAIN,
     ) -> None:
         self.config = dict(config)
@@ -73,10 +107,10 @@ class Trainer:
         channels, height, width = images.shape[1:]
         self.model = models.build(self.config, (channels, height, width), num_classes)
         if models.starts_from_pca(self.config):
-            mean, components = axes or fit_axes(images, self.config["latent_size"])
+            mean, components = initial.axes or fit_axes(images, self.config["latent_size"])
             self.model.start_from_pca(mean, components[: self.config["latent_size"]])
-        if encoder is not None:
-            self.model.load_encoder(encoder)
+        if initial.encoder is not None:
+            self.model.load_encoder(initial.encoder)
         self.generators = _generators(self.device, seed)
         self.model.to(self.device)
         # Convolutions are faster with the channels last, on a CPU too; dense layers would only copy them back.
@@ -174,7 +208,7 @@ class Trainer:
             with noise.drawn_from(own), self.execution.autocast(self.device), self.execution.strict():
                 loss, metrics = training_loss(pixels, labels[batch])
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             if self.execution.compile and len(batch) not in self._compiled:
                 loss.item()  # waits for the device, which compiled meanwhile
@@ -192,7 +226,7 @@ class Trainer:
         n = len(self.data["train"][0])
         # To the device at once: a copy of each batch's indices would wait for the device each time.
         order = torch.randperm(n, generator=self.generators["cpu"]).to(self.device)
-        for batch in order.split(self.config["batch_size"]):
+        for batch in torch.split(order, self.config["batch_size"]):
             if len(batch) > 1 or n == 1:
                 yield batch
 
@@ -245,6 +279,18 @@ def per_image(model: Network, images: Tensor, labels: Tensor, execution: Executi
         for name, values in evaluated.items():
             parts.setdefault(name, []).append(values.double() if values.is_floating_point() else values)
     return {name: torch.cat(values) for name, values in parts.items()}
+
+
+def build_optimizer(parameters: Iterable[nn.Parameter], config: Mapping[str, Any]) -> Optimizer:
+    """Return the optimizer that `config` names, over those of `parameters` that are not frozen."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    return OPTIMIZERS[config["optimizer"]](trained, config)
+
+
+def build_schedule(optimizer: Optimizer, config: Mapping[str, Any], epochs: int) -> LambdaLR:
+    """Return the schedule that `config` names; it is stepped once after each of `epochs` epochs."""
+    factor = SCHEDULES[config["schedule"]]
+    return LambdaLR(optimizer, lambda epoch: factor(epoch / epochs))
 
 
 def _generators(device: torch.device, seed: int) -> dict[str, torch.Generator]:

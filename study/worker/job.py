@@ -1,18 +1,22 @@
-"""What Tune passes between the driver and its workers: jobs on the way there, reports on the way back."""
+"""What passes between the driver and its workers: jobs on the way there, reports on the way back.
+
+Tune carries both as dicts. They are made and read here and nowhere else: `job_config` and `jobs_of`, `tune_result` and
+`step_of`. Nothing heavy is imported, since a worker process is up only once this is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-# Where a report of a run lies in what Tune passes around.
-METRICS, PRETRAINING, FINAL, FAILED, STORAGE_FAILED = "metrics", "pretraining", "final", "failed", "storage_failed"
-NOTE = "note"  # what the user should know of a run that goes on
+from study.record.events import Config, Metrics, Status
+
 EPOCH = "epoch"
-REPORTS = "reports"  # of several runs that are trained together, one each, by id
-DECLINED = "declined"  # why several runs have not been trained together
-TOO_LARGE = "too_large"  # whether fewer of them might have been
+"""Where the number of epochs lies in a result of Tune's, by which its schedulers count."""
+
+_STEP = "step"
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,62 @@ class Job:
     """One run to train."""
 
     id: str
-    config: dict[str, Any]
+    config: Config
     seed: int
     epochs: int
     pretrain_epochs: int = 0
     test: bool = False  # a confirmation: evaluate the test split once, at the end, and keep model and samples
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run stands after a step.
+
+    Attributes:
+        epoch: The epochs of the last stage that are done.
+        metrics: Those of that epoch; empty where the run has failed.
+        params: The network's number of parameters.
+        done: Whether this is the run's last report.
+        pretraining: The metrics of the first stage's epochs, with a worker's first report of the run.
+        final: A confirmation's metrics of the test split, with its last report.
+        failed: Why the run has failed.
+        note: What the user should know of a run that goes on.
+    """
+
+    epoch: int
+    metrics: Metrics = field(default_factory=dict)
+    params: int = 0
+    done: bool = False
+    pretraining: Sequence[Metrics] = ()
+    final: Metrics = field(default_factory=dict)
+    failed: str | None = None
+    note: str | None = None
+
+    def value(self, objective: str) -> float:
+        """Return the value of an objective, NaN where the run has failed."""
+        return math.nan if self.failed else (self.metrics | {"params": self.params})[objective]
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a worker says after a step.
+
+    Attributes:
+        reports: One of each run that it trains, by the run's id.
+        declined: Why several runs have not been trained together.
+        too_large: Of runs that were declined, whether fewer of them might have been trained together.
+        storage_problem: Why the study's folder cannot be used from the worker.
+    """
+
+    reports: Mapping[str, Report] = field(default_factory=dict)
+    declined: str | None = None
+    too_large: bool = False
+    storage_problem: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether no step follows."""
+        return all(report.done for report in self.reports.values())
 
 
 def job_config(*jobs: Job) -> dict[str, Any]:
@@ -41,3 +96,34 @@ def job_of(config: Mapping[str, Any]) -> Job:
     """Return the job of a Tune trial that has one."""
     (job,) = jobs_of(config)
     return job
+
+
+def tune_result(step: StepResult, objectives: Sequence[str]) -> dict[str, Any]:
+    """Return a step as Tune takes it: with the number of epochs and the objectives at the top.
+
+    Tune's schedulers and searchers look for them there, in every result; several runs have none in common.
+    """
+    reports = list(step.reports.values())
+    alone = reports[0] if len(reports) == 1 else None
+    return {
+        _STEP: step,
+        EPOCH: max((report.epoch for report in reports), default=0),
+        "done": step.done,
+        **{name: alone.value(name) if alone else math.nan for name in objectives},
+    }
+
+
+def step_of(result: Mapping[str, Any] | None) -> StepResult:
+    """Return the step that `tune_result` made a result of; an empty one of a run that ended before its first result."""
+    step = (result or {}).get(_STEP, StepResult())
+    assert isinstance(step, StepResult)
+    return step
+
+
+def ending(report: Report | None, budget: int) -> tuple[Status, str | None]:
+    """Return how a run ended by its last report: completed its `budget` of epochs, or stopped, or failed and why."""
+    if report is None:
+        return "failed", "the run ended before its first result"
+    if report.failed:
+        return "failed", report.failed
+    return ("completed" if report.epoch >= budget else "stopped"), None

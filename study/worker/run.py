@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from traceback import format_exception
 
 import torch
 
 import models
+from study.data.shared_data import SharedData, fetched, on_device
 from study.evaluation import writing as samples
 from study.evaluation.final_metrics import final_metrics
+from study.record import files
+from study.record.events import Metrics
 from study.training import checkpoint
 from study.training.execution import Execution
-from study.training.stages import StagedTraining
-from study.training.trainer import per_image
-from study.worker.failures import reason
-from study.worker.job import EPOCH, FINAL, METRICS, NOTE, PRETRAINING, Job
-from study.worker.shared_data import SharedData, fetched, on_device
+from study.training.stages import Budget, StagedTraining
+from study.training.trainer import Initial, per_image
+from study.worker.job import Job, Report
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WorkerContext:
     """What all runs of a study share."""
 
@@ -31,7 +33,7 @@ class WorkerContext:
     threads: int  # CPU threads per run
     retries: int  # of a run whose worker died or whose memory ran out
     execution: Execution
-    gpu: bool  # whether runs have a share of a GPU; without one they leave those that they may see alone
+    gpu: bool  # whether runs have a share of a GPU; without one they use none that they may see
     probe_file: Path | None = None  # by which a node tells whether it shares the study's storage
     measures_fusing: bool = True  # whether runs are trained together only where a measurement says that it pays
 
@@ -43,11 +45,9 @@ def training_of(job: Job, context: WorkerContext, device: torch.device) -> Stage
         job.config,
         {split: on_device(shared, split, device) for split in ("train", "val")},
         num_classes=shared.num_classes,
-        epochs=job.epochs,
-        pretrain_epochs=job.pretrain_epochs,
+        budget=Budget(job.epochs, job.pretrain_epochs),
         seed=job.seed,
-        axes=fetched(shared.axes),
-        encoder=fetched(shared.encoder),
+        initial=Initial(fetched(shared.axes), fetched(shared.encoder)),
         execution=context.execution,
     )
 
@@ -60,10 +60,10 @@ class WorkerRun:
         self.training = training_of(job, context, device)
         self.note: str | None = None
         """What the next report tells the user."""
-        self.repeated: dict[str, float] | None = None
+        self.repeated: Metrics | None = None
         """The metrics of the checkpoint's epoch, whose report may have been lost; None once they are reported."""
         self._context, self._device = context, device
-        self._told = False  # whether the driver has heard of the first stage
+        self._reported = False  # whether the driver has heard of the first stage
         try:
             state = checkpoint.load(context.checkpoints, job.id)
         except Exception as error:
@@ -75,7 +75,7 @@ class WorkerRun:
             self.repeated = state.pop("metrics")  # None in the first stage
             self.training.load_state_dict(state)
 
-    def step(self) -> dict[str, Any]:
+    def step(self) -> Report:
         """Train an epoch, after the first stage where there is one, and return its report."""
         self.training.pretrain(after_epoch=lambda: self.save(None))
         if self.repeated is None:
@@ -85,25 +85,31 @@ class WorkerRun:
             metrics, self.repeated = self.repeated, None
         return self.report(metrics)
 
-    def save(self, metrics: dict[str, float] | None) -> None:
+    def save(self, metrics: Metrics | None) -> None:
         """Write the checkpoint of an epoch with these metrics, None in the first stage."""
         state = self.training.state_dict() | {"metrics": metrics}
         checkpoint.save(self._context.checkpoints, self.job.id, state)
 
-    def report(self, metrics: dict[str, float]) -> dict[str, Any]:
-        """Return what the driver is told of an epoch with these metrics; of the last one, `done` is set."""
+    def report(self, metrics: Metrics) -> Report:
+        """Return what the driver is told of an epoch with these metrics, once: the note and the first stage are gone.
+
+        After the last epoch of a confirmation, the test split is evaluated.
+        """
         training = self.training
         done = training.epochs_done >= self.job.epochs
-        result: dict[str, Any] = {EPOCH: training.epochs_done, METRICS: metrics, "done": done}
-        if not self._told:
-            result[PRETRAINING], self._told = training.pretraining, True
-        if self.note:
-            result[NOTE], self.note = self.note, None
-        if done and self.job.test:
-            result[FINAL] = self._finish()
-        return result
+        pretraining = [] if self._reported else training.pretraining
+        note, self.note, self._reported = self.note, None, True
+        return Report(
+            epoch=training.epochs_done,
+            metrics=metrics,
+            params=sum(weight.numel() for weight in training.model.parameters()),
+            done=done,
+            pretraining=pretraining,
+            final=self._finish() if done and self.job.test else {},
+            note=note,
+        )
 
-    def _finish(self) -> dict[str, float]:
+    def _finish(self) -> Metrics:
         """Evaluate the test split, the only time that a run sees it, and leave the network and its samples."""
         shared, job, model = self._context.data, self.job, self.training.model
         splits = {split: on_device(shared, split, self._device) for split in ("train", "val", "test")}
@@ -119,3 +125,25 @@ class WorkerRun:
         return {f"test_{name}": value for name, value in metrics.items()} | {
             f"train_eval_{name}": value for name, value in trained.items()
         }
+
+
+def explained(error: Exception, errors: Path, run_id: str) -> str:
+    """Return what ended a run in one line, and write the traceback to the study's folder `errors`."""
+    with contextlib.suppress(OSError):
+        files.write_text(errors / f"{run_id}.txt", "".join(format_exception(error)))
+    return reason(error)
+
+
+def reason(error: Exception) -> str:
+    """Say in one line what ended a run."""
+    kind = "out of memory" if out_of_memory(error) else type(error).__name__
+    return f"{kind}: {_first_line(error)}".rstrip(": ")
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Return whether memory ran out, of the GPU or of the machine."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")

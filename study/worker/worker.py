@@ -1,22 +1,21 @@
-"""What a worker process does: it trains a job, or several together, epoch by epoch, and says how it went."""
+"""What a worker process does: it trains a job, or several together, epoch by epoch, and reports on them."""
 
 from __future__ import annotations
 
 import gc
-import math
 import socket
 import time
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 
 from study.cluster import shared_storage
 from study.record import disk
+from study.record.events import Metrics
 from study.training.execution import prepare_process
-from study.worker.failures import explained, out_of_memory, reason
-from study.worker.group import WorkerGroup
-from study.worker.job import DECLINED, EPOCH, FAILED, METRICS, STORAGE_FAILED, TOO_LARGE, Job
-from study.worker.run import WorkerContext, WorkerRun
+from study.training.replicates import Replicates, time_steps
+from study.worker.job import Job, Report, StepResult
+from study.worker.run import WorkerContext, WorkerRun, explained, out_of_memory, reason, training_of
 
 
 class Worker:
@@ -59,46 +58,116 @@ class Worker:
         self._free()
 
     def _free(self) -> None:
-        """Give back what the networks of before held, before the next ones' tensors are made."""
+        """Free the memory of the jobs before, before tensors of the next ones are made."""
         self._work: WorkerRun | WorkerGroup | None = None
         gc.collect()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def step(self) -> dict[str, Any]:
-        """Train one epoch and return what Tune is told of it; the last result of a job has `done` set."""
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What the study searches for, the first one before all."""
+        return self._context.objectives
+
+    def step(self) -> StepResult:
+        """Train one epoch and return how the runs stand."""
         if self._unshared is not None:
-            return self._ended({FAILED: "storage", STORAGE_FAILED: self._unshared})
+            return StepResult(storage_problem=self._unshared)
         while True:
             try:
                 return self._epoch()
             except Exception as error:
                 if problem := disk.problem(error):  # no other run will do better
-                    return self._ended({FAILED: "storage", STORAGE_FAILED: problem})
+                    return StepResult(storage_problem=problem)
                 if len(self._jobs) > 1:
-                    return self._ended({DECLINED: reason(error), TOO_LARGE: out_of_memory(error)})
+                    self._work = None
+                    return StepResult(declined=reason(error), too_large=out_of_memory(error))
                 if not out_of_memory(error) or self._retries >= self._context.retries:
-                    return self._ended({FAILED: explained(error, self._context.errors, self._jobs[0].id)})
+                    return self._failed(error)
             # Outside the except clause, whose error holds on to the network through its frames.
             self._retries += 1
             self._free()
             time.sleep(2.0 ** (self._retries - 1))
 
-    def _epoch(self) -> dict[str, Any]:
-        # Tune's schedulers and searchers look for the objectives at the top; several runs have none in common.
+    def _epoch(self) -> StepResult:
         if len(self._jobs) > 1:
-            self._work = self._work or WorkerGroup(self._jobs, self._context, self._device)
-            return self._work.step() | dict.fromkeys(self._context.objectives, math.nan)
-        self._work = self._work or WorkerRun(self._jobs[0], self._context, self._device)
-        result = self._work.step()
-        assert isinstance(self._work, WorkerRun)
-        params = sum(weight.numel() for weight in self._work.training.model.parameters())
-        known = result[METRICS] | {"params": params}
-        return result | {name: known[name] for name in self._context.objectives}
+            group = self._work if isinstance(self._work, WorkerGroup) else None
+            self._work = group = group or WorkerGroup(self._jobs, self._context, self._device)
+            return group.step()
+        run = self._work if isinstance(self._work, WorkerRun) else None
+        self._work = run = run or WorkerRun(self._jobs[0], self._context, self._device)
+        return StepResult({run.job.id: run.step()})
 
-    def _ended(self, why: dict[str, Any]) -> dict[str, Any]:
-        # Tune insists on the objective in every result; the searcher and the journal go by the reason.
-        objectives = dict.fromkeys(self._context.objectives, math.nan)
+    def _failed(self, error: Exception) -> StepResult:
+        (job,) = self._jobs
         epoch = self._work.training.epochs_done if isinstance(self._work, WorkerRun) else 0
         self._work = None
-        return {EPOCH: epoch, METRICS: {}, "done": True, **why, **objectives}
+        failed = explained(error, self._context.errors, job.id)
+        return StepResult({job.id: Report(epoch, done=True, failed=failed)})
+
+
+class NotFasterError(RuntimeError):
+    """Training the replicates together saves no time here; the message has what was measured."""
+
+
+class WorkerGroup:
+    """Jobs of one config and budget, each from its checkpoint, to be trained together.
+
+    Raises:
+        NotFasterError: it was measured, and would not pay.
+        ValueError: their checkpoints are of different epochs.
+        RuntimeError: their loss cannot be mapped.
+    """
+
+    def __init__(self, jobs: Sequence[Job], context: WorkerContext, device: torch.device) -> None:
+        others = f"is trained together with {', '.join(job.id for job in jobs[1:])}"
+        if context.measures_fusing:
+            # On networks that are thrown away: the run's own would not be the ones that its seed makes.
+            measured = time_steps([training_of(job, context, device).trainer for job in jobs])
+            if not measured.pays:
+                raise NotFasterError(str(measured))
+            others += f": {measured}"
+        self._runs = {job.id: WorkerRun(job, context, device) for job in jobs}
+        self._replicates = Replicates({name: run.training for name, run in self._runs.items()})
+        self._errors = context.errors
+        self._failed: dict[str, str] = {}
+        first = self._runs[jobs[0].id]
+        first.note = f"{first.note}; {others}" if first.note else others
+
+    def step(self) -> StepResult:
+        """Train an epoch, after the first stage where there is one, and return a report of each run.
+
+        A run that has failed reports so again, until the last of the others is done.
+        """
+        self._replicates.pretrain(after_epoch=self._save_first_stage)
+        running = [self._runs[name] for name in self._replicates.running]
+        if any(run.repeated is None for run in running):
+            for name, metrics in self._replicates.epoch().items():
+                self._runs[name].save(metrics)
+                self._runs[name].repeated = metrics
+        reports = {}
+        for name in self._replicates.running:
+            run = self._runs[name]
+            assert run.repeated is not None
+            metrics, run.repeated = run.repeated, None
+            if name not in self._failed:
+                reports[name] = self._report(run, metrics)
+        for name, error in self._replicates.failed.items():
+            self._failed.setdefault(name, explained(error, self._errors, name))
+        for name, why in self._failed.items():
+            reports[name] = Report(self._runs[name].training.epochs_done, done=True, failed=why)
+        return StepResult(reports)
+
+    def _report(self, run: WorkerRun, metrics: Metrics) -> Report:
+        """Return a run's report; where its last evaluation fails, it fails alone."""
+        try:
+            return run.report(metrics)
+        except Exception as error:
+            if disk.problem(error):
+                raise
+            why = self._failed[run.job.id] = explained(error, self._errors, run.job.id)
+            return Report(run.training.epochs_done, done=True, failed=why)
+
+    def _save_first_stage(self) -> None:
+        for name in self._replicates.running:
+            self._runs[name].save(None)

@@ -31,13 +31,13 @@ def run(
         RuntimeError: MLflow does not have all of the study.
     """
     import search_spaces
-    from study.cluster import joining, shares
+    from study.cluster import joining, resources
     from study.driver.display import Display
-    from study.driver.session import Session
+    from study.driver.session import Session, Setup
     from study.record.folder import created
     from study.record.journal import Journal, Recorder
     from study.record.state import StudyState
-    from study.search import gpu_survey
+    from study.search import gpu_probe
     from study.settings.command_line import parse, settings_of
     from study.tracking.mlflow_tracker import Tracker
 
@@ -49,11 +49,10 @@ def run(
         tracker = Tracker(settings.tracking_uri, recorder, folder / "artifacts")
         about = {"settings": settings.to_json(), "data": {}, "environment": {"git_commit": None}}
         recorder.record(StudyStarted(**about))
-        share = shares.share(settings, gpu_survey.survey(settings, data, None))
-        display = Display(settings, recorder.state, space.metric, space.mode)
+        lent = resources.of_each_run(settings, gpu_probe.survey(settings, data, None))
+        display = Display(settings, recorder.state, space.metric)
         started = time.perf_counter()
-        session = Session(settings, study, recorder, data=data, share=share, display=display)
-        session.run()
+        Session(Setup(settings, study, data, lent, None, None), recorder, display).run()
         tracker.end_study("FINISHED", {}, {})
         if not tracker.close(120):
             raise RuntimeError(f"MLflow does not have all of the study: {tracker.error}")

@@ -23,7 +23,7 @@ from study.baselines import pca
 from study.data import image_data
 from study.driver.confirmation import Interval
 from study.training.execution import prepare_process
-from study.training.trainer import PcaAxes, Trainer
+from study.training.trainer import Initial, PcaAxes, Trainer
 
 
 def lines(options: argparse.Namespace) -> list[Line]:
@@ -98,7 +98,7 @@ def train(job: tuple[int, int]) -> dict[str, float]:
         num_classes=_worker["classes"],
         epochs=options.epochs,
         seed=seed,
-        axes=_worker["axes"],
+        initial=Initial(_worker["axes"]),
     )
     for _ in range(options.epochs):
         trainer.epoch()

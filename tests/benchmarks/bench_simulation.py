@@ -23,8 +23,7 @@ from _lines import Line
 from study.record.journal import read_state
 from study.record.state import Run, StudyState
 from study.search.schedulers import default_settings
-from study.simulation.candidates import Candidate
-from study.simulation.grid import shuffled_orders, simulate
+from study.simulation.grid import Variant, shuffled_orders, simulate
 from study.simulation.recorded import RecordedStudy, RecordedTrial, read_recorded
 from study.simulation.replay import Ended, Replay
 from study.worker.job import EPOCH
@@ -32,10 +31,10 @@ from study.worker.job import EPOCH
 PACKAGES = ("ray", "numpy")
 TRIALS, EPOCHS = 64, 30
 # Three settings of each scheduler that has any, so that "4 schedulers x 3 settings" are ten.
-CANDIDATES = [
-    Candidate("none"),
-    *(Candidate(scheduler, reduction=reduction) for scheduler in ("asha", "hyperband") for reduction in (2, 3, 4)),
-    *(Candidate("median", grace=Fraction(grace)) for grace in (2, 6, 10)),
+VARIANTS = [
+    Variant("none"),
+    *(Variant(scheduler, reduction=reduction) for scheduler in ("asha", "hyperband") for reduction in (2, 3, 4)),
+    *(Variant("median", grace=Fraction(grace)) for grace in (2, 6, 10)),
 ]
 
 
@@ -59,14 +58,14 @@ def speed(quick: bool) -> list[Line]:
     orders, workers = shuffled_orders(study, count, seed=0), (1, 2, 4, 8)
     lines = []
     for scheduler in ("none", "asha", "hyperband", "median"):
-        chosen = [candidate for candidate in CANDIDATES if candidate.scheduler == scheduler]
-        compared = chosen if scheduler == "none" else [CANDIDATES[0], *chosen]
+        chosen = [variant for variant in VARIANTS if variant.scheduler == scheduler]
+        compared = chosen if scheduler == "none" else [VARIANTS[0], *chosen]
         load, wall, processor = _machine.load(), time.perf_counter(), time.process_time()
-        rows = list(simulate(study, compared, workers, orders, (5.0, 1.0)))
+        cells = list(simulate(study, compared, workers, orders, (5.0, 1.0)))
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
         what = (
             f"{scheduler}: {len(compared)} settings × {len(workers)} numbers of workers × {len(orders)} orders = "
-            f"{len(rows) * len(orders)} studies of {trials} trials × {epochs} epochs"
+            f"{len(cells) * len(orders)} studies of {trials} trials × {epochs} epochs"
         )
         lines.append(Line(what, unit="s", values=(wall,), loads=(load,)))
         lines.append(Line(what, unit="s of processor", values=(processor,), loads=(load,)))
@@ -100,8 +99,8 @@ def against(storage: Path, recorded: str, reruns: list[str]) -> None:
         scheduler = state.settings["scheduler"]
         settings = default_settings(scheduler, study.max_epochs)
         simulated, real = replay.run(scheduler, settings, 1, range(len(study.trials))), real_ends(state)
-        outcomes = [{end.id: (end.status, end.epochs) for end in side} for side in (simulated, real)]
-        alike = sum(outcomes[0][run_id] == outcomes[1][run_id] for run_id in outcomes[0])
+        ended = [{end.id: (end.status, end.epochs) for end in side} for side in (simulated, real)]
+        alike = sum(ended[0][run_id] == ended[1][run_id] for run_id in ended[0])
         print(f"{name}  {scheduler}  {alike} of {len(study.trials)}")
         for side, ends in (("simulated", simulated), ("real", real)):
             completed = [

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from study.data.image_data import ImageData, Split
-from study.training.trainer import TensorSplit
+
+T = TypeVar("T")
+Array = NDArray[Any]
+Reference = ray.ObjectRef
 
 
 @dataclass(frozen=True)
@@ -20,15 +25,15 @@ class SharedData:
     digest: str
     image_shape: tuple[int, int, int]
     num_classes: int
-    splits: dict[str, tuple[Any, Any]]  # split -> references to the images and to the labels
-    axes: Any = None  # reference to PcaAxes, where networks start from PCA
-    encoder: Any = None  # reference to the state dict of an earlier study's encoder
+    splits: dict[str, tuple[Reference[Array], Reference[Array]]]  # split -> images and labels
+    axes: Reference[tuple[Tensor, Tensor]] | None = None  # PCA's mean and axes, where networks start from PCA
+    encoder: Reference[dict[str, Tensor]] | None = None  # the state of an earlier study's encoder
 
     @classmethod
-    def put(cls, data: ImageData, encoder: Any = None) -> SharedData:
+    def put(cls, data: ImageData, encoder: dict[str, Tensor] | None = None) -> SharedData:
         """Copy every split into the object store of this node; other nodes fetch it once when they need it."""
 
-        def references(split: Split) -> tuple[Any, Any]:
+        def references(split: Split) -> tuple[Reference[Array], Reference[Array]]:
             return ray.put(split.images), ray.put(split.labels)
 
         return cls(
@@ -40,16 +45,16 @@ class SharedData:
         )
 
 
-def fetched(reference: Any) -> Any:
+def fetched(reference: Reference[T] | None) -> T | None:
     """Return what a reference stands for; None for None."""
     return None if reference is None else ray.get(reference)
 
 
-_on_device: dict[tuple[str, str], TensorSplit] = {}
+_on_device: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
 
 
-def on_device(data: SharedData, split: str, device: torch.device) -> TensorSplit:
-    """Return a split as tensors on `device`, moved there at the first call of this process.
+def on_device(data: SharedData, split: str, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the images and labels of a split on `device`, moved there at the first call of this process.
 
     On the CPU the tensors are views of the node's shared memory: no worker holds a copy of its own.
     """

@@ -1,0 +1,101 @@
+"""A given list of jobs, as confirmation has: in which order they are trained, and which of them together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from study.record.metrics import mode
+from study.search.engine import Unpickled
+from study.settings.declaration import Fuse
+from study.worker.job import Job, job_config, step_of
+
+
+class JobList(Unpickled, Searcher):
+    """A searcher that suggests a given list of jobs, in order, and calls `begin` with each one that starts.
+
+    Args:
+        groups: The jobs; several in one group are to be trained together.
+        begin: Called with each job that starts, again where it starts anew.
+        metric: The objective, such as "val_mse".
+    """
+
+    def __init__(self, groups: list[tuple[Job, ...]], begin: Callable[[Job], None], metric: str) -> None:
+        super().__init__(metric, mode(metric))
+        self._groups = list(groups)
+        self._begin = begin
+        self._together: dict[str, tuple[Job, ...]] = {}  # groups under way, which may be declined
+        self.most = len(groups) + sum(2 * len(group) for group in groups if len(group) > 1)
+        """The most that is ever suggested: groups are halved until each job is by itself."""
+
+    # Tune's annotation leaves FINISHED out.
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """Return the next job or group, None while one may come back, or FINISHED after the last one."""
+        if not self._groups:
+            return None if self._together else Searcher.FINISHED
+        group = self._groups.pop(0)
+        for job in group:
+            self._begin(job)
+        if len(group) > 1:
+            self._together[trial_id] = group
+        return job_config(*group)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Suggest anew what has not been trained together: in halves if it was too large, else job by job."""
+        group = self._together.pop(trial_id, ())
+        step = step_of(result)
+        if not group or error or not step.declined:
+            return
+        half = len(group) // 2
+        self._groups[:0] = [group[:half], group[half:]] if step.too_large else [(job,) for job in group]
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write nothing of worth: the journal is what a list is restored from."""
+        Path(checkpoint_path).touch()
+
+
+def most_together(fuse: Fuse, jobs: int, concurrent: int, gpus: float) -> int:
+    """Return how many runs may be trained together, of `jobs` in all, so that no device is left without any.
+
+    With "auto" it is 1 without a GPU. A CPU is busy with one run already; and which of two ways is faster is found out
+    by the clock, so that a study on a CPU would lose its promise of the same numbers to the last digit, whatever
+    happens to it, for the little that there is to gain.
+
+    Args:
+        fuse: what the user asks for.
+        jobs: how many runs there are.
+        concurrent: how many run at once, when each is by itself.
+        gpus: of each of them; runs that share a GPU keep it busy as well when they are trained together on it.
+    """
+    match fuse:
+        case "off":
+            return 1
+        case "on":
+            return jobs
+        case "auto":
+            devices = math.ceil(concurrent * gpus)
+            return max(1, jobs // devices) if devices else 1
+
+
+def grouped(jobs: Sequence[tuple[str, Job]], most: Mapping[str, int]) -> list[tuple[Job, ...]]:
+    """Put the jobs of a config into groups of about the same size, in the order in which each begins.
+
+    Args:
+        jobs: names of configs, each with a job of it.
+        most: the most jobs of a group, by the config's name.
+    """
+    of_config: dict[str, list[Job]] = {}
+    for name, job in jobs:
+        of_config.setdefault(name, []).append(job)
+    groups = []
+    for name, members in of_config.items():
+        count = math.ceil(len(members) / most[name])
+        bounds = [round(number * len(members) / count) for number in range(count + 1)]
+        groups += [tuple(members[start:end]) for start, end in pairwise(bounds)]
+    place = {job.id: number for number, (_, job) in enumerate(jobs)}
+    return sorted(groups, key=lambda group: place[group[0].id])
