@@ -6,17 +6,21 @@ Imports PyTorch only.
 
 from models._config import ConfigError
 from models.checkpoint import Description, describe, load, save
+from models.classifier import classifier_keys, pretraining_config
 from models.footprint import activations as count_activations
-from models.network import Network
-from models.pretraining import classifier_keys, pretraining_config
+from models.network import Corruptive, Generative, Network, Predictive, Reconstructive
 from models.registry import FAMILIES, TRAINING, build, count_parameters, starts_from_pca
 
 __all__ = [
     "FAMILIES",
     "TRAINING",
     "ConfigError",
+    "Corruptive",
     "Description",
+    "Generative",
     "Network",
+    "Predictive",
+    "Reconstructive",
     "build",
     "classifier_keys",
     "count_activations",

@@ -14,12 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from models import conv, dense, mnist_ae
-from models._config import Interval, OneOf
-from models._corruption import CORRUPTION, corrupt, training_pair
+from models._config import Number, OneOf
+from models._inputs import CORRUPTION, corrupt, training_pair
 from models.ae import psnr
-from models.family import Architecture, Config, Family, ImageShape
 from models.likelihoods import LIKELIHOODS
-from models.network import Network
+from models.network import Architecture, Config, Family, ImageShape, Network
 from models.noise import evaluation_generator, normal
 
 ACTIVE_VARIANCE = 0.01
@@ -221,13 +220,13 @@ def _assemble(architecture: Architecture, config: Config, image_shape: ImageShap
 
 FAMILY = Family(
     settings={
-        "latent_size": Interval(1, whole=True),
-        "dropout": Interval(0, 1, open_high=True),
+        "latent_size": Number(1, whole=True),
+        "dropout": Number(0, 1, open_high=True),
         **CORRUPTION,
         "likelihood": OneOf(tuple(LIKELIHOODS)),
-        "beta": Interval(0),
+        "beta": Number(0),
         # fraction of the training over which the weight of the KL divergence grows from 0 to beta
-        "beta_warmup": Interval(0, 1),
+        "beta_warmup": Number(0, 1),
     },
     architectures={
         "dense": _general(dense.encoder, dense.decoder, dense.ARCHITECTURE),

@@ -31,6 +31,11 @@ class FamilyFacts:
         """Whatever a study can be asked to optimise, the objective first."""
         return (self.metric, *self.further, "params", "seconds")
 
+    @property
+    def error_metric(self) -> str:
+        """The error that `compared` stands for, whose ratio to the baseline's is taken."""
+        return "error_rate" if self.compared == "test_accuracy" else "mse"
+
     def error(self, value: float) -> float:
         """Return the error that a value of `compared` stands for: itself, or the error rate of an accuracy."""
         return 1 - value if self.compared == "test_accuracy" else value

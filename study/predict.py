@@ -38,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from models import Predictive
     from models.checkpoint import describe
     from study.data.input_image import read_for
-    from study.evaluation.prediction import Predictive
 
     model = _load(options.model)
     described = describe(options.model)
@@ -71,7 +71,7 @@ def _top_classes(model: Network, image: NDArray[np.uint8], names: Sequence[str],
     """Return the `top` most probable classes of an image, uint8 (channels, height, width), the likeliest first."""
     import torch
 
-    from study.training.trainer import to_pixels
+    from study.data.tensors import to_pixels
 
     with torch.inference_mode():
         probabilities = model.probabilities(to_pixels(torch.tensor(image)[None]))[0]  # type: ignore[operator]
@@ -84,16 +84,16 @@ def _reconstruct(model: Network, image: NDArray[np.uint8], file: Path) -> float:
     import numpy as np
     import torch
 
-    from study.evaluation.sheet import Row, draw
+    from study.data.tensors import to_bytes, to_pixels
+    from study.evaluation.pictures import ImageRow, draw_rows
     from study.record import files as atomic
-    from study.training.trainer import to_pixels
 
     with torch.inference_mode():
         pixels = to_pixels(torch.tensor(image)[None])
         reconstruction = model(pixels).float()
         mse = (reconstruction - pixels).square().mean().item()
-        shown = reconstruction[0].clamp(0, 1).mul(255).round().to(torch.uint8).numpy()
-    picture = draw([Row(np.stack([image, shown]), captions=("original", "reconstruction"))], side=128)
+        shown = to_bytes(reconstruction[0]).numpy()
+    picture = draw_rows([ImageRow(np.stack([image, shown]), captions=("original", "reconstruction"))], side=128)
     try:
         atomic.write(file, lambda part: picture.save(part, format="PNG"))
     except OSError as error:

@@ -10,9 +10,11 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from study.data.dataset_specs import DATASETS
+import search_spaces
 from study.data.image_data import ImageData, Split, default_data_dir, load, subset
 from study.record.errors import DataError, UsageError
+
+DATASETS = search_spaces.datasets()
 
 DOWNLOADED = [name for name, spec in DATASETS.items() if spec.torchvision_class]
 
@@ -163,7 +165,7 @@ def test_download_is_moved_into_place_without_its_archives(
 ) -> None:
     def fake(dataset: object) -> None:
         raw = Path(str(getattr(dataset, "root"))) / "MNIST" / "raw"  # noqa: B009
-        shutil.copytree(real_data_dir / "MNIST" / "raw", raw)
+        shutil.copytree(real_data_dir / "MNIST" / "raw", raw, dirs_exist_ok=True)
         (raw / "train-images-idx3-ubyte.gz").touch()
 
     replace_download(monkeypatch, "mnist", fake)

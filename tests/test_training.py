@@ -4,8 +4,9 @@ import torch
 
 import search_spaces
 from search_spaces import Context
+from study.data.tensors import evaluation_batches
 from study.training.optimizers import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
-from study.training.trainer import NonFiniteLossError, Trainer, evaluation_batches, per_image
+from study.training.trainer import NonFiniteLossError, Trainer, per_image
 
 SPACE = search_spaces.get("digits_ae")
 

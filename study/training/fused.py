@@ -24,8 +24,9 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from models import Network, noise
 from models.noise import Draw
+from study.data.tensors import evaluation_batches, to_pixels
 from study.training.optimizers import build_optimizer
-from study.training.trainer import NonFiniteLossError, Trainer, evaluation_batches, to_pixels
+from study.training.trainer import NonFiniteLossError, Trainer
 
 Outcome = dict[str, float] | NonFiniteLossError
 Tensors = dict[str, Tensor]

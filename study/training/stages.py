@@ -10,8 +10,10 @@ from functools import partial
 from typing import Any
 
 import models
+from study.baselines.baseline import PcaAxes
+from study.data.tensors import TensorSplit
 from study.training.execution import PLAIN, Execution
-from study.training.trainer import PcaAxes, TensorSplit, Trainer
+from study.training.trainer import Trainer
 
 
 class StagedTraining:

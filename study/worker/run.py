@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 import models
-from study.evaluation import writing as samples
+from study.evaluation import samples
 from study.evaluation.final_metrics import final_metrics
 from study.training import checkpoint
 from study.training.execution import Execution

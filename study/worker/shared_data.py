@@ -10,7 +10,7 @@ import ray
 import torch
 
 from study.data.image_data import ImageData, Split
-from study.training.trainer import TensorSplit
+from study.data.tensors import TensorSplit
 
 
 @dataclass(frozen=True)

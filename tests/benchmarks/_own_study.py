@@ -34,6 +34,7 @@ def run(
     from study.cluster import joining, shares
     from study.driver.display import Display
     from study.driver.session import Session
+    from study.record import metrics
     from study.record.folder import created
     from study.record.journal import Journal, Recorder
     from study.record.state import StudyState
@@ -50,7 +51,7 @@ def run(
         about = {"settings": settings.to_json(), "data": {}, "environment": {"git_commit": None}}
         recorder.record(StudyStarted(**about))
         share = shares.share(settings, gpu_survey.survey(settings, data, None))
-        display = Display(settings, recorder.state, space.metric, space.mode)
+        display = Display(settings, recorder.state, space.metric, metrics.mode(space.metric))
         started = time.perf_counter()
         session = Session(settings, study, recorder, data=data, share=share, display=display)
         session.run()
