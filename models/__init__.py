@@ -4,12 +4,12 @@ A family is one file here and one line of `registry.FAMILIES`; an architecture i
 Imports PyTorch only.
 """
 
-from models._config import ConfigError
+from models._config import TRAINING, ConfigError
 from models.checkpoint import Description, describe, load, save
 from models.classifier import classifier_keys, pretraining_config
 from models.footprint import activations as count_activations
 from models.network import Corruptive, Generative, Network, Predictive, Reconstructive
-from models.registry import FAMILIES, TRAINING, build, count_parameters, starts_from_pca
+from models.registry import FAMILIES, build, count_parameters, starts_from_pca
 
 __all__ = [
     "FAMILIES",

@@ -39,7 +39,8 @@ def corrupt(config: Config, images: Tensor, generator: torch.Generator | None = 
             return images
         case "gaussian":
             drawn = noise.normal(tuple(images.shape), images.device, generator).to(images.dtype)
-            return (images + config["corruption_std"] * drawn).clamp(0, 1)
+            spread: float = config["corruption_std"]
+            return (images + spread * drawn).clamp(0, 1)
         case "bernoulli":
             return (images >= 0.5).to(images.dtype)
         case unknown:

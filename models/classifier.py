@@ -72,7 +72,8 @@ class Classifier(Network):
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Return the probabilities (batch, classes) of images (batch, channels, height, width)."""
-        return self(images).float().softmax(1)
+        logits: Tensor = self(images)
+        return logits.float().softmax(1)
 
     def load_encoder(self, state: Mapping[str, Tensor]) -> None:
         """Take over the encoder of a trained autoencoder: what its `encoder_state()` gave.

@@ -137,7 +137,7 @@ class VariationalAutoencoder(Network):
         """Return n mean images (n, channels, height, width), in [0, 1], of codes drawn from the prior."""
         device = next(self.parameters()).device
         codes = normal((n, self.latent_size), device, generator)
-        return torch.cat([self.decode(part) for part in codes.split(self._images_at_once())])
+        return torch.cat([self.decode(part) for part in torch.split(codes, self._images_at_once())])
 
     @torch.no_grad()
     def log_likelihood(self, images: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
@@ -147,7 +147,7 @@ class VariationalAutoencoder(Network):
         lower bound, which it is for one sample, and log p(image), which it reaches with ever more. The memory
         that it takes does not grow with `samples`.
         """
-        parts = images.split(self._images_at_once())
+        parts = torch.split(images, self._images_at_once())
         return torch.cat([self._importance_weighted(part, samples, generator) for part in parts])
 
     def encoder_state(self) -> dict[str, Tensor]:
@@ -174,7 +174,7 @@ class VariationalAutoencoder(Network):
             noise = normal((len(images), n, self.latent_size), mean.device, generator)
             codes = mean + (logvar / 2).exp() * noise
             outputs = self._outputs(codes.flatten(0, 1))
-            masses = self.likelihood.log_mass(outputs, images.repeat_interleave(n, 0)).unflatten(0, (-1, n))
+            masses = self.likelihood.log_mass(outputs, images.repeat_interleave(n, 0)).view(-1, n)
             # log p(code) − log q(code | image): the normal distributions' constants cancel
             ratios = (noise.square() + logvar - codes.square()).sum(2) / 2
             total = torch.logaddexp(total, (masses + ratios).logsumexp(1))

@@ -164,7 +164,8 @@ def codes(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.fl
 def reconstruct(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.uint8]:
     """Return what the first components keep of images, uint8 (n, channels, height, width), rounded and clipped."""
     pixels = pca.mean + codes(pca, images, components) @ pca.components[:components]
-    return np.rint(255 * pixels.clip(0, 1)).astype(np.uint8).reshape(images.shape)
+    rebuilt: NDArray[np.uint8] = np.rint(255 * pixels.clip(0, 1)).astype(np.uint8)
+    return rebuilt.reshape(images.shape)
 
 
 def components_for_variance(pca: Pca, fraction: float) -> int:

@@ -41,7 +41,7 @@ def final_metrics(
     Args:
         model: A trained network of any family, on the device of the images.
         splits: "train" and "test": images uint8 (n, channels, height, width), and labels int64 (n,).
-        values: `study.training.trainer.per_image` of the test split.
+        values: `Network.per_image` of every test image, (n, ...), floats in float64.
         seed: Seeds the random parts; the same seed gives the same numbers.
     """
     model.eval()
@@ -164,4 +164,5 @@ def structural_similarity(images: Tensor, originals: Tensor) -> Tensor:
         return_full_image=True,
     )
     margin = side // 2
-    return windows[..., margin:-margin, margin:-margin].flatten(1).mean(1)
+    similarities: Tensor = windows[..., margin:-margin, margin:-margin].flatten(1).mean(1)
+    return similarities

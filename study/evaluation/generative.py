@@ -57,7 +57,7 @@ def collect(model: Network, split: TensorSplit, values: Mapping[str, Tensor]) ->
 def _interpolations(model: Network, split: TensorSplit) -> dict[str, Tensor]:
     images, labels = split
     pairs = _pairs(labels)
-    ends = encode(model, images[pairs.flatten()]).unflatten(0, pairs.shape)
+    ends = encode(model, images[pairs.flatten()]).view(*pairs.shape, -1)
     share = torch.linspace(0, 1, STEPS, device=ends.device)[:, None]
     codes = torch.lerp(ends[:, :1], ends[:, 1:], share)
     return {"images": _decode(model, codes), "labels": labels[pairs], "indices": pairs}

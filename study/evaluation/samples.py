@@ -36,7 +36,7 @@ def write(
         model: The trained network, on the device of the images.
         untrained: The same network with its initial weights.
         splits: "test" is read: images uint8 (n, channels, height, width), labels int64 (n,), on the model's device.
-        values: `study.training.trainer.per_image` of the test split.
+        values: `Network.per_image` of every test image, (n, ...), floats in float64.
     """
     for name, arrays in collect(model, untrained, splits["test"], values).items():
         save(folder / f"{name}.npz", arrays)
