@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import search_spaces
+from search_spaces import DatasetSpec
+from study.data import built_in
 from study.data.image_data import ImageData, Split, default_data_dir, load, subset
 from study.record.errors import DataError, UsageError
 
@@ -157,6 +159,40 @@ def test_interrupted_download_leaves_nothing(
         load(name, tiny_root)
     assert len(written) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+class FakeReader:
+    """As torchvision's SVHN: `split`, `labels`, the channels first, and its files right in the folder that it is given."""
+
+    def __init__(self, root: Path, split: str, download: bool = False) -> None:
+        file = Path(root) / f"{split}.bin"
+        if download:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"\0")
+        assert file.exists()
+        count = {"train": 40, "test": 10}[split]
+        self.data = np.random.default_rng(count).integers(0, 256, (count, 3, 4, 4), dtype=np.uint8)
+        self.labels = np.arange(count) % 2
+
+
+def test_a_set_is_read_as_its_spec_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torchvision.datasets
+
+    monkeypatch.setattr(torchvision.datasets, "Fake", FakeReader, raising=False)
+    spec = DatasetSpec(
+        **{"name": "fake", "title": "Fake", "image_shape": (3, 4, 4), "class_names": ("a", "b"), "split": "."},
+        **{"sizes": {"train": 30, "val": 10, "test": 10}, "source": ".", "licence": ".", "validation": "stratified"},
+        torchvision_class="Fake",
+        official_splits={split: {"split": split} for split in ("train", "test")},
+        labels="labels",
+        root="fake",
+        folder="fake",
+    )
+    train, val, test = built_in.read(spec, tmp_path, lambda _: None)
+    assert (len(train), len(val), len(test)) == (30, 10, 10)
+    assert (test.images == FakeReader(tmp_path / "fake", "test").data).all()
+    assert test.labels.tolist() == [0, 1] * 5
+    assert sorted(path.name for path in tmp_path.rglob("*.bin")) == ["test.bin", "train.bin"]
 
 
 @pytest.mark.realdata
