@@ -162,7 +162,7 @@ def test_interrupted_download_leaves_nothing(
 
 
 class FakeReader:
-    """As torchvision's SVHN: `split`, `labels`, the channels first, and its files right in the folder that it is given."""
+    """As torchvision's SVHN: `split`, `labels`, the channels first, its files right in the folder that it is given."""
 
     def __init__(self, root: Path, split: str, download: bool = False) -> None:
         file = Path(root) / f"{split}.bin"
