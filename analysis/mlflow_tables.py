@@ -12,6 +12,7 @@ import pandas as pd
 
 import search_spaces
 from analysis.study_files import NoStudyError
+from study.record import metrics
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -111,7 +112,7 @@ def _about(parent: Run) -> dict[str, Any]:
     data = {key.removeprefix("data."): value for key, value in params.items() if key.startswith("data.")}
     return {
         "settings": settings | {"name": parent.data.tags["study"]},
-        "objective": {"metric": space.metric, "mode": space.mode},
+        "objective": {"metric": space.metric, "mode": metrics.mode(space.metric)},
         "data": {"name": settings.get("data"), **data},
         "environment": {"git_commit": parent.data.tags.get("git_commit")},
     }

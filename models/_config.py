@@ -11,6 +11,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 
@@ -46,7 +47,7 @@ class OneOf:
 
 
 @dataclass(frozen=True)
-class Interval:
+class Number:
     """A finite number from `low` to `high`; the ends belong to it unless opened. `whole` asks for an int."""
 
     low: float
@@ -79,8 +80,20 @@ class Interval:
         return f"{kind} {low} and {'below' if self.open_high else 'at most'} {self.high:g}"
 
 
-Setting = OneOf | Interval
+Setting = OneOf | Number
 FLAG = OneOf((True, False))
+
+TRAINING: Mapping[str, Setting] = MappingProxyType(
+    {
+        "optimizer": OneOf(("adam", "adamw", "sgd", "adagrad", "rmsprop")),
+        "lr": Number(0, open_low=True),
+        "weight_decay": Number(0),
+        "momentum": Number(0, 1, open_high=True, when=When("optimizer", ("sgd", "rmsprop"))),
+        "schedule": OneOf(("constant", "cosine")),
+        "batch_size": Number(1, whole=True),
+    }
+)
+"""The part of every config that says how to train: checked here, used by the training loop alone."""
 
 
 def check_config(config: Mapping[str, Any], settings: Mapping[str, Setting], where: str) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from models._config import FLAG, Interval, OneOf, Setting
-from models._dropout import Dropout
-from models.family import Config
+from models import noise
+from models._config import FLAG, Number, OneOf, Setting
+from models.network import Config
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -25,7 +25,7 @@ OUTPUT_ACTIVATIONS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "none":
 OUTPUT_ACTIVATION = OneOf(tuple(OUTPUT_ACTIVATIONS))
 
 HIDDEN: dict[str, Setting] = {
-    "width": Interval(1, whole=True),
+    "width": Number(1, whole=True),
     "batch_norm": FLAG,
     "activation": ACTIVATION,
 }
@@ -38,6 +38,22 @@ class Centre(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return images of the same shape (batch, channels, height, width)."""
         return 2 * images - 1
+
+
+class Dropout(nn.Dropout):
+    """`nn.Dropout`, with masks from `models.noise`: in training, each value is 0 or over its expected share."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features of the same shape (batch, ...)."""
+        if not self.training or self.p == 0:
+            return features
+        # As convolutional networks are trained, with the channels last, a mask then lies in memory as its features do.
+        last = features.dim() == 4
+        shape = features.movedim(1, -1).shape if last else features.shape
+        mask, share = noise.kept(self.p, tuple(shape), features.device)
+        scale = mask.float().mul_(1 / share)
+        dropped: Tensor = features * (scale.movedim(-1, 1) if last else scale)
+        return dropped.to(features.dtype)
 
 
 def hidden(config: Config, features: int, norm: type[nn.Module]) -> list[nn.Module]:

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models import cifar_ae, conv, dense, fashion, flowers, mnist_ae, pca_start
-from models._config import Interval
-from models._corruption import CORRUPTION, corrupt, training_pair
-from models.family import Architecture, Config, Family, ImageShape
-from models.network import Network
+from models._config import Number
+from models._inputs import CORRUPTION, corrupt, training_pair
+from models.network import Architecture, Config, Family, ImageShape, Network
 from models.noise import evaluation_generator, normal
 
 
@@ -148,12 +147,12 @@ def _assemble(architecture: Architecture, config: Config, image_shape: ImageShap
 
 FAMILY = Family(
     settings={
-        "latent_size": Interval(1, whole=True),
-        "dropout": Interval(0, 1, open_high=True),
+        "latent_size": Number(1, whole=True),
+        "dropout": Number(0, 1, open_high=True),
         **CORRUPTION,
         # the weights of the penalties beside the squared error per pixel, both for the mean over a batch
-        "sparsity": Interval(0),
-        "contraction": Interval(0),
+        "sparsity": Number(0),
+        "contraction": Number(0),
     },
     architectures={
         "dense": dense.ARCHITECTURE,

@@ -14,8 +14,7 @@ import torch
 from torch import nn
 
 from models._config import ConfigError
-from models.family import ImageShape
-from models.network import Network
+from models.network import ImageShape, Network
 from models.registry import build
 
 CONFIG_FILE = "config.json"

@@ -12,8 +12,8 @@ from itertools import pairwise
 from torch import nn
 
 from models._config import OneOf
-from models._dropout import Dropout
-from models.family import Architecture, Config, ImageShape
+from models._layers import Dropout
+from models.network import Architecture, Config, ImageShape
 
 IMAGE_SHAPE: ImageShape = (3, 32, 32)
 LATENT_SIZE = 108

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from torch import nn
 
 from models._config import ConfigError, OneOf, Setting
-from models._dropout import Dropout
-from models.classifier_architecture import ClassifierArchitecture
-from models.family import Config, ImageShape
+from models._layers import Dropout
+from models.network import ClassifierArchitecture, Config, ImageShape
 
 IMAGE_SHAPE: ImageShape = (3, 32, 32)
 GAP_SMALLEST_SIDE = 8

@@ -7,11 +7,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from models._config import FLAG, ConfigError, Interval, OneOf
-from models._dropout import Dropout
-from models._layers import ACTIVATIONS, HIDDEN, Centre, initialise
-from models.classifier_architecture import ClassifierArchitecture
-from models.family import Config, ImageShape
+from models._config import FLAG, ConfigError, Number, OneOf
+from models._layers import ACTIVATIONS, HIDDEN, Centre, Dropout, initialise
+from models.network import ClassifierArchitecture, Config, ImageShape
 
 MAX_DEPTH = 8
 
@@ -88,7 +86,7 @@ def _check(config: Config, image_shape: ImageShape) -> None:
 ARCHITECTURE = ClassifierArchitecture(
     _parts,
     {
-        "depth": Interval(1, MAX_DEPTH, whole=True),
+        "depth": Number(1, MAX_DEPTH, whole=True),
         **HIDDEN,
         "convolutions": OneOf((1, 2, 3)),
         "residual": FLAG,

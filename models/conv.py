@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from models._config import ConfigError, Interval, OneOf
+from models._config import ConfigError, Number, OneOf
 from models._layers import (
     HIDDEN,
     OUTPUT_ACTIVATION,
@@ -20,7 +20,7 @@ from models._layers import (
     initialise,
     initialise_output,
 )
-from models.family import Architecture, Config, ImageShape
+from models.network import Architecture, Config, ImageShape
 
 MAX_DEPTH = 8
 
@@ -117,7 +117,7 @@ def check_depth(config: Config, image_shape: ImageShape) -> None:
 ARCHITECTURE = Architecture(
     parts=_parts,
     settings={
-        "depth": Interval(1, MAX_DEPTH, whole=True),
+        "depth": Number(1, MAX_DEPTH, whole=True),
         **HIDDEN,
         "kernel_size": OneOf((3, 5)),
         "output_activation": OUTPUT_ACTIVATION,

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from models._config import ConfigError, Interval, When
+from models._config import ConfigError, Number, When
 from models._layers import (
     HIDDEN,
     OUTPUT_ACTIVATION,
@@ -18,7 +18,7 @@ from models._layers import (
     initialise,
     initialise_output,
 )
-from models.family import Architecture, Config, ImageShape
+from models.network import Architecture, Config, ImageShape
 
 MAX_DEPTH = 8
 _HAS_HIDDEN_LAYERS = When("depth", tuple(range(1, MAX_DEPTH + 1)))
@@ -72,7 +72,7 @@ ARCHITECTURE = Architecture(
     settings={
         # Hidden layers on each side; 0 with output_activation "none" is a linear autoencoder, whose best
         # codes span PCA's subspace (Baldi and Hornik, "Neural networks and principal component analysis").
-        "depth": Interval(0, MAX_DEPTH, whole=True),
+        "depth": Number(0, MAX_DEPTH, whole=True),
         **{key: replace(setting, when=_HAS_HIDDEN_LAYERS) for key, setting in HIDDEN.items()},
         "output_activation": OUTPUT_ACTIVATION,
     },

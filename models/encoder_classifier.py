@@ -13,10 +13,8 @@ from typing import Any
 from torch import nn
 
 from models import ae
-from models._config import Interval, OneOf, Setting, When
-from models._training import TRAINING
-from models.classifier_architecture import ClassifierArchitecture
-from models.family import Config, ImageShape
+from models._config import TRAINING, Number, OneOf, Setting, When
+from models.network import ClassifierArchitecture, Config, ImageShape
 
 SOURCES = ("scratch", "pretrained", "joint", "given")
 """The values of `encoder`: trained with the head alone; taken from an autoencoder that a first stage of the same
@@ -92,7 +90,7 @@ def _sources(sources: tuple[str, ...]) -> dict[str, Setting]:
         "encoder_training": OneOf(("fine_tuned", "frozen"), when=When("encoder", ("pretrained", "given"))),
     }
     if "joint" in sources:
-        settings["reconstruction_weight"] = Interval(0, open_low=True, when=When("encoder", ("joint",)))
+        settings["reconstruction_weight"] = Number(0, open_low=True, when=When("encoder", ("joint",)))
     for key in PRETRAINING:
         condition = TRAINING[key].when
         when = When(f"pretrain_{condition.key}", condition.values) if condition else When("encoder", ("pretrained",))

@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models._dropout import Dropout
-from models._layers import ACTIVATIONS, Centre
-from models.family import ImageShape
+from models._layers import ACTIVATIONS, Centre, Dropout
+from models.network import ImageShape
 from models.registry import build
 
 

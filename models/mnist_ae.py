@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from models._config import Interval
-from models._dropout import Dropout
-from models.family import Architecture, Config, ImageShape
+from models._config import Number
+from models._layers import Dropout
+from models.network import Architecture, Config, ImageShape
 
 IMAGE_SHAPE: ImageShape = (1, 28, 28)
 PIXELS = 28 * 28
@@ -75,7 +75,7 @@ def _vae_cnn_parts(config: Config, _image_shape: ImageShape) -> tuple[nn.Module,
     return _cnn_encoder(config, 2 * config["latent_size"]), _cnn_decoder(config)
 
 
-_HIDDEN_SIZE = {"hidden_size": Interval(1, whole=True)}
+_HIDDEN_SIZE = {"hidden_size": Number(1, whole=True)}
 
 DENSE_AUTOENCODER = Architecture(_autoencoder_parts, _HIDDEN_SIZE, IMAGE_SHAPE)
 DENSE_VAE = Architecture(_vae_parts, _HIDDEN_SIZE, IMAGE_SHAPE)

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models import conv
-from models._config import Interval, OneOf
+from models._config import Number, OneOf
 from models._layers import HIDDEN, Centre, hidden, initialise
-from models.family import Architecture, Config, ImageShape
+from models.network import Architecture, Config, ImageShape
 
 
 class _Linear(nn.Module):
@@ -152,7 +152,7 @@ def _parts(config: Config, image_shape: ImageShape) -> tuple[nn.Module, nn.Modul
 ARCHITECTURE = Architecture(
     parts=_parts,
     settings={
-        "depth": Interval(1, conv.MAX_DEPTH, whole=True),
+        "depth": Number(1, conv.MAX_DEPTH, whole=True),
         **HIDDEN,
         "kernel_size": OneOf((3, 5)),
     },

@@ -9,10 +9,8 @@ from typing import Any
 import torch
 
 from models import ae, classifier, vae
-from models._config import ConfigError, OneOf, Setting, check_config, choose
-from models._training import TRAINING
-from models.family import Architecture, Config, Family, ImageShape
-from models.network import Network
+from models._config import TRAINING, ConfigError, OneOf, Setting, check_config, choose
+from models.network import Architecture, Config, Family, ImageShape, Network
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {

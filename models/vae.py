@@ -14,12 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from models import conv, dense, mnist_ae
-from models._config import Interval, OneOf
-from models._corruption import CORRUPTION, corrupt, training_pair
+from models._config import Number, OneOf
+from models._inputs import CORRUPTION, corrupt, training_pair
 from models.ae import psnr
-from models.family import Architecture, Config, Family, ImageShape
 from models.likelihoods import LIKELIHOODS
-from models.network import Network
+from models.network import Architecture, Config, Family, ImageShape, Network
 from models.noise import evaluation_generator, normal
 
 ACTIVE_VARIANCE = 0.01
@@ -138,7 +137,7 @@ class VariationalAutoencoder(Network):
         """Return n mean images (n, channels, height, width), in [0, 1], of codes drawn from the prior."""
         device = next(self.parameters()).device
         codes = normal((n, self.latent_size), device, generator)
-        return torch.cat([self.decode(part) for part in codes.split(self._images_at_once())])
+        return torch.cat([self.decode(part) for part in torch.split(codes, self._images_at_once())])
 
     @torch.no_grad()
     def log_likelihood(self, images: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
@@ -148,7 +147,7 @@ class VariationalAutoencoder(Network):
         lower bound, which it is for one sample, and log p(image), which it reaches with ever more. The memory
         that it takes does not grow with `samples`.
         """
-        parts = images.split(self._images_at_once())
+        parts = torch.split(images, self._images_at_once())
         return torch.cat([self._importance_weighted(part, samples, generator) for part in parts])
 
     def encoder_state(self) -> dict[str, Tensor]:
@@ -175,7 +174,7 @@ class VariationalAutoencoder(Network):
             noise = normal((len(images), n, self.latent_size), mean.device, generator)
             codes = mean + (logvar / 2).exp() * noise
             outputs = self._outputs(codes.flatten(0, 1))
-            masses = self.likelihood.log_mass(outputs, images.repeat_interleave(n, 0)).unflatten(0, (-1, n))
+            masses = self.likelihood.log_mass(outputs, images.repeat_interleave(n, 0)).view(-1, n)
             # log p(code) − log q(code | image): the normal distributions' constants cancel
             ratios = (noise.square() + logvar - codes.square()).sum(2) / 2
             total = torch.logaddexp(total, (masses + ratios).logsumexp(1))
@@ -221,13 +220,13 @@ def _assemble(architecture: Architecture, config: Config, image_shape: ImageShap
 
 FAMILY = Family(
     settings={
-        "latent_size": Interval(1, whole=True),
-        "dropout": Interval(0, 1, open_high=True),
+        "latent_size": Number(1, whole=True),
+        "dropout": Number(0, 1, open_high=True),
         **CORRUPTION,
         "likelihood": OneOf(tuple(LIKELIHOODS)),
-        "beta": Interval(0),
+        "beta": Number(0),
         # fraction of the training over which the weight of the KL divergence grows from 0 to beta
-        "beta_warmup": Interval(0, 1),
+        "beta_warmup": Number(0, 1),
     },
     architectures={
         "dense": _general(dense.encoder, dense.decoder, dense.ARCHITECTURE),

@@ -1,7 +1,8 @@
-"""Search spaces by name, and what the reports ran and claimed.
+"""Search spaces by name, the data sets that they are made for, and what the reports ran and claimed.
 
-A space is one file here, `<dataset>_<family>.py`, which exports SPACE; its file name is its name, and
-there is no second registry. Files with an underscore in front are what spaces are made of.
+A data set is one file here, which defines `DATASET`, its facts, and `SPACES`, one for each family; a space is named
+`<data set>_<family>`, and there is no second registry. A file may define `REPORTED` too, the configurations that a
+report ran on the data. Files with an underscore in front are what the others are made of.
 """
 
 from __future__ import annotations
@@ -9,27 +10,43 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
 
-from search_spaces._ask import AskConfig
-from search_spaces._claim import Bound, Check, Claim, Comparison, Measured
-from search_spaces._claims import CLAIMS
-from search_spaces._outline import outline
-from search_spaces._reported import REPORTED, Reported
-from search_spaces._space import Context, Point, Space
+from search_spaces._ask import Ask, AskConfig, Bounds
+from search_spaces._claims import CLAIMS, Bound, Check, Claim, Comparison, Measured
+from search_spaces._dataset import DatasetSpec, ImageShape
+from search_spaces._families import FAMILY_FACTS, FamilyFacts
+from search_spaces._layers import LayerBounds
+from search_spaces._reported import Reported
+from search_spaces._searches import AutoencoderSearch, ClassifierSearch, VaeSearch
+from search_spaces._space import Context, Point, Search, Space, outline
 
 __all__ = [
+    "FAMILY_FACTS",
+    "Ask",
     "AskConfig",
+    "AutoencoderSearch",
     "Bound",
+    "Bounds",
     "Check",
     "Claim",
+    "ClassifierSearch",
     "Comparison",
     "Context",
+    "DatasetSpec",
+    "FamilyFacts",
+    "ImageShape",
+    "LayerBounds",
     "Measured",
     "Point",
     "Reported",
+    "Search",
     "Space",
     "UnknownSpace",
+    "VaeSearch",
     "claims",
+    "datasets",
     "get",
     "names",
     "outline",
@@ -52,22 +69,36 @@ class UnknownSpace(KeyError):  # noqa: N818 - reads like KeyError's own relative
 
 def names() -> list[str]:
     """Return the names of all spaces, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")
+    return sorted(space.name for file in _files() for space in file.SPACES)
 
 
 def get(name: str) -> Space:
     """Return the space of that name; raises `UnknownSpace` if there is none."""
-    if name not in names():
-        raise UnknownSpace(name)
-    space: Space = importlib.import_module(f"{__name__}.{name}").SPACE
-    return space
+    for file in _files(name.rpartition("_")[0]):
+        for space in file.SPACES:
+            if space.name == name:
+                found: Space = space
+                return found
+    raise UnknownSpace(name)
+
+
+def datasets() -> dict[str, DatasetSpec]:
+    """Return every built-in data set by its name, in the order of the names."""
+    return {file.DATASET.name: file.DATASET for file in _files()}
 
 
 def reported() -> dict[str, Reported]:
     """Return every configuration that a report ran, by its key."""
-    return dict(REPORTED)
+    return {key: entry for file in _files() for key, entry in getattr(file, "REPORTED", {}).items()}
 
 
 def claims() -> list[Claim]:
     """Return every number and checkable statement of the reports."""
     return list(CLAIMS)
+
+
+def _files(only: str | None = None) -> Iterator[ModuleType]:
+    """Import the files of the data sets, or the one of that name if there is one, and yield them sorted by name."""
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+        if name[0] != "_" and only in (None, name):
+            yield importlib.import_module(f"{__name__}.{name}")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from search_spaces._ask import Ask, AskConfig, AskTrial
-from search_spaces._data import DATA, ImageShape
-from search_spaces._reported import Reported, reported_for
+from search_spaces._ask import Ask, AskConfig, AskTrial, Bounds
+from search_spaces._dataset import DatasetSpec, ImageShape
+from search_spaces._families import FAMILY_FACTS
+from search_spaces._reported import Reported
 
 if TYPE_CHECKING:
     import optuna
 
-_OBJECTIVES = {"ae": ("val_mse", "min"), "vae": ("val_nelbo", "min"), "classifier": ("val_accuracy", "max")}
+_DRAWS = 500  # of an outline: enough to come to every conditional parameter, in a few hundredths of a second
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,17 @@ class Space:
     """One family searched on one data set.
 
     Attributes:
-        dataset, family: what it is made for.
+        data: the data set that it is made for.
+        family: of its networks.
         description: one line for a listing.
         trials, epochs: the budget where none is asked for; epochs of a trial's last stage.
         search: what is searched.
         default: the config that one would try first by hand.
         pretrain_epochs: of an encoder's training as an autoencoder, in trials that have this first stage.
+        reported: what the reports ran on its data, by key; those of the space itself are its points.
     """
 
-    dataset: str
+    data: DatasetSpec
     family: str
     description: str
     trials: int
@@ -79,26 +83,27 @@ class Space:
     search: Search
     default: Mapping[str, Any]
     pretrain_epochs: int = 0
+    reported: Mapping[str, Reported] = field(default_factory=dict)
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name."""
+        return self.data.name
 
     @property
     def name(self) -> str:
-        """`<dataset>_<family>`, the name of its file."""
+        """`<data set>_<family>`."""
         return f"{self.dataset}_{self.family}"
 
     @property
     def metric(self) -> str:
-        """The objective: a validation metric of the family."""
-        return _OBJECTIVES[self.family][0]
-
-    @property
-    def mode(self) -> str:
-        """The objective's direction, "min" or "max"."""
-        return _OBJECTIVES[self.family][1]
+        """The objective, a validation metric of the family; `study.record.metrics` knows its direction."""
+        return FAMILY_FACTS[self.family].metric
 
     @property
     def image_shape(self) -> ImageShape:
         """The data set's own (channels, height, width), in pixels."""
-        return DATA[self.dataset].image_shape
+        return self.data.image_shape
 
     def suggest(self, trial: optuna.Trial, context: Context) -> dict[str, Any]:
         """Return a whole flat config with the values that the trial suggests."""
@@ -137,4 +142,59 @@ class Space:
         return ask.config
 
     def _reported(self, context: Context) -> dict[str, Reported]:
-        return reported_for(self.name, context.image_shape) if context.reported else {}
+        if not context.reported:
+            return {}
+        return {
+            key: entry
+            for key, entry in self.reported.items()
+            if entry.space == self.name and entry.image_shape == context.image_shape
+        }
+
+
+def outline(space: Space, context: Context) -> dict[str, str]:
+    """Return the range of every parameter that a study of the space can ask for, by name.
+
+    Keys that the space fixes are there with the values that they can have. Conditional parameters are found by drawing
+    configs, always the same ones.
+    """
+    found: dict[str, str] = {}
+    fixed: dict[str, set[str]] = {}
+    generator = random.Random(0)
+    for _ in range(_DRAWS):
+        ask = _AskAnything(generator)
+        space.answer(ask, context)
+        found |= ask.ranges
+        for key, value in ask.fixed.items():
+            fixed.setdefault(key, set()).add(repr(value))
+    return {**found, **{f"fixed {key}": ", ".join(sorted(values)) for key, values in fixed.items()}}
+
+
+class _AskAnything(Ask):
+    """Answers at random, and keeps what it was asked."""
+
+    def __init__(self, generator: random.Random) -> None:
+        super().__init__()
+        self.ranges: dict[str, str] = {}
+        self.fixed: dict[str, Any] = {}
+        self._generator = generator
+
+    def fix(self, **values: Any) -> None:
+        super().fix(**values)
+        self.fixed |= values
+
+    def _choice(self, name: str, choices: Sequence[Any], of: Callable[[Mapping[str, Any]], Any]) -> Any:
+        self.ranges[name] = "one of " + ", ".join(map(repr, choices))
+        return self._generator.choice(list(choices))
+
+    def _integer(self, name: str, key: str, bounds: Bounds, log: bool) -> int:
+        self.ranges[name] = f"integer {bounds[0]} to {bounds[1]}{_scale(log)}"
+        return self._generator.randint(*bounds)
+
+    def _number(self, name: str, key: str, bounds: tuple[float, float], step: float | None, log: bool) -> float:
+        steps = f" in steps of {step:g}" if step else ""
+        self.ranges[name] = f"number {bounds[0]:g} to {bounds[1]:g}{steps}{_scale(log)}"
+        return self._generator.uniform(*bounds) if not step else bounds[0]
+
+
+def _scale(log: bool) -> str:
+    return ", logarithmic" if log else ""

@@ -9,25 +9,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study.data.dataset_specs import DATASETS
+import search_spaces
 from study.record import files, tables
 from study.record.commands import exit_status
 from study.record.errors import UsageError, choose_from
 from study.settings import values
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from study.baselines.pca import Row
 
 Number = TypeVar("Number", int, float)
 
@@ -45,7 +39,7 @@ def _run(options: argparse.Namespace) -> None:
     # scikit-learn and the data loaders take seconds to import, which bad input need not wait for.
     import numpy as np
 
-    from study.baselines.table import format_table
+    from study.baselines.measuring import format_table, measure
     from study.data import image_data
 
     data = image_data.load(
@@ -55,52 +49,17 @@ def _run(options: argparse.Namespace) -> None:
         progress=_progress,
     )
     splits = {"train": data.train.images, "val": data.val.images, "test": data.test.images}
-    if options.data not in DATASETS or DATASETS[options.data].validation != "official":
+    built_in = search_spaces.datasets().get(options.data)
+    if built_in is None or built_in.validation != "official":
         # Held out of the training images for the sake of a search; PCA has nothing to choose with it.
         splits["train"] = np.concatenate([splits["train"], splits.pop("val")])
-    rows = _measure(splits, options.components, options.variance)
+    rows = measure(splits, options.components, options.variance, _progress)
     files.write_output(out, rows, tables.BASELINE.columns)
     shape = "×".join(str(size) for size in data.image_shape)
     counts = ", ".join(f"{len(images):,} {split}" for split, images in splits.items())
     print(f"PCA of {data.name}, images of {shape}: {counts}")
     print("MSE per pixel on [0, 1]; RMSE per pixel in grey levels of 0 to 255, averaged over the pixels\n")
     print(f"{format_table(rows)}\n\n{out}")
-
-
-def _measure(
-    splits: Mapping[str, NDArray[np.uint8]], components: Sequence[int], fractions: Sequence[float]
-) -> list[Row]:
-    """Return the rows at the wanted components and fractions of variance, else at the standard ranks."""
-    from study.baselines import pca
-
-    train = splits["train"]
-    n_images, n_pixels = len(train), train[0].size
-    limit = pca.rank_limit(n_images, n_pixels)
-    _refuse_above(limit, components, f"there are {n_images:,} images of {n_pixels:,} pixels")
-    standard = [] if components or fractions else pca.standard_ranks(n_images, n_pixels)
-    largest = limit if fractions else max([*components, *standard], default=limit)
-    _progress(f"fitting PCA: {largest:,} components of {n_images:,} images of {n_pixels:,} pixels")
-    try:
-        fitted = pca.fit(train, largest)
-    except ValueError as error:
-        raise UsageError(f"--data allows no PCA: {error}") from error
-    _progress(f"fitted in {fitted.fit_seconds:.1f} s ({fitted.solver})")
-    reason = f"the {n_images:,} images vary along {fitted.rank:,} axes only"
-    _refuse_above(fitted.rank, components, reason)
-    if left_out := [str(rank) for rank in standard if rank > fitted.rank]:
-        _progress(f"left out {', '.join(left_out)} components: {reason}")
-    ranks = {*components, *(rank for rank in standard if rank <= fitted.rank)}
-    ranks |= {pca.components_for_variance(fitted, fraction) for fraction in fractions}
-    _progress(f"measuring the error at {len(ranks)} numbers of components")
-    return pca.evaluate(fitted, splits, ranks)
-
-
-def _refuse_above(limit: int, components: Sequence[int], reason: str) -> None:
-    for wanted in components:
-        if wanted > limit:
-            raise UsageError(
-                f"--components '{wanted}' is too large (nearest: {limit}); allowed: 1 to {limit}, as {reason}"
-            )
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -165,8 +124,9 @@ def _fraction(text: str) -> float:
 
 def _default_file(source: str) -> Path:
     """Return the CSV file of a data set, or of a folder of images, which lends it its own name."""
-    name = source if source in DATASETS else Path(source).expanduser().resolve().name
-    if name in DATASETS and source != name:
+    built_in = search_spaces.datasets()
+    name = source if source in built_in else Path(source).expanduser().resolve().name
+    if name in built_in and source != name:
         raise UsageError(
             f"--data {source!r} would write over the baseline of the data set {name}; name a file with --out"
         )

@@ -25,8 +25,9 @@ from study.settings.values import Parser, integer
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
-    from models import Network
+    from models import Network, Predictive
 
 TOP = 5
 OUT = Path("predictions")
@@ -38,19 +39,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from models import Predictive
     from models.checkpoint import describe
     from study.data.input_image import read_for
-    from study.evaluation.prediction import Predictive
 
     model = _load(options.model)
     described = describe(options.model)
-    classifies = isinstance(model, Predictive)
-    if classifies and options.out is not None:
+    if isinstance(model, Predictive) and options.out is not None:
         raise UsageError(f"--out is for the pictures of an autoencoder; {options.model} is a classifier")
-    if not classifies and options.top is not None:
+    if not isinstance(model, Predictive) and options.top is not None:
         raise UsageError(f"--top is for a classifier; {options.model} is an autoencoder, which has no classes")
     images = [(path, read_for(described, path)) for path in options.images]
-    if classifies:
+    if isinstance(model, Predictive):
         names = _class_names(options.model, described.num_classes)
         for path, image in images:
             print(_headline(path, image))
@@ -67,14 +67,16 @@ def _headline(path: Path, image: NDArray[np.uint8]) -> str:
     return f"{path}  {image.shape[2]}×{image.shape[1]}"
 
 
-def _top_classes(model: Network, image: NDArray[np.uint8], names: Sequence[str], top: int) -> list[tuple[str, float]]:
+def _top_classes(
+    model: Predictive, image: NDArray[np.uint8], names: Sequence[str], top: int
+) -> list[tuple[str, float]]:
     """Return the `top` most probable classes of an image, uint8 (channels, height, width), the likeliest first."""
     import torch
 
-    from study.training.trainer import to_pixels
+    from study.data.tensors import to_pixels
 
     with torch.inference_mode():
-        probabilities = model.probabilities(to_pixels(torch.tensor(image)[None]))[0]  # type: ignore[operator]
+        probabilities = model.probabilities(to_pixels(torch.tensor(image)[None]))[0]
     ordered = probabilities.double().sort(descending=True, stable=True)
     return [(names[index], p) for p, index in zip(ordered.values.tolist(), ordered.indices.tolist(), strict=True)][:top]
 
@@ -84,16 +86,16 @@ def _reconstruct(model: Network, image: NDArray[np.uint8], file: Path) -> float:
     import numpy as np
     import torch
 
-    from study.evaluation.sheet import Row, draw
+    from study.data.tensors import to_bytes, to_pixels
+    from study.evaluation.pictures import ImageRow, draw_rows
     from study.record import files as atomic
-    from study.training.trainer import to_pixels
 
     with torch.inference_mode():
         pixels = to_pixels(torch.tensor(image)[None])
-        reconstruction = model(pixels).float()
+        reconstruction: Tensor = model(pixels).float()
         mse = (reconstruction - pixels).square().mean().item()
-        shown = reconstruction[0].clamp(0, 1).mul(255).round().to(torch.uint8).numpy()
-    picture = draw([Row(np.stack([image, shown]), captions=("original", "reconstruction"))], side=128)
+        shown = to_bytes(reconstruction[0]).numpy()
+    picture = draw_rows([ImageRow(np.stack([image, shown]), captions=("original", "reconstruction"))], side=128)
     try:
         atomic.write(file, lambda part: picture.save(part, format="PNG"))
     except OSError as error:

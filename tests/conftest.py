@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from study.data.dataset_specs import DATASETS
+import search_spaces
 from study.data.image_data import default_data_dir
 
 
@@ -36,4 +36,6 @@ def real_data_dir() -> Path:
 
 
 def _has_all(data_dir: Path) -> bool:
-    return all((data_dir / spec.folder / file).exists() for spec in DATASETS.values() for file in spec.md5)
+    return all(
+        (data_dir / spec.folder / file).exists() for spec in search_spaces.datasets().values() for file in spec.md5
+    )

@@ -8,7 +8,7 @@ from model_examples import build, example, images_of
 from torch import nn
 
 import models
-from models._dropout import Dropout
+from models._layers import Dropout
 from models.ae import squared_jacobian_norm
 
 DENSE = example("ae", "dense", depth=2)

@@ -114,7 +114,7 @@ def test_unusable_input_is_one_line_and_writes_nothing(
     assert baseline.main(arguments) == 2
     printed = capsys.readouterr()
     last = printed.err.splitlines()[-1]
-    assert last.startswith("error: ")
+    assert last.startswith("study: ")
     assert line in last
     assert printed.out == ""
     assert not list(empty_folder.iterdir())

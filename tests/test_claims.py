@@ -12,9 +12,10 @@ import pytest
 
 import search_spaces
 from search_spaces import Claim
-from search_spaces._claim import Audit, Bound, Check, Comparison, Measured
-from study.data.dataset_specs import DATASETS
+from search_spaces._claims import Audit, Bound, Check, Comparison, Measured
 from study.record.tables import BASELINE
+
+DATASETS = search_spaces.datasets()
 
 CLAIMS = {claim.key: claim for claim in search_spaces.claims()}
 REPORTS = ("cifar_ae", "mnist_ae", "flowers", "cifar_cnn", "fashion")

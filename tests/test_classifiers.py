@@ -11,9 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 import models
-from models import _augmentation, ae
-from models.calibration import calibration_error
-from models.classifier import ARCHITECTURES
+from models import _inputs, ae
+from models.classifier import ARCHITECTURES, calibration_error
 from models.registry import settings_of
 
 SHAPE = (3, 8, 8)
@@ -498,7 +497,7 @@ def coordinates(batch: int, channels: int, height: int, width: int) -> torch.Ten
 def test_augmentation_moves_pixels_within_their_image_and_channel(kind, shape):
     torch.manual_seed(0)
     images = coordinates(16, *shape)
-    moved = _augmentation.AUGMENTATIONS[kind](images)
+    moved = _inputs.AUGMENTATIONS[kind](images)
     assert moved.shape == images.shape
     plane = shape[1] * shape[2]
     assert torch.equal(moved.div(plane).floor(), images.div(plane).floor())
@@ -509,7 +508,7 @@ def test_augmentation_shifts_by_at_most_an_eighth_and_mirrors_at_the_edges():
     images = coordinates(400, 1, 16, 24)
     padded = functional.pad(images, (3, 3, 2, 2), mode="reflect")
     windows = padded.unfold(2, 16, 1).unfold(3, 24, 1)  # (400, 1, 5, 7, 16, 24): every crop of each image
-    equal = (windows == _augmentation.shift(images)[:, :, None, None]).all(-1).all(-1)[:, 0]
+    equal = (windows == _inputs.shift(images)[:, :, None, None]).all(-1).all(-1)[:, 0]
     assert equal.flatten(1).any(1).all()
     assert equal.any(0).all()  # 400 draws of 35 crops miss one with a probability of 4e-4
 
@@ -518,14 +517,14 @@ def test_augmentation_shifts_by_at_most_an_eighth_and_mirrors_at_the_edges():
 def test_an_image_stays_as_it_is_as_often_as_expected(kind, expected):
     torch.manual_seed(0)
     images = coordinates(4000, 1, 8, 8)
-    same = (_augmentation.AUGMENTATIONS[kind](images) == images).flatten(1).all(1).double().mean().item()
+    same = (_inputs.AUGMENTATIONS[kind](images) == images).flatten(1).all(1).double().mean().item()
     assert same == pytest.approx(expected, abs=4 * math.sqrt(expected / 4000))
 
 
 def test_half_of_the_images_are_flipped():
     torch.manual_seed(0)
     images = coordinates(4000, 2, 4, 4)  # too small to be shifted
-    moved = _augmentation.shift_flip(images)
+    moved = _inputs.shift_flip(images)
     flipped = (moved == images.flip(3)).flatten(1).all(1)
     assert ((moved == images).flatten(1).all(1) | flipped).all()
     assert flipped.double().mean().item() == pytest.approx(0.5, abs=0.04)
@@ -533,7 +532,7 @@ def test_half_of_the_images_are_flipped():
 
 def test_augmentation_keeps_the_memory_format_of_the_images():
     images = torch.rand(2, 3, 8, 8).contiguous(memory_format=torch.channels_last)
-    assert _augmentation.shift_flip(images).is_contiguous(memory_format=torch.channels_last)
+    assert _inputs.shift_flip(images).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_only_training_augments(small):

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from study.data.dataset_specs import DATASETS, DatasetSpec
+import search_spaces
+from search_spaces import DatasetSpec
+
+DATASETS = search_spaces.datasets()
 
 
 @pytest.mark.parametrize("spec", DATASETS.values(), ids=DATASETS)
@@ -34,7 +37,7 @@ def test_spec_names_torchvisions_class_folder_and_classes(spec: DatasetSpec) -> 
 
 def test_reading_the_specs_imports_no_library() -> None:
     script = (
-        "import sys, study.data.dataset_specs; "
+        "import sys, search_spaces; search_spaces.datasets(); "
         "print({'numpy', 'torch', 'torchvision', 'sklearn', 'ray', 'PIL'} & set(sys.modules))"
     )
     root = Path(__file__).resolve().parents[1]

@@ -4,9 +4,7 @@ import torch
 from scipy.ndimage import correlate1d
 from small_networks import network, split
 
-from study.evaluation.final_metrics import final_metrics
-from study.evaluation.linear_probe import WIDEST_CODE, probe_accuracy
-from study.evaluation.structural_similarity import structural_similarity
+from study.evaluation.final_metrics import WIDEST_CODE, final_metrics, probe_accuracy, structural_similarity
 from study.training.trainer import per_image
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 100, 100), (1, 3, 9)]

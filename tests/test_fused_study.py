@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from study.worker.shared_data import SharedData
 from study_processes import SMALL, kill_with_children, run, start, state_of, summary_of, table, wait_for
 from test_fused import config_of, splits
 
-from study.data.shared_data import SharedData
 from study.record.events import Noted, RunStarted, StudyStarted
 from study.record.folder import StudyFolder
 from study.record.journal import Journal, Recorder

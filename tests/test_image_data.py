@@ -10,9 +10,13 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from study.data.dataset_specs import DATASETS
+import search_spaces
+from search_spaces import DatasetSpec
+from study.data import built_in
 from study.data.image_data import ImageData, Split, default_data_dir, load, subset
 from study.record.errors import DataError, UsageError
+
+DATASETS = search_spaces.datasets()
 
 DOWNLOADED = [name for name, spec in DATASETS.items() if spec.torchvision_class]
 
@@ -157,13 +161,47 @@ def test_interrupted_download_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+class FakeReader:
+    """As torchvision's SVHN: `split`, `labels`, the channels first, its files right in the folder that it is given."""
+
+    def __init__(self, root: Path, split: str, download: bool = False) -> None:
+        file = Path(root) / f"{split}.bin"
+        if download:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"\0")
+        assert file.exists()
+        count = {"train": 40, "test": 10}[split]
+        self.data = np.random.default_rng(count).integers(0, 256, (count, 3, 4, 4), dtype=np.uint8)
+        self.labels = np.arange(count) % 2
+
+
+def test_a_set_is_read_as_its_spec_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torchvision.datasets
+
+    monkeypatch.setattr(torchvision.datasets, "Fake", FakeReader, raising=False)
+    spec = DatasetSpec(
+        **{"name": "fake", "title": "Fake", "image_shape": (3, 4, 4), "class_names": ("a", "b"), "split": "."},
+        **{"sizes": {"train": 30, "val": 10, "test": 10}, "source": ".", "licence": ".", "validation": "stratified"},
+        torchvision_class="Fake",
+        official_splits={split: {"split": split} for split in ("train", "test")},
+        labels="labels",
+        root="fake",
+        folder="fake",
+    )
+    train, val, test = built_in.read(spec, tmp_path, lambda _: None)
+    assert (len(train), len(val), len(test)) == (30, 10, 10)
+    assert (test.images == FakeReader(tmp_path / "fake", "test").data).all()
+    assert test.labels.tolist() == [0, 1] * 5
+    assert sorted(path.name for path in tmp_path.rglob("*.bin")) == ["test.bin", "train.bin"]
+
+
 @pytest.mark.realdata
 def test_download_is_moved_into_place_without_its_archives(
     monkeypatch: pytest.MonkeyPatch, real_data_dir: Path, tiny_root: Path
 ) -> None:
     def fake(dataset: object) -> None:
         raw = Path(str(getattr(dataset, "root"))) / "MNIST" / "raw"  # noqa: B009
-        shutil.copytree(real_data_dir / "MNIST" / "raw", raw)
+        shutil.copytree(real_data_dir / "MNIST" / "raw", raw, dirs_exist_ok=True)
         (raw / "train-images-idx3-ubyte.gz").touch()
 
     replace_download(monkeypatch, "mnist", fake)

@@ -173,7 +173,7 @@ def test_more_pixels_than_memory_are_refused(tmp_path: Path, monkeypatch: pytest
 
 
 def test_progress_is_shown_while_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("study.data._image_decoding.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("study.data.image_folder._SECONDS_BETWEEN_LINES", 0.0)
     folder = make_folder(tmp_path / "pets", {"cat": 5})
     lines: list[str] = []
     load(str(folder), tmp_path, progress=lines.append)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from study.baselines import linear_classifier, pca
+from study.baselines import pca
+from study.baselines.baseline import evaluate_linear_classifier
 from study.data import image_data
 
 
@@ -12,7 +13,7 @@ def digits():
 
 def test_accuracy_on_the_digits_grows_with_the_components_and_is_well_above_chance(digits):
     arrays = [array for split in (digits.train, digits.val, digits.test) for array in (split.images, split.labels)]
-    rows = linear_classifier.evaluate(pca.fit(digits.train.images, 40), arrays, [2, 10, 40])
+    rows = evaluate_linear_classifier(pca.fit(digits.train.images, 40), [2, 10, 40], *arrays)
     assert [row["n_components"] for row in rows] == [2, 10, 40]
     accuracies = [row["test_accuracy"] for row in rows]
     assert accuracies == sorted(accuracies)

@@ -15,6 +15,7 @@ from study.record import tables
 from study.record.events import EVENTS
 from study.record.folder import StudyFolder
 from study.record.journal import Journal, Recorder
+from study.record.metrics import mode
 from study.record.state import StudyState
 from study.settings import command_line
 from study.tracking.mlflow_tracker import Tracker
@@ -27,7 +28,11 @@ ENVIRONMENT = {"git_commit": "f" * 40, "cpu": "A CPU", "cpus": 2, "gpus": [], "v
 def events_of(name, settings, space):
     """Return what happens in a study: a completed and a failed trial, two seeds of the first one."""
     data = {"name": "digits", "digest": "abc", "sizes": {"train": 9, "val": 3, "test": 3}, "image_shape": [1, 8, 8]}
-    about = {"settings": settings, "objective": {"metric": space.metric, "mode": space.mode}, "data": data}
+    about = {
+        "settings": settings,
+        "objective": {"metric": space.metric, "mode": mode(space.metric)},
+        "data": data,
+    }
     yield "study", about | {"encoder": None, "environment": ENVIRONMENT}
     run = {"budget": 2, "params": 77, "pretrain_budget": 2 if name == "pretrained" else 0}
     trials = [("t0000", "default", "completed", None), ("t0001", None, "failed", "it broke")]

@@ -12,8 +12,8 @@ from model_examples import build, example, images_of
 from torch import nn
 
 import models
+from models.flowers import InverseMaxPool2d
 from models.registry import settings_of
-from models.unpooling import InverseMaxPool2d
 
 AWKWARD_SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 100, 100), (3, 17, 30), (2, 31, 9)]
 CLASSES = 10

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from models import noise
-from models._dropout import Dropout
+from models._layers import Dropout
 
 CPU = torch.device("cpu")
 KINDS = {

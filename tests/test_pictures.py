@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from study.evaluation.confusion_picture import confusion_picture
-from study.evaluation.illustration import illustrate
-from study.evaluation.pictures import pictures
-from study.evaluation.sheet import Row, draw
+from study.evaluation.pictures import ImageRow, confusion_picture, draw_rows, pictures
+from study.evaluation.samples import illustrate
 
 GROUPS = np.repeat(["best", "typical", "worst"], 2)
 
@@ -100,7 +98,7 @@ def test_where_pca_has_too_few_components_there_is_no_row_of_its_own(tmp_path):
 
 def test_images_are_enlarged_by_a_whole_factor_and_stand_in_rows():
     black, white = np.zeros((2, 1, 8, 8), np.uint8), np.full((2, 1, 8, 8), 128, np.uint8)
-    sheet = np.asarray(draw([Row(black), Row(white)], side=16))
+    sheet = np.asarray(draw_rows([ImageRow(black), ImageRow(white)], side=16))
     assert sheet.shape == (4 + 16 + 4 + 16 + 4, 4 + 2 * (16 + 4), 3)
     assert (sheet[4:20, 4:20] == 0).all()
     assert (sheet[24:40, 24:40] == 128).all()
@@ -109,9 +107,9 @@ def test_images_are_enlarged_by_a_whole_factor_and_stand_in_rows():
 
 def test_titles_captions_and_groups_take_the_room_that_they_need():
     row = noise(2, 1, 28, 28)
-    plain = draw([Row(row)])
-    titled = draw([Row(row, "original")])
-    captioned = draw([Row(row, captions=["one", "two\nlines"], marked=[False, True], apart=True)])
+    plain = draw_rows([ImageRow(row)])
+    titled = draw_rows([ImageRow(row, "original")])
+    captioned = draw_rows([ImageRow(row, captions=["one", "two\nlines"], marked=[False, True], apart=True)])
     assert titled.width > plain.width
     assert titled.height == plain.height
     assert captioned.width == plain.width
@@ -121,7 +119,7 @@ def test_titles_captions_and_groups_take_the_room_that_they_need():
 
 def test_a_long_title_is_cut_short():
     row = noise(2, 1, 28, 28)
-    assert draw([Row(row, "word " * 200)]).width < draw([Row(row)]).width + 240
+    assert draw_rows([ImageRow(row, "word " * 200)]).width < draw_rows([ImageRow(row)]).width + 240
 
 
 @pytest.mark.parametrize("classes", [2, 102, 400])

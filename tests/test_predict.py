@@ -17,10 +17,9 @@ from PIL import Image
 import models
 import search_spaces
 from study import predict
-from study.data.dataset_specs import DATASETS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-CIFAR_NAMES = DATASETS["cifar"].class_names
+CIFAR_NAMES = search_spaces.datasets()["cifar"].class_names
 
 
 @pytest.fixture(autouse=True)
@@ -162,7 +161,7 @@ def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert predict.main(arguments) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith("error: ")
+    assert printed.err.startswith("study: ")
     assert printed.err.count("\n") == 1
     return printed.err
 

@@ -7,7 +7,7 @@ from small_networks import CONFIGS, network, split
 
 from models.vae import active_units
 from study.data.tensors import stratified_sample
-from study.evaluation import writing as samples
+from study.evaluation import samples
 from study.evaluation.generative import DIMENSIONS, PAIRS, STEPS, VALUES
 from study.training.trainer import per_image
 

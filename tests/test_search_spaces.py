@@ -18,7 +18,9 @@ import models
 import search_spaces
 from search_spaces import Context, Space
 from search_spaces._ask import AskConfig, AskTrial
-from study.data.dataset_specs import DATASETS
+from study.record import metrics
+
+DATASETS = search_spaces.datasets()
 
 SPACES = [search_spaces.get(name) for name in search_spaces.names()]
 CLASSIFIERS = [space for space in SPACES if space.family == "classifier"]
@@ -80,8 +82,10 @@ def test_there_is_a_space_for_each_family_on_each_data_set():
 
 
 @every_space
-def test_a_space_is_named_after_its_file_and_knows_its_data(space):
+def test_a_space_is_named_after_its_data_and_family_and_knows_its_data(space):
     assert search_spaces.get(space.name) is space
+    assert space.name == f"{space.dataset}_{space.family}"
+    assert space.data is DATASETS[space.dataset]
     assert space.image_shape == DATASETS[space.dataset].image_shape
     assert (space.pretrain_epochs > 0) == (space.family == "classifier")
 
@@ -92,7 +96,7 @@ def test_a_space_is_named_after_its_file_and_knows_its_data(space):
 )
 def test_the_objective_is_the_familys(name, objective):
     space = search_spaces.get(name)
-    assert f"{space.metric} {space.mode}" == objective
+    assert f"{space.metric} {metrics.mode(space.metric)}" == objective
 
 
 def test_an_unknown_space_is_named_with_the_nearest_one():
@@ -102,7 +106,7 @@ def test_an_unknown_space_is_named_with_the_nearest_one():
     assert "digits_ae" in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["_space", "_reported", "", "os", "models"])
+@pytest.mark.parametrize("name", ["_space", "_reported", "cifar", "cifar_", "", "os", "models"])
 def test_nothing_but_a_space_can_be_got(name):
     with pytest.raises(KeyError):
         search_spaces.get(name)

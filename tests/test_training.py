@@ -4,6 +4,7 @@ import torch
 
 import search_spaces
 from search_spaces import Context
+from study.data.tensors import evaluation_batches
 from study.training.trainer import (
     OPTIMIZERS,
     SCHEDULES,
@@ -11,7 +12,6 @@ from study.training.trainer import (
     Trainer,
     build_optimizer,
     build_schedule,
-    evaluation_batches,
     per_image,
 )
 

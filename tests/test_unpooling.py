@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.unpooling import InverseMaxPool2d, unpool_2x2, unpool_3x3
+from models.flowers import InverseMaxPool2d, unpool_2x2, unpool_3x3
 
 VALUES = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
 

@@ -11,8 +11,8 @@ from torch import distributions
 
 import models
 from models import conv, dense, mnist_ae, vae
-from models._corruption import corrupt, training_pair
-from models.family import ImageShape
+from models._inputs import corrupt, training_pair
+from models.network import ImageShape
 from models.noise import evaluation_generator, normal
 from models.vae import VariationalAutoencoder, active_units, kl_per_dimension
 

@@ -5,9 +5,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from study.worker.shared_data import SharedData
 from test_fused import config_of, splits, timeless
 
-from study.data.shared_data import SharedData
 from study.training import checkpoint
 from study.training.execution import PLAIN
 from study.training.replicates import StepTimes

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from analysis.comparisons.winner import METRICS, RATIO, Winner
+from search_spaces import FAMILY_FACTS
 from study.record.intervals import Interval, difference
 
 _HIGHER_IS_BETTER = ("accuracy", "psnr", "ssim")
@@ -61,7 +62,7 @@ def obstacle(first: Winner, second: Winner, metric: str) -> str | None:
     other = _other_data(first, second)
     if metric != RATIO:
         return other
-    if (first.family == "classifier") != (second.family == "classifier"):
+    if FAMILY_FACTS[first.family].compared != FAMILY_FACTS[second.family].compared:
         return (
             "other metric: a classifier's ratio is of error rates, the other one of square errors, and its accuracy is "
             "of a trained head, not of a linear probe"

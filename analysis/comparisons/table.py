@@ -10,17 +10,18 @@ from analysis.comparisons.pairs import Pair
 from analysis.comparisons.winner import METRICS, RATIO, Winner
 from analysis.figures.labels import counted
 from analysis.page.words import number
+from search_spaces import FAMILY_FACTS
 from study.record.intervals import Interval
 
 _SETTINGS = ("latent_size", "optimizer", "lr", "batch_size", "dropout", "weight_decay", "batch_norm", "encoder")
 _PROBE = "test_probe_accuracy (linear, on the codes)"
-_MSE_RATIO, _ERROR_RATIO = "MSE over PCA's at this size", "error rate over a regression's on PCA codes"
+_RATIOS = {"pca": "MSE over PCA's at this size", "linear_classifier": "error rate over a regression's on PCA codes"}
 _ORDER = (
     *("family", "data", "ranked by", "trials", "best", "architecture"),
     *(name.replace("_", " ") for name in _SETTINGS),
     *("parameters", "seconds a run"),
     *(_PROBE if metric == "test_probe_accuracy" else metric for metric in METRICS if metric != RATIO),
-    *(_MSE_RATIO, _ERROR_RATIO),
+    *_RATIOS.values(),
 )
 
 
@@ -95,7 +96,7 @@ def _words(one: Winner) -> dict[str, str]:
         "parameters": number(one.params),
         "seconds a run": number(one.seconds.mean, 3),
     }
-    ratio = _ERROR_RATIO if one.family == "classifier" else _MSE_RATIO
+    ratio = _RATIOS[FAMILY_FACTS[one.family].baseline]
     names = {RATIO: ratio, "test_probe_accuracy": _PROBE}
     for metric in METRICS:
         if metric in one.samples:

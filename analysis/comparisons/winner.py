@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.study_files import StudyFiles
+from search_spaces import FAMILY_FACTS
 from study.record.intervals import Interval, Sample
 
 RATIO = "ratio_to_pca"
@@ -102,10 +103,9 @@ def winner_of(files: StudyFiles) -> Winner:
 def _ratio(family: str, summary: Mapping[str, Any], samples: Mapping[str, Sample]) -> Sample | None:
     """Return, by seed, the test error over that of the study's own baseline; error rates for a classifier."""
     row = summary["baseline"]
-    metric = "test_accuracy" if family == "classifier" else "test_mse"
-    if summary["ratio_to_pca"] is None or row is None or metric not in samples:
+    facts = FAMILY_FACTS[family]
+    if summary["ratio_to_pca"] is None or row is None or facts.compared not in samples:
         return None
-    errors = samples[metric].values
-    if family == "classifier":
-        return Sample({seed: (1 - value) / (1 - row[metric]) for seed, value in errors.items()}, least=0.0)
-    return Sample({seed: value / row[metric] for seed, value in errors.items()}, least=0.0)
+    baseline = facts.error(row[facts.compared])
+    errors = {seed: facts.error(value) for seed, value in samples[facts.compared].values.items()}
+    return Sample({seed: error / baseline for seed, error in errors.items()}, least=0.0)

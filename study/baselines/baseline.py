@@ -1,59 +1,74 @@
-"""What the networks of a study are compared with: PCA, fitted to exactly the training images that they see."""
+"""What the networks of a study are compared with, fitted to exactly the training images that they see.
+
+Autoencoders of both kinds are compared with PCA, classifiers with a logistic regression on PCA codes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from study.baselines import linear_classifier, pca
-from study.baselines.pca import Row
-from study.cluster import joining
-from study.data.image_data import ImageData
-from study.data.shared_data import SharedData
+from search_spaces import FAMILY_FACTS
+from study.baselines import pca
+from study.baselines.pca import BaselineRow, Pca
+from study.data.splits import Split
 from study.record.errors import StudyError
 from study.record.state import Run
-from study.training.trainer import PcaAxes
 
+PcaAxes = tuple[Tensor, Tensor]
+"""The mean image (pixels,) and orthonormal axes (components, pixels), float32 on the CPU."""
+
+CLASSIFIER_RANKS = (16, 64, 256)
+"""Numbers of components: 16 are few, and at 256 the data sets here keep more than nine tenths of their variance."""
+
+_ITERATIONS = 300  # of L-BFGS; accuracies no longer move in the third digit
 _SEARCHED = 512  # components: the largest latent size of any space
+
+T = TypeVar("T")
+
+
+class Elsewhere(Protocol):
+    """Calls a function in another process, which a signal can end, and returns its result."""
+
+    def __call__(self, function: Callable[..., T], /, *arguments: object) -> T:
+        """Return `function(*arguments)`; raises what it raises."""
 
 
 class PcaBaseline:
     """PCA at the standard numbers of components and at every latent size, for autoencoders.
 
     Args:
-        data: The study's data.
-        shared: The same in the object store.
-        cpus: CPUs for the fit, which runs in a worker process.
+        splits: "train", "val" and "test" of the study's data.
+        elsewhere: Runs what takes long.
         say: Called before something takes long.
     """
 
-    def __init__(self, data: ImageData, shared: SharedData, cpus: float, say: Callable[[str], None]) -> None:
-        self._data, self._shared, self._cpus, self._say = data, shared, cpus, say
-        self._fitted: pca.Pca | None = None
+    def __init__(self, splits: Mapping[str, Split], elsewhere: Elsewhere, say: Callable[[str], None]) -> None:
+        self._splits, self._elsewhere, self._say = splits, elsewhere, say
+        self._fitted: Pca | None = None
 
     def axes(self) -> PcaAxes:
         """Return the mean image and the axes, for networks that start from PCA."""
-        fitted = self.fitted()
-        mean, axes = (torch.tensor(array, dtype=torch.float32) for array in (fitted.mean, fitted.components))
-        return mean, axes[: fitted.rank]
+        return _axes(self.fitted())
 
-    def fitted(self, components: int = _SEARCHED) -> pca.Pca:
+    def fitted(self, components: int = _SEARCHED) -> Pca:
         """Return PCA of the training images with at least as many components, as far as they have so many.
 
         Raises:
             StudyError: the images allow no PCA.
         """
-        images = self._data.train.images
-        wanted = min(pca.rank_limit(len(images), images[0].size), max(components, _SEARCHED))
+        images = self._splits["train"].images
+        wanted = min(_rank_limit(images), max(components, _SEARCHED))
         if self._fitted is None or len(self._fitted.components) < wanted:
             self._say("PCA of the training images")
-            train = self._shared.splits["train"][0]
             try:
-                self._fitted = joining.run_on_node(pca.fit, train, wanted, cpus=self._cpus)
+                self._fitted = self._elsewhere(pca.fit, images, wanted)
             except ValueError as error:
                 raise StudyError(f"PCA cannot be fitted: {error}") from None
         return self._fitted
@@ -61,7 +76,7 @@ class PcaBaseline:
     def validation_error(self) -> Callable[[Run], float | None]:
         """Return a function that gives PCA's validation error at a run's latent size, None where there is none."""
         fitted = self.fitted()
-        curve = pca.error_curve(fitted, self._data.val.images)
+        curve = pca.error_curve(fitted, self._splits["val"].images)
 
         def error(run: Run) -> float | None:
             rank = run.config["latent_size"]
@@ -74,38 +89,79 @@ class PcaBaseline:
         fitted = self.fitted()
         return pca.reconstruct(fitted, images, components) if components <= fitted.rank else None
 
-    def rows(self, known: Collection[int], configs: Collection[Mapping[str, Any]]) -> list[Row]:
+    def rows(self, known: Collection[int], configs: Collection[Mapping[str, Any]]) -> list[BaselineRow]:
         """Return the rows of the baseline that are not among the `known` numbers of components yet."""
-        images = self._data.train.images
+        images = self._splits["train"].images
+        limit = _rank_limit(images)
         wanted = {*pca.standard_ranks(len(images), images[0].size), *(config["latent_size"] for config in configs)}
-        limit = pca.rank_limit(len(images), images[0].size)
         wanted = {rank for rank in wanted - set(known) if rank <= limit}
         if not wanted:
             return []
         fitted = self.fitted(max(wanted))
         self._say("PCA baseline")
-        splits = {name: getattr(self._data, name).images for name in pca.SPLITS}
+        splits = {name: self._splits[name].images for name in pca.SPLITS}
         return pca.evaluate(fitted, splits, [rank for rank in wanted if rank <= fitted.rank])
 
 
 class LinearClassifierBaseline(PcaBaseline):
     """A logistic regression on PCA codes, for classifiers."""
 
-    def rows(self, known: Collection[int], configs: Collection[Mapping[str, Any]]) -> list[Row]:
+    def rows(self, known: Collection[int], configs: Collection[Mapping[str, Any]]) -> list[BaselineRow]:
         """Return the rows of the baseline that are not among the `known` numbers of components yet."""
         if known:
             return []
-        fitted = self.fitted(max(linear_classifier.RANKS))
-        ranks = [rank for rank in linear_classifier.RANKS if rank <= fitted.rank] or [fitted.rank]
+        fitted = self.fitted(max(CLASSIFIER_RANKS))
+        ranks = [rank for rank in CLASSIFIER_RANKS if rank <= fitted.rank] or [fitted.rank]
         self._say("logistic regression on PCA codes")
-        arrays = [array for split in pca.SPLITS for array in self._arrays(split)]
-        return joining.run_on_node(linear_classifier.evaluate, fitted, arrays, ranks, cpus=self._cpus)
-
-    def _arrays(self, split: str) -> tuple[Any, Any]:
-        part = getattr(self._data, split)
-        return part.images, part.labels
+        splits = (self._splits[name] for name in pca.SPLITS)
+        arrays = [array for split in splits for array in (split.images, split.labels)]
+        return self._elsewhere(evaluate_linear_classifier, fitted, ranks, *arrays)
 
 
 def baseline_of(family: str) -> type[PcaBaseline]:
     """Return the baseline of a family."""
-    return LinearClassifierBaseline if family == "classifier" else PcaBaseline
+    return {"pca": PcaBaseline, "linear_classifier": LinearClassifierBaseline}[FAMILY_FACTS[family].baseline]
+
+
+def evaluate_linear_classifier(fitted: Pca, ranks: Sequence[int], *arrays: NDArray[Any]) -> list[BaselineRow]:
+    """Return a row of the baseline per rank: PCA's columns, and `val_accuracy` and `test_accuracy`.
+
+    The codes are divided by the largest component's standard deviation, which leaves their proportions as they are,
+    and scikit-learn's multinomial logistic regression is fitted to the training codes with its own L2 penalty (C = 1).
+
+    Args:
+        fitted: PCA of the training images.
+        ranks: numbers of components, each within 1 … `fitted.rank`.
+        arrays: images and labels of train, val and test, in this order: six of them.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    images = dict(zip(pca.SPLITS, arrays[0::2], strict=True))
+    labels = dict(zip(pca.SPLITS, arrays[1::2], strict=True))
+    codes = {name: pca.codes(fitted, array, max(ranks)) for name, array in images.items()}
+    scale = codes["train"][:, 0].std()
+    rows = pca.evaluate(fitted, images, ranks)
+    for row, rank in zip(rows, sorted(set(ranks)), strict=True):
+        inputs = {name: values[:, :rank] / scale for name, values in codes.items()}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = LogisticRegression(max_iter=_ITERATIONS).fit(inputs["train"], labels["train"])
+        for name in ("val", "test"):
+            row[f"{name}_accuracy"] = float(model.score(inputs[name], labels[name]))
+    return rows
+
+
+def fit_axes(images: Tensor, components: int) -> PcaAxes:
+    """Return PCA of uint8 images (n, channels, height, width), with as many components as they allow at most."""
+    array = images.cpu().numpy()
+    return _axes(pca.fit(array, min(components, _rank_limit(array))))
+
+
+def _axes(fitted: Pca) -> PcaAxes:
+    mean, components = (torch.tensor(array, dtype=torch.float32) for array in (fitted.mean, fitted.components))
+    return mean, components[: fitted.rank]
+
+
+def _rank_limit(images: NDArray[np.uint8]) -> int:
+    return pca.rank_limit(len(images), images[0].size)

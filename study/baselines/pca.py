@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from study.record.tables import BASELINE
 
 SPLITS = ("train", "val", "test")
-Row = dict[str, int | float | None]
+BaselineRow = dict[str, int | float | None]
 
 # Pixels of one chunk of images: 64 MiB in float64, and as much again while a block is subtracted.
 _CHUNK_VALUES = 2**23
@@ -101,7 +101,7 @@ def fit(train_images: NDArray[np.uint8], max_components: int) -> Pca:
     )
 
 
-def evaluate(pca: Pca, images: Mapping[str, NDArray[np.uint8]], ranks: Iterable[int]) -> list[Row]:
+def evaluate(pca: Pca, images: Mapping[str, NDArray[np.uint8]], ranks: Iterable[int]) -> list[BaselineRow]:
     """Return one row per rank, ascending, with the keys `BASELINE.columns`.
 
     `*_mse` is the mean square error per pixel on [0, 1]. `*_pixel_rmse_255` is in grey levels of 0 … 255: the
@@ -125,7 +125,7 @@ def evaluate(pca: Pca, images: Mapping[str, NDArray[np.uint8]], ranks: Iterable[
     errors = {split: _squared_errors(pca, images[split], ordered) for split in SPLITS if len(images.get(split, ()))}
     rows = []
     for index, rank in enumerate(ordered):
-        row: Row = dict.fromkeys(BASELINE.columns)
+        row: BaselineRow = dict.fromkeys(BASELINE.columns)
         row["n_components"] = rank
         row["explained_variance"] = float(pca.explained_variance[rank - 1])
         row["fit_seconds"] = pca.fit_seconds
@@ -164,7 +164,8 @@ def codes(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.fl
 def reconstruct(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.uint8]:
     """Return what the first components keep of images, uint8 (n, channels, height, width), rounded and clipped."""
     pixels = pca.mean + codes(pca, images, components) @ pca.components[:components]
-    return np.rint(255 * pixels.clip(0, 1)).astype(np.uint8).reshape(images.shape)
+    rebuilt: NDArray[np.uint8] = np.rint(255 * pixels.clip(0, 1)).astype(np.uint8)
+    return rebuilt.reshape(images.shape)
 
 
 def components_for_variance(pca: Pca, fraction: float) -> int:

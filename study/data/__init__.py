@@ -1,1 +1,1 @@
-"""The images of a study: built-in data sets and folders, decoded, split and checked."""
+"""The images of a study: built-in data sets and folders, decoded, split, checked, and as tensors."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from study.data.dataset_specs import DATASETS, DatasetSpec
-from study.data.splits import Split, hold_out, shrink, stratified_part, three_way
+from search_spaces import DatasetSpec, datasets
+from study.data.splits import Split, shrink, stratified_part, three_way
 from study.record.errors import DataError, UsageError, choose_from
 
 __all__ = ["ImageData", "Split", "default_data_dir", "load", "subset"]
@@ -46,9 +46,14 @@ class ImageData:
         return len(self.class_names)
 
     @property
+    def splits(self) -> dict[str, Split]:
+        """The splits by name."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    @property
     def sizes(self) -> dict[str, int]:
         """Images in each split."""
-        return {"train": len(self.train), "val": len(self.val), "test": len(self.test)}
+        return {name: len(split) for name, split in self.splits.items()}
 
 
 def default_data_dir() -> Path:
@@ -70,7 +75,7 @@ def load(
 ) -> ImageData:
     """Load a built-in data set, or a folder of images with one sub-folder per class.
 
-    source: a name in `DATASETS`, which comes first, or a path ("./mnist" for a folder of that name).
+    source: a name in `search_spaces.datasets()`, which comes first, or a path ("./mnist" for a folder of that name).
     data_dir: where built-in sets lie or are downloaded to.
     image_size: pixels a side that a folder's images are scaled and cropped to.
     train_size: a stratified subset of the training images, see `subset`.
@@ -78,12 +83,11 @@ def load(
     Raises DataError for a set that is missing, damaged or unreadable and UsageError for settings that do not
     fit it, each with one line that says how to mend it.
     """
-    from study.data._dataset_files import check_data_dir
+    from study.data.built_in import check_data_dir
 
     data_dir = data_dir.expanduser()
     check_data_dir(data_dir)
-    if source in DATASETS:
-        spec = DATASETS[source]
+    if (spec := datasets().get(source)) is not None:
         if image_size is not None:
             raise UsageError(
                 f"--image-size {image_size} is for a folder of images; {source} has a size of its own, "
@@ -122,32 +126,15 @@ def subset(data: ImageData, train_size: int, *, test_size: int | None = None) ->
 
 
 def _load_builtin(spec: DatasetSpec, data_dir: Path, progress: Callable[[str], None]) -> ImageData:
-    if spec.torchvision_class is None:
-        train, val, test = three_way(_read_digits())
-    else:
-        from study.data._torchvision_sets import read_official_splits
+    from study.data import built_in
 
-        official = read_official_splits(spec, data_dir, progress)
-        train, test = official["train"], official["test"]
-        if spec.validation == "official":
-            val = official["val"]
-        else:
-            train, val = hold_out(train, spec.sizes["val"], stratified=spec.validation == "stratified")
+    splits = built_in.read(spec, data_dir, progress)
     notes = (spec.preparation,) if spec.preparation else ()
-    return ImageData(spec.name, spec.class_names, train, val, test, _digest(train, val, test), spec.split, notes)
-
-
-def _read_digits() -> Split:
-    """Read scikit-learn's bundled digits, 1,797 images of 8×8 with pixels of 0 to 16."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = np.rint(digits.images * 255 / 16).astype(np.uint8)
-    return Split(images[:, None], digits.target.astype(np.int64))
+    return ImageData(spec.name, spec.class_names, *splits, _digest(*splits), spec.split, notes)
 
 
 def _load_folder(source: str, image_size: int | None, progress: Callable[[str], None]) -> ImageData:
-    from study.data._image_folder import read_folder
+    from study.data.image_folder import read_folder
 
     folder = Path(source).expanduser()
     try:
@@ -156,7 +143,7 @@ def _load_folder(source: str, image_size: int | None, progress: Callable[[str], 
                 raise DataError(f"--data {source} is a file; it takes a folder with one sub-folder per class")
             if os.sep in source:
                 raise DataError(f"--data {source}: no such folder")
-            raise UsageError(f"{choose_from('data set', source, DATASETS)}, or a folder of images")
+            raise UsageError(f"{choose_from('data set', source, datasets())}, or a folder of images")
     except OSError as error:
         raise DataError(f"--data {source} cannot be read ({error.strerror})") from error
     found = read_folder(folder, image_size, progress)

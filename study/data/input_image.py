@@ -10,8 +10,7 @@ import torch
 
 import models
 from models.checkpoint import Description
-from study.data._image_decoding import read_image
-from study.data._image_folder import read_header
+from study.data.image_folder import read_header, read_image
 from study.record.errors import DataError
 
 LARGEST = 2**20

@@ -1,17 +1,45 @@
-"""A few images of a split that stand for all: every class in proportion, the same ones for every network."""
+"""A split as tensors: pixels in [0, 1] and bytes, the batches of an evaluation, and a sample that stands for all."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from study.data.splits import stratified_order
 
+TensorSplit = tuple[Tensor, Tensor]
+"""Images uint8 (n, channels, height, width) and labels int64 (n,)."""
+
+# Large enough to keep any device busy, small enough for the activations of a wide network in 1 GiB.
+EVALUATION_BATCH = 500
+_MEMORY_OF_EVALUATION_BATCH = 2**19  # pixels: 100×100 colour images go 17 at a time instead of 500
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Return uint8 images as float32 in [0, 1], on the device where they are."""
+    return images.to(torch.float32).div_(255)
+
+
+def to_bytes(pixels: Tensor) -> Tensor:
+    """Return images in [0, 1] as uint8; what lies outside is clipped."""
+    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+def evaluation_batches(images: Tensor, networks: int = 1) -> Iterator[slice]:
+    """Yield the slices of a split in which a network, or several at once, are evaluated."""
+    pixels = images[0].numel()
+    size = max(1, min(EVALUATION_BATCH, _MEMORY_OF_EVALUATION_BATCH // pixels) // networks)
+    for start in range(0, len(images), size):
+        yield slice(start, start + size)
+
 
 def stratified_sample(labels: Tensor, count: int) -> Tensor:
     """Return the indices of `count` images (or all, if there are fewer), increasing, on the device of the labels.
 
-    The first images of a split would not do: Flowers-102 is sorted by class.
+    Every class is there in proportion, and the images are the same ones for every network. The first images of a split
+    would not do: Flowers-102 is sorted by class.
 
     Args:
         labels: int64 (n,).

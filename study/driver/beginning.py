@@ -10,7 +10,7 @@ import search_spaces
 from search_spaces import Context
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
-from study.record import disk
+from study.record import disk, metrics
 from study.record.errors import UsageError
 from study.record.events import StudyStarted
 from study.settings.declaration import Settings
@@ -24,7 +24,7 @@ def about(settings: Settings, data: ImageData, encoder: EncoderSource | None) ->
     context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
     return {
         "settings": settings.to_json(),
-        "objective": {"metric": space.metric, "mode": space.mode},
+        "objective": {"metric": space.metric, "mode": metrics.mode(space.metric)},
         "searched": {} if settings.reported else search_spaces.outline(space, context),
         "data": {
             "name": data.name,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from search_spaces import FAMILY_FACTS
 from study.driver.confirmation import Confirmed
 from study.record import metrics
 from study.record.intervals import Interval, mean_interval
@@ -43,16 +44,15 @@ def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, ro
         winner: Its confirmation, None without one.
         rows: The baseline by number of components.
     """
-    row = _best_classifier(rows) if family == "classifier" else rows.get(config["latent_size"])
+    facts = FAMILY_FACTS[family]
+    row = _best_classifier(rows) if facts.baseline == "linear_classifier" else rows.get(config["latent_size"])
     if row is None:
         return Comparison(None, None, f"PCA has no {config.get('latent_size', '')} components in these data")
     if winner is None:
         return Comparison(row, None, "the test split was not touched (--confirm 0)")
-    if family == "classifier":
-        error = mean_interval([1 - run.final["test_accuracy"] for run in winner.runs], *metrics.limits("error_rate"))
-        baseline = 1 - row["test_accuracy"]
-    else:
-        error, baseline = winner.interval("test_mse"), row["test_mse"]
+    errors = [facts.error(run.known[facts.compared]) for run in winner.runs]
+    error = mean_interval(errors, *metrics.limits(facts.error_metric))
+    baseline = facts.error(row[facts.compared])
     if baseline < _PCA_ERROR_FLOOR:
         return Comparison(row, None, "PCA's error is only rounding at this number of components")
     return Comparison(row, error.mean / baseline, None, _verdict(error, baseline))

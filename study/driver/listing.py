@@ -8,7 +8,7 @@ from typing import Any
 
 import search_spaces
 from search_spaces import Context
-from study.data.dataset_specs import DATASETS
+from study.record import metrics
 from study.settings.declaration import Settings
 
 _CONFIGS = 10
@@ -19,7 +19,7 @@ def list_spaces() -> str:
     rows = [("space", "data set", "family", "images", "metric", "trials", "epochs")]
     for name in search_spaces.names():
         space = search_spaces.get(name)
-        spec = DATASETS[space.dataset]
+        spec = space.data
         shape = "×".join(map(str, spec.image_shape))
         rows.append(
             (
@@ -27,7 +27,7 @@ def list_spaces() -> str:
                 spec.title,
                 space.family,
                 shape,
-                f"{space.metric} ({space.mode})",
+                f"{space.metric} ({metrics.mode(space.metric)})",
                 str(space.trials),
                 str(space.epochs),
             )
@@ -61,8 +61,7 @@ def dry_run(settings: Settings, trials: int | None) -> str:
 
 
 def _shape_and_classes(settings: Settings) -> tuple[tuple[int, int, int], int]:
-    if settings.data in DATASETS:
-        spec = DATASETS[settings.data]
+    if (spec := search_spaces.datasets().get(settings.data)) is not None:
         return spec.image_shape, len(spec.class_names)
     from study.data import image_data
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import ray
@@ -17,13 +17,13 @@ from ray.tune.search import Searcher
 import models
 import search_spaces
 from study.baselines.baseline import baseline_of
+from study.cluster import joining
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
-from study.data.shared_data import SharedData
 from study.driver import confirmation, summary
 from study.driver.confirmation import Candidate
 from study.driver.display import Display
-from study.evaluation import illustration
+from study.evaluation.samples import illustrate
 from study.record import files, tables
 from study.record.errors import StudyError
 from study.record.events import BaselineMeasured, Event, Finished, RunEnded, RunStarted, SearchEnded
@@ -42,6 +42,9 @@ from study.training.checkpoint import EncoderSource
 from study.training.execution import Execution
 from study.worker.job import Job
 from study.worker.run import WorkerContext
+from study.worker.shared_data import SharedData
+
+T = TypeVar("T")
 
 _TABLES_EVERY_S = 20.0  # the CSV files of a running study are at most this much behind its journal
 
@@ -84,8 +87,9 @@ class Session:
         self._space = search_spaces.get(settings.space)
         self._context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
         shared = SharedData.put(data, encoder.state if encoder else None)
-        self._baselines = baseline_of(self._space.family)(data, shared, resources.node_cpus, display.begin)
-        if self._space.family == "ae":
+        elsewhere = _NodeCall(data, shared, resources.node_cpus)
+        self._baselines = baseline_of(self._space.family)(data.splits, elsewhere, display.begin)
+        if any(known.starts_from_pca for known in models.FAMILIES[self._space.family].architectures.values()):
             shared = replace(shared, axes=ray.put(self._baselines.axes()))
         self._worker = WorkerContext(
             data=shared,
@@ -249,7 +253,7 @@ class Session:
         def by_pca(images: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
             return self._baselines.reconstruct(images, config["latent_size"])
 
-        illustration.illustrate(self._folder.samples, self._data.class_names, by_pca)
+        illustrate(self._folder.samples, self._data.class_names, by_pca)
 
     def _keep_checkpoint_as_best(self, run: Run) -> None:
         state = checkpoint.load(self._folder.checkpoints, run.id)
@@ -266,6 +270,22 @@ class Session:
         start = time.monotonic()
         tables.write(self._folder, self._state)
         self._tables_due = time.monotonic() + max(_TABLES_EVERY_S, 20 * (time.monotonic() - start))
+
+
+class _NodeCall:
+    """Calls functions in a worker process; arrays of the study's data are passed as their references."""
+
+    def __init__(self, data: ImageData, shared: SharedData, cpus: float) -> None:
+        self._cpus = cpus
+        self._references = {
+            id(array): reference
+            for name, split in data.splits.items()
+            for array, reference in zip((split.images, split.labels), shared.splits[name], strict=True)
+        }
+
+    def __call__(self, function: Callable[..., T], /, *arguments: object) -> T:
+        passed = (self._references.get(id(argument), argument) for argument in arguments)
+        return joining.run_on_node(function, *passed, cpus=self._cpus)
 
 
 def _stop_if_all_failed(what: str, runs: list[Run]) -> None:

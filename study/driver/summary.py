@@ -40,7 +40,7 @@ def summarize(
         "space": space.name,
         "name": settings.name,
         "metric": space.metric,
-        "mode": space.mode,
+        "mode": metrics.mode(space.metric),
         "trials": {status: counts[status] for status in ("completed", "stopped", "failed")},
         "refused": len(state.refused),
         "epochs_run": sum(len(run.epochs) for run in state.trials),

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models import Network
+from models import Generative, Network
 from models.vae import ACTIVE_VARIANCE
 from study.data.splits import stratified_order
-from study.data.tensors import stratified_sample
-from study.evaluation.reconstruction import encode, to_bytes, to_numpy
-from study.training.trainer import TensorSplit
+from study.data.tensors import TensorSplit, stratified_sample, to_bytes
+from study.evaluation.reconstruction import encode, to_numpy
 
 SAMPLES = 64
 PAIRS, STEPS = 8, 10  # interpolations
 DIMENSIONS, VALUES = 8, 9  # of the traversal
 REACH = 3.0  # standard deviations of the prior
 _SEED = 64
-
-
-@runtime_checkable
-class Generative(Protocol):
-    """A network with a distribution over codes, N(0, I), that images can be drawn from."""
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Return the mean images (batch, channels, height, width) of codes (batch, latent_size)."""
-
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return the mean images (n, channels, height, width) of n codes from the prior."""
-
-    def log_likelihood(self, images: Tensor, samples: int, generator: torch.Generator) -> Tensor:
-        """Return the importance-weighted log likelihood of images, in nats, (batch,)."""
 
 
 def collect(model: Network, split: TensorSplit, values: Mapping[str, Tensor]) -> dict[str, dict[str, np.ndarray]]:
@@ -73,7 +57,7 @@ def collect(model: Network, split: TensorSplit, values: Mapping[str, Tensor]) ->
 def _interpolations(model: Network, split: TensorSplit) -> dict[str, Tensor]:
     images, labels = split
     pairs = _pairs(labels)
-    ends = encode(model, images[pairs.flatten()]).unflatten(0, pairs.shape)
+    ends = encode(model, images[pairs.flatten()]).view(*pairs.shape, -1)
     share = torch.linspace(0, 1, STEPS, device=ends.device)[:, None]
     codes = torch.lerp(ends[:, :1], ends[:, 1:], share)
     return {"images": _decode(model, codes), "labels": labels[pairs], "indices": pairs}

@@ -1,19 +1,29 @@
-"""Pictures for MLflow and the report, from the arrays that a confirmation left."""
+"""Pictures for MLflow, the report and the terminal: rows of images with words, and a confusion matrix as a heat map."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-
-from study.evaluation.confusion_picture import confusion_picture
-from study.evaluation.sheet import Row, draw
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 Arrays = dict[str, np.ndarray]
 _PRIOR_COLUMNS = 8
-_EXAMPLE, _CAPTION = 112, 136  # pixels: an image's side, and the room for a class name below it
+_EXAMPLE, _CAPTION = 112, 136  # pixels: an image's side, and the width that a class name has below it
+_GAP = 4  # pixels, as all below
+_GROUP_GAP = 16
+_FONT_SIZE, _LINE = 12, 15
+_WIDEST_TITLE = 220
+_MARKED = "#D55E00"  # vermilion of the Okabe-Ito palette, which the colour-blind tell from black
+_ANNOTATED = 20  # classes; with more, numbers do not fit into the cells
+_NAMED = 150  # classes; with more, every second, third … is named
+_DPI = 100
 
 
 def pictures(samples: Path, class_names: Sequence[str]) -> dict[str, Image.Image]:
@@ -22,7 +32,7 @@ def pictures(samples: Path, class_names: Sequence[str]) -> dict[str, Image.Image
     `reconstructions` (originals above the network's and PCA's reconstructions; best, typical and worst), `untrained`
     (what the network made of the typical ones before and after training), `denoising` (with the corrupted images
     between), `prior`, `interpolations`, `traversal`, `confusion` and `examples` of predictions: those whose
-    .npz files are there (`study.evaluation.writing`).
+    .npz files are there (`study.evaluation.samples`).
 
     Args:
         samples: The folder; empty or missing, there are no pictures.
@@ -68,31 +78,31 @@ def _reconstructions(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, I
             for title, name in zip(titles, names, strict=True):
                 words = captions if name == "reconstructions" else ()
                 first = name == names[0]
-                rows.append(Row(arrays[name][here], f"{group}: {title}" if first else title, words, apart=first))
-        drawn[picture] = draw(rows)
+                rows.append(ImageRow(arrays[name][here], f"{group}: {title}" if first else title, words, apart=first))
+        drawn[picture] = draw_rows(rows)
     return drawn
 
 
 def _prior(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, Image.Image]:
     images = arrays["samples"]
     starts = range(0, len(images), _PRIOR_COLUMNS)
-    return {"prior": draw([Row(images[start : start + _PRIOR_COLUMNS]) for start in starts])}
+    return {"prior": draw_rows([ImageRow(images[start : start + _PRIOR_COLUMNS]) for start in starts])}
 
 
 def _interpolations(arrays: Arrays, class_names: Sequence[str]) -> dict[str, Image.Image]:
     titles = [f"{class_names[first]} → {class_names[last]}" for first, last in arrays["labels"]]
-    rows = [Row(images, title) for images, title in zip(arrays["images"], titles, strict=True)]
-    return {"interpolations": draw(rows)}
+    rows = [ImageRow(images, title) for images, title in zip(arrays["images"], titles, strict=True)]
+    return {"interpolations": draw_rows(rows)}
 
 
 def _traversal(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, Image.Image]:
-    rows = [Row(arrays["original"][None], "original")]
+    rows = [ImageRow(arrays["original"][None], "original")]
     words = [f"{value:.4g}" for value in arrays["values"]]
     for number, images in enumerate(arrays["images"]):
         title = f"z{arrays['dimensions'][number]}  KL {arrays['kl'][number]:.2f} nats"
         last = number == len(arrays["images"]) - 1
-        rows.append(Row(images, title, words if last else (), apart=number == 0))
-    return {"traversal": draw(rows)}
+        rows.append(ImageRow(images, title, words if last else (), apart=number == 0))
+    return {"traversal": draw_rows(rows)}
 
 
 def _predictions(arrays: Arrays, class_names: Sequence[str]) -> dict[str, Image.Image]:
@@ -112,8 +122,140 @@ def _examples(arrays: Arrays, class_names: Sequence[str]) -> dict[str, Image.Ima
     for group in dict.fromkeys(arrays["groups"].tolist()):
         chosen = np.flatnonzero(arrays["groups"] == group)
         captions = [words[index] for index in chosen]
-        rows.append(Row(arrays["originals"][chosen], titles[group], captions, wrong[chosen].tolist()))
-    return {"examples": draw(rows, _EXAMPLE, _CAPTION)}
+        rows.append(ImageRow(arrays["originals"][chosen], titles[group], captions, wrong[chosen].tolist()))
+    return {"examples": draw_rows(rows, _EXAMPLE, _CAPTION)}
+
+
+def confusion_picture(confusion: NDArray[np.int64], class_names: Sequence[str]) -> Image.Image:
+    """Return the heat map of a confusion matrix.
+
+    A cell's colour is the share of its row's class that was taken for its column's; its number, with few classes, is
+    how many images that is.
+
+    Args:
+        confusion: int64 (classes, classes), rows are the true classes.
+        class_names: A name for each class.
+    """
+    import seaborn as sns
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    classes = len(confusion)
+    totals = confusion.sum(axis=1, keepdims=True)
+    shares = confusion / np.maximum(totals, 1)
+    side = min(18.0, max(4.0, 2.5 + 0.55 * classes if classes <= _ANNOTATED else 3 + 0.14 * classes))  # inches
+    figure = Figure(figsize=(side + 1, side), dpi=_DPI)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    every = -(-classes // _NAMED)
+    sns.heatmap(
+        shares,
+        vmin=0,
+        vmax=1,
+        cmap="Blues",
+        square=True,
+        xticklabels=False,  # or seaborn draws the whole figure to see whether they overlap
+        yticklabels=False,
+        ax=axes,
+        annot=confusion if classes <= _ANNOTATED else None,
+        fmt="d",
+        annot_kws={"fontsize": 8},
+        cbar_kws={"label": "share of the true class's images", "shrink": 0.7, "pad": 0.02},
+    )
+    size = 9 if classes <= _ANNOTATED else 7
+    places, names = np.arange(0, classes, every) + 0.5, class_names[::every]
+    axes.set_xticks(places, names, rotation=90, fontsize=size)
+    axes.set_yticks(places, names, rotation=0, fontsize=size)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    accuracy = confusion.trace() / max(1, confusion.sum())
+    axes.set_title(f"{accuracy:.1%} of {confusion.sum():,} test images are on the diagonal", fontsize=10)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", bbox_inches="tight")
+    return Image.open(stream).convert("RGB")
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """Images beside each other.
+
+    images: uint8 (n, channels, height, width) with 1 or 3 channels.
+    title: Stands to their left.
+    captions: Below each image, of one line or more; as many as there are images, or none.
+    marked: Which captions stand out; as many, or none.
+    apart: Whether a new group begins here.
+    """
+
+    images: NDArray[np.uint8]
+    title: str = ""
+    captions: Sequence[str] = ()
+    marked: Sequence[bool] = ()
+    apart: bool = False
+
+
+def draw_rows(rows: Sequence[ImageRow], side: int = 96, column_width: int = 0) -> Image.Image:
+    """Return the rows below each other, on white.
+
+    Args:
+        rows: At least one; all images of one size.
+        side: The images are enlarged by a whole factor to about this many pixels; larger ones stay as they are.
+        column_width: The least width of a column, for captions that are wider than the images.
+    """
+    height, width = rows[0].images.shape[2:]
+    factor = max(1, round(side / max(height, width)))
+    column_width, tile_height = max(column_width, width * factor), height * factor
+    columns = max(len(row.images) for row in rows)
+    left = _GAP + min(_WIDEST_TITLE, max(_text_width(row.title) for row in rows))
+    left += _GAP if left > _GAP else 0
+    bottoms = list(accumulate(_above(row) + tile_height + _below(row) for row in rows))
+    sheet = Image.new("RGB", (left + columns * (column_width + _GAP), bottoms[-1] + _GAP), "white")
+    pen = ImageDraw.Draw(sheet)
+    for row, bottom in zip(rows, bottoms, strict=True):
+        top = bottom - _below(row) - tile_height
+        title = _shortened(row.title, _WIDEST_TITLE)
+        pen.text((_GAP, top + tile_height // 2), title, fill="black", font=_font(), anchor="lm")
+        for column, image in enumerate(row.images):
+            x = left + column * (column_width + _GAP)
+            sheet.paste(_enlarged(image, factor), (x, top))
+            for number, line in enumerate(row.captions[column].split("\n") if row.captions else ()):
+                colour = _MARKED if row.marked and row.marked[column] else "black"
+                place = (x, top + tile_height + 2 + number * _LINE)
+                pen.text(place, _shortened(line, column_width), fill=colour, font=_font())
+    return sheet
+
+
+def _above(row: ImageRow) -> int:
+    return _GROUP_GAP if row.apart else _GAP
+
+
+def _below(row: ImageRow) -> int:
+    lines = max((caption.count("\n") + 1 for caption in row.captions), default=0)
+    return lines * _LINE + 2 if lines else 0
+
+
+def _enlarged(image: NDArray[np.uint8], factor: int) -> Image.Image:
+    pixels = image.transpose(1, 2, 0).repeat(factor, axis=0).repeat(factor, axis=1)
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+
+
+def _shortened(text: str, width: int) -> str:
+    """Return as much of `text` as fits into `width` pixels, with an ellipsis if that is not all."""
+    if _text_width(text) <= width:
+        return text
+    fitting = next((n for n in range(len(text) - 1, 0, -1) if _text_width(text[:n].rstrip() + "…") <= width), 0)
+    return text[:fitting].rstrip() + "…" if fitting else ""
+
+
+def _text_width(text: str) -> int:
+    return round(_font().getlength(text))
+
+
+@lru_cache(maxsize=1)
+def _font() -> ImageFont.FreeTypeFont:
+    # Comes with matplotlib, on every machine, and has the letters of class names in Greek, Polish or Cyrillic.
+    from matplotlib.font_manager import findfont
+
+    return ImageFont.truetype(findfont("DejaVu Sans"), _FONT_SIZE)
 
 
 _PICTURES: dict[str, Callable[[Arrays, Sequence[str]], dict[str, Image.Image]]] = {

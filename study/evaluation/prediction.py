@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models import Network
-from study.data.tensors import stratified_sample
+from models import Network, Predictive
+from study.data.tensors import TensorSplit, stratified_sample, to_pixels
 from study.evaluation.reconstruction import to_numpy
-from study.training.trainer import TensorSplit, to_pixels
 
 PROBABILITIES = 2000  # images
 PER_GROUP = 8  # examples
-
-
-@runtime_checkable
-class Predictive(Protocol):
-    """A network with an opinion about the class of an image."""
-
-    def probabilities(self, images: Tensor) -> Tensor:
-        """Return the probabilities (batch, classes) of images (batch, channels, height, width)."""
 
 
 def collect(untrained: Network, split: TensorSplit, values: Mapping[str, Tensor]) -> dict[str, dict[str, np.ndarray]]:

@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models import Network
-from study.data.tensors import stratified_sample
-from study.training.trainer import TensorSplit, evaluation_batches, to_pixels
+from models import Corruptive, Network, Reconstructive
+from study.data.tensors import TensorSplit, evaluation_batches, stratified_sample, to_bytes, to_pixels
 
 PER_GROUP = 8  # best, typical and worst reconstructions
 CODES = 2000  # images on the map of the codes
 _NOISE_SEED = 8
 _CODE_VALUES = 2**22  # 16 MiB of codes at most: 655 images of 6,400 numbers
-
-
-@runtime_checkable
-class Reconstructive(Protocol):
-    """A network with a code: `forward(images)` gives the reconstructions."""
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Return the codes (batch, latent_size) of images (batch, channels, height, width)."""
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Return the images (batch, channels, height, width) that codes (batch, latent_size) stand for."""
-
-
-@runtime_checkable
-class Corruptive(Protocol):
-    """A network that may be given corrupted images in training."""
-
-    def corrupted(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return what the network is given in training instead of images in [0, 1], in their shape."""
 
 
 def collect(
@@ -83,11 +62,6 @@ def encode(model: Network, images: Tensor) -> Tensor:
     model.eval()
     with torch.inference_mode():
         return torch.cat([model.encode(to_pixels(images[batch])).float() for batch in evaluation_batches(images)])
-
-
-def to_bytes(pixels: Tensor) -> Tensor:
-    """Return images in [0, 1] as uint8; what lies outside is clipped."""
-    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8)
 
 
 def to_numpy(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:

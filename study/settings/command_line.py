@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import search_spaces
-from search_spaces import Space
-from study.data.dataset_specs import DATASETS
+from search_spaces import FAMILY_FACTS, Space
 from study.record.errors import UsageError, choose_from
 from study.record.folder import check_name
 from study.settings import values
@@ -118,7 +116,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
     if "reported" in given:
         _check_reported(given)
     space = _space(given)
-    if "encoder_from" in given and space.family != "classifier":
+    if "encoder_from" in given and not FAMILY_FACTS[space.family].on_encoder:
         raise UsageError(f"--encoder-from is for a classifier; {space.name} is a space of the family {space.family}")
     objectives = _objectives(given.get("objective"), space)
     scheduler = given.get("scheduler", "none" if len(objectives) > 1 else "asha")
@@ -131,10 +129,11 @@ def settings_of(options: argparse.Namespace) -> Settings:
     if "reported" in given and not top:
         raise UsageError("--confirm 0 leaves nothing to do with --reported; give KxR, such as 1x3")
     source = given.get("data", space.dataset)
-    if "image_size" in given and source in DATASETS:
+    built_in = search_spaces.datasets()
+    if "image_size" in given and source in built_in:
         raise UsageError(f"--image-size is for a folder of images; {source} has images of its own size")
-    if source not in DATASETS and os.sep not in source and not os.path.isdir(source):
-        raise UsageError(choose_from("--data", source, DATASETS) + ", or a folder of images")
+    if source not in built_in and os.sep not in source and not os.path.isdir(source):
+        raise UsageError(choose_from("--data", source, built_in) + ", or a folder of images")
     from study.data.image_data import default_data_dir  # imports NumPy, which --list does without
 
     now = datetime.now()
@@ -154,7 +153,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         encoder_from=given.get("encoder_from"),
         max_params=given.get("max_params"),
         # Paths are kept absolute: a study may be resumed from another folder.
-        data=source if source in DATASETS else _absolute(source),
+        data=source if source in built_in else _absolute(source),
         data_dir=_absolute(given.get("data_dir") or str(default_data_dir())),
         image_size=given.get("image_size"),
         train_size=given.get("train_size"),
@@ -209,7 +208,7 @@ def _space(given: dict[str, Any]) -> Space:
 
 def _objectives(text: str | None, space: Space) -> tuple[str, ...]:
     names = tuple(text.split(",")) if text is not None else (space.metric,)
-    allowed = objective_modes(space)
+    allowed = FAMILY_FACTS[space.family].objectives
     for name in names:
         if name not in allowed:
             raise UsageError(choose_from("--objective", name, allowed))
@@ -225,16 +224,3 @@ def _absolute(path: str) -> str:
 def _absolute_uri(uri: str) -> str:
     file = uri.removeprefix("sqlite:///")
     return uri if file == uri else f"sqlite:///{_absolute(file)}"
-
-
-# What a family can be searched for besides its own metric.
-_FURTHER: Mapping[str, Mapping[str, str]] = {
-    "ae": {},
-    "vae": {"val_mse": "min"},
-    "classifier": {"val_cross_entropy": "min", "val_calibration_error": "min"},
-}
-
-
-def objective_modes(space: Space) -> dict[str, str]:
-    """Return what a space can be searched for, as metric -> "min" or "max"."""
-    return {space.metric: space.mode, **_FURTHER[space.family], "params": "min", "seconds": "min"}

@@ -23,8 +23,9 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from models import Network, noise
 from models.noise import Draw
+from study.data.tensors import evaluation_batches, to_pixels
 from study.record.events import Metrics
-from study.training.trainer import NonFiniteLossError, Trainer, build_optimizer, evaluation_batches, to_pixels
+from study.training.trainer import NonFiniteLossError, Trainer, build_optimizer
 
 EpochResult = Metrics | NonFiniteLossError  # of a member: its metrics, or why it failed
 Tensors = dict[str, Tensor]

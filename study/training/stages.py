@@ -13,9 +13,10 @@ from typing import Any
 from torch import Tensor
 
 import models
+from study.data.tensors import TensorSplit
 from study.record.events import Metrics
 from study.training.execution import PLAIN, Execution
-from study.training.trainer import RANDOM, Initial, TensorSplit, Trainer
+from study.training.trainer import RANDOM, Initial, Trainer
 
 
 @dataclass(frozen=True)

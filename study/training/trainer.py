@@ -22,14 +22,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 import models
 from models import Network, noise
+from study.baselines.baseline import PcaAxes, fit_axes
+from study.data.tensors import TensorSplit, evaluation_batches, to_pixels
 from study.training.execution import PLAIN, Execution
-
-# Large enough to keep any device busy, small enough for the activations of a wide network in 1 GiB.
-EVALUATION_BATCH = 500
-_MEMORY_OF_EVALUATION_BATCH = 2**19  # pixels: 100×100 colour images go 17 at a time instead of 500
-
-TensorSplit = tuple[Tensor, Tensor]  # images uint8 (n, channels, height, width), labels int64 (n,)
-PcaAxes = tuple[Tensor, Tensor]  # the mean image (pixels,) and orthonormal axes (components, pixels), on the CPU
 
 # Each takes (parameters, config). `fused` does the whole update in one kernel where PyTorch has one.
 OPTIMIZERS: Mapping[str, Callable[[Iterable[nn.Parameter], Mapping[str, Any]], Optimizer]] = {
@@ -237,28 +232,6 @@ class Trainer:
 
     def _pixels(self, images: Tensor) -> Tensor:
         return to_pixels(images).contiguous(memory_format=self._memory_format)
-
-
-def fit_axes(images: Tensor, components: int) -> PcaAxes:
-    """Return PCA of uint8 images (n, channels, height, width), with as many components as they allow at most."""
-    from study.baselines import pca
-
-    array = images.cpu().numpy()
-    fitted = pca.fit(array, min(components, pca.rank_limit(len(array), array[0].size)))
-    return torch.from_numpy(fitted.mean).float(), torch.from_numpy(fitted.components[: fitted.rank]).float()
-
-
-def to_pixels(images: Tensor) -> Tensor:
-    """Return uint8 images as float32 in [0, 1], on the device where they are."""
-    return images.to(torch.float32).div_(255)
-
-
-def evaluation_batches(images: Tensor, networks: int = 1) -> Iterator[slice]:
-    """Yield the slices of a split in which a network, or several at once, are evaluated."""
-    pixels = images[0].numel()
-    size = max(1, min(EVALUATION_BATCH, _MEMORY_OF_EVALUATION_BATCH // pixels) // networks)
-    for start in range(0, len(images), size):
-        yield slice(start, start + size)
 
 
 @torch.inference_mode()

@@ -10,8 +10,7 @@ from traceback import format_exception
 import torch
 
 import models
-from study.data.shared_data import SharedData, fetched, on_device
-from study.evaluation import writing as samples
+from study.evaluation import samples
 from study.evaluation.final_metrics import final_metrics
 from study.record import files
 from study.record.events import Metrics
@@ -20,6 +19,7 @@ from study.training.execution import Execution
 from study.training.stages import Budget, StagedTraining
 from study.training.trainer import Initial, per_image
 from study.worker.job import Job, Report
+from study.worker.shared_data import SharedData, fetched, on_device
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,8 +65,8 @@ def need_data(name: str, folder: Path) -> None:
     Raises:
         UnavailableError: they do not.
     """
-    from study.data.dataset_specs import DATASETS
+    import search_spaces
 
-    spec = DATASETS[name]
+    spec = search_spaces.datasets()[name]
     if missing := [file for file in spec.md5 if not (folder / spec.folder / file).exists()]:
         raise UnavailableError(f"{spec.title} is not in {folder}: {missing[0]} is missing; see --data-dir")

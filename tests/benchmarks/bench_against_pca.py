@@ -20,10 +20,11 @@ from _lines import OURS, Line, ratio_of
 
 import search_spaces
 from study.baselines import pca
+from study.baselines.baseline import PcaAxes
 from study.data import image_data
 from study.driver.confirmation import Interval
 from study.training.execution import prepare_process
-from study.training.trainer import Initial, PcaAxes, Trainer
+from study.training.trainer import Initial, Trainer
 
 
 def lines(options: argparse.Namespace) -> list[Line]:

@@ -34,6 +34,7 @@ def events(settings: Any, trials: int, epochs: int) -> list[tuple[str, dict[str,
 
     import search_spaces
     from search_spaces import Context
+    from study.record.metrics import mode
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     draw = random.Random(0)
@@ -42,7 +43,11 @@ def events(settings: Any, trials: int, epochs: int) -> list[tuple[str, dict[str,
     sizes = {"train": 45_000, "val": 5_000, "test": 10_000}
     data = {"name": "cifar", "digest": "0123", "sizes": sizes, "image_shape": list(SHAPE), "notes": []}
     data |= {"class_names": [str(number) for number in range(10)], "split": "made up"}
-    about = {"settings": settings.to_json(), "objective": {"metric": space.metric, "mode": space.mode}, "data": data}
+    about = {
+        "settings": settings.to_json(),
+        "objective": {"metric": space.metric, "mode": mode(space.metric)},
+        "data": data,
+    }
     about["environment"] = {"git_commit": None, "cpu": "none", "cpus": 2, "gpus": [], "versions": {}}
     happened: list[tuple[str, dict[str, Any]]] = [("study", about)]
 

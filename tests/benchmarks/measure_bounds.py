@@ -2,8 +2,8 @@
 
     python tests/benchmarks/measure_bounds.py digits_ae --key lr --values 0.1,1,10,100 --set optimizer=sgd momentum=0.9
 
-The config is the space's default with what `--set` changes; one of its keys takes each value. Everything else, the order
-of the images included, is the same. What is printed stands beside the bound in search_spaces/.
+The config is the space's default with what `--set` changes; one of its keys takes each value. What is
+printed stands beside the bound in search_spaces/.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def main() -> None:
                 found.append(metrics[space.metric])
             except NonFiniteLossError:
                 found.append(math.nan)
-        known = sorted(one for one in found if one == one)
+        known = sorted(one for one in found if not math.isnan(one))
         spread = f"{median(known):.5g} ({known[0]:.5g} … {known[-1]:.5g})" if known else "-"
         seconds = (time.perf_counter() - start) / options.seeds
         print(f"{options.key} {value:<8} {space.metric} {spread}  diverged {len(found) - len(known)}  {seconds:.1f} s")

@@ -1,22 +1,22 @@
-"""What the report's pictures need, as arrays: written by a confirmation run from the test split."""
+"""What shows a network at work: arrays, written by a confirmation run from the test split, and pictures of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
-from models import Network
+from models import Generative, Network, Predictive, Reconstructive
+from study.data.tensors import TensorSplit
 from study.evaluation import generative, prediction, reconstruction
-from study.evaluation.generative import Generative
-from study.evaluation.prediction import Predictive
-from study.evaluation.reconstruction import Reconstructive
+from study.evaluation.pictures import Arrays, pictures
 from study.record import files as atomic
-from study.training.trainer import TensorSplit
 
-Arrays = dict[str, np.ndarray]
+Images = NDArray[np.uint8]
 
 
 def write(
@@ -36,7 +36,7 @@ def write(
         model: The trained network, on the device of the images.
         untrained: The same network with its initial weights.
         splits: "test" is read: images uint8 (n, channels, height, width), labels int64 (n,), on the model's device.
-        values: `study.training.trainer.per_image` of the test split.
+        values: `Network.per_image` of every test image, (n, ...), floats in float64.
     """
     for name, arrays in collect(model, untrained, splits["test"], values).items():
         save(folder / f"{name}.npz", arrays)
@@ -62,3 +62,23 @@ def save(path: Path, arrays: Arrays) -> None:
             np.savez_compressed(file, allow_pickle=False, **arrays)
 
     atomic.write(path, produce)
+
+
+def illustrate(samples: Path, class_names: Sequence[str], reconstruct: Callable[[Images], Images | None]) -> None:
+    """Write `pca.npz` and a .png for each kind of sample into the folder `samples`.
+
+    `pca.npz` holds `reconstructions` uint8 (n, channels, height, width) of the images in reconstructions.npz.
+
+    Args:
+        samples: The folder, with the .npz files of `write`.
+        class_names: A name for each class of the data.
+        reconstruct: From images to PCA's reconstructions at the network's latent size, None where there are none.
+    """
+    file = samples / "reconstructions.npz"
+    if file.is_file():
+        with np.load(file, allow_pickle=False) as arrays:
+            rebuilt = reconstruct(arrays["originals"])
+        if rebuilt is not None:
+            save(samples / "pca.npz", {"reconstructions": rebuilt})
+    for name, picture in pictures(samples, class_names).items():
+        atomic.write(samples / f"{name}.png", partial(picture.save, format="PNG"))

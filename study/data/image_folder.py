@@ -1,17 +1,21 @@
-"""A user's own images: a folder with one sub-folder per class."""
+"""Image files: a user's own folder with one sub-folder per class, and the decoding of any image to uint8.
+
+Files are decoded in threads: Pillow lets go of the interpreter meanwhile.
+"""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from study.data._image_decoding import decode_all, read_image, unreadable
 from study.data.splits import MIN_PER_CLASS, Split
-from study.record.errors import DataError, UsageError
+from study.record.errors import DataError, UsageError, one_line
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"})
 IMAGE_SIZES = range(4, 1025)
@@ -21,6 +25,7 @@ _EXIF_ORIENTATION = 0x0112
 _QUARTER_TURNS = frozenset({5, 6, 7, 8})
 _GREY_MODES = frozenset({"1", "L", "LA", "La"})
 _EIGHT_BIT_MODES = _GREY_MODES | {"P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"}
+_SECONDS_BETWEEN_LINES = 1.0  # of progress
 
 
 @dataclass(frozen=True)
@@ -114,21 +119,6 @@ def _survey(paths: list[Path], image_size: int | None) -> tuple[bool, tuple[int,
     return grey, (image_size, image_size) if image_size else first
 
 
-def read_header(path: Path) -> tuple[str, tuple[int, int]]:
-    """Read an image's Pillow mode and its upright (height, width)."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            mode, (width, height) = image.mode, image.size
-            turned = image.getexif().get(_EXIF_ORIENTATION) in _QUARTER_TURNS
-    except Exception as error:  # damaged files raise whatever Pillow's parsers run into, SyntaxError included
-        raise unreadable(path, error) from error
-    if mode not in _EIGHT_BIT_MODES:
-        raise DataError(f"{path} has pixels of Pillow mode {mode!r}; convert it to 8 bits a channel")
-    return mode, (width, height) if turned else (height, width)
-
-
 def _check_memory(count: int, shape: tuple[int, int, int]) -> None:
     """Refuse what does not fit into half of the machine's memory: the splits are copies."""
     needed = count * int(np.prod(shape))
@@ -138,3 +128,70 @@ def _check_memory(count: int, shape: tuple[int, int, int]) -> None:
             f"{count:,} images of {shape[1]}×{shape[2]} are {needed / 2**30:.1f} GiB of pixels, more than "
             f"half the memory here ({there / 2**30:.1f} GiB); pass a smaller --image-size"
         )
+
+
+def read_header(path: Path) -> tuple[str, tuple[int, int]]:
+    """Read an image's Pillow mode and its upright (height, width)."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            mode, (width, height) = image.mode, image.size
+            turned = image.getexif().get(_EXIF_ORIENTATION) in _QUARTER_TURNS
+    except Exception as error:  # damaged files raise whatever Pillow's parsers run into, SyntaxError included
+        raise _unreadable(path, error) from error
+    if mode not in _EIGHT_BIT_MODES:
+        raise DataError(f"{path} has pixels of Pillow mode {mode!r}; convert it to 8 bits a channel")
+    return mode, (width, height) if turned else (height, width)
+
+
+def read_image(path: Path, mode: str, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Decode one image, turned upright as its EXIF data say, to a uint8 array (channels, height, width).
+
+    mode: "L" for one channel, "RGB" for three; transparency is dropped.
+    size: (height, width) to scale and crop to: the largest centred region of that aspect, bilinear with
+        antialiasing. None keeps the image's own.
+    Raises DataError, naming the file, when Pillow cannot decode it whole.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file).convert(mode)
+    except Exception as error:  # damaged files raise whatever Pillow's parsers run into, SyntaxError included
+        raise _unreadable(path, error) from error
+    if size is not None and image.size != size[::-1]:
+        image = ImageOps.fit(image, size[::-1], Image.Resampling.BILINEAR)
+    pixels = np.asarray(image)
+    return pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    """Say in one line that `path` is no whole image, and why."""
+    from PIL import UnidentifiedImageError
+
+    reason = "its content is no image" if isinstance(error, UnidentifiedImageError) else one_line(error)
+    return DataError(f"{path} cannot be read as an image ({reason})")
+
+
+def decode_all(
+    count: int,
+    read: Callable[[int], tuple[np.ndarray, int]],
+    image_shape: tuple[int, int, int],
+    what: str,
+    progress: Callable[[str], None],
+) -> Split:
+    """Call `read(i)` for i = 0 … count-1 and gather its images, (channels, height, width), and labels.
+
+    `progress` gets a line a second at most: "decoding flowers train: 300/1020".
+    """
+    images = np.empty((count, *image_shape), dtype=np.uint8)
+    labels = np.empty(count, dtype=np.int64)
+    next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+        for i, (image, label) in enumerate(pool.map(read, range(count))):
+            images[i], labels[i] = image, label
+            if time.monotonic() >= next_line:
+                progress(f"decoding {what}: {i + 1}/{count}")
+                next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+    return Split(images, labels)

@@ -1,4 +1,9 @@
-"""Light augmentation of a batch of images: shifts and flips, each image its own, without a loop."""
+"""What is done to the images of a batch before a network sees them in training: corruption and augmentation.
+
+What an autoencoder or VAE gets to see may be spoilt, and what it has to give back is then the clean image (denoising:
+Vincent et al., "Extracting and composing robust features with denoising autoencoders", 2008) or what it was given (the
+input pipelines of the report `mnist_ae`). A classifier's images may be shifted and flipped, each in its own way.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,44 @@ import torch
 from torch import Tensor
 
 from models import noise
+from models._config import Number, OneOf, Setting, When
+from models.network import Config
+
+CORRUPTION: dict[str, Setting] = {
+    "corruption": OneOf(("none", "gaussian", "bernoulli")),
+    # standard deviation of the noise, on the scale of pixels in [0, 1]
+    "corruption_std": Number(0, open_low=True, when=When("corruption", ("gaussian",))),
+    "target": OneOf(("clean", "input"), when=When("corruption", ("gaussian", "bernoulli"))),
+}
 
 MARGIN = 8
 """Images move by at most 1/8 of their side in each direction: 4 of 32 pixels, as He et al. 2015 do on CIFAR-10."""
+
+
+def corrupt(config: Config, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Return what a network is given instead of `images` (batch, channels, height, width) in [0, 1].
+
+    `gaussian` adds normal noise and clips to [0, 1], as a picture file would: outside of it a Bernoulli likelihood
+    has no bound. `bernoulli` makes pixels of at least 0.5 white and the others black. In training the noise
+    comes from where `models.noise` says; an evaluation passes `evaluation_generator()`.
+    """
+    match config["corruption"]:
+        case "none":
+            return images
+        case "gaussian":
+            drawn = noise.normal(tuple(images.shape), images.device, generator).to(images.dtype)
+            spread: float = config["corruption_std"]
+            return (images + spread * drawn).clamp(0, 1)
+        case "bernoulli":
+            return (images >= 0.5).to(images.dtype)
+        case unknown:
+            raise ValueError(f"unknown corruption {unknown!r}")
+
+
+def training_pair(config: Config, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what the network is given in training and what it has to give back, both shaped like `images`."""
+    given = corrupt(config, images)
+    return given, given if config.get("target") == "input" else images
 
 
 def shift(images: Tensor) -> Tensor:

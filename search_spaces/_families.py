@@ -1,0 +1,56 @@
+"""The facts of each family of networks: what it is searched for, and what it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class FamilyFacts:
+    """What a study has to know of a family; the networks themselves are in `models`.
+
+    Attributes:
+        metric: the objective, a validation metric; `study.record.metrics` knows its direction.
+        further: what a study can be asked to optimise besides.
+        baseline: PCA at the same number of components, or a logistic regression on PCA codes.
+        compared: the test metric that is put beside the baseline's.
+        on_encoder: whether its networks can stand on the encoder of an earlier study.
+    """
+
+    metric: str
+    further: tuple[str, ...] = ()
+    baseline: Literal["pca", "linear_classifier"] = "pca"
+    compared: Literal["test_mse", "test_accuracy"] = "test_mse"
+    on_encoder: bool = False
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Whatever a study can be asked to optimise, the objective first."""
+        return (self.metric, *self.further, "params", "seconds")
+
+    @property
+    def error_metric(self) -> str:
+        """The error that `compared` stands for, whose ratio to the baseline's is taken."""
+        return "error_rate" if self.compared == "test_accuracy" else "mse"
+
+    def error(self, value: float) -> float:
+        """Return the error that a value of `compared` stands for: itself, or the error rate of an accuracy."""
+        return 1 - value if self.compared == "test_accuracy" else value
+
+
+FAMILY_FACTS: Mapping[str, FamilyFacts] = MappingProxyType(
+    {
+        "ae": FamilyFacts("val_mse"),
+        "vae": FamilyFacts("val_nelbo", ("val_mse",)),
+        "classifier": FamilyFacts(
+            "val_accuracy",
+            ("val_cross_entropy", "val_calibration_error"),
+            baseline="linear_classifier",
+            compared="test_accuracy",
+            on_encoder=True,
+        ),
+    }
+)

@@ -1,0 +1,148 @@
+"""What the searches of all families ask for: the architecture, the layers of the general ones, and the training.
+
+In the words of Google's tuning playbook, architecture, latent size and regularisation are scientific; learning rate,
+momentum, schedule and batch size are nuisance parameters, searched so that every network is seen at its best; epochs
+are fixed by the study, which may stop a trial early.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search_spaces._ask import Ask, Bounds
+from search_spaces._dataset import ImageShape
+
+ACTIVATIONS = ("relu", "elu", "gelu", "silu")
+KERNEL_SIZES = (3, 5)
+OPTIMIZERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop")
+HIGHEST_DROPOUT = 0.5  # above one half little of a narrow code is left
+
+
+@dataclass(frozen=True)
+class LayerBounds:
+    """How large the general dense and convolutional networks of a data set may be, in every family.
+
+    Attributes:
+        dense_depth: the most hidden layers on each side.
+        dense_width: their features.
+        conv_depth: stages, each of which halves the image; of the architecture `pca` too.
+        conv_width: channels of the first stage, doubled by each further one.
+    """
+
+    dense_depth: int
+    dense_width: Bounds
+    conv_depth: Bounds
+    conv_width: Bounds
+
+
+def architecture(ask: Ask, general: Sequence[str], reported: Sequence[str]) -> str:
+    """Ask for one of the `general` architectures, or for a `reported` one where there are any.
+
+    All reported ones together are one choice beside the general ones: there may be many, some are slow, and
+    as equal choices they would take most of a random search's trials.
+    """
+    if not reported:
+        only: str = ask.choice("architecture", general)
+        return only
+    kind: str = ask.decision("architecture", (*general, "reported"), _kind)
+    if kind == "reported":
+        name: str = ask.choice("architecture", reported, name="reported_architecture")
+        return name
+    ask.fix(architecture=kind)
+    return kind
+
+
+def _kind(config: Mapping[str, Any]) -> str:
+    return "reported" if "/" in config["architecture"] else config["architecture"]
+
+
+def dense_layers(ask: Ask, bounds: LayerBounds, least_depth: int, highest_dropout: float = HIGHEST_DROPOUT) -> None:
+    """Ask for hidden layers, at least `least_depth`; 0 is a linear encoder and decoder, with no dropout."""
+    if ask.integer("depth", (least_depth, bounds.dense_depth), name="dense_depth") == 0:
+        ask.fix(dropout=0.0)
+        return
+    ask.integer("width", bounds.dense_width, name="dense_width", log=True)
+    _hidden_layers(ask)
+    dropout(ask, highest_dropout)
+
+
+def conv_layers(
+    ask: Ask, image_shape: ImageShape, bounds: LayerBounds, highest_dropout: float = HIGHEST_DROPOUT
+) -> None:
+    """Ask for stages, each of which halves the image, and for the channels of the first.
+
+    There are fewer stages if the image is too small for so many: one needs 2 pixels a side to halve. A study's
+    images have one shape, so its bounds stay.
+    """
+    least, most = bounds.conv_depth
+    ask.integer("depth", (least, min(most, halvings(image_shape))), name="conv_depth")
+    ask.integer("width", bounds.conv_width, name="conv_width", log=True)
+    ask.choice("kernel_size", KERNEL_SIZES)
+    _hidden_layers(ask)
+    dropout(ask, highest_dropout)
+
+
+def cnn_layers(ask: Ask, image_shape: ImageShape, depth: Bounds, width: Bounds) -> None:
+    """Ask for `depth` stages of a classifier, each of which halves the image but the first, and their `width`."""
+    ask.integer("depth", (depth[0], min(depth[1], halvings(image_shape) + 1)), name="cnn_depth")
+    ask.integer("width", width, name="cnn_width", log=True)
+    # more per stage than three needs longer training than these budgets give
+    ask.integer("convolutions", (1, 3))
+    ask.choice("residual", (True, False))
+    ask.choice("kernel_size", KERNEL_SIZES)
+    _hidden_layers(ask)
+
+
+def dropout(ask: Ask, highest: float = HIGHEST_DROPOUT) -> None:
+    """Ask for a dropout in steps that hit 0 and what the reports used."""
+    ask.number("dropout", (0.0, highest), step=0.05)
+
+
+def halvings(image_shape: ImageShape) -> int:
+    """How often the image's shorter side can be halved before a single pixel is left."""
+    return int(math.log2(min(image_shape[1:])))
+
+
+def _hidden_layers(ask: Ask) -> None:
+    ask.choice("batch_norm", (True, False))
+    ask.choice("activation", ACTIVATIONS)
+
+
+def training(ask: Ask, batch_size: Bounds) -> None:
+    """Ask for the training keys of a config; `batch_size` in images."""
+    optimization(ask)
+    ask.choice("schedule", ("constant", "cosine"))
+    ask.integer("batch_size", batch_size, log=True)
+
+
+def optimization(ask: Ask, stage: str = "") -> None:
+    """Ask for an optimizer and its settings; `stage` is what their keys begin with, for example "pretrain_"."""
+    optimizer = ask.choice(f"{stage}optimizer", OPTIMIZERS)
+    _learning_rate(ask, optimizer, stage)
+    if optimizer in ("sgd", "rmsprop"):
+        # Beyond 0.99 an update remembers more steps than a small study's epoch has.
+        ask.number(f"{stage}momentum", (0.0, 0.99), name=f"{stage}{optimizer}_momentum")
+    if optimizer == "adamw":
+        # Decoupled: shrinks weights by lr times this a step, so it takes larger values (the default: 0.01).
+        bounds, name = (1e-3, 1.0), f"{stage}adamw_weight_decay"
+    else:
+        # Added to the gradient: far below 1e-7 nothing changes, above 0.01, a report's highest, it outweighs it.
+        bounds, name = (1e-7, 1e-2), f"{stage}weight_decay"
+    ask.unless(f"{stage}weight_decay", 0.0, bounds, flag=f"{stage}l2", name=name)
+
+
+def _learning_rate(ask: Ask, optimizer: str, stage: str) -> None:
+    key = f"{stage}lr"
+    if optimizer == "sgd":
+        # Its step is proportional to the gradient, and that of an error per pixel is small: on digits 0.1 with
+        # momentum 0.9 learns well and 1 diverges. The reports' runs have PyTorch's default, 0.001.
+        ask.number(key, (1e-3, 1.0), name=f"{stage}sgd_lr", log=True)
+    elif optimizer == "adagrad":
+        # Its steps shrink as the squared gradients add up, so it starts ten times higher than Adam.
+        ask.number(key, (1e-3, 1e-1), name=f"{stage}adagrad_lr", log=True)
+    else:
+        # Adam's usual 0.001 in the middle; a tenth does not get there in these budgets, ten times is unstable.
+        ask.number(key, (1e-4, 1e-2), log=True)

@@ -1,0 +1,92 @@
+"""The PCA baseline of one data set alone, as the command `baseline` measures and prints it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from study.baselines import pca
+from study.baselines.pca import BaselineRow
+from study.record.errors import UsageError
+
+_HEADINGS = {
+    "n_components": "components",
+    "explained_variance": "variance kept",
+    "train_mse": "train MSE",
+    "val_mse": "val MSE",
+    "test_mse": "test MSE",
+    "train_pixel_rmse_255": "train RMSE/255",
+    "test_pixel_rmse_255": "test RMSE/255",
+}
+
+
+def measure(
+    splits: Mapping[str, NDArray[np.uint8]],
+    components: Sequence[int],
+    fractions: Sequence[float],
+    say: Callable[[str], None],
+) -> list[BaselineRow]:
+    """Return the rows at the wanted components and fractions of variance, else at the standard ranks.
+
+    Args:
+        splits: images by split, uint8 (n, channels, height, width); PCA is fitted to "train".
+        components: numbers of components.
+        fractions: of the variance, each above 0 and at most 1.
+        say: gets a line before something takes long.
+
+    Raises:
+        UsageError: the images allow no PCA, or not so many components.
+    """
+    train = splits["train"]
+    n_images, n_pixels = len(train), train[0].size
+    limit = pca.rank_limit(n_images, n_pixels)
+    _refuse_above(limit, components, f"there are {n_images:,} images of {n_pixels:,} pixels")
+    standard = [] if components or fractions else pca.standard_ranks(n_images, n_pixels)
+    largest = limit if fractions else max([*components, *standard], default=limit)
+    say(f"fitting PCA: {largest:,} components of {n_images:,} images of {n_pixels:,} pixels")
+    try:
+        fitted = pca.fit(train, largest)
+    except ValueError as error:
+        raise UsageError(f"--data allows no PCA: {error}") from error
+    say(f"fitted in {fitted.fit_seconds:.1f} s ({fitted.solver})")
+    reason = f"the {n_images:,} images vary along {fitted.rank:,} axes only"
+    _refuse_above(fitted.rank, components, reason)
+    if left_out := [str(rank) for rank in standard if rank > fitted.rank]:
+        say(f"left out {', '.join(left_out)} components: {reason}")
+    ranks = {*components, *(rank for rank in standard if rank <= fitted.rank)}
+    ranks |= {pca.components_for_variance(fitted, fraction) for fraction in fractions}
+    say(f"measuring the error at {len(ranks)} numbers of components")
+    return pca.evaluate(fitted, splits, ranks)
+
+
+def format_table(rows: Sequence[BaselineRow]) -> str:
+    """Return the rows of `pca.evaluate` as aligned text, without the columns that no row fills."""
+    columns = [name for name in _HEADINGS if any(row[name] is not None for row in rows)]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in columns:
+        table.add_column(_HEADINGS[name], justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_cell(name, row[name]) for name in columns))
+    text = io.StringIO()
+    Console(file=text, width=120).print(table)
+    return text.getvalue().rstrip("\n")
+
+
+def _refuse_above(limit: int, components: Sequence[int], reason: str) -> None:
+    for wanted in components:
+        if wanted > limit:
+            raise UsageError(
+                f"--components '{wanted}' is too large (nearest: {limit}); allowed: 1 to {limit}, as {reason}"
+            )
+
+
+def _cell(name: str, value: int | float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if name == "n_components" else f"{value:.{4 if '255' in name else 6}f}"
