@@ -9,7 +9,7 @@ from study.cluster import gpu_share, machines
 from study.cluster.gpu_share import GpuShare, Measured
 from study.cluster.memory import Limits
 from study.record.errors import UsageError
-from study.settings.declaration import Settings
+from study.record.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from study.record import metrics
 from study.record.folder import StudyFolder
 from study.record.intervals import Interval, mean_interval
 from study.record.ranking import best_trials, confirmed_order
+from study.record.settings import Settings
 from study.record.state import Run, StudyState
 from study.search import budget
 from study.search.budget import Budget
 from study.search.samplers import derive_seed
-from study.settings.declaration import Settings
-from study.settings.reported import selected
+from study.settings.resolve import selected
 from study.worker.job import Job
 
 _CONFIRMATION = 0xC0F1  # keeps these seeds apart from those of the trials

@@ -27,6 +27,7 @@ from study.record.events import BaselineMeasured, Event, Finished, RunEnded, Run
 from study.record.folder import StudyFolder
 from study.record.journal import Recorder
 from study.record.ranking import best_trials
+from study.record.settings import Settings
 from study.record.state import Run
 from study.search import engine
 from study.search.grouping import grouped, most_together
@@ -34,7 +35,7 @@ from study.search.recording import TuneRecorder
 from study.search.schedulers import build_scheduler
 from study.search.searcher import JobList, SearchPlan, StudySearcher
 from study.settings.command_line import objective_modes
-from study.settings.declaration import Settings
+from study.settings.resolve import space_context
 from study.training import checkpoint
 from study.training.encoder_source import EncoderSource
 from study.training.execution import Execution
@@ -81,7 +82,7 @@ class Session:
         self._data, self._resources, self._display = data, resources, display
         self._state = recorder.state
         self._space = search_spaces.get(settings.space)
-        self._context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
+        self._context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
         shared = SharedData.put(data, encoder.state if encoder else None)
         self._baselines = baseline_of(self._space.family)(data, shared, resources.node_cpus, display.begin)
         if self._space.family == "ae":

@@ -8,10 +8,12 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from study.record.errors import INTERRUPTED, StudyError, UsageError, choose_from, one_line
+from study.record.values import Reader
 
 SCRIPTS = {
     "run": "study/run.py",
@@ -38,6 +40,17 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError`."""
         raise UsageError(message)
+
+    def add_value(
+        self,
+        name: str,
+        read: Reader[object],
+        metavar: str,
+        help: str,
+        default: object = None,  # noqa: A002
+    ) -> None:
+        """Add an option whose text `read` checks and turns into its value; without it, the value is `default`."""
+        self.add_argument(name, type=partial(read, name), metavar=metavar, default=default, help=help)
 
     def read(self, argv: Sequence[str] | None) -> argparse.Namespace:
         """Return the options of a command line, by default this process's.
@@ -119,6 +132,12 @@ def hint(verb: str, *arguments: str) -> str:
     else:
         words = [_python(), _near(_ROOT / SCRIPTS[verb])]
     return shlex.join([*words, *arguments])
+
+
+def storage_words(folder: Path) -> list[str]:
+    """Return the words of a command line that name the folder of the studies, none where it is the default."""
+    near = _near(folder)
+    return [] if near == STORAGE else ["--storage", near]
 
 
 def _program(verb: str) -> str:

@@ -13,9 +13,9 @@ from study.cluster.gpu_share import Measured
 from study.cluster.memory import Limits
 from study.data.image_data import ImageData
 from study.record.errors import StudyError
+from study.record.settings import Settings
 from study.search import gpu_probe
-from study.settings.declaration import Settings
-from study.settings.reported import selected
+from study.settings.resolve import selected, space_context
 from study.training.encoder_source import EncoderSource
 from study.training.execution import Execution
 
@@ -44,7 +44,7 @@ def survey(settings: Settings, data: ImageData, encoder: EncoderSource | None) -
     node_id, smallest = min(memories.items(), key=lambda node: node[1])
     if settings.gpus_per_trial is not None:
         return Measured("the smallest GPU", smallest, 0, ())
-    context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
+    context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
     configs = _configs(settings, context, smallest)
     splits = (data.train, data.val, data.test)
     data_bytes = sum(array.nbytes for split in splits for array in (split.images, split.labels))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from study.settings.declaration import Fuse
+from study.record.settings import Fuse
 from study.worker.job import Job
 
 
