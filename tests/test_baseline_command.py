@@ -95,14 +95,14 @@ def test_a_folder_of_images_lends_the_file_its_name(
         (["--data", "cifr"], "data set 'cifr' is not known (did you mean cifar?); allowed: cifar, "),
         (["--data", "./mnist"], "--data './mnist' would write over the baseline of the data set mnist"),
         (["--component", "3"], "option '--component' is not known (did you mean --components?); allowed: "),
-        (["--components", "8,x"], "argument --components: 'x' is not a whole number; allowed: 1 and above"),
-        (["--components", "0"], "argument --components: '0' is too small (nearest: 1); allowed: 1 and above"),
+        (["--components", "8,x"], "--components 'x' is not allowed; give a whole number of at least 1"),
+        (["--components", "0"], "--components '0' is not allowed; give a whole number of at least 1"),
         (["--components", "65"], "--components '65' is too large (nearest: 64); allowed: 1 to 64, as there"),
         (["--components", "64"], "--components '64' is too large (nearest: 61); allowed: 1 to 61, as the"),
-        (["--variance", "0.9,"], "argument --variance: '' is not a number; allowed: fractions above 0"),
-        (["--variance", "95"], "argument --variance: '95' is out of range (did you mean 0.95?); allowed: "),
-        (["--variance", "nan"], "argument --variance: 'nan' is out of range; allowed: fractions above 0"),
-        (["--image-size", "-3"], "argument --image-size: '-3' is too small (nearest: 1); allowed: 1 and"),
+        (["--variance", "0.9,"], "--variance '' is not a number; allowed: fractions above 0"),
+        (["--variance", "95"], "--variance '95' is out of range (did you mean 0.95?); allowed: "),
+        (["--variance", "nan"], "--variance 'nan' is out of range; allowed: fractions above 0"),
+        (["--image-size", "-3"], "--image-size '-3' is not allowed; give a whole number of at least 1"),
         (["--out", "."], "--out '.' is a folder; allowed: a file's path, such as pca.csv"),
         (["--out", f"{__file__}/x/pca.csv"], "is not a folder"),
         (["--out", "/proc/x/pca.csv"], "cannot be written"),
@@ -114,7 +114,7 @@ def test_unusable_input_is_one_line_and_writes_nothing(
     assert baseline.main(arguments) == 2
     printed = capsys.readouterr()
     last = printed.err.splitlines()[-1]
-    assert last.startswith("error: ")
+    assert last.startswith("study: ")
     assert line in last
     assert printed.out == ""
     assert not list(empty_folder.iterdir())

@@ -149,5 +149,5 @@ def _only_line(capsys):
     printed = capsys.readouterr()
     assert printed.out == ""
     (line,) = printed.err.splitlines()
-    assert line.startswith("error: ")
+    assert line.startswith("study: ")
     return line

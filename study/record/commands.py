@@ -31,6 +31,8 @@ SCRIPTS = {
 STORAGE = "results"
 """The folder of the studies, where `--storage` does not name another."""
 
+STORAGE_HELP = "folder of the studies"
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -40,17 +42,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError`."""
         raise UsageError(message)
-
-    def add_value(
-        self,
-        name: str,
-        read: Reader[object],
-        metavar: str,
-        help: str,
-        default: object = None,  # noqa: A002
-    ) -> None:
-        """Add an option whose text `read` checks and turns into its value; without it, the value is `default`."""
-        self.add_argument(name, type=partial(read, name), metavar=metavar, default=default, help=help)
 
     def read(self, argv: Sequence[str] | None) -> argparse.Namespace:
         """Return the options of a command line, by default this process's.
@@ -77,10 +68,23 @@ def parser(verb: str, description: str) -> Parser:
     return Parser(prog=_program(verb), description=description, formatter_class=formatter, allow_abbrev=False)
 
 
+def add_value(
+    to: argparse._ActionsContainer,
+    name: str,
+    read: Reader[object],
+    metavar: str | None,
+    help: str,  # noqa: A002  (argparse's own word)
+    *,
+    default: object = None,
+) -> None:
+    """Add an option to a parser or a group: `read` checks its text; without it, the value is `default`."""
+    to.add_argument(name, type=partial(read, name), metavar=metavar, default=default, help=help)
+
+
 def add_storage(parser: Parser) -> None:
     """Add `--storage DIR`, the folder of the studies, a path."""
     parser.add_argument(
-        "--storage", type=Path, default=Path(STORAGE), metavar="DIR", help=f"folder of the studies (default {STORAGE})"
+        "--storage", type=Path, default=Path(STORAGE), metavar="DIR", help=f"{STORAGE_HELP} (default: {STORAGE})"
     )
 
 

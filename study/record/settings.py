@@ -6,13 +6,14 @@ and the command that repeats a study. An option more is a field more.
 
 # No `from __future__ import annotations` here: the options are read from the annotations themselves.
 
-from collections.abc import Callable, Mapping
+import argparse
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from study.record.commands import STORAGE
+from study.record.commands import STORAGE, STORAGE_HELP, add_value
 from study.record.values import (
     Reader,
     duration,
@@ -88,7 +89,7 @@ class Settings:
     ] = False
     name: Annotated[str, _study("the study's name", metavar="NAME", default="<space>-<date>-<time>", place=True)]
     seed: Annotated[int, _study("of everything random", integer(0), "N")] = 0
-    storage: Annotated[str, _study("folder of the studies", metavar="DIR", place=True)] = STORAGE
+    storage: Annotated[str, _study(STORAGE_HELP, metavar="DIR", place=True)] = STORAGE
     tracking_uri: Annotated[
         str,
         _study(
@@ -266,6 +267,24 @@ def _completed(option: Option, field: str, default: object) -> Option:
     if shown is None and default is not MISSING and option.read is not flag:
         shown = plain(default)
     return replace(option, fields=option.fields or (field,), default=shown)
+
+
+def add_option(to: argparse._ActionsContainer, name: str, allowed: Sequence[str] = ()) -> None:
+    """Add one of the options to a parser or a group.
+
+    Args:
+        to: The parser, of any command that has the option.
+        name: Without dashes before it.
+        allowed: The words that its value is one of, where a table elsewhere has them.
+    """
+    option = options()[name]
+    shown = option.help if option.default is None else f"{option.help} (default: {option.default})"
+    if option.read is flag:
+        to.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=shown)
+    elif allowed:
+        add_value(to, f"--{name}", one_of(*allowed), "|".join(allowed), shown)
+    else:
+        add_value(to, f"--{name}", option.read, option.metavar, shown)
 
 
 def said(recorded: Mapping[str, Any]) -> dict[str, Said]:

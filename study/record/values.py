@@ -73,6 +73,11 @@ def list_of(read: Reader[T]) -> Reader[tuple[T, ...]]:
     return lambda option, text: tuple(read(option, item) for item in text.split(","))
 
 
+def distinct(read: Reader[T]) -> Reader[tuple[T, ...]]:
+    """Return a reader of values with commas between them, which takes what is given twice once."""
+    return lambda option, text: tuple(dict.fromkeys(list_of(read)(option, text)))
+
+
 def duration(option: str, text: str) -> float:
     """Read "90s", "30m", "2h" or "1d" as seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|d)?", text)

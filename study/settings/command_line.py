@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from search_spaces import Space
 from study.record.commands import Parser, hint, parser
 from study.record.errors import UsageError, choose_from
-from study.record.settings import Option, Settings, options, plain, said
+from study.record.settings import Option, Settings, add_option, options, plain, said
 from study.record.values import Reader, flag, one_of
 from study.settings.algorithms import SAMPLERS, SCHEDULERS
 
@@ -124,17 +123,8 @@ def _parser() -> Parser:
     for name, option in options().items():
         if option.group not in groups:
             groups[option.group] = made.add_argument_group(option.group)
-        _add(groups[option.group], name, option)
+        add_option(groups[option.group], name, _NAMES.get(name, ()))
     return made
-
-
-def _add(group: argparse._ArgumentGroup, name: str, option: Option) -> None:
-    text = option.help if option.default is None else f"{option.help} (default: {option.default})"
-    if option.read is flag:
-        group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=text)
-        return
-    metavar = "|".join(_NAMES[name]) if name in _NAMES else option.metavar
-    group.add_argument(f"--{name}", type=partial(_reader(name), f"--{name}"), metavar=metavar, help=text)
 
 
 def _reader(name: str) -> Reader[object]:
