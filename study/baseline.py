@@ -103,7 +103,7 @@ def _refuse_above(limit: int, components: Sequence[int], reason: str) -> None:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = commands.parser("baseline", __doc__ or "")
+    parser = commands.parser("baseline", __doc__)
     parser.add_argument(
         "--data", default="digits", metavar="NAME|PATH", help="data set or folder of images (default: digits)"
     )

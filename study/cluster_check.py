@@ -50,7 +50,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = commands.parser("check", __doc__ or "")
+    parser = commands.parser("check", __doc__)
     parser.add_argument("--address", metavar="ADDR", help="a Ray cluster (default: $RAY_ADDRESS, else auto)")
     commands.add_storage(parser)
     add_option(parser, "tracking-uri")

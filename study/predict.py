@@ -59,7 +59,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = commands.parser("predict", __doc__ or "")
+    parser = commands.parser("predict", __doc__)
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGE", help="an image of any format that Pillow reads"
     )

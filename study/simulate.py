@@ -97,7 +97,7 @@ def _replay(study: RecordedStudy, compared: Sequence[Candidate], options: argpar
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = commands.parser("simulate", __doc__ or "")
+    parser = commands.parser("simulate", __doc__)
     parser.add_argument("names", nargs="+", metavar="NAME", help="a finished study of --scheduler none")
     add = partial(commands.add_value, parser)
     add(

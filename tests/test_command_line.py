@@ -410,6 +410,27 @@ def test_study_names_its_commands_and_passes_their_words_on(capsys, empty_folder
     assert study(["run", "--space", "digits_ae", "--trials", "0"]) == 2
 
 
+def test_hints_are_commands_as_this_process_was_started(monkeypatch):
+    from study.record import commands
+
+    monkeypatch.chdir(commands._ROOT)
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr("sys.executable", "/bin/python")
+    started = {
+        "/bin/study": ("study report night", "study resume night"),
+        "/elsewhere/study": ("/elsewhere/study report night", "/elsewhere/study resume night"),
+        f"{commands._ROOT}/study/__main__.py": ("python -m study report night", "python -m study resume night"),
+        "study/run.py": ("python analysis/report.py night", "python study/run.py --resume night"),
+    }
+    for program, hints in started.items():
+        monkeypatch.setattr("sys.argv", [program])
+        assert (commands.hint("report", "night"), commands.hint("resume", "night")) == hints
+    described = commands.parser("report", "python study/run.py x").format_help()
+    assert described.startswith("usage: analysis/report.py ")
+    assert commands.storage_words(commands._ROOT / "results") == []
+    assert commands.storage_words(commands._ROOT / "results" / "old") == ["--storage", "results/old"]
+
+
 def test_every_command_is_a_module_with_a_main():
     import importlib.util
 

@@ -57,11 +57,12 @@ class Parser(argparse.ArgumentParser):
         return options
 
 
-def parser(verb: str, description: str) -> Parser:
+def parser(verb: str, description: str | None) -> Parser:
     """Return the parser of a command, with its module's docstring as its description.
 
     Commands in the docstring, such as `python study/run.py`, are shown as they work in this process's environment.
     """
+    description = description or ""
     for other, script in SCRIPTS.items():
         description = description.replace(f"python {script}", hint(other))
     formatter = argparse.RawDescriptionHelpFormatter
