@@ -1,6 +1,7 @@
 """Fit the PCA baseline of one data set alone, on all its training images: print it and write it as CSV.
 
 Examples:
+    python study/baseline.py
     python study/baseline.py --data cifar --components 32,108,256,512
     python study/baseline.py --data mnist --variance 0.8,0.9,0.95
 """
@@ -9,27 +10,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import search_spaces
-from study.record import files, tables
-from study.record.commands import exit_status
-from study.record.errors import UsageError, choose_from
-from study.settings import values
-
-Number = TypeVar("Number", int, float)
+from study.record import commands, files, tables
+from study.record.errors import UsageError
+from study.record.settings import add_option
+from study.record.values import distinct, integer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 2 for unusable input, 130 when interrupted."""
-    given = sys.argv[1:] if argv is None else argv
-    return exit_status(lambda: _run(_parse(given)), "interrupted: nothing was written")
+    return commands.exit_status(lambda: _run(_parse(argv)), "interrupted: nothing was written")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -44,7 +42,7 @@ def _run(options: argparse.Namespace) -> None:
 
     data = image_data.load(
         options.data,
-        options.data_dir or image_data.default_data_dir(),
+        Path(options.data_dir) if options.data_dir else image_data.default_data_dir(),
         image_size=options.image_size,
         progress=_progress,
     )
@@ -62,63 +60,29 @@ def _run(options: argparse.Namespace) -> None:
     print(f"{format_table(rows)}\n\n{out}")
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = values.Parser(
-        prog="baseline.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--data", default="digits", metavar="NAME|PATH", help="data set or folder of images")
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = commands.parser("baseline", __doc__)
     parser.add_argument(
-        "--components",
-        type=_list_of(_positive),
-        default=[],
-        metavar="K,…",
-        help="numbers of components (default: 2, 4, …, 512 as the data allow)",
+        "--data", default="digits", metavar="NAME|PATH", help="data set or folder of images (default: digits)"
     )
-    parser.add_argument(
-        "--variance",
-        type=_list_of(_fraction),
-        default=[],
-        metavar="F,…",
-        help="and as many components as keep these fractions of the variance",
-    )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file (default: results/baselines/NAME.csv)")
-    parser.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="where it lies ($STUDY_DATA, else ~/.cache/study-data)"
-    )
-    parser.add_argument("--image-size", type=_positive, metavar="N", help="pixels a side of a folder's images")
-    options, unknown = parser.parse_known_args(argv)
-    if unknown:
-        known = [flag for action in parser._actions for flag in action.option_strings]
-        raise UsageError(choose_from("option", unknown[0], known))
-    return options
+    add = partial(commands.add_value, parser, default=())
+    add("--components", distinct(integer(1)), "K,…", "numbers of components (default: 2, 4, …, 512 as the data allow)")
+    add("--variance", distinct(_fraction), "F,…", "and as many components as keep these fractions of the variance")
+    commands.add_out(parser, "CSV file (default: results/baselines/NAME.csv)")
+    add_option(parser, "data-dir")
+    add_option(parser, "image-size")
+    return parser.read(argv)
 
 
-def _list_of(parse: Callable[[str], Number]) -> Callable[[str], list[Number]]:
-    return lambda text: [parse(item) for item in text.split(",")]
-
-
-def _positive(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; allowed: 1 and above") from None
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is too small (nearest: 1); allowed: 1 and above")
-    return value
-
-
-def _fraction(text: str) -> float:
+def _fraction(option: str, text: str) -> float:
     allowed = "allowed: fractions above 0 and at most 1"
     try:
         value = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number; {allowed}") from None
+        raise UsageError(f"{option} {text!r} is not a number; {allowed}") from None
     if not 0 < value <= 1:
-        hint = f" (did you mean {value / 100:g}?)" if 1 < value <= 100 else ""
-        raise argparse.ArgumentTypeError(f"{text!r} is out of range{hint}; {allowed}")
+        near = f" (did you mean {value / 100:g}?)" if 1 < value <= 100 else ""
+        raise UsageError(f"{option} {text!r} is out of range{near}; {allowed}")
     return value
 
 

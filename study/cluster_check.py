@@ -1,53 +1,61 @@
-"""Preflight of a running cluster: `python study/cluster_check.py` on its head says, line by line, what is in order.
+"""Check a running cluster, on its head, line by line: each begins with "ok" or "FAIL".
 
-Every line begins with "ok" or "FAIL"; the exit code is 1 if any fails, 2 if there is no cluster to look at.
+The exit status is 1 if any check fails, 2 if there is no cluster to look at.
+
+Examples:
+    python study/cluster_check.py
+    python study/cluster_check.py --nodes 3 --storage /efs/results
+    python study/cluster_check.py --address auto --tracking-uri http://127.0.0.1:5000
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 if __package__ in (None, ""):
     # Run as a file: import the packages from the checkout, not this folder's modules from the top.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study.record.errors import StudyError, UsageError
-
-DEFAULT_URI = "sqlite:///mlflow.db"
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, 1 (a check failed) or 2 (no cluster, unusable input)."""
-    try:
-        return _main(argv)
-    except StudyError as error:
-        print(f"cluster_check: {' '.join(str(error).split())}", file=sys.stderr)
-        return error.exit_code
+from study.record import commands
+from study.record.errors import UsageError
+from study.record.settings import add_option
+from study.record.values import integer
 
 
-def _main(argv: list[str] | None) -> int:
-    from study.settings.values import Parser, integer
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0, 1 (a check failed), 2 (no cluster, unusable input) or 130."""
+    return commands.exit_status(lambda: _run(_parse(argv)))
 
-    parser = Parser(prog="study/cluster_check.py", description="Check a running Ray cluster.", allow_abbrev=False)
-    parser.add_argument("--address", metavar="ADDR", help="a Ray cluster; default $RAY_ADDRESS, else auto")
-    parser.add_argument("--storage", metavar="DIR", default="results", help="default results")
-    parser.add_argument("--tracking-uri", metavar="URI", help=f"default $MLFLOW_TRACKING_URI, else {DEFAULT_URI}")
-    parser.add_argument("--nodes", type=integer("--nodes", 1), metavar="N", help="how many nodes there have to be")
-    options = parser.parse_args(argv)
+
+def _run(options: argparse.Namespace) -> int:
+    # Ray takes seconds to import, which --help and unknown options need not wait for.
     from study.cluster import joining, preflight
+    from study.settings.resolve import default_tracking_uri
 
-    storage = Path(os.path.abspath(os.path.expanduser(options.storage)))
+    storage = Path(os.path.abspath(options.storage.expanduser()))
     if not storage.is_dir():
-        raise UsageError(f"--storage {options.storage!r} is no folder here; name the one that studies are written to")
-    uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
+        raise UsageError(
+            f"--storage {str(options.storage)!r} is no folder here; name the one that studies are written to"
+        )
     address = options.address or os.environ.get("RAY_ADDRESS") or "auto"
     with joining.joined(address):
-        findings = preflight.findings(storage, uri, options.nodes)
+        findings = preflight.findings(storage, options.tracking_uri or default_tracking_uri(), options.nodes)
     for finding in findings:
         print(finding)
     return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = commands.parser("check", __doc__)
+    parser.add_argument("--address", metavar="ADDR", help="a Ray cluster (default: $RAY_ADDRESS, else auto)")
+    commands.add_storage(parser)
+    add_option(parser, "tracking-uri")
+    commands.add_value(parser, "--nodes", integer(1), "N", "how many nodes there have to be (default: any number)")
+    return parser.read(argv)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 if __package__ in (None, ""):
     # Run as a file: import the packages from the checkout, not this folder's modules from the top.
@@ -16,8 +17,11 @@ from study.interrupt import Interrupted
 from study.record.commands import exit_status
 from study.record.errors import INTERRUPTED
 
+if TYPE_CHECKING:
+    from study.settings.command_line import CommandLine
 
-def main(argv: list[str] | None = None) -> int:
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 1 (the study failed), 2 (unusable input) or 130 (interrupted)."""
     try:
         with interrupt.handled():
@@ -35,30 +39,50 @@ def command() -> NoReturn:
     os._exit(code)  # nothing is left to be cleaned up, and to take PyTorch and MLflow apart takes two seconds
 
 
-def _main(argv: list[str] | None) -> int:
+def _main(argv: Sequence[str] | None) -> int:
     from study.settings import command_line
 
-    options = command_line.parse(argv)
-    if options.list:
+    line = command_line.parse(argv)
+    if line.list:
         from study.driver.listing import list_spaces
 
         print(list_spaces())
         return 0
-    if options.resume is not None:
-        from study.driver import launch
-        from study.settings.resumption import resumed_settings
+    from study.settings import resolve
 
-        storage = Path(options.storage or "results").expanduser().absolute()
-        return launch.resume(options.resume, storage, lambda recorded: resumed_settings(options, recorded))
-    settings = command_line.settings_of(options)
-    if options.dry_run:
+    if line.resume is not None:
+        return _resume(line)
+    settings = resolve.settings_of(line.given)
+    if line.print_config:
+        print(command_line.config_text(settings, named="name" in line.given))
+        return 0
+    if line.dry_run:
         from study.driver.listing import dry_run
 
-        print(dry_run(settings, trials=options.trials))
+        print(dry_run(settings, trials=line.given.get("trials")))
         return 0
     from study.driver import launch
 
     return launch.start(settings)
+
+
+def _resume(line: CommandLine) -> int:
+    from study.record.commands import STORAGE
+    from study.settings.resolve import resumed_settings
+
+    assert line.resume is not None
+    storage = Path(line.given.get("storage", STORAGE)).expanduser().absolute()
+    if line.print_config:
+        from study.record.folder import existing
+        from study.record.journal import read_state
+        from study.settings.command_line import config_text
+
+        settings, _ = resumed_settings(line.given, read_state(existing(storage, line.resume).journal).settings)
+        print(config_text(settings, named=True))
+        return 0
+    from study.driver import launch
+
+    return launch.resume(line.resume, storage, lambda recorded: resumed_settings(line.given, recorded))
 
 
 if __name__ == "__main__":

@@ -14,36 +14,32 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from study.record import commands
 from study.record import files as output
-from study.record.commands import exit_status
 from study.record.errors import UsageError
-from study.settings import values
+from study.record.values import distinct, integer, one_of, positive
 from study.settings.algorithms import SCHEDULERS
 
 if TYPE_CHECKING:
     from study.simulation.grid import Cell, Variant
     from study.simulation.recorded import RecordedStudy
 
-Value = TypeVar("Value")
-
 _WIDTH = 1000  # characters, of the widest table: a terminal that is narrower breaks lines, and no table is cut
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 1 for a damaged study, 2 for unusable input, 130 interrupted."""
-    return exit_status(
-        lambda: _run(_parse(sys.argv[1:] if argv is None else argv)),
-        "interrupted: what was not finished was not written",
-    )
+    return commands.exit_status(lambda: _run(_parse(argv)), "interrupted: what was not finished was not written")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -104,88 +100,53 @@ def _replay(study: RecordedStudy, compared: Sequence[Variant], options: argparse
     return cells
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = values.Parser(
-        prog="study/simulate.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    whole = values.integer
-    add("names", nargs="+", metavar="NAME", help="a finished study of --scheduler none")
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = commands.parser("simulate", __doc__)
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a finished study of --scheduler none")
+    add = partial(commands.add_value, parser)
     add(
         "--schedulers",
-        type=_list_of(values.one_of("--schedulers", SCHEDULERS)),
-        default=list(SCHEDULERS),
-        metavar="S,…",
-        help=f"default {','.join(SCHEDULERS)}; none is always there, to compare with",
+        distinct(one_of(*SCHEDULERS)),
+        "S,…",
+        f"what to compare; none always is (default: {','.join(SCHEDULERS)})",
+        default=tuple(SCHEDULERS),
     )
     add(
         "--grace",
-        type=_list_of(_grace),
-        default=[Fraction(1), Fraction(1, 9), Fraction(1, 3)],
-        metavar="G,…",
-        help="grace periods, in epochs or as fractions of a study's; default 1,1/9,1/3 and the project's own",
+        distinct(_grace),
+        "G,…",
+        "grace periods, in epochs or as fractions of a study's (default: 1,1/9,1/3 and the project's own)",
+        default=(Fraction(1), Fraction(1, 9), Fraction(1, 3)),
     )
-    add(
-        "--reduction",
-        type=_list_of(whole("--reduction", 2)),
-        default=[2, 3, 4],
-        metavar="R,…",
-        help="reduction factors; default 2,3,4",
+    add("--reduction", distinct(integer(2)), "R,…", "reduction factors (default: 2,3,4)", default=(2, 3, 4))
+    add("--workers", distinct(integer(1)), "W,…", "numbers of workers (default: 1,2,4,8)", default=(1, 2, 4, 8))
+    add("--orders", integer(1), "N", "shuffled orders (default: 20)", default=20)
+    sample = "give each order only N of the trials, drawn anew: the intervals then are over draws of configs, too"
+    add("--sample", integer(2), "N", sample)
+    within = "per cent from the best final value; the smallest one ranks (default: 5,1)"
+    add("--within", distinct(positive), "P,…", within, default=(5.0, 1.0))
+    add("--seed", integer(0), "N", "of the orders (default: 0)", default=0)
+    commands.add_storage(parser)  # each table is DIR/NAME/simulation.csv
+    commands.add_out(parser, "CSV file of the means over several studies")
+    parser.add_argument(
+        "--all", action="store_true", help="print every setting, not only each scheduler's default and best"
     )
-    add(
-        "--workers",
-        type=_list_of(whole("--workers", 1)),
-        default=[1, 2, 4, 8],
-        metavar="W,…",
-        help="numbers of trials at a time; default 1,2,4,8",
-    )
-    add("--orders", type=whole("--orders", 1), default=20, metavar="N", help="shuffled orders; default 20")
-    add(
-        "--sample",
-        type=whole("--sample", 2),
-        metavar="N",
-        help="give each order only N of the trials, drawn anew: the intervals then are over draws of configs, too",
-    )
-    add(
-        "--within",
-        type=_list_of(values.positive("--within")),
-        default=[5.0, 1.0],
-        metavar="P,…",
-        help="per cent from the best final value; the smallest one ranks; default 5,1",
-    )
-    add("--seed", type=whole("--seed", 0), default=0, metavar="N", help="of the orders; default 0")
-    add(
-        "--storage",
-        type=Path,
-        default=Path("results"),
-        metavar="DIR",
-        help="default results; each table is DIR/NAME/simulation.csv",
-    )
-    add("--out", type=Path, metavar="FILE", help="CSV file of the means over several studies")
-    add("--all", action="store_true", help="print every setting, not only each scheduler's default and best")
-    options = parser.parse_args(argv)
+    options = parser.read(argv)
     if repeated := [name for name in options.names if options.names.count(name) > 1]:
         raise UsageError(f"NAME {repeated[0]!r} is given twice")
     if options.out and len(options.names) == 1:
         raise UsageError("--out is for the means over several studies; name more than one")
-    options.within.sort(reverse=True)
+    options.within = sorted(options.within, reverse=True)
     return options
 
 
-def _list_of(read: Callable[[str], Value]) -> Callable[[str], list[Value]]:
-    return lambda text: list(dict.fromkeys(read(item) for item in text.split(",")))
-
-
-def _grace(text: str) -> Fraction:
+def _grace(option: str, text: str) -> Fraction:
     try:
         value = Fraction(text)
     except (ValueError, ZeroDivisionError):
         value = Fraction(0)
     if value <= 0 or (value > 1 and value.denominator != 1):
-        raise UsageError(f"--grace {text!r} is not allowed; give whole epochs, such as 2, or a fraction such as 1/9")
+        raise UsageError(f"{option} {text!r} is not allowed; give whole epochs, such as 2, or a fraction such as 1/9")
     return value
 
 

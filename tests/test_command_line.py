@@ -4,14 +4,14 @@ import pytest
 
 import search_spaces
 from study.record.errors import UsageError
+from study.record.settings import Settings, options, repeat_words
 from study.run import main
-from study.settings import command_line, resumption
-from study.settings.declaration import Settings
-from study.settings.reported import selected
+from study.settings import command_line, resolve
+from study.settings.resolve import selected
 
 
 def settings(*argv):
-    return command_line.settings_of(command_line.parse(["--space", "digits_ae", *argv]))
+    return resolve.settings_of(command_line.parse(["--space", "digits_ae", *argv]).given)
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_settings_survive_json():
 
 
 def resumed(recorded, *argv):
-    return resumption.resumed_settings(command_line.parse(["--resume", recorded.name, *argv]), recorded.to_json())
+    return resolve.resumed_settings(command_line.parse(["--resume", recorded.name, *argv]).given, recorded.to_json())
 
 
 def test_resuming_without_options_changes_nothing():
@@ -202,25 +202,25 @@ def test_a_setting_that_differs_is_refused(argv, expected):
 
 
 def test_reported_configurations_bring_their_space_and_their_own_epochs():
-    chosen = command_line.settings_of(command_line.parse(["--reported", "flowers/final"]))
+    chosen = resolve.settings_of(command_line.parse(["--reported", "flowers/final"]).given)
     assert (chosen.space, chosen.reported, chosen.trials, chosen.epochs) == (
         "flowers_classifier",
         "flowers/final",
         0,
         40,
     )
-    capped = command_line.settings_of(command_line.parse(["--reported", "cifar_cnn/*", "--epochs", "3"]))
+    capped = resolve.settings_of(command_line.parse(["--reported", "cifar_cnn/*", "--epochs", "3"]).given)
     assert (capped.space, capped.epochs) == ("cifar_classifier", 3)
 
 
 def test_a_glob_of_two_spaces_is_settled_by_the_space():
-    chosen = command_line.settings_of(command_line.parse(["--reported", "fashion/*", "--space", "fashion_classifier"]))
+    chosen = resolve.settings_of(command_line.parse(["--reported", "fashion/*", "--space", "fashion_classifier"]).given)
     keys = selected(chosen.reported, chosen.space)
     assert set(keys) == {"fashion/classifier_finetuned", "fashion/classifier_frozen"}
 
 
 def test_a_study_of_reported_configurations_has_no_trials_to_add():
-    recorded = command_line.settings_of(command_line.parse(["--reported", "cifar_cnn/A", "--name", "night"]))
+    recorded = resolve.settings_of(command_line.parse(["--reported", "cifar_cnn/A", "--name", "night"]).given)
     assert resumed(recorded) == (recorded, {})
     with pytest.raises(UsageError, match="--trials does not go with --reported"):
         resumed(recorded, "--trials", "9")
@@ -240,3 +240,207 @@ def test_a_dry_run_builds_the_default_first_and_says_what_would_be_refused(capsy
     assert lines[2].startswith("cifar_ae/1+1")
     assert "3,420,367 refused" in lines[2]
     assert list(empty_folder.iterdir()) == []
+
+
+def written(folder, text):
+    file = folder / "settings.yaml"
+    file.write_text(text)
+    return str(file)
+
+
+def test_a_file_of_settings_is_read_by_option_names_and_the_command_line_wins(empty_folder):
+    file = written(
+        empty_folder,
+        "space: digits_vae\ntrials: 7\ntime-budget: 2h\nmax_params: 5000\nobjective: [val_nelbo, params]\n"
+        "confirm: 1x2\ncpus-per-trial: 0.5\nfuse: on\nsmoke: true\ngpus-per-trial: auto\nname: null\n",
+    )
+    chosen = resolve.settings_of(command_line.parse(["--config", file, "--trials", "3", "--no-smoke"]).given)
+    assert (chosen.space, chosen.trials, chosen.time_budget_s, chosen.max_params) == ("digits_vae", 3, 7200, 5000)
+    assert (chosen.objectives, chosen.confirm_top, chosen.confirm_seeds) == (("val_nelbo", "params"), 1, 2)
+    assert (chosen.cpus_per_trial, chosen.fuse, chosen.smoke, chosen.gpus_per_trial) == (0.5, "on", False, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("trails: 3", "setting 'trails' is not known (did you mean trials?)"),
+        ("trials: 0", "--trials '0' is not allowed; give a whole number of at least 1"),
+        ("trials: 1.5", "--trials '1.5' is not allowed"),
+        ("trials: true", "--trials 'on' is not allowed"),
+        ("smoke: 2", "--smoke '2' is not allowed; give true or false"),
+        ("sampler: tpee", "--sampler 'tpee' is not known (did you mean tpe?)"),
+        ("space: cifar_ea", "--space 'cifar_ea' is not known (did you mean cifar_ae?)"),
+        ("resume: night", "setting 'resume' is not known"),
+        ("trials", "holds no settings"),
+        ("trials: [", "is no YAML"),
+    ],
+)
+def test_an_unusable_file_of_settings_is_one_line(text, expected, empty_folder, capsys):
+    assert main(["--config", written(empty_folder, text)]) == 2
+    err = capsys.readouterr().err
+    assert expected in err
+    assert err.startswith("study: ")
+    assert err.count("\n") == 1
+
+
+def test_a_missing_file_of_settings_is_one_line(empty_folder, capsys):
+    assert main(["--config", "none.yaml"]) == 2
+    assert capsys.readouterr().err == "study: --config 'none.yaml' cannot be read: No such file or directory\n"
+
+
+EVERY_OPTION = {
+    "smoke": True,
+    "name": "night",
+    "seed": 5,
+    "storage": "/r",
+    "tracking-uri": "http://tracking:5000",
+    "trials": 8,
+    "epochs": 9,
+    "time-budget": "5400s",
+    "max-params": 123456789,
+    "sampler": "nsga2",
+    "scheduler": "none",
+    "objective": "val_accuracy,params",
+    "confirm": "2x4",
+    "confirm-reported": True,
+    "encoder-from": "day",
+    "data": "/pictures",
+    "data-dir": "/d",
+    "image-size": 16,
+    "train-size": 100,
+    "address": "auto",
+    "cpus-per-trial": 0.5,
+    "gpus-per-trial": 0.125,
+    "max-concurrent": 3,
+    "precision": "bfloat16",
+    "compile": True,
+    "retries": 0,
+    "fuse": "off",
+}
+
+
+def test_what_print_config_prints_means_the_same_settings(empty_folder, capsys):
+    import yaml
+
+    assert set(EVERY_OPTION) == set(options()) - {"space", "reported"}
+    words = [
+        word
+        for name, value in EVERY_OPTION.items()
+        for word in ([f"--{name}"] if value is True else [f"--{name}", str(value)])
+    ]
+    asked = ["--space", "digits_classifier", *words]
+    assert main([*asked, "--print-config"]) == 0
+    printed = capsys.readouterr().out
+    assert yaml.safe_load(printed) == {"space": "digits_classifier", **EVERY_OPTION}
+    again = command_line.parse(["--config", written(empty_folder, printed)]).given
+    assert resolve.settings_of(again) == resolve.settings_of(command_line.parse(asked).given)
+
+
+def test_print_config_of_defaults_leaves_out_the_name_which_has_the_date(empty_folder, capsys):
+    assert main(["--space", "digits_ae", "--print-config"]) == 0
+    printed = capsys.readouterr().out
+    assert "name:" not in printed
+    again = resolve.settings_of(command_line.parse(["--config", written(empty_folder, printed), "--name", "x"]).given)
+    assert again == settings("--name", "x")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--space", "digits_vae", "--objective", "val_mse", "--time-budget", "20h"],
+        ["--space", "digits_ae", "--objective", "val_mse,params", "--sampler", "nsga2", "--confirm", "0"],
+        ["--reported", "cifar_cnn/*", "--epochs", "3", "--confirm", "1x3"],
+        ["--space", "digits_ae", "--smoke", "--compile", "--cpus-per-trial", "2"],
+    ],
+)
+def test_the_words_that_repeat_a_study_mean_its_settings(argv, empty_folder):
+    chosen = resolve.settings_of(command_line.parse([*argv, "--name", "night", "--address", "auto"]).given)
+    words = repeat_words(json.loads(json.dumps(chosen.to_json())))
+    assert not {"--name", "--address", "--storage", "--data-dir", "--tracking-uri"} & set(words)
+    again = resolve.settings_of(command_line.parse([*words, "--name", "night", "--address", "auto"]).given)
+    assert again == chosen
+
+
+def test_a_journal_of_an_earlier_version_is_read_with_defaults_for_what_it_lacks():
+    recorded = settings("--name", "night").to_json()
+    later = {"reported", "encoder_from", "retries", "fuse", "precision", "compile"}
+    earlier = {key: value for key, value in recorded.items() if key not in later} | {"prune": 3}
+    assert Settings.from_json(earlier) == Settings.from_json(recorded)
+
+
+def test_every_field_has_an_option_and_every_default_is_in_the_help(capsys):
+    fields = [field for option in options().values() for field in option.fields]
+    assert sorted(fields) == sorted(Settings.__dataclass_fields__)
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    for name, option in options().items():
+        assert f"--{name}" in printed
+        assert option.default is None or f"(default: {option.default})" in printed
+    assert printed.count("--space cifar_ae") == 1
+    assert printed.count("study/run.py --") == 3
+
+
+def test_resume_prints_the_settings_that_it_would_go_on_with(empty_folder, capsys):
+    from study.record.events import StudyStarted
+    from study.record.journal import Journal, Recorder
+    from study.record.state import StudyState
+
+    recorded = settings("--name", "night", "--trials", "4").to_json()
+    (empty_folder / "results" / "night").mkdir(parents=True)
+    journal = Journal(empty_folder / "results" / "night" / "journal.jsonl")
+    Recorder(journal, StudyState()).record(
+        StudyStarted(settings=recorded, objective={}, searched={}, data={}, encoder=None, environment={}, gpu=None)
+    )
+    journal.close()
+    assert main(["--resume", "night", "--trials", "6", "--print-config"]) == 0
+    printed = capsys.readouterr().out
+    assert "name: night\n" in printed
+    assert "trials: 6\n" in printed
+
+
+def test_study_names_its_commands_and_passes_their_words_on(capsys, empty_folder):
+    from study.__main__ import main as study
+
+    assert study([]) == study(["--help"]) == 0
+    assert "leaderboard" in capsys.readouterr().out
+    assert study(["lits"]) == 2
+    assert capsys.readouterr().err.startswith("study: command 'lits' is not known (did you mean list?)")
+    assert study(["list"]) == 0
+    assert "cifar_ae" in capsys.readouterr().out
+    assert study(["resume", "nihgt"]) == 2
+    assert "--resume 'nihgt': there is no study in" in capsys.readouterr().err
+    assert study(["run", "--space", "digits_ae", "--trials", "0"]) == 2
+
+
+def test_hints_are_commands_as_this_process_was_started(monkeypatch):
+    from study.record import commands
+
+    monkeypatch.chdir(commands._ROOT)
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr("sys.executable", "/bin/python")
+    started = {
+        "/bin/study": ("study report night", "study resume night"),
+        "/elsewhere/study": ("/elsewhere/study report night", "/elsewhere/study resume night"),
+        f"{commands._ROOT}/study/__main__.py": ("python -m study report night", "python -m study resume night"),
+        "study/run.py": ("python analysis/report.py night", "python study/run.py --resume night"),
+    }
+    for program, hints in started.items():
+        monkeypatch.setattr("sys.argv", [program])
+        assert (commands.hint("report", "night"), commands.hint("resume", "night")) == hints
+    described = commands.parser("report", "python study/run.py x").format_help()
+    assert described.startswith("usage: analysis/report.py ")
+    assert commands.storage_words(commands._ROOT / "results") == []
+    assert commands.storage_words(commands._ROOT / "results" / "old") == ["--storage", "results/old"]
+
+
+def test_every_command_is_a_module_with_a_main():
+    import importlib.util
+
+    from study.__main__ import _VERBS
+    from study.record.commands import SCRIPTS
+
+    assert set(_VERBS) == {*SCRIPTS, "resume", "list"}
+    for script in SCRIPTS.values():
+        spec = importlib.util.find_spec(script.removesuffix(".py").replace("/", "."))
+        assert "\ndef main(argv" in spec.loader.get_source(spec.name)

@@ -9,7 +9,8 @@ import search_spaces
 from study.driver.display import Display
 from study.record.events import EpochEnded, RunEnded, RunStarted, StudyStarted
 from study.record.state import StudyState
-from study.settings.command_line import parse, settings_of
+from study.settings.command_line import parse
+from study.settings.resolve import settings_of
 
 CONFIG = search_spaces.get("digits_ae").default
 
@@ -17,7 +18,7 @@ CONFIG = search_spaces.get("digits_ae").default
 @pytest.fixture
 def display(tmp_path, monkeypatch):
     """A study of 32 trials, of which one is done and one is running, a minute after it began."""
-    settings = settings_of(parse(["--space", "digits_ae", "--name", "night", "--storage", str(tmp_path)]))
+    settings = settings_of(parse(["--space", "digits_ae", "--name", "night", "--storage", str(tmp_path)]).given)
     state = StudyState()
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None, soft_wrap=True)
     shown = Display(settings, state, "val_mse", console)

@@ -11,8 +11,9 @@ from test_training import deterministic, images
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import search_spaces
-from study.settings.command_line import parse, settings_of
-from study.settings.declaration import Settings
+from study.record.settings import Settings
+from study.settings.command_line import parse
+from study.settings.resolve import settings_of
 from study.training import stages
 from study.training.execution import PRECISIONS, Execution, prepare_process
 from study.training.fused import FusedTrainer
@@ -182,7 +183,7 @@ def test_a_precision_that_there_is_not_is_refused():
 
 
 def test_the_settings_say_how_runs_are_carried_out_and_earlier_studies_were_plain():
-    chosen = settings_of(parse(["--space", "digits_ae", "--precision", "bfloat16", "--compile"]))
+    chosen = settings_of(parse(["--space", "digits_ae", "--precision", "bfloat16", "--compile"]).given)
     assert Execution(chosen.precision, chosen.compile) == Execution("bfloat16", compile=True)
     recorded = chosen.to_json()
     assert Settings.from_json(recorded) == chosen

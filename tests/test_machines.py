@@ -5,7 +5,7 @@ import pytest
 from study.cluster import resources
 from study.cluster.resources import Growth, Machines, growth_of
 from study.record.errors import UsageError
-from study.settings.declaration import Settings
+from study.record.settings import Settings
 
 GIB = 2**30
 HEAD = Machines(0, 0, 4 * GIB)

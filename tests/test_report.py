@@ -22,6 +22,7 @@ from analysis.page.render import render
 from analysis.page.sections import report_page
 from analysis.study_files import NoStudyError, read_study
 from study.settings import command_line
+from study.settings.resolve import settings_of
 
 HOSTILE = '<script>alert("x")</script>'
 TRIALS = """trial_id,number,status,reason,epochs,seconds,params,config.architecture,config.latent_size,config.lr,val_mse
@@ -443,7 +444,7 @@ def test_ranges_that_were_searched_are_a_table_of_the_report(finished):
 def test_command_that_repeats_the_study_gives_its_settings(storage):
     study = read_study("night", storage)
     again, _ = repeat_commands(study)
-    settings = command_line.settings_of(command_line.parse(shlex.split(again)[2:])).to_json()
+    settings = settings_of(command_line.parse(shlex.split(again)[2:]).given).to_json()
     assert settings["name"] == "night-again"
     for key in SETTINGS.keys() - {"name", "storage"}:
         assert settings[key] == SETTINGS[key], key
@@ -454,7 +455,7 @@ def test_command_that_repeats_reported_configurations_gives_their_settings(stora
     settings = SETTINGS | of_reported | {"time_budget_s": None, "objectives": ["val_accuracy"], "train_size": None}
     (storage / "night" / "study.json").write_text(json.dumps(ABOUT | {"settings": settings}))
     again, _ = repeat_commands(read_study("night", storage))
-    repeated = command_line.settings_of(command_line.parse(shlex.split(again)[2:])).to_json()
+    repeated = settings_of(command_line.parse(shlex.split(again)[2:]).given).to_json()
     for key in settings.keys() - {"name", "storage"}:
         assert repeated[key] == settings[key], key
 

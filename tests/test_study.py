@@ -1,5 +1,6 @@
 """Whole studies, run as a user runs them: in a process of their own, in an empty folder, on the digits."""
 
+import shlex
 import shutil
 import signal
 import subprocess
@@ -197,7 +198,11 @@ def test_a_study_that_is_asked_to_leave_does_so_in_ten_seconds_and_says_how_to_g
     assert process.wait(30) == 130
     assert time.monotonic() - asked < 10
     output = (tmp_path / "output.txt").read_text()
-    assert output.endswith("study: interrupted; go on with: python study/run.py --resume night\n")
+    told = output.splitlines()[-1]
+    assert told.startswith("study: interrupted; go on with: ")
+    python, *words = shlex.split(told.removeprefix("study: interrupted; go on with: "))
+    assert words == [COMMAND[1], "--resume", "night"]
+    assert shutil.which(python) == shutil.which(COMMAND[0])
     assert "***" not in output
     runs, _, _ = mlflow_runs(tmp_path)
     assert {run.info.status for run in runs} <= {"KILLED", "FINISHED"}

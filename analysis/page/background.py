@@ -12,19 +12,15 @@ from analysis.figures.labels import metric_label
 from analysis.page.parts import Commands, Fact, Facts, Item, Paragraph, Section, Table
 from analysis.page.words import number
 from analysis.study_files import StudyFiles
-
-# Settings that say where a study ran, not what it did.
-_PLACES = ("storage", "tracking_uri", "data_dir", "address", "name")
-_FLAGS = ("confirm_reported", "smoke", "compile")
+from study.record.settings import options, repeat_words
 
 
 def settings(study: StudyFiles) -> Section:
     """Return the settings of a study, its data and the machine."""
     about = study.about
     data, environment = about.get("data", {}), about.get("environment", {})
-    chosen = {
-        key: value for key, value in about.get("settings", {}).items() if value is not None and key not in _PLACES
-    }
+    places = {field for option in options().values() if option.place for field in option.fields}
+    chosen = {key: value for key, value in about.get("settings", {}).items() if value is not None and key not in places}
     facts = [Fact(key.replace("_", " "), _value(value)) for key, value in chosen.items()]
     data_facts = [
         Fact("data", str(data.get("name", "unknown")), " ".join(data.get("notes", []))),
@@ -98,19 +94,6 @@ def methods(study: StudyFiles) -> Section:
 
 def repeat_commands(study: StudyFiles) -> list[str]:
     """Return the command that runs the same study under another name, and the one that writes this report."""
-    settings = study.about.get("settings", {})
-    words = ["--space", settings.get("space", "SPACE")]
-    confirm = f"{settings['confirm_top']}x{settings['confirm_seeds']}" if settings.get("confirm_top") else "0"
-    words += ["--confirm", confirm] if "confirm_top" in settings else []
-    words += ["--objective", ",".join(settings["objectives"])] if len(settings.get("objectives", [])) > 1 else []
-    if settings.get("time_budget_s"):
-        words += ["--time-budget", f"{settings['time_budget_s']:g}s"]
-    said = {*_PLACES, *_FLAGS, "space", "confirm_top", "confirm_seeds", "objectives", "time_budget_s"}
-    if settings.get("reported"):
-        said |= {"trials", "sampler", "scheduler"}  # there is no search
-    for key, value in settings.items():
-        if key not in said and value is not None:
-            words += [f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
-    words += [f"--{key.replace('_', '-')}" for key in _FLAGS if settings.get(key)]
-    again = shlex.join(["python", "study/run.py", *map(str, words), "--name", f"{study.name}-again"])
+    words = repeat_words(study.about.get("settings", {}))
+    again = shlex.join(["python", "study/run.py", *words, "--name", f"{study.name}-again"])
     return [again, shlex.join(["python", "analysis/report.py", study.name])]

@@ -13,7 +13,7 @@ from search_spaces import Context
 from study.cluster import gpu_share, joining
 from study.cluster.gpu_share import GpuShare, MeasuredGpu
 from study.record.errors import UsageError
-from study.settings.declaration import Settings
+from study.record.settings import Settings
 
 # Where Ray's launcher leaves the cluster's file on the head, every node type's resources filled in. Ray keeps what a
 # cluster may grow to nowhere else: its control store knows the nodes that are alive, and what was asked for.

@@ -13,15 +13,15 @@ from study.data.image_data import ImageData
 from study.record import disk, metrics
 from study.record.errors import UsageError
 from study.record.events import StudyStarted
-from study.settings.declaration import Settings
-from study.settings.reported import selected
+from study.record.settings import Settings
+from study.settings.resolve import selected, space_context
 from study.training.checkpoint import EncoderSource
 
 
 def about(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> dict[str, Any]:
     """Return the fields of `StudyStarted` but the machine's: what study.json says of a study."""
     space = search_spaces.get(settings.space)
-    context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
+    context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
     return {
         "settings": settings.to_json(),
         "objective": {"metric": space.metric, "mode": metrics.mode(space.metric)},

@@ -14,10 +14,10 @@ from study.record import metrics
 from study.record.folder import StudyFolder
 from study.record.intervals import Interval, mean_interval
 from study.record.ranking import best_trials, confirmed_order
+from study.record.settings import Settings
 from study.record.state import Run, StudyState
 from study.search.sampling import derive_seed, reported_budget, searched_budget
-from study.settings.declaration import Settings
-from study.settings.reported import selected
+from study.settings.resolve import selected
 from study.training.stages import Budget
 from study.worker.job import Job
 

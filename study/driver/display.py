@@ -15,8 +15,8 @@ from rich.text import Text
 
 from study.record.events import EpochEnded, Event, Kind, Noted, Refused, RunEnded, TrackingChanged
 from study.record.ranking import best_trials
+from study.record.settings import Settings
 from study.record.state import Run, StudyState
-from study.settings.declaration import Settings
 
 _SHOWN_RUNS = 8  # running ones, one line each
 

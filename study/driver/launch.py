@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from study import interrupt
 from study.interrupt import Interrupted
+from study.record.commands import hint, storage_words
 from study.record.errors import INTERRUPTED, first_line
 from study.record.events import Published, SessionStarted, StudyStarted
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from study.driver.session import Setup
     from study.record.folder import StudyFolder
     from study.record.journal import Recorder
-    from study.settings.declaration import Settings
+    from study.record.settings import Settings
     from study.tracking.mlflow_tracker import Tracker
     from study.training.checkpoint import EncoderSource
 
@@ -41,8 +42,9 @@ def start(settings: Settings) -> int:
         from study.driver.environment import environment
         from study.driver.session import Setup
         from study.record import folder as folders
+        from study.settings.resolve import space_context
 
-        context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
+        context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
         beginning.check_disk(settings, context, resources)
         with (
             folders.created(settings.storage_path, settings.name) as folder,
@@ -169,7 +171,7 @@ def _run(setup: Setup, first: StudyStarted | SessionStarted) -> int:
     except BaseException as error:
         if isinstance(error, Interrupted) or interrupt.seen():
             _leave(tracker, folder, recorder, "KILLED")
-            print(f"study: interrupted; go on with: python study/run.py --resume {folder.name}", file=sys.stderr)
+            print(f"study: interrupted; go on with: {_resume_line(folder)}", file=sys.stderr)
             return INTERRUPTED
         _leave(tracker, folder, recorder, "FAILED")
         raise
@@ -198,7 +200,13 @@ def _deliver(
     if delivered:
         recorder.record(Published())
     else:
-        display.say(f"MLflow does not have all of the study ({problem}); --resume {folder.name} delivers the rest")
+        rest = f"{_resume_line(folder)} delivers the rest"
+        display.say(f"MLflow does not have all of the study ({problem}); {rest}")
+
+
+def _resume_line(folder: StudyFolder) -> str:
+    """Return the command that goes on with the study, as it works here."""
+    return hint("resume", folder.name, *storage_words(folder.path.parent))
 
 
 def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, status: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import search_spaces
 from search_spaces import Context
 from study.record import metrics
-from study.settings.declaration import Settings
+from study.record.settings import Settings
+from study.settings.resolve import selected, space_context
 
 _CONFIGS = 10
 
@@ -49,7 +50,7 @@ def dry_run(settings: Settings, trials: int | None) -> str:
         from study.training import checkpoint
 
         encoder = checkpoint.load_encoder(settings.storage_path, settings.encoder_from, image_shape).keys
-    context = settings.context(image_shape, num_classes, encoder)
+    context = space_context(settings, image_shape, num_classes, encoder)
     drawn = _reported(settings) if settings.reported else _drawn(settings, context, trials)
     rows = [("from", "parameters", "config")]
     for origin, config in drawn:
@@ -70,8 +71,6 @@ def _shape_and_classes(settings: Settings) -> tuple[tuple[int, int, int], int]:
 
 
 def _reported(settings: Settings) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    from study.settings.reported import selected
-
     assert settings.reported is not None
     for key, entry in selected(settings.reported, settings.space).items():
         yield key, entry.config

@@ -30,13 +30,14 @@ from study.record.events import BaselineMeasured, Event, Finished, RunEnded, Run
 from study.record.folder import StudyFolder
 from study.record.journal import Recorder
 from study.record.ranking import best_trials
+from study.record.settings import Settings
 from study.record.state import Run
 from study.search import engine
 from study.search.job_list import JobList, grouped, most_together
 from study.search.recording import TuneRecorder
 from study.search.schedulers import build_scheduler
 from study.search.searcher import SearchPlan, StudySearcher
-from study.settings.declaration import Settings
+from study.settings.resolve import space_context
 from study.training import checkpoint
 from study.training.checkpoint import EncoderSource
 from study.training.execution import Execution
@@ -85,7 +86,7 @@ class Session:
         self._data, self._resources, self._display = data, resources, display
         self._state = recorder.state
         self._space = search_spaces.get(settings.space)
-        self._context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
+        self._context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
         shared = SharedData.put(data, encoder.state if encoder else None)
         elsewhere = _NodeCall(data, shared, resources.node_cpus)
         self._baselines = baseline_of(self._space.family)(data.splits, elsewhere, display.begin)

@@ -9,11 +9,12 @@ from search_spaces import Space
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed
 from study.record import metrics
+from study.record.commands import hint, storage_words
 from study.record.folder import StudyFolder
 from study.record.intervals import mean_interval
 from study.record.ranking import best_trials, pareto_front
+from study.record.settings import Settings
 from study.record.state import StudyState
-from study.settings.declaration import Settings
 
 
 def summarize(
@@ -132,7 +133,7 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
         lines.append("  Pareto   " + "; ".join(", ".join(_pairs(point)) for point in summary["pareto_front"]))
     lines += [
         f"  files    {folder.path}",
-        f"  report   python analysis/report.py {folder.name} --storage {folder.path.parent}",
+        f"  report   {hint('report', folder.name, *storage_words(folder.path.parent))}",
         f"  MLflow   {_open_mlflow(tracking_uri)}",
     ]
     return "\n".join(lines)

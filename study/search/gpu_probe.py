@@ -22,15 +22,16 @@ from study.cluster import gpu_share, joining
 from study.cluster.gpu_share import MeasuredGpu
 from study.cluster.resources import Limits, training_bytes
 from study.data.image_data import ImageData
+from study.data.tensors import EVALUATION_BATCH
 from study.record.errors import StudyError
 from study.record.events import Config
+from study.record.settings import Settings
 from study.search.sampling import sampler_for_trial
-from study.settings.declaration import Settings
-from study.settings.reported import selected
+from study.settings.resolve import selected, space_context
 from study.training.checkpoint import EncoderSource
 from study.training.execution import PLAIN, Execution
 from study.training.stages import Budget, StagedTraining
-from study.training.trainer import EVALUATION_BATCH, Initial, NonFiniteLossError
+from study.training.trainer import Initial, NonFiniteLossError
 
 SAMPLED = 20
 _ANSWER_SECONDS = 120.0  # that a node may take to start a worker process and import PyTorch
@@ -59,7 +60,7 @@ def survey(settings: Settings, data: ImageData, encoder: EncoderSource | None) -
     node_id, smallest = min(memories.items(), key=lambda node: node[1])
     if settings.gpus_per_trial is not None:
         return MeasuredGpu("the smallest GPU", smallest, 0, ())
-    context = settings.context(data.image_shape, data.num_classes, encoder.keys if encoder else None)
+    context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
     configs = _configs(settings, context, smallest)
     splits = (data.train, data.val, data.test)
     data_bytes = sum(array.nbytes for split in splits for array in (split.images, split.labels))

@@ -11,8 +11,8 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from study.record.metrics import mode
+from study.record.settings import Fuse
 from study.search.engine import Unpickled
-from study.settings.declaration import Fuse
 from study.worker.job import Job, job_config, step_of
 
 

@@ -38,12 +38,13 @@ def run(
     from study.record.journal import Journal, Recorder
     from study.record.state import StudyState
     from study.search import gpu_probe
-    from study.settings.command_line import parse, settings_of
+    from study.settings.command_line import parse
+    from study.settings.resolve import settings_of
     from study.tracking.mlflow_tracker import Tracker
 
     search_spaces.get = lambda name: space
     options = f"--space {space.name} --name ours --confirm 0 --tracking-uri sqlite:///{tracking_file} {options}"
-    settings = settings_of(parse([*options.split(), "--storage", str(folder / "results")]))
+    settings = settings_of(parse([*options.split(), "--storage", str(folder / "results")]).given)
     with joining.joined(None, data), created(settings.storage_path, settings.name) as study:
         recorder = Recorder(Journal(study.journal), StudyState())
         tracker = Tracker(settings.tracking_uri, recorder, folder / "artifacts")

@@ -86,10 +86,11 @@ def make(storage: Path, trials: int, epochs: int) -> None:
     from study.record.folder import created
     from study.record.journal import Journal, Recorder
     from study.record.state import StudyState
-    from study.settings.command_line import parse, settings_of
+    from study.settings.command_line import parse
+    from study.settings.resolve import settings_of
 
     options = f"--space {SPACE} --trials {trials} --epochs {epochs} --name made-up --storage {storage}"
-    settings = settings_of(parse([*options.split(), "--tracking-uri", f"sqlite:///{storage}/none.db"]))
+    settings = settings_of(parse([*options.split(), "--tracking-uri", f"sqlite:///{storage}/none.db"]).given)
     with created(storage, "made-up") as folder:
         recorder = Recorder(Journal(folder.journal), StudyState())
         for kind, fields in events(settings, trials, epochs):

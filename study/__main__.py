@@ -1,0 +1,63 @@
+"""All commands under one name: `study run --space cifar_ae`, or `python -m study run --space cifar_ae`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from study.record.commands import SCRIPTS, exit_status
+from study.record.errors import UsageError, choose_from
+
+_VERBS = {
+    "run": "search a space, confirm the best networks, compare them with PCA",
+    "resume": "go on with an interrupted study: study resume NAME",
+    "list": "name every search space",
+    "report": "write the report of a study as one HTML file",
+    "compare": "studies side by side, with intervals",
+    "audit": "what the reports claimed, beside what studies measured",
+    "leaderboard": "the best configs of a study, in the terminal",
+    "predict": "ask a trained network about images",
+    "baseline": "fit PCA alone, on all training images",
+    "simulate": "replay recorded learning curves under every scheduler",
+    "check": "preflight of a running cluster",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that the first word names, and return its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(_usage())
+        return 0
+    verb, *rest = words
+    return exit_status(lambda: _run(verb, rest))
+
+
+def command() -> None:
+    """Run the command as a process of its own."""
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # nothing is left to be cleaned up, and to take PyTorch and MLflow apart takes two seconds
+
+
+def _run(verb: str, rest: list[str]) -> int:
+    if verb not in _VERBS:
+        raise UsageError(choose_from("command", verb, _VERBS))
+    if verb in ("resume", "list"):
+        verb, rest = "run", [f"--{verb}", *rest]
+    module = importlib.import_module(SCRIPTS[verb].removesuffix(".py").replace("/", "."))
+    status: int = module.main(rest)
+    return status
+
+
+def _usage() -> str:
+    width = max(map(len, _VERBS))
+    lines = [f"  {verb:<{width}}  {what}" for verb, what in _VERBS.items()]
+    return "\n".join(["usage: study COMMAND ...", "", *lines, "", "study COMMAND --help says more of a command."])
+
+
+if __name__ == "__main__":
+    command()

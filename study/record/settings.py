@@ -1,0 +1,316 @@
+"""The settings of a study, declared once: each field with its option, help, check, default, and whether it may change.
+
+From this come the command line and its help, the file of settings, the JSON of the journal, what a resume may change
+and the command that repeats a study. An option more is a field more.
+"""
+
+# No `from __future__ import annotations` here: the options are read from the annotations themselves.
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from study.record.commands import STORAGE, STORAGE_HELP, add_value
+from study.record.values import (
+    Reader,
+    duration,
+    flag,
+    gpus,
+    integer,
+    list_of,
+    one_of,
+    positive,
+    top_and_seeds,
+    word,
+)
+
+Fuse = Literal["auto", "on", "off"]
+Said = bool | int | float | str
+"""A setting as a command line or a file says it."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a setting is said on a command line.
+
+    Attributes:
+        help: What it is.
+        read: From its text to its value, or to its values where it stands for several fields.
+        metavar: What stands for its value in the help.
+        name: Its name without dashes before it, where that is not the field's.
+        fields: The fields that it stands for, where those are several.
+        default: What the help says of its default, where the field's does not say it.
+        say: From the value or values to the text that `read` takes, where that is not plain.
+        group: Its heading in the help.
+        resumable: Whether a resumed study may be given another value.
+        place: Whether it says where a study runs or is kept, not what it does.
+        with_reported: Whether it goes with `--reported`, which runs its configurations as they are.
+    """
+
+    help: str
+    read: Reader[object] = word
+    metavar: str | None = None
+    name: str = ""
+    fields: tuple[str, ...] = ()
+    default: str | None = None
+    say: Callable[..., Said] | None = None
+    group: str = ""
+    resumable: bool = False
+    place: bool = False
+    with_reported: bool = True
+
+
+_budget = partial(Option, group="budget")
+_study = partial(Option, group="study")
+_search = partial(Option, group="search")
+_data = partial(Option, group="data")
+_machine = partial(Option, group="machines")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One study's settings, every default resolved; paths are absolute, and `None` means that a limit is not set.
+
+    `epochs` are of a trial's last stage, with `reported` the most of any stage. In a smoke study the reported
+    architectures take no part, and no more images are tested on than trained on.
+    """
+
+    space: Annotated[str, _study("the search space, <data set>_<family>; --list names them", metavar="NAME")]
+    smoke: Annotated[
+        bool,
+        _study(
+            "two trials of one epoch on 256 images, a test on as many: the whole path in a minute",
+            flag,
+            with_reported=False,
+        ),
+    ] = False
+    name: Annotated[str, _study("the study's name", metavar="NAME", default="<space>-<date>-<time>", place=True)]
+    seed: Annotated[int, _study("of everything random", integer(0), "N")] = 0
+    storage: Annotated[str, _study(STORAGE_HELP, metavar="DIR", place=True)] = STORAGE
+    tracking_uri: Annotated[
+        str,
+        _study(
+            "where MLflow keeps runs",
+            metavar="URI",
+            default="$MLFLOW_TRACKING_URI, else sqlite:///mlflow.db",
+            resumable=True,
+            place=True,
+        ),
+    ]
+
+    trials: Annotated[
+        int,
+        _budget("the most trials", integer(1), "N", default="the space's", resumable=True, with_reported=False),
+    ]
+    epochs: Annotated[int, _budget("the most epochs of a trial", integer(1), "N", default="the space's")]
+    time_budget_s: Annotated[
+        float | None,
+        _budget(
+            "of the search, such as 90s, 30m, 2h",
+            duration,
+            "TIME",
+            name="time-budget",
+            default="none",
+            say=lambda seconds: f"{seconds:.15g}s",
+            resumable=True,
+            with_reported=False,
+        ),
+    ] = None
+    max_params: Annotated[
+        int | None, _budget("refuse larger networks", integer(1), "N", default="from the memory at hand")
+    ] = None
+
+    sampler: Annotated[str, _search("how configurations are chosen", metavar="NAME", with_reported=False)] = "tpe"
+    scheduler: Annotated[
+        str,
+        _search(
+            "how trials are stopped early",
+            metavar="NAME",
+            default="asha, for several objectives none",
+            with_reported=False,
+        ),
+    ]
+    objectives: Annotated[
+        tuple[str, ...],
+        _search(
+            "what to search for; several give a Pareto front, such as val_mse,params",
+            list_of(word),
+            "M[,M...]",
+            name="objective",
+            default="the space's",
+            say=",".join,
+            with_reported=False,
+        ),
+    ]
+    confirm_top: Annotated[
+        int,
+        _search(
+            "retrain the best K on R seeds; 0 turns it off",
+            top_and_seeds,
+            "KxR",
+            name="confirm",
+            fields=("confirm_top", "confirm_seeds"),
+            default="3x3",
+            say=lambda top, seeds: f"{top}x{seeds}" if top else "0",
+        ),
+    ] = 3
+    confirm_seeds: int = 3
+    confirm_reported: Annotated[
+        bool, _search("and the default and reported configurations", flag, with_reported=False)
+    ] = False
+    reported: Annotated[
+        str | None, _search("run just these reported configurations; no search", metavar="KEY|GLOB", default="none")
+    ] = None
+    encoder_from: Annotated[
+        str | None,
+        _search(
+            "a classifier on the best encoder of an earlier study",
+            metavar="NAME",
+            default="none",
+            with_reported=False,
+        ),
+    ] = None
+
+    data: Annotated[
+        str,
+        _data(
+            "the family on other data: a data set or a folder of images",
+            metavar="NAME|PATH",
+            default="the space's",
+            with_reported=False,
+        ),
+    ]
+    data_dir: Annotated[
+        str,
+        _data(
+            "where data sets lie",
+            metavar="DIR",
+            default="$STUDY_DATA, else ~/.cache/study-data",
+            resumable=True,
+            place=True,
+        ),
+    ]
+    image_size: Annotated[
+        int | None,
+        _data("of a folder's images", integer(1), "N", default="from the images", with_reported=False),
+    ] = None
+    train_size: Annotated[int | None, _data("a stratified subset", integer(1), "N", default="all images")] = None
+
+    address: Annotated[
+        str | None,
+        _machine("a Ray cluster", metavar="ADDR", default="$RAY_ADDRESS, else a local Ray", resumable=True, place=True),
+    ] = None
+    cpus_per_trial: Annotated[float, _machine("cores of a trial", positive, "X", resumable=True)] = 1.0
+    gpus_per_trial: Annotated[
+        float | None,
+        _machine(
+            "of a trial; auto: by measured memory, where there is a GPU", gpus, "auto|X", default="auto", resumable=True
+        ),
+    ] = None
+    max_concurrent: Annotated[
+        int | None,
+        _machine("the most trials at a time", integer(1), "N", default="as many as have room", resumable=True),
+    ] = None
+    precision: Annotated[
+        str, _machine("of training and validation", one_of("float32", "bfloat16"), "float32|bfloat16")
+    ] = "float32"
+    compile: Annotated[
+        bool, _machine("compile training steps, on a GPU into CUDA graphs: costs each trial a compilation", flag)
+    ] = False
+    retries: Annotated[
+        int,
+        _machine("of a run whose worker died or whose memory ran out", integer(0), "N", resumable=True),
+    ] = 3
+    fuse: Annotated[
+        Fuse,
+        _machine(
+            "train the seeds of a confirmed config together; auto: on a GPU, where it is faster",
+            one_of("auto", "on", "off"),
+            "auto|on|off",
+            resumable=True,
+        ),
+    ] = "auto"
+
+    @property
+    def storage_path(self) -> Path:
+        """The path of the storage folder."""
+        return Path(self.storage)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as JSON can say them."""
+        return {**asdict(self), "objectives": list(self.objectives)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Settings":
+        """Return the settings that `to_json` gave, in this version or an earlier one, which lacks later fields."""
+        known = {field.name for field in fields(cls)}
+        kept = {key: value for key, value in values.items() if key in known}
+        return cls(**{**kept, "objectives": tuple(values["objectives"])})
+
+
+@cache
+def options() -> Mapping[str, Option]:
+    """Return every option of a study by its name, such as "time-budget", in the order of the declaration."""
+    found = {}
+    for field in fields(Settings):
+        for option in getattr(field.type, "__metadata__", ()):
+            found[option.name or field.name.replace("_", "-")] = _completed(option, field.name, field.default)
+    return found
+
+
+def _completed(option: Option, field: str, default: object) -> Option:
+    """Return an option with the fields that it stands for and what the help says of its default."""
+    shown = option.default
+    if shown is None and default is not MISSING and option.read is not flag:
+        shown = plain(default)
+    return replace(option, fields=option.fields or (field,), default=shown)
+
+
+def add_option(to: argparse._ActionsContainer, name: str, allowed: Sequence[str] = ()) -> None:
+    """Add one of the options to a parser or a group.
+
+    Args:
+        to: The parser, of any command that has the option.
+        name: Without dashes before it.
+        allowed: The words that its value is one of, where a table elsewhere has them.
+    """
+    option = options()[name]
+    shown = option.help if option.default is None else f"{option.help} (default: {option.default})"
+    if option.read is flag:
+        to.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=shown)
+    elif allowed:
+        add_value(to, f"--{name}", one_of(*allowed), "|".join(allowed), shown)
+    else:
+        add_value(to, f"--{name}", option.read, option.metavar, shown)
+
+
+def said(recorded: Mapping[str, Any]) -> dict[str, Said]:
+    """Return recorded settings as options say them, by name: without what is not set or goes not with `--reported`.
+
+    Args:
+        recorded: What `to_json` gave, in this version or an earlier one.
+    """
+    found: dict[str, Said] = {}
+    for name, option in options().items():
+        values = [recorded.get(field) for field in option.fields]
+        if values[0] is None or values[0] is False or (recorded.get("reported") and not option.with_reported):
+            continue
+        found[name] = option.say(*values) if option.say else values[0]
+    return found
+
+
+def repeat_words(recorded: Mapping[str, Any]) -> list[str]:
+    """Return the words of a command line that mean the same study, wherever it runs and whatever it is called."""
+    words = []
+    for name, value in said(recorded).items():
+        if not options()[name].place:
+            words += [f"--{name}"] if value is True else [f"--{name}", plain(value)]
+    return words
+
+
+def plain(value: object) -> str:
+    """Return a value as a command line says it."""
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

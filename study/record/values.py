@@ -1,0 +1,104 @@
+"""Readers of option values: each returns what a text means, or raises `UsageError` that says what is allowed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from study.record.errors import UsageError, choose_from
+
+T = TypeVar("T")
+
+Reader = Callable[[str, str], T]
+"""From the name of an option, for the message, and the text of its value."""
+
+
+def word(option: str, text: str) -> str:
+    """Read any text."""
+    if not text:
+        raise UsageError(f"{option} is empty; give a value, or leave it out")
+    return text
+
+
+def flag(option: str, text: str) -> bool:
+    """Read "true" or "false", as a file of settings says them; a command line has --NAME and --no-NAME."""
+    if text not in ("true", "false"):
+        raise UsageError(f"{option} {text!r} is not allowed; give true or false")
+    return text == "true"
+
+
+def integer(least: int) -> Reader[int]:
+    """Return a reader of whole numbers of at least `least`."""
+
+    def read(option: str, text: str) -> int:
+        if not re.fullmatch(r"[+-]?\d+", text) or int(text) < least:
+            raise UsageError(f"{option} {text!r} is not allowed; give a whole number of at least {least}")
+        return int(text)
+
+    return read
+
+
+def positive(option: str, text: str) -> float:
+    """Read a finite number above 0."""
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise UsageError(f"{option} {text!r} is not allowed; give a number above 0")
+    return value
+
+
+def gpus(option: str, text: str) -> float | None:
+    """Read a number of GPUs, None for "auto"."""
+    if text == "auto":
+        return None
+    value = _number(text)
+    if not 0 <= value < float("inf"):
+        raise UsageError(f"{option} {text!r} is not allowed; give auto, 0, a fraction or a whole number")
+    return value
+
+
+def one_of(*allowed: str) -> Reader[str]:
+    """Return a reader of one of a few words."""
+
+    def read(option: str, text: str) -> str:
+        if text not in allowed:
+            raise UsageError(choose_from(option, text, allowed))
+        return text
+
+    return read
+
+
+def list_of(read: Reader[T]) -> Reader[tuple[T, ...]]:
+    """Return a reader of values with commas between them."""
+    return lambda option, text: tuple(read(option, item) for item in text.split(","))
+
+
+def distinct(read: Reader[T]) -> Reader[tuple[T, ...]]:
+    """Return a reader of values with commas between them, which takes what is given twice once."""
+    return lambda option, text: tuple(dict.fromkeys(list_of(read)(option, text)))
+
+
+def duration(option: str, text: str) -> float:
+    """Read "90s", "30m", "2h" or "1d" as seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|d)?", text)
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2] or "s"] if match else 0.0
+    if seconds <= 0:
+        raise UsageError(f"{option} {text!r} cannot be read; give a time such as 90s, 30m, 2h or 1d")
+    return seconds
+
+
+def top_and_seeds(option: str, text: str) -> tuple[int, int]:
+    """Read "3x3" as (3, 3), and "0" as (0, 0)."""
+    if text == "0":
+        return 0, 0
+    match = re.fullmatch(r"([1-9]\d{0,2})x([1-9]\d{0,2})", text)
+    if not match:
+        raise UsageError(f"{option} {text!r} cannot be read; allowed: 0, or KxR such as 3x3")
+    return int(match[1]), int(match[2])
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0

@@ -1,0 +1,199 @@
+"""What given settings mean: those of a new study with every default resolved, and those of a resumed one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+import search_spaces
+from search_spaces import FAMILY_FACTS, Context, Reported, Space
+from study.record.commands import STORAGE
+from study.record.errors import UsageError, choose_from
+from study.record.folder import check_name
+from study.record.settings import Settings, options
+from study.settings.algorithms import MULTI_OBJECTIVE_SAMPLERS
+
+_SMOKE = {"trials": 2, "epochs": 1, "train_size": 256, "confirm_top": 1, "confirm_seeds": 2}
+
+
+def settings_of(given: Mapping[str, Any]) -> Settings:
+    """Return the settings of a new study from those that were given, by their fields.
+
+    Raises:
+        UsageError: a value is not allowed, alone or beside another; the message says what is.
+    """
+    given = {**_SMOKE, **given} if given.get("smoke") else dict(given)
+    reported = selected(given["reported"], given.get("space")) if _only_reported(given) else {}
+    if reported:
+        given["space"] = next(iter(reported.values())).space
+    space = _space(given)
+    if given.get("encoder_from") and not FAMILY_FACTS[space.family].on_encoder:
+        raise UsageError(f"--encoder-from is for a classifier; {space.name} is a space of the family {space.family}")
+    objectives = _objectives(given.get("objectives"), space)
+    scheduler = given.get("scheduler", "none" if len(objectives) > 1 else "asha")
+    if len(objectives) > 1:
+        _check_several(objectives, given.get("sampler", "tpe"), scheduler)
+    if reported and given.get("confirm_top") == 0:
+        raise UsageError("--confirm 0 leaves nothing to do with --reported; give KxR, such as 1x3")
+    source = given.get("data", space.dataset)
+    _check_source(source, given.get("image_size"))
+    # A cap that caps none, where reported configurations have their own epochs.
+    epochs = max(max(entry.epochs) for entry in reported.values()) if reported else space.epochs
+    resolved = {
+        "space": space.name,
+        "name": check_name(given.get("name", f"{space.name}-{datetime.now():%Y%m%d-%H%M%S}")),
+        "trials": 0 if reported else given.get("trials", space.trials),
+        "epochs": given.get("epochs", epochs),
+        "scheduler": scheduler,
+        "objectives": objectives,
+        # Paths are kept absolute: a study may be resumed from another folder.
+        "data": source if source in search_spaces.datasets() else _absolute(source),
+        "data_dir": _absolute(given.get("data_dir") or _default_data_dir()),
+        "storage": _absolute(given.get("storage", STORAGE)),
+        "tracking_uri": _absolute_uri(given.get("tracking_uri") or default_tracking_uri()),
+        "address": given.get("address", os.environ.get("RAY_ADDRESS")),
+    }
+    return Settings(**given | resolved)
+
+
+def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
+    """Return the settings of a resumed study, and those of them that say that there is more to do.
+
+    Args:
+        given: The settings that were given anew, by their fields.
+        recorded: Those of the study, from its journal.
+
+    Raises:
+        UsageError: a setting was given that is not what the study has, or fewer trials than it has.
+    """
+    before = Settings.from_json(recorded)
+    values, resume = before.to_json(), f"--resume {before.name}:"
+    if given.get("name", before.name) != before.name:
+        raise UsageError(f"{resume} --name {given['name']!r} is another study's; leave it out")
+    if given.get("space", before.space) != before.space:
+        raise UsageError(f"{resume} --space {given['space']!r} differs; the study's is {before.space}")
+    if before.reported and "trials" in given:
+        raise UsageError(f"{resume} --trials does not go with --reported, which the study has")
+    now = settings_of({**given, "space": before.space, "name": before.name}).to_json()
+    for name, option in options().items():
+        for field in option.fields:
+            if field not in given or now[field] == values[field] or field == "storage":
+                continue
+            if not option.resumable:
+                raise UsageError(f"{resume} --{name} differs ({now[field]}); the study's is {values[field]}")
+            values[field] = now[field]
+    if values["trials"] < before.trials:
+        raise UsageError(f"--trials {values['trials']} is less than the study's {before.trials}; it may only grow")
+    more = {name: values[name] for name in ("trials", "time_budget_s") if values[name] != recorded[name]}
+    return Settings.from_json(values), more
+
+
+def selected(pattern: str, space: str | None = None) -> dict[str, Reported]:
+    """Return the reported configurations that a key or a pattern with `*` means, by key.
+
+    Args:
+        pattern: Such as "flowers/adagrad" or "cifar_cnn/*".
+        space: The space that they have to belong to, None for any.
+
+    Raises:
+        UsageError: there are none, or they are of several spaces and `space` does not say which.
+    """
+    known = search_spaces.reported()
+    found = {key: entry for key, entry in known.items() if fnmatchcase(key, pattern)}
+    if not found:
+        raise UsageError(choose_from("--reported", pattern, known))
+    spaces = {entry.space: key for key, entry in found.items()}
+    if space is None and len(spaces) > 1:
+        raise UsageError(f"--reported {pattern!r} means configurations of {' and '.join(spaces)}; choose with --space")
+    chosen = {key: entry for key, entry in found.items() if space in (None, entry.space)}
+    if not chosen:
+        raise UsageError(f"--reported {pattern!r} means configurations of {' and '.join(spaces)}, not of {space}")
+    return chosen
+
+
+def space_context(
+    settings: Settings,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    encoder: Mapping[str, Any] | None = None,
+) -> Context:
+    """Return what the space has to know of the data; reported architectures take part where they fit.
+
+    Args:
+        settings: The study's.
+        image_shape: (channels, height, width), in pixels.
+        num_classes: Of the data set.
+        encoder: The keys of a config that `--encoder-from` fixes.
+    """
+    return Context(image_shape, num_classes, reported=not settings.smoke, encoder=encoder)
+
+
+def default_tracking_uri() -> str:
+    """Return where MLflow keeps runs unless `--tracking-uri` says otherwise."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+
+
+def _only_reported(given: Mapping[str, Any]) -> bool:
+    """Return whether reported configurations run as they are; refuse what is about a search or other data then."""
+    if given.get("reported") is None:
+        return False
+    for name, option in options().items():
+        if not option.with_reported and any(given.get(field) for field in option.fields):
+            raise UsageError(f"--{name} does not go with --reported, which runs its configurations as they are")
+    return True
+
+
+def _space(given: Mapping[str, Any]) -> Space:
+    if "space" not in given:
+        raise UsageError(f"--space is missing; allowed: {', '.join(search_spaces.names())}")
+    try:
+        return search_spaces.get(given["space"])
+    except KeyError:
+        raise UsageError(choose_from("--space", given["space"], search_spaces.names())) from None
+
+
+def _objectives(names: tuple[str, ...] | None, space: Space) -> tuple[str, ...]:
+    names = (space.metric,) if names is None else names
+    allowed = FAMILY_FACTS[space.family].objectives
+    for name in names:
+        if name not in allowed:
+            raise UsageError(choose_from("--objective", name, allowed))
+    if len(set(names)) < len(names):
+        raise UsageError(f"--objective {','.join(names)!r} names an objective twice")
+    return names
+
+
+def _check_several(objectives: tuple[str, ...], sampler: str, scheduler: str) -> None:
+    """Refuse a sampler or a scheduler that takes one objective only."""
+    shown = ",".join(objectives)
+    if sampler not in MULTI_OBJECTIVE_SAMPLERS:
+        choice = " or ".join(sorted(MULTI_OBJECTIVE_SAMPLERS))
+        raise UsageError(f"--sampler {sampler} takes one objective; for {shown} choose {choice}")
+    if scheduler != "none":
+        raise UsageError(f"--scheduler {scheduler} takes one objective; for {shown} choose none")
+
+
+def _check_source(source: str, image_size: int | None) -> None:
+    """Refuse data that are neither a data set nor a folder."""
+    if image_size is not None and source in search_spaces.datasets():
+        raise UsageError(f"--image-size is for a folder of images; {source} has images of its own size")
+    if source not in search_spaces.datasets() and os.sep not in source and not os.path.isdir(source):
+        raise UsageError(choose_from("--data", source, search_spaces.datasets()) + ", or a folder of images")
+
+
+def _default_data_dir() -> str:
+    from study.data.image_data import default_data_dir  # imports NumPy, which --list does without
+
+    return str(default_data_dir())
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _absolute_uri(uri: str) -> str:
+    file = uri.removeprefix("sqlite:///")
+    return uri if file == uri else f"sqlite:///{_absolute(file)}"
