@@ -15,7 +15,7 @@ import psutil
 
 from study.record.journal import read_state
 from study.record.state import StudyState
-from study.tracking import sqlite_database
+from study.tracking import mlflow_client
 
 COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
 SMALL = ["--space", "digits_ae", "--epochs", "3", "--train-size", "200", "--name", "night"]
@@ -32,7 +32,7 @@ def _empty_database():
     """Return the content of MLflow's sqlite file before its first study: making it takes seconds, once is enough."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "mlflow.db"
-        sqlite_database.create(f"sqlite:///{file}")
+        mlflow_client.create_database(f"sqlite:///{file}")
         return file.read_bytes()
 
 

@@ -24,7 +24,7 @@ def imported(first, second):
 
 def test_what_is_imported_while_ray_starts_is_not_what_ray_imports():
     first = "import ray; from study.cluster import joining; from study.data import image_data"
-    by_thread = imported(first, "from study import run; run._import_pytorch()")
+    by_thread = imported(first, "from study.driver import launch; launch.import_pytorch()")
     by_ray = imported(first, "with joining.joined(None): pass")
     assert "torch._dynamo" in by_thread
     both = by_thread & by_ray
@@ -35,11 +35,10 @@ def test_mlflow_is_whole_before_the_thread_that_uses_it_begins():
     """Tune imports it, too, in the main thread, when a search begins."""
     first = """
 import threading
-from study.record.journal import Recorder
-from study.record.state import StudyState
-from study.tracking.mlflow_tracker import Tracker
+from pathlib import Path
+from study.tracking.implementations import build_tracker
 threading.Thread.start = lambda thread: None
-Tracker("sqlite:///none.db", Recorder(None, StudyState()), None)
+build_tracker("sqlite:///none.db", print, Path()).started([])
 """
     by_tune = imported(first, "import ray.air.integrations.mlflow")
     assert "ray.air.integrations.mlflow" in by_tune

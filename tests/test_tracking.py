@@ -22,9 +22,10 @@ from study.record.events import (
     TrackingChanged,
 )
 from study.record.journal import Journal, Recorder, read_state
-from study.tracking import mlflow_tracker as tracking
-from study.tracking import sqlite_database
-from study.tracking.mlflow_tracker import Tracker
+from study.tracking import implementations, mlflow_client, mlflow_tracker
+from study.tracking.mlflow_run import Outbox
+from study.tracking.mlflow_tracker import MLflowTracker
+from study.tracking.tracker import Ending
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = {
@@ -43,7 +44,9 @@ class Follower:
         path = folder / "journal.jsonl"
         self.recorder = Recorder(Journal(path), read_state(path))
         new = not self.recorder.state.about
-        self.tracker = Tracker(self.uri, self.recorder, folder / "artifacts", journal.read(path))
+        self.tracker = MLflowTracker(self.uri, self.recorder.record, folder / "artifacts")
+        self.tracker.started(journal.read(path))
+        self.recorder.listen(self.tracker.event)
         self.recorder.record(StudyStarted(**STUDY)) if new else self.recorder.record(SessionStarted(changed={}))
 
     def begin(self, run_id="t0000", kind="trial", **more):
@@ -60,6 +63,9 @@ class Follower:
 
     def end(self, run_id="t0000", status="completed", reason=None, final=None):
         self.recorder.record(RunEnded(id=run_id, status=status, reason=reason, final=final or {}))
+
+    def close(self, seconds=30, status="finished", metrics=None):
+        return self.tracker.close(Ending(status, metrics or {}), seconds)
 
     def runs(self):
         client = MlflowClient(self.uri)
@@ -79,8 +85,7 @@ def test_a_study_is_a_parent_run_and_each_trial_a_child_with_params_metrics_and_
     study.end("t0000-s1", final={"test_mse": 0.25})
     study.begin("t0001")
     study.end("t0001", status="failed", reason="NonFiniteLossError: val_mse is nan in epoch 1")
-    study.tracker.end_study("FINISHED", {"best_val_mse": 0.3}, {})
-    assert study.tracker.close(30)
+    assert study.close(metrics={"best_val_mse": 0.3})
     runs, client, experiment = study.runs()
     assert sorted(runs) == ["study", "t0000", "t0000-s1", "t0001"]
     parent, trial = runs["study"], runs["t0000"]
@@ -109,17 +114,16 @@ def test_a_number_that_is_not_finite_is_left_out_wherever_it_comes_from(tmp_path
     study.recorder.record(Pretrained(id="t0000", epochs=[{"val_mse": float("nan"), "train_loss": 0.5}]))
     study.epoch(1, ssim=float("inf"))
     study.end(final={"test_mse": 0.25, "test_ssim": float("nan")})
-    study.tracker.end_study("FINISHED", {"best_val_mse": float("nan")}, {})
-    assert study.tracker.close(30)
+    assert study.close(metrics={"best_val_mse": float("nan")})
     runs, _, _ = study.runs()
     assert runs["t0000"].data.metrics.keys() == {"pretrain_train_loss", "val_mse", "seconds", "test_mse"}
 
 
 def test_a_fault_of_the_thread_is_what_the_study_hears_of_it(tmp_path, monkeypatch):
     monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
-    monkeypatch.setattr(Tracker, "_take", lambda self, event: 1 / 0)
+    monkeypatch.setattr(Outbox, "take", lambda self, event: 1 / 0)
     study = Follower(tmp_path)
-    assert not study.tracker.close(5)
+    assert not study.close(5)
     assert study.tracker.error == "ZeroDivisionError('division by zero')"
 
 
@@ -127,15 +131,13 @@ def test_an_interrupted_study_leaves_no_run_running_and_goes_on_with_the_same_ru
     first = Follower(tmp_path)
     first.begin()
     first.epoch(1)
-    first.tracker.end_study("KILLED", {}, {})
-    assert first.tracker.close(30)
+    assert first.close(status="interrupted")
     before, _, _ = first.runs()
     assert {run.info.status for run in before.values()} == {"KILLED"}
     second = Follower(tmp_path)
     second.epoch(2)
     second.end()
-    second.tracker.end_study("FINISHED", {}, {})
-    assert second.tracker.close(30)
+    assert second.close()
     after, client, _ = second.runs()
     assert {name: run.info.run_id for name, run in after.items()} == {n: run.info.run_id for n, run in before.items()}
     assert {run.info.status for run in after.values()} == {"FINISHED"}
@@ -147,20 +149,20 @@ def test_a_run_whose_id_was_lost_in_a_crash_is_found_and_not_made_again(tmp_path
     first = Follower(tmp_path)
     first.begin()
     first.epoch(1)
-    assert first.tracker.close(30)
+    assert first.close(30)
     path = tmp_path / "journal.jsonl"
     lines = [line for line in path.read_text().splitlines(keepends=True) if '"event": "tracked"' not in line]
     path.write_text("".join(lines))  # killed between MLflow's answer and the journal
     second = Follower(tmp_path)
     second.end()
-    assert second.tracker.close(30)
+    assert second.close(30)
     runs, client, experiment = second.runs()
     assert len(client.search_runs([experiment.experiment_id])) == 2
     assert len(client.get_metric_history(runs["t0000"].info.run_id, "val_mse")) == 1
 
 
 def test_a_run_that_was_made_and_whose_answer_was_lost_is_not_made_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(tracking, "_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(mlflow_tracker, "RETRY_SECONDS", 0.1)
     real, made = MlflowClient.create_run, []
 
     def answer_lost(*arguments, **named):
@@ -174,7 +176,7 @@ def test_a_run_that_was_made_and_whose_answer_was_lost_is_not_made_again(tmp_pat
     study.begin()
     study.epoch(1)
     study.end()
-    assert study.tracker.close(30)
+    assert study.close(30)
     runs, client, experiment = study.runs()
     assert sorted(runs) == ["study", "t0000"]
     assert len(client.search_runs([experiment.experiment_id])) == len(made) == 2
@@ -192,21 +194,21 @@ def test_a_driver_killed_while_mlflow_makes_its_tables_leaves_no_database_that_c
         "        os.kill(os.getpid(), 9)\n"
         "    return whole(self, step)\n"
         "base.Operations.invoke = invoke\n"
-        "from study.tracking import sqlite_database\n"
-        f"sqlite_database.create('sqlite:///{database}')\n"
+        "from study.tracking import mlflow_client\n"
+        f"mlflow_client.create_database('sqlite:///{database}')\n"
     )
     killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert not database.exists()
     assert list(tmp_path.iterdir()) != []  # it had begun
-    sqlite_database.create(f"sqlite:///{database}")
+    mlflow_client.create_database(f"sqlite:///{database}")
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
     assert len(MlflowClient(f"sqlite:///{database}").search_experiments()) == 1  # MLflow's own default
 
 
 def test_a_database_that_is_there_is_left_as_it_is(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"another's")
-    sqlite_database.create(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow_client.create_database(f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert (tmp_path / "mlflow.db").read_bytes() == b"another's"
 
 
@@ -216,14 +218,14 @@ def test_long_runs_are_sent_in_as_many_batches_as_mlflow_allows(tmp_path):
     for number in range(1, 701):
         study.epoch(number)  # 1,400 values where one batch takes 1,000
     study.end()
-    assert study.tracker.close(60)
+    assert study.close(60)
     runs, client, _ = study.runs()
     assert len(client.get_metric_history(runs["t0000"].info.run_id, "val_mse")) == 700
 
 
 def test_what_a_failing_server_missed_is_sent_when_it_is_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(tracking, "FLUSH_SECONDS", 0.1)
-    monkeypatch.setattr(tracking, "_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(mlflow_tracker, "FLUSH_SECONDS", 0.1)
+    monkeypatch.setattr(mlflow_tracker, "RETRY_SECONDS", 0.1)
     study = Follower(tmp_path)
     study.begin()
     study.epoch(1)
@@ -239,7 +241,7 @@ def test_what_a_failing_server_missed_is_sent_when_it_is_back(tmp_path, monkeypa
     study.epoch(3)
     monkeypatch.setattr(MlflowClient, "log_batch", real)
     study.end()
-    assert study.tracker.close(30)
+    assert study.close(30)
     assert study.tracker.error is None
     runs, client, _ = study.runs()
     assert [m.step for m in client.get_metric_history(runs["t0000"].info.run_id, "val_mse")] == [1, 2, 3]
@@ -248,8 +250,8 @@ def test_what_a_failing_server_missed_is_sent_when_it_is_back(tmp_path, monkeypa
 
 
 def test_a_run_that_mlflow_refuses_keeps_no_other_from_being_sent(tmp_path, monkeypatch):
-    monkeypatch.setattr(tracking, "FLUSH_SECONDS", 0.1)
-    monkeypatch.setattr(tracking, "_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(mlflow_tracker, "FLUSH_SECONDS", 0.1)
+    monkeypatch.setattr(mlflow_tracker, "RETRY_SECONDS", 0.1)
     study = Follower(tmp_path)
     study.begin()
     deadline = time.monotonic() + 20
@@ -264,7 +266,7 @@ def test_a_run_that_mlflow_refuses_keeps_no_other_from_being_sent(tmp_path, monk
         time.sleep(0.05)
     assert study.recorder.state.delivered == {"t0001"}
     assert "deleted" in study.tracker.error
-    assert not study.tracker.close(0.5)
+    assert not study.close(0.5)
 
 
 def test_a_server_that_hangs_is_noticed_in_time(tmp_path):
@@ -277,7 +279,7 @@ def test_a_server_that_hangs_is_noticed_in_time(tmp_path):
     start = time.monotonic()
     try:
         with pytest.raises(UsageError, match="does not answer"):
-            tracking.check(f"http://127.0.0.1:{server.server_port}")
+            implementations.check(f"http://127.0.0.1:{server.server_port}")
         assert time.monotonic() - start < 4
     finally:
         threading.Thread(target=server.shutdown, daemon=True).start()
@@ -288,5 +290,5 @@ def test_closing_does_not_wait_for_a_server_that_stays_away(tmp_path, monkeypatc
     study = Follower(tmp_path)
     study.begin()
     start = time.monotonic()
-    assert not study.tracker.close(1.0)
+    assert not study.close(1.0)
     assert time.monotonic() - start < 8  # the schema of a new database included

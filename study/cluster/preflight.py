@@ -13,7 +13,8 @@ from study.cluster import every_node, shared_storage
 from study.cluster.every_node import Answer
 from study.cluster.node_facts import node_clock, node_facts
 from study.record.errors import UsageError
-from study.tracking import mlflow_tracker as tracking
+from study.record.tracking_uri import masked
+from study.tracking.implementations import check as check_tracking
 
 VERSIONS = ("project", "python", "torch", "ray")
 SKEW_SECONDS = 2.0  # a network file system orders files by its clients' clocks, MLflow orders metrics
@@ -50,7 +51,7 @@ def findings(storage: Path, tracking_uri: str, nodes: int | None = None) -> list
     found.append(gpus({name: (lent[name], fact["gpus"]) for name, fact in facts.items() if name in lent}))
     found.append(clocks(_skews(env)))
     found.append(_attempt("storage", lambda: _storage(storage), f"{storage}: every node reads and writes it"))
-    found.append(_attempt("mlflow", lambda: tracking.check(tracking_uri), f"{tracking_uri} answers"))
+    found.append(_attempt("mlflow", lambda: check_tracking(tracking_uri), f"{masked(tracking_uri)} answers"))
     return found
 
 
