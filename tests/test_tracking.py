@@ -13,6 +13,7 @@ from mlflow.entities import ViewType
 from study.record import journal
 from study.record.errors import UsageError
 from study.record.events import (
+    Delivered,
     EpochEnded,
     Pretrained,
     RunEnded,
@@ -20,12 +21,13 @@ from study.record.events import (
     SessionStarted,
     StudyStarted,
     TrackingChanged,
+    from_json,
 )
 from study.record.journal import Journal, Recorder, read_state
 from study.tracking import implementations, mlflow_client, mlflow_tracker
-from study.tracking.mlflow_run import Outbox
+from study.tracking.mlflow_run import Outbox, undelivered
 from study.tracking.mlflow_tracker import MLflowTracker
-from study.tracking.tracker import Ending
+from study.tracking.tracker import Ending, Points
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = {
@@ -292,3 +294,66 @@ def test_closing_does_not_wait_for_a_server_that_stays_away(tmp_path, monkeypatc
     start = time.monotonic()
     assert not study.close(1.0)
     assert time.monotonic() - start < 8  # the schema of a new database included
+
+
+def test_what_is_sent_again_after_a_kill_has_the_times_of_its_own_events(tmp_path, monkeypatch):
+    monkeypatch.setattr(mlflow_tracker, "RETRY_SECONDS", 0.1)
+    real = MlflowClient.set_terminated
+    monkeypatch.setattr(MlflowClient, "set_terminated", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("cut")))
+    first = Follower(tmp_path)
+    first.begin()
+    epoch = EpochEnded(id="t0000", epoch=1, metrics={"val_mse": 0.5}, time=1_700_000_010.001)
+    # The test images take a while: the end comes 32 s after the last epoch.
+    end = RunEnded(id="t0000", status="completed", reason=None, final={"test_mse": 0.25}, time=1_700_000_042.004)
+    first.recorder.record(epoch)
+    first.recorder.record(end)
+    assert not first.close(5)  # the metrics are there, the end is not
+    runs, client, _ = first.runs()
+    assert len(client.get_metric_history(runs["t0000"].info.run_id, "test_mse")) == 1
+    monkeypatch.setattr(MlflowClient, "set_terminated", real)
+    second = Follower(tmp_path)
+    assert second.close()
+    runs, client, _ = second.runs()
+    points = {
+        key: [(point.timestamp, point.step, point.value) for point in client.get_metric_history(run_id, key)]
+        for run_id in [runs["t0000"].info.run_id]
+        for key in ("val_mse", "test_mse")
+    }
+    ended = int(end.time * 1000)
+    assert points == {"val_mse": [(int(epoch.time * 1000), 1, 0.5)], "test_mse": [(ended, 1, 0.25)]}
+    assert (runs["t0000"].info.status, runs["t0000"].info.end_time) == ("FINISHED", ended)
+    third = Follower(tmp_path)  # has nothing to send of a run that MLflow has
+    third.tracker._outbox.take = lambda event: pytest.fail(str(event)) if isinstance(event, RunEnded) else None
+    time.sleep(0.5)
+    assert third.tracker.error is None
+
+
+def test_events_that_are_read_back_give_the_points_that_they_gave_live():
+    events = [
+        Pretrained(id="a", epochs=[{"val_mse": 0.9}, {"val_mse": None}], time=1.0),
+        EpochEnded(id="a", epoch=1, metrics={"val_mse": 0.5}, time=2.0),
+        EpochEnded(id="b", epoch=1, metrics={"val_mse": 0.4}, time=3.0),
+        EpochEnded(id="a", epoch=2, metrics={"val_mse": 0.3}, time=4.0),
+        EpochEnded(id="a", epoch=2, metrics={"val_mse": 0.3}, time=5.0),  # repeated: the state leaves it out, too
+        RunEnded(id="b", status="completed", reason=None, final={"test_mse": 0.2}, time=6.0),
+        EpochEnded(id="a", epoch=3, metrics={"val_mse": 0.1}, time=7.0),
+        RunEnded(id="a", status="completed", reason=None, final={"test_mse": 0.2}, time=39.0),
+    ]
+    live = Points()
+    told = [point for event in events for point in live.of(event)]
+    assert [(point.run, point.key, point.step, point.time) for point in told] == [
+        ("a", "pretrain_val_mse", 1, 1.0),
+        ("a", "val_mse", 1, 2.0),
+        ("b", "val_mse", 1, 3.0),
+        ("a", "val_mse", 2, 4.0),
+        ("b", "test_mse", 1, 6.0),
+        ("a", "val_mse", 3, 7.0),
+        ("a", "test_mse", 3, 39.0),
+    ]
+    again = Points()
+    assert told == [point for event in events for point in again.of(from_json(event.to_json()))]
+    delivered = [Delivered(id="b", time=8.0)]
+    rest = Points()
+    assert [point for event in undelivered([*events, *delivered]) for point in rest.of(event)] == [
+        point for point in told if point.run == "a"
+    ]
