@@ -36,7 +36,7 @@ def _empty_database():
         return file.read_bytes()
 
 
-def _prepare(folder, bare):
+def prepare(folder, bare=False):
     """Put MLflow's empty file where a study in `folder` looks for it, unless the folder is to stay as it is."""
     file = folder / "mlflow.db"
     if not bare and not file.exists():
@@ -45,7 +45,7 @@ def _prepare(folder, bare):
 
 def run(folder, *argv, env=None, bare=False):
     """Run the command in `folder` and return the finished process."""
-    _prepare(folder, bare)
+    prepare(folder, bare)
     return subprocess.run(
         [*COMMAND, *argv],
         cwd=folder,
@@ -59,7 +59,7 @@ def run(folder, *argv, env=None, bare=False):
 
 def start(folder, *argv, env=None, bare=False):
     """Start the command in `folder`, its output in a file, and return the process."""
-    _prepare(folder, bare)
+    prepare(folder, bare)
     with (folder / "output.txt").open("w") as log:
         return subprocess.Popen(
             [*COMMAND, *argv], cwd=folder, env=env or environment(), stdout=log, stderr=subprocess.STDOUT

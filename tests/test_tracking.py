@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
+from study_processes import prepare, wait_for
 
 from study.record import journal
 from study.record.errors import UsageError
@@ -41,8 +42,9 @@ CONFIG = {"family": "ae", "architecture": "dense", "latent_size": 8, "lr": 1e-3,
 class Follower:
     """A recorder with a tracker on a sqlite file of its own."""
 
-    def __init__(self, folder, uri=None):
-        self.uri = uri or f"sqlite:///{folder / 'mlflow.db'}"
+    def __init__(self, folder):
+        prepare(folder)
+        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
         path = folder / "journal.jsonl"
         self.recorder = Recorder(Journal(path), read_state(path))
         new = not self.recorder.state.about
@@ -231,14 +233,11 @@ def test_what_a_failing_server_missed_is_sent_when_it_is_back(tmp_path, monkeypa
     study = Follower(tmp_path)
     study.begin()
     study.epoch(1)
-    deadline = time.monotonic() + 20
-    while "t0000" not in study.recorder.state.tracked and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: "t0000" in study.recorder.state.tracked)
     real = MlflowClient.log_batch
     monkeypatch.setattr(MlflowClient, "log_batch", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("away")))
     study.epoch(2)
-    while study.tracker.error is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: study.tracker.error)
     assert study.tracker.error == "away"
     study.epoch(3)
     monkeypatch.setattr(MlflowClient, "log_batch", real)
@@ -256,16 +255,13 @@ def test_a_run_that_mlflow_refuses_keeps_no_other_from_being_sent(tmp_path, monk
     monkeypatch.setattr(mlflow_tracker, "RETRY_SECONDS", 0.1)
     study = Follower(tmp_path)
     study.begin()
-    deadline = time.monotonic() + 20
-    while "t0000" not in study.recorder.state.tracked and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: "t0000" in study.recorder.state.tracked)
     MlflowClient(study.uri).delete_run(study.recorder.state.tracked["t0000"])  # as a user may in MLflow's pages
     study.end()
     study.begin("t0001")
     study.epoch(1, "t0001")
     study.end("t0001")
-    while "t0001" not in study.recorder.state.delivered and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: "t0001" in study.recorder.state.delivered)
     assert study.recorder.state.delivered == {"t0001"}
     assert "deleted" in study.tracker.error
     assert not study.close(0.5)
@@ -297,6 +293,7 @@ def test_closing_does_not_wait_for_a_server_that_stays_away(tmp_path, monkeypatc
 
 
 def test_what_is_sent_again_after_a_kill_has_the_times_of_its_own_events(tmp_path, monkeypatch):
+    monkeypatch.setattr(mlflow_tracker, "FLUSH_SECONDS", 0.1)
     monkeypatch.setattr(mlflow_tracker, "RETRY_SECONDS", 0.1)
     real = MlflowClient.set_terminated
     monkeypatch.setattr(MlflowClient, "set_terminated", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("cut")))
@@ -307,7 +304,8 @@ def test_what_is_sent_again_after_a_kill_has_the_times_of_its_own_events(tmp_pat
     end = RunEnded(id="t0000", status="completed", reason=None, final={"test_mse": 0.25}, time=1_700_000_042.004)
     first.recorder.record(epoch)
     first.recorder.record(end)
-    assert not first.close(5)  # the metrics are there, the end is not
+    wait_for(lambda: first.tracker.error)
+    assert not first.close(0.5)  # the metrics are there, the end is not
     runs, client, _ = first.runs()
     assert len(client.get_metric_history(runs["t0000"].info.run_id, "test_mse")) == 1
     monkeypatch.setattr(MlflowClient, "set_terminated", real)
@@ -322,10 +320,6 @@ def test_what_is_sent_again_after_a_kill_has_the_times_of_its_own_events(tmp_pat
     ended = int(end.time * 1000)
     assert points == {"val_mse": [(int(epoch.time * 1000), 1, 0.5)], "test_mse": [(ended, 1, 0.25)]}
     assert (runs["t0000"].info.status, runs["t0000"].info.end_time) == ("FINISHED", ended)
-    third = Follower(tmp_path)  # has nothing to send of a run that MLflow has
-    third.tracker._outbox.take = lambda event: pytest.fail(str(event)) if isinstance(event, RunEnded) else None
-    time.sleep(0.5)
-    assert third.tracker.error is None
 
 
 def test_events_that_are_read_back_give_the_points_that_they_gave_live():
