@@ -7,13 +7,13 @@ import logging
 import os
 import shutil
 import tempfile
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from analysis.mlflow_tables import rebuild
 from analysis.study_files import NoStudyError, State, StudyFiles, read_tables
+from study.record.errors import UsageError
+from study.record.tracking_uri import masked, sqlite_file, tracker_of, unreachable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,7 +24,6 @@ _FILES = ("summary.json", "study.json", "trials.csv", "history.csv", "confirm.cs
 _OPTIONAL = ("confirm_history.csv", "pretraining.csv")
 # What a study is without its artifacts, by the status of its own run; "KILLED" is an interruption.
 _STATES: dict[str, State] = {"RUNNING": "running", "FAILED": "failed", "FINISHED": "incomplete"}
-_PROBE_SECONDS = 5.0  # that a server may take to say that it is there; MLflow's own client waits for minutes
 
 
 def read_study_from_mlflow(name: str, tracking_uri: str, into: Path | None = None) -> StudyFiles:
@@ -57,7 +56,7 @@ def read_study_from_mlflow(name: str, tracking_uri: str, into: Path | None = Non
             return read_tables(folder, "incomplete")
         rebuild(client, parent, folder)
     except MlflowException as error:
-        raise NoStudyError(f"{tracking_uri} cannot be read: {' '.join(str(error).split())[:300]}") from None
+        raise NoStudyError(f"{masked(tracking_uri)} cannot be read: {' '.join(str(error).split())[:300]}") from None
     return read_tables(folder, _STATES.get(parent.info.status, "interrupted"))
 
 
@@ -80,24 +79,23 @@ def log_report(name: str, tracking_uri: str, folder: Path) -> None:
         for file in (folder / "index.html", *sorted(folder.glob("*.csv"))):
             client.log_artifact(parent.info.run_id, str(file), "report")
     except (MlflowException, OSError) as error:
-        raise NoStudyError(f"{tracking_uri} cannot be written: {' '.join(str(error).split())[:300]}") from None
+        raise NoStudyError(f"{masked(tracking_uri)} cannot be written: {' '.join(str(error).split())[:300]}") from None
 
 
 def _client(tracking_uri: str) -> MlflowClient:
     """Return a client that says soon, and in one line, that there is nobody."""
-    parts = urlsplit(tracking_uri)
-    if parts.scheme == "sqlite" and not Path(tracking_uri.removeprefix("sqlite:///")).is_file():
+    try:
+        tracker = tracker_of(tracking_uri)
+    except UsageError as error:
+        raise NoStudyError(str(error)) from None
+    if tracker != "MLflow":
+        raise NoStudyError(f"{tracking_uri} is {tracker}'s; a study is read from its files, or from MLflow")
+    file = sqlite_file(tracking_uri)
+    if file is not None and not file.is_file():
         raise NoStudyError(f"there is no MLflow database {tracking_uri}")  # MLflow would make one
-    if parts.scheme not in ("sqlite", "http", "https", "postgresql", "mysql", "mssql"):
-        raise NoStudyError(
-            f"{tracking_uri!r} is no tracking URI; give sqlite:///FILE, http(s)://HOST or a database URI"
-        )
-    if parts.scheme in ("http", "https"):
-        try:
-            with urllib.request.urlopen(f"{tracking_uri.rstrip('/')}/health", timeout=_PROBE_SECONDS):
-                pass
-        except (OSError, ValueError) as error:
-            raise NoStudyError(f"{tracking_uri} does not answer: {getattr(error, 'reason', error)}") from None
+    reason = unreachable(tracking_uri)
+    if reason is not None:
+        raise NoStudyError(f"{masked(tracking_uri)} does not answer: {reason}")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # asks the network
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
@@ -115,7 +113,7 @@ def _parent(client: MlflowClient, name: str, tracking_uri: str) -> Run:
         if run.data.tags.get("study") == name:
             return run
     known = ", ".join(sorted({run.data.tags.get("study", "") for run in of_studies})) or "none"
-    raise NoStudyError(f"there is no study {name!r} in {tracking_uri}; there are: {known}")
+    raise NoStudyError(f"there is no study {name!r} in {masked(tracking_uri)}; there are: {known}")
 
 
 def _download(client: MlflowClient, parent: Run, folder: Path) -> bool:

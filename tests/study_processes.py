@@ -15,7 +15,7 @@ import psutil
 
 from study.record.journal import read_state
 from study.record.state import StudyState
-from study.tracking import sqlite_database
+from study.tracking import mlflow_client
 
 COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
 SMALL = ["--space", "digits_ae", "--epochs", "3", "--train-size", "200", "--name", "night"]
@@ -32,11 +32,11 @@ def _empty_database():
     """Return the content of MLflow's sqlite file before its first study: making it takes seconds, once is enough."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "mlflow.db"
-        sqlite_database.create(f"sqlite:///{file}")
+        mlflow_client.create_database(f"sqlite:///{file}")
         return file.read_bytes()
 
 
-def _prepare(folder, bare):
+def prepare(folder, bare=False):
     """Put MLflow's empty file where a study in `folder` looks for it, unless the folder is to stay as it is."""
     file = folder / "mlflow.db"
     if not bare and not file.exists():
@@ -45,7 +45,7 @@ def _prepare(folder, bare):
 
 def run(folder, *argv, env=None, bare=False):
     """Run the command in `folder` and return the finished process."""
-    _prepare(folder, bare)
+    prepare(folder, bare)
     return subprocess.run(
         [*COMMAND, *argv],
         cwd=folder,
@@ -59,7 +59,7 @@ def run(folder, *argv, env=None, bare=False):
 
 def start(folder, *argv, env=None, bare=False):
     """Start the command in `folder`, its output in a file, and return the process."""
-    _prepare(folder, bare)
+    prepare(folder, bare)
     with (folder / "output.txt").open("w") as log:
         return subprocess.Popen(
             [*COMMAND, *argv], cwd=folder, env=env or environment(), stdout=log, stderr=subprocess.STDOUT

@@ -36,11 +36,10 @@ def test_mlflow_is_whole_before_the_thread_that_uses_it_begins():
     """Tune imports it, too, in the main thread, when a search begins."""
     first = """
 import threading
-from study.record.journal import Recorder
-from study.record.state import StudyState
-from study.tracking.mlflow_tracker import Tracker
+from pathlib import Path
+from study.tracking.implementations import build_tracker
 threading.Thread.start = lambda thread: None
-Tracker("sqlite:///none.db", Recorder(None, StudyState()), None)
+build_tracker("sqlite:///none.db", print, Path()).started([])
 """
     by_tune = imported(first, "import ray.air.integrations.mlflow")
     assert "ray.air.integrations.mlflow" in by_tune

@@ -18,7 +18,8 @@ from study.record.journal import Journal, Recorder
 from study.record.metrics import mode
 from study.record.state import StudyState
 from study.settings import command_line
-from study.tracking.mlflow_tracker import Tracker
+from study.tracking.implementations import build_tracker
+from study.tracking.tracker import Ending
 
 TABLES = ("trials", "history", "confirm", "confirm_history", "baseline", "pretraining")
 STUDIES = ("search", "pretrained")
@@ -62,20 +63,23 @@ def tracked_study(storage, uri, name, space):
     options = ["--space", space, "--name", name, "--storage", str(storage), "--tracking-uri", uri]
     settings = command_line.settings_of(command_line.parse(options))
     recorder = Recorder(Journal(folder.journal), StudyState())
-    tracker = Tracker(uri, recorder, storage / "mlflow-artifacts")
+    tracker = build_tracker(uri, recorder.record, storage)
+    tracker.started([])
+    recorder.listen(tracker.event)
     for event, fields in events_of(name, settings.to_json(), search_spaces.get(space)):
         recorder.record(EVENTS[event](**fields))
     tables.write(folder, recorder.state)
     nothing = {"best": None, "baseline": None, "ratio_to_pca": None, "verdict": None, "confirmed": []}
     (path / "summary.json").write_text(json.dumps(nothing | {"metric": "val_mse", "mode": "min", "wall_s": 3.0}))
-    tracker.end_study("FINISHED", {}, {})
-    assert tracker.close(60)
     (path / "samples").mkdir()
     Image.new("RGB", (8, 8)).save(path / "samples" / "prior.png")
-    files = {file: "" for file in path.iterdir() if file.suffix in (".csv", ".json")}
     (path / "samples" / "codes.npz").write_bytes(b"arrays")
-    pictures = {path / "samples" / "prior.png": "pictures", path / "samples" / "codes.npz": "samples"}
-    tracker.log_files(tracker.study_run, files | pictures)
+    for file in path.iterdir():
+        if file.suffix in (".csv", ".json"):
+            tracker.artifact(file)
+    tracker.artifact(path / "samples" / "prior.png", "pictures")
+    tracker.artifact(path / "samples" / "codes.npz", "samples")
+    assert tracker.close(Ending("finished"), 60)
 
 
 @pytest.fixture(scope="module")

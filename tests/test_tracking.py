@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
+from study_processes import prepare, wait_for
 
 from study.record import journal
 from study.record.errors import UsageError
 from study.record.events import (
+    Delivered,
     EpochEnded,
     Pretrained,
     RunEnded,
@@ -20,11 +22,13 @@ from study.record.events import (
     SessionStarted,
     StudyStarted,
     TrackingChanged,
+    from_json,
 )
 from study.record.journal import Journal, Recorder, read_state
-from study.tracking import mlflow_tracker as tracking
-from study.tracking import sqlite_database
-from study.tracking.mlflow_tracker import Tracker
+from study.tracking import implementations, mlflow_client, mlflow_tracker
+from study.tracking.mlflow_run import Outbox, undelivered
+from study.tracking.mlflow_tracker import MLflowTracker
+from study.tracking.tracker import Ending, Points
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = {
@@ -38,12 +42,15 @@ CONFIG = {"family": "ae", "architecture": "dense", "latent_size": 8, "lr": 1e-3,
 class Follower:
     """A recorder with a tracker on a sqlite file of its own."""
 
-    def __init__(self, folder, uri=None):
-        self.uri = uri or f"sqlite:///{folder / 'mlflow.db'}"
+    def __init__(self, folder):
+        prepare(folder)
+        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
         path = folder / "journal.jsonl"
         self.recorder = Recorder(Journal(path), read_state(path))
         new = not self.recorder.state.about
-        self.tracker = Tracker(self.uri, self.recorder, folder / "artifacts", journal.read(path))
+        self.tracker = MLflowTracker(self.uri, self.recorder.record, folder / "artifacts")
+        self.tracker.started(journal.read(path))
+        self.recorder.listen(self.tracker.event)
         self.recorder.record(StudyStarted(**STUDY)) if new else self.recorder.record(SessionStarted(changed={}))
 
     def begin(self, run_id="t0000", kind="trial", **more):
@@ -60,6 +67,9 @@ class Follower:
 
     def end(self, run_id="t0000", status="completed", reason=None, final=None):
         self.recorder.record(RunEnded(id=run_id, status=status, reason=reason, final=final or {}))
+
+    def close(self, seconds=30, status="finished", metrics=None):
+        return self.tracker.close(Ending(status, metrics or {}), seconds)
 
     def runs(self):
         client = MlflowClient(self.uri)
@@ -79,8 +89,7 @@ def test_a_study_is_a_parent_run_and_each_trial_a_child_with_params_metrics_and_
     study.end("t0000-s1", final={"test_mse": 0.25})
     study.begin("t0001")
     study.end("t0001", status="failed", reason="NonFiniteLossError: val_mse is nan in epoch 1")
-    study.tracker.end_study("FINISHED", {"best_val_mse": 0.3}, {})
-    assert study.tracker.close(30)
+    assert study.close(metrics={"best_val_mse": 0.3})
     runs, client, experiment = study.runs()
     assert sorted(runs) == ["study", "t0000", "t0000-s1", "t0001"]
     parent, trial = runs["study"], runs["t0000"]
@@ -109,17 +118,16 @@ def test_a_number_that_is_not_finite_is_left_out_wherever_it_comes_from(tmp_path
     study.recorder.record(Pretrained(id="t0000", epochs=[{"val_mse": float("nan"), "train_loss": 0.5}]))
     study.epoch(1, ssim=float("inf"))
     study.end(final={"test_mse": 0.25, "test_ssim": float("nan")})
-    study.tracker.end_study("FINISHED", {"best_val_mse": float("nan")}, {})
-    assert study.tracker.close(30)
+    assert study.close(metrics={"best_val_mse": float("nan")})
     runs, _, _ = study.runs()
     assert runs["t0000"].data.metrics.keys() == {"pretrain_train_loss", "val_mse", "seconds", "test_mse"}
 
 
 def test_a_fault_of_the_thread_is_what_the_study_hears_of_it(tmp_path, monkeypatch):
     monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
-    monkeypatch.setattr(Tracker, "_take", lambda self, event: 1 / 0)
+    monkeypatch.setattr(Outbox, "take", lambda self, event: 1 / 0)
     study = Follower(tmp_path)
-    assert not study.tracker.close(5)
+    assert not study.close(5)
     assert study.tracker.error == "ZeroDivisionError('division by zero')"
 
 
@@ -127,15 +135,13 @@ def test_an_interrupted_study_leaves_no_run_running_and_goes_on_with_the_same_ru
     first = Follower(tmp_path)
     first.begin()
     first.epoch(1)
-    first.tracker.end_study("KILLED", {}, {})
-    assert first.tracker.close(30)
+    assert first.close(status="interrupted")
     before, _, _ = first.runs()
     assert {run.info.status for run in before.values()} == {"KILLED"}
     second = Follower(tmp_path)
     second.epoch(2)
     second.end()
-    second.tracker.end_study("FINISHED", {}, {})
-    assert second.tracker.close(30)
+    assert second.close()
     after, client, _ = second.runs()
     assert {name: run.info.run_id for name, run in after.items()} == {n: run.info.run_id for n, run in before.items()}
     assert {run.info.status for run in after.values()} == {"FINISHED"}
@@ -147,20 +153,20 @@ def test_a_run_whose_id_was_lost_in_a_crash_is_found_and_not_made_again(tmp_path
     first = Follower(tmp_path)
     first.begin()
     first.epoch(1)
-    assert first.tracker.close(30)
+    assert first.close(30)
     path = tmp_path / "journal.jsonl"
     lines = [line for line in path.read_text().splitlines(keepends=True) if '"event": "tracked"' not in line]
     path.write_text("".join(lines))  # killed between MLflow's answer and the journal
     second = Follower(tmp_path)
     second.end()
-    assert second.tracker.close(30)
+    assert second.close(30)
     runs, client, experiment = second.runs()
     assert len(client.search_runs([experiment.experiment_id])) == 2
     assert len(client.get_metric_history(runs["t0000"].info.run_id, "val_mse")) == 1
 
 
 def test_a_run_that_was_made_and_whose_answer_was_lost_is_not_made_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(tracking, "_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(mlflow_tracker, "RETRY_SECONDS", 0.1)
     real, made = MlflowClient.create_run, []
 
     def answer_lost(*arguments, **named):
@@ -174,7 +180,7 @@ def test_a_run_that_was_made_and_whose_answer_was_lost_is_not_made_again(tmp_pat
     study.begin()
     study.epoch(1)
     study.end()
-    assert study.tracker.close(30)
+    assert study.close(30)
     runs, client, experiment = study.runs()
     assert sorted(runs) == ["study", "t0000"]
     assert len(client.search_runs([experiment.experiment_id])) == len(made) == 2
@@ -192,21 +198,21 @@ def test_a_driver_killed_while_mlflow_makes_its_tables_leaves_no_database_that_c
         "        os.kill(os.getpid(), 9)\n"
         "    return whole(self, step)\n"
         "base.Operations.invoke = invoke\n"
-        "from study.tracking import sqlite_database\n"
-        f"sqlite_database.create('sqlite:///{database}')\n"
+        "from study.tracking import mlflow_client\n"
+        f"mlflow_client.create_database('sqlite:///{database}')\n"
     )
     killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert not database.exists()
     assert list(tmp_path.iterdir()) != []  # it had begun
-    sqlite_database.create(f"sqlite:///{database}")
+    mlflow_client.create_database(f"sqlite:///{database}")
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
     assert len(MlflowClient(f"sqlite:///{database}").search_experiments()) == 1  # MLflow's own default
 
 
 def test_a_database_that_is_there_is_left_as_it_is(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"another's")
-    sqlite_database.create(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow_client.create_database(f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert (tmp_path / "mlflow.db").read_bytes() == b"another's"
 
 
@@ -216,30 +222,27 @@ def test_long_runs_are_sent_in_as_many_batches_as_mlflow_allows(tmp_path):
     for number in range(1, 701):
         study.epoch(number)  # 1,400 values where one batch takes 1,000
     study.end()
-    assert study.tracker.close(60)
+    assert study.close(60)
     runs, client, _ = study.runs()
     assert len(client.get_metric_history(runs["t0000"].info.run_id, "val_mse")) == 700
 
 
 def test_what_a_failing_server_missed_is_sent_when_it_is_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(tracking, "FLUSH_SECONDS", 0.1)
-    monkeypatch.setattr(tracking, "_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(mlflow_tracker, "FLUSH_SECONDS", 0.1)
+    monkeypatch.setattr(mlflow_tracker, "RETRY_SECONDS", 0.1)
     study = Follower(tmp_path)
     study.begin()
     study.epoch(1)
-    deadline = time.monotonic() + 20
-    while "t0000" not in study.recorder.state.tracked and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: "t0000" in study.recorder.state.tracked)
     real = MlflowClient.log_batch
     monkeypatch.setattr(MlflowClient, "log_batch", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("away")))
     study.epoch(2)
-    while study.tracker.error is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: study.tracker.error)
     assert study.tracker.error == "away"
     study.epoch(3)
     monkeypatch.setattr(MlflowClient, "log_batch", real)
     study.end()
-    assert study.tracker.close(30)
+    assert study.close(30)
     assert study.tracker.error is None
     runs, client, _ = study.runs()
     assert [m.step for m in client.get_metric_history(runs["t0000"].info.run_id, "val_mse")] == [1, 2, 3]
@@ -248,23 +251,20 @@ def test_what_a_failing_server_missed_is_sent_when_it_is_back(tmp_path, monkeypa
 
 
 def test_a_run_that_mlflow_refuses_keeps_no_other_from_being_sent(tmp_path, monkeypatch):
-    monkeypatch.setattr(tracking, "FLUSH_SECONDS", 0.1)
-    monkeypatch.setattr(tracking, "_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(mlflow_tracker, "FLUSH_SECONDS", 0.1)
+    monkeypatch.setattr(mlflow_tracker, "RETRY_SECONDS", 0.1)
     study = Follower(tmp_path)
     study.begin()
-    deadline = time.monotonic() + 20
-    while "t0000" not in study.recorder.state.tracked and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: "t0000" in study.recorder.state.tracked)
     MlflowClient(study.uri).delete_run(study.recorder.state.tracked["t0000"])  # as a user may in MLflow's pages
     study.end()
     study.begin("t0001")
     study.epoch(1, "t0001")
     study.end("t0001")
-    while "t0001" not in study.recorder.state.delivered and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: "t0001" in study.recorder.state.delivered)
     assert study.recorder.state.delivered == {"t0001"}
     assert "deleted" in study.tracker.error
-    assert not study.tracker.close(0.5)
+    assert not study.close(0.5)
 
 
 def test_a_server_that_hangs_is_noticed_in_time(tmp_path):
@@ -277,7 +277,7 @@ def test_a_server_that_hangs_is_noticed_in_time(tmp_path):
     start = time.monotonic()
     try:
         with pytest.raises(UsageError, match="does not answer"):
-            tracking.check(f"http://127.0.0.1:{server.server_port}")
+            implementations.check(f"http://127.0.0.1:{server.server_port}")
         assert time.monotonic() - start < 4
     finally:
         threading.Thread(target=server.shutdown, daemon=True).start()
@@ -288,5 +288,66 @@ def test_closing_does_not_wait_for_a_server_that_stays_away(tmp_path, monkeypatc
     study = Follower(tmp_path)
     study.begin()
     start = time.monotonic()
-    assert not study.tracker.close(1.0)
+    assert not study.close(1.0)
     assert time.monotonic() - start < 8  # the schema of a new database included
+
+
+def test_what_is_sent_again_after_a_kill_has_the_times_of_its_own_events(tmp_path, monkeypatch):
+    monkeypatch.setattr(mlflow_tracker, "FLUSH_SECONDS", 0.1)
+    monkeypatch.setattr(mlflow_tracker, "RETRY_SECONDS", 0.1)
+    real = MlflowClient.set_terminated
+    monkeypatch.setattr(MlflowClient, "set_terminated", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("cut")))
+    first = Follower(tmp_path)
+    first.begin()
+    epoch = EpochEnded(id="t0000", epoch=1, metrics={"val_mse": 0.5}, time=1_700_000_010.001)
+    # The test images take a while: the end comes 32 s after the last epoch.
+    end = RunEnded(id="t0000", status="completed", reason=None, final={"test_mse": 0.25}, time=1_700_000_042.004)
+    first.recorder.record(epoch)
+    first.recorder.record(end)
+    wait_for(lambda: first.tracker.error)
+    assert not first.close(0.5)  # the metrics are there, the end is not
+    runs, client, _ = first.runs()
+    assert len(client.get_metric_history(runs["t0000"].info.run_id, "test_mse")) == 1
+    monkeypatch.setattr(MlflowClient, "set_terminated", real)
+    second = Follower(tmp_path)
+    assert second.close()
+    runs, client, _ = second.runs()
+    points = {
+        key: [(point.timestamp, point.step, point.value) for point in client.get_metric_history(run_id, key)]
+        for run_id in [runs["t0000"].info.run_id]
+        for key in ("val_mse", "test_mse")
+    }
+    ended = int(end.time * 1000)
+    assert points == {"val_mse": [(int(epoch.time * 1000), 1, 0.5)], "test_mse": [(ended, 1, 0.25)]}
+    assert (runs["t0000"].info.status, runs["t0000"].info.end_time) == ("FINISHED", ended)
+
+
+def test_events_that_are_read_back_give_the_points_that_they_gave_live():
+    events = [
+        Pretrained(id="a", epochs=[{"val_mse": 0.9}, {"val_mse": None}], time=1.0),
+        EpochEnded(id="a", epoch=1, metrics={"val_mse": 0.5}, time=2.0),
+        EpochEnded(id="b", epoch=1, metrics={"val_mse": 0.4}, time=3.0),
+        EpochEnded(id="a", epoch=2, metrics={"val_mse": 0.3}, time=4.0),
+        EpochEnded(id="a", epoch=2, metrics={"val_mse": 0.3}, time=5.0),  # repeated: the state leaves it out, too
+        RunEnded(id="b", status="completed", reason=None, final={"test_mse": 0.2}, time=6.0),
+        EpochEnded(id="a", epoch=3, metrics={"val_mse": 0.1}, time=7.0),
+        RunEnded(id="a", status="completed", reason=None, final={"test_mse": 0.2}, time=39.0),
+    ]
+    live = Points()
+    told = [point for event in events for point in live.of(event)]
+    assert [(point.run, point.key, point.step, point.time) for point in told] == [
+        ("a", "pretrain_val_mse", 1, 1.0),
+        ("a", "val_mse", 1, 2.0),
+        ("b", "val_mse", 1, 3.0),
+        ("a", "val_mse", 2, 4.0),
+        ("b", "test_mse", 1, 6.0),
+        ("a", "val_mse", 3, 7.0),
+        ("a", "test_mse", 3, 39.0),
+    ]
+    again = Points()
+    assert told == [point for event in events for point in again.of(from_json(event.to_json()))]
+    delivered = [Delivered(id="b", time=8.0)]
+    rest = Points()
+    assert [point for event in undelivered([*events, *delivered]) for point in rest.of(event)] == [
+        point for point in told if point.run == "a"
+    ]

@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 from study.cluster import joining, shared_storage
 from study.cluster.joining import ROOT, Answer
 from study.record.errors import UsageError
-from study.tracking import mlflow_tracker as tracking
+from study.record.tracking_uri import masked
+from study.tracking.implementations import check as check_tracking
 
 VERSIONS = ("project", "python", "torch", "ray")
 _PROGRAM = ("study", "models", "search_spaces")
@@ -88,7 +89,7 @@ def findings(storage: Path, tracking_uri: str, nodes: int | None = None) -> list
     found.append(gpus({name: (lent[name], fact.gpus) for name, fact in facts.items() if name in lent}))
     found.append(clocks(_skews(env)))
     found.append(_attempt("storage", lambda: _storage(storage), f"{storage}: every node reads and writes it"))
-    found.append(_attempt("mlflow", lambda: tracking.check(tracking_uri), f"{tracking_uri} answers"))
+    found.append(_attempt("mlflow", lambda: check_tracking(tracking_uri), f"{masked(tracking_uri)} answers"))
     return found
 
 

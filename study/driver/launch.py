@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from study import interrupt
 from study.interrupt import Interrupted
 from study.record.commands import hint, storage_words
-from study.record.errors import INTERRUPTED, first_line
+from study.record.errors import INTERRUPTED
 from study.record.events import Published, SessionStarted, StudyStarted
 
 if TYPE_CHECKING:
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from study.record.folder import StudyFolder
     from study.record.journal import Recorder
     from study.record.settings import Settings
-    from study.tracking.mlflow_tracker import Tracker
+    from study.tracking.tracker import Ending, Tracker
     from study.training.checkpoint import EncoderSource
 
-_LEAVE_SECONDS = 4.0  # that MLflow may take after Ctrl-C; Ray's shutdown needs the rest of the ten
-_DELIVER_SECONDS = 120.0  # that MLflow may take at the regular end
+_LEAVE_SECONDS = 4.0  # that the tracker may take after Ctrl-C; Ray's shutdown needs the rest of the ten
+_DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 
 
 def start(settings: Settings) -> int:
     """Run a new study and return the exit status; nothing is written before all that can be checked has been."""
-    from study.tracking import mlflow_tracker
+    from study.tracking import implementations
 
     data = _load(settings)
     encoder = _encoder(settings, data)
-    mlflow_tracker.check(settings.tracking_uri)
+    implementations.check(settings.tracking_uri)
     with _joined(settings, data, encoder) as resources:
         from study.driver import beginning
         from study.driver.environment import environment
@@ -150,14 +150,17 @@ def _run(setup: Setup, first: StudyStarted | SessionStarted) -> int:
     from study.driver.summary import text
     from study.record import disk
     from study.record.journal import Journal, Recorder, fold, read
-    from study.tracking.mlflow_tracker import Tracker
+    from study.tracking.implementations import build_tracker
+    from study.tracking.tracker import Ending, end_metrics
 
     settings, folder = setup.settings, setup.folder
     journal = Journal(folder.journal)
     before = read(folder.journal)
     recorder = Recorder(journal, fold(folder.journal, before))
     display = Display(settings, recorder.state, search_spaces.get(settings.space).metric)
-    tracker = Tracker(settings.tracking_uri, recorder, folder.path.parent / "mlflow-artifacts", before)
+    tracker = build_tracker(settings.tracking_uri, recorder.record, folder.path.parent)
+    tracker.started(before)
+    recorder.listen(tracker.event)
     recorder.record(first)
     try:
         with display, disk.explained(folder.path):
@@ -165,43 +168,32 @@ def _run(setup: Setup, first: StudyStarted | SessionStarted) -> int:
             if setup.resources.gpu:
                 display.say(str(setup.resources.gpu))
             summary = Session(setup, recorder, display).run()
-            _deliver(tracker, folder, recorder, display, summary)
-        print(text(summary, folder, settings.tracking_uri))
+            said = text(summary, folder, settings.tracking_uri)
+            _deliver(tracker, folder, recorder, display, Ending("finished", end_metrics(summary), said))
+        print(said)
         return 0
     except BaseException as error:
         if isinstance(error, Interrupted) or interrupt.seen():
-            _leave(tracker, folder, recorder, "KILLED")
+            _leave(tracker, folder, recorder, Ending("interrupted"))
             print(f"study: interrupted; go on with: {_resume_line(folder)}", file=sys.stderr)
             return INTERRUPTED
-        _leave(tracker, folder, recorder, "FAILED")
+        _leave(tracker, folder, recorder, Ending("failed"))
         raise
     finally:
         journal.close()
 
 
-def _deliver(
-    tracker: Tracker, folder: StudyFolder, recorder: Recorder, display: Display, summary: dict[str, Any]
-) -> None:
-    """End the study in MLflow; what cannot be delivered now is, when the finished study is resumed."""
-    from study.driver.summary import text
-    from study.tracking.publish import end_metrics, publish
+def _deliver(tracker: Tracker, folder: StudyFolder, recorder: Recorder, display: Display, ending: Ending) -> None:
+    """Give the tracker the finished study; what cannot be delivered now is, when the study is resumed."""
+    from study.tracking.tracker import publish
 
-    display.begin("MLflow")
-    # MLflow's UI shows this tag as the run's description.
-    note = {"mlflow.note.content": f"```\n{text(summary, folder, recorder.state.settings['tracking_uri'])}\n```"}
-    tracker.end_study("FINISHED", end_metrics(summary), note)
-    delivered = tracker.close(_DELIVER_SECONDS)
-    problem = tracker.error or "time is up"
-    if delivered:
-        try:
-            publish(tracker, folder, recorder.state)
-        except Exception as error:
-            delivered, problem = False, first_line(error)
-    if delivered:
+    display.begin(tracker.name)
+    publish(tracker, folder, recorder.state)
+    if tracker.close(ending, _DELIVER_SECONDS):
         recorder.record(Published())
     else:
-        rest = f"{_resume_line(folder)} delivers the rest"
-        display.say(f"MLflow does not have all of the study ({problem}); {rest}")
+        missing = f"{tracker.name} does not have all of the study ({tracker.error})"
+        display.say(f"{missing}; {_resume_line(folder)} delivers the rest")
 
 
 def _resume_line(folder: StudyFolder) -> str:
@@ -209,8 +201,8 @@ def _resume_line(folder: StudyFolder) -> str:
     return hint("resume", folder.name, *storage_words(folder.path.parent))
 
 
-def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, status: str) -> None:
-    """Leave an unfinished study in order: its tables as its journal says, none of its MLflow runs RUNNING."""
+def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, ending: Ending) -> None:
+    """Leave an unfinished study in order: its tables as its journal says, the tracker told that no run goes on."""
     from study.record import disk, tables
 
     try:
@@ -218,5 +210,4 @@ def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, status: st
     except OSError as error:
         if not disk.problem(error):  # the reason to leave; the tables are made again from the journal
             raise
-    tracker.end_study(status, {}, {})
-    tracker.close(_LEAVE_SECONDS)
+    tracker.close(ending, _LEAVE_SECONDS)

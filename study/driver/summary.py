@@ -15,6 +15,7 @@ from study.record.intervals import mean_interval
 from study.record.ranking import best_trials, pareto_front
 from study.record.settings import Settings
 from study.record.state import StudyState
+from study.tracking.implementations import how_to_open
 
 
 def summarize(
@@ -134,7 +135,7 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
     lines += [
         f"  files    {folder.path}",
         f"  report   {hint('report', folder.name, *storage_words(folder.path.parent))}",
-        f"  MLflow   {_open_mlflow(tracking_uri)}",
+        f"  tracking {how_to_open(tracking_uri)}",
     ]
     return "\n".join(lines)
 
@@ -165,12 +166,6 @@ def _ranked(one: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     name = f"{one['id']} ({one['key']})" if one["key"] else one["id"]
     val, test = one["val"][summary["metric"]], one["test"][_test(summary)]
     return f"confirmed {name:<28} {summary['metric']} {_interval(val)}, {_test(summary)} {_interval(test)}"
-
-
-def _open_mlflow(tracking_uri: str) -> str:
-    if tracking_uri.startswith("http"):
-        return tracking_uri
-    return f"mlflow ui --backend-store-uri {tracking_uri}"
 
 
 def _interval(value: Mapping[str, Any]) -> str:

@@ -1,45 +1,101 @@
-"""What MLflow is to be told of one run, as values: from events of the journal to tags, params and metrics."""
+"""What MLflow is to be told of each run, as values: from events of the journal to tags, params and metrics."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from study.record.events import Event, RunStarted, StudyStarted
-from study.record.state import StudyState
+from study.record.events import Delivered, Event, RunEnded, RunStarted, SessionStarted, StudyStarted
+from study.tracking.tracker import STUDY, Ending, Point, Points, ending_points
+
+Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+_STATUSES: dict[str, Status] = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
 
 @dataclass
 class Pending:
-    """What MLflow has not been told of one run yet."""
+    """What MLflow has not been told of one run yet; times are in milliseconds since 1970, as MLflow's are."""
 
     started_ms: int
     name: str
     tags: dict[str, str] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
-    metrics: list[tuple[str, float, int, int]] = field(default_factory=list)  # key, value, ms, step
-    ended: tuple[str, int] | None = None  # status, ms
-
-    def measured(self, metrics: Mapping[str, float | None], ms: int, step: int) -> None:
-        """Take in the numbers of a step that are finite; the journal has None for the others."""
-        self.metrics += [
-            (key, float(value), ms, step)
-            for key, value in metrics.items()
-            if value is not None and math.isfinite(value)
-        ]
+    points: list[Point] = field(default_factory=list)
+    ended: tuple[Status, int] | None = None  # and when
 
     def __bool__(self) -> bool:
-        return bool(self.tags or self.params or self.metrics or self.ended)
+        return bool(self.tags or self.params or self.points or self.ended)
 
 
-def undelivered(events: Iterable[Event], state: StudyState) -> list[Event]:
-    """Return those of a journal's events that a resumed study cannot be sure that MLflow has, as they are."""
-    return [event for event in events if getattr(event, "id", None) not in state.delivered]
+def undelivered(events: Iterable[Event]) -> list[Event]:
+    """Return those of a journal's events that MLflow may lack: all but those of runs that it has in full."""
+    events = list(events)
+    delivered = {event.id for event in events if isinstance(event, Delivered)}
+    return [event for event in events if getattr(event, "id", None) not in delivered]
 
 
-def parent_run(event: StudyStarted, ms: int) -> Pending:
+class Outbox:
+    """Gathers from events what MLflow is to be told, by run; the sender empties it.
+
+    The events of a run come in order, from its first one on, live or read back: what is told twice is the same.
+    """
+
+    def __init__(self) -> None:
+        self.pending: dict[str, Pending] = {}
+        self._points = Points()
+        self._about: StudyStarted | None = None
+        self._running: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return any(self.pending.values())
+
+    @property
+    def about(self) -> StudyStarted:
+        """The study's first event, which comes before anything is to be told."""
+        assert self._about is not None
+        return self._about
+
+    def take(self, event: Event | Ending) -> None:
+        """Take in what happened next."""
+        ms = milliseconds(event.time)
+        match event:
+            case StudyStarted():
+                self._about = event
+                self.pending[STUDY] = _parent_run(event, ms)
+            case SessionStarted():
+                self._of(STUDY, ms).ended = ("RUNNING", ms)
+            case RunStarted():
+                self._running.add(event.id)
+                self.pending[event.id] = _child_run(event, ms, self.about)
+            case RunEnded():
+                self._running.discard(event.id)
+                ended = self._of(event.id, ms)
+                ended.tags |= {"status": event.status, "reason": event.reason or ""}
+                ended.ended = ("FAILED" if event.status == "failed" else "FINISHED", ms)
+            case Ending():
+                parent = self._of(STUDY, ms)
+                parent.points += ending_points(event)
+                if event.text:
+                    parent.tags["mlflow.note.content"] = f"```\n{event.text}\n```"  # shown as the run's description
+                parent.ended = (_STATUSES[event.status], ms)
+                for run_id in self._running:
+                    self._of(run_id, ms).ended = ("KILLED", ms)
+        if isinstance(event, Event):
+            for point in self._points.of(event):
+                self._of(point.run, ms).points.append(point)
+
+    def _of(self, run_id: str, ms: int) -> Pending:
+        return self.pending.setdefault(run_id, Pending(ms, ""))
+
+
+def milliseconds(time: float) -> int:
+    """Return seconds since 1970 as MLflow's integer, always the same of one event's time."""
+    return int(time * 1000)  # truncated: what an earlier version has sent is only then the same point
+
+
+def _parent_run(event: StudyStarted, ms: int) -> Pending:
     """Return what the study's own run is told at its beginning."""
     settings, data = event.settings, event.data
     params = {key: value for key, value in settings.items() if key not in ("name", "storage", "tracking_uri")}
@@ -48,13 +104,7 @@ def parent_run(event: StudyStarted, ms: int) -> Pending:
     return Pending(ms, settings["name"], tags, params)
 
 
-def _source(about: StudyStarted) -> dict[str, str]:
-    """Return the tags that say what made a run; MLflow's UI shows its own two of them as the source."""
-    commit = about.environment.get("git_commit") or "unknown"
-    return {"git_commit": commit, "mlflow.source.name": "study/run.py", "mlflow.source.type": "LOCAL"}
-
-
-def child_run(event: RunStarted, ms: int, about: StudyStarted) -> Pending:
+def _child_run(event: RunStarted, ms: int, about: StudyStarted) -> Pending:
     """Return what the run of a trial or of a confirmation is told at its beginning."""
     config = event.config
     latent = f" z{config['latent_size']}" if "latent_size" in config else ""
@@ -73,3 +123,9 @@ def child_run(event: RunStarted, ms: int, about: StudyStarted) -> Pending:
     if event.pretrain_budget:
         params["pretrain_epochs"] = event.pretrain_budget
     return Pending(ms, f"{event.id} {config['architecture']}{latent}", tags, params)
+
+
+def _source(about: StudyStarted) -> dict[str, str]:
+    """Return the tags that say what made a run; MLflow's UI shows its own two of them as the source."""
+    commit = about.environment.get("git_commit") or "unknown"
+    return {"git_commit": commit, "mlflow.source.name": "study/run.py", "mlflow.source.type": "LOCAL"}

@@ -6,198 +6,96 @@ sending one twice is sending it once; run ids are journalled, so a resumed study
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from study.record.errors import UsageError, first_line
-from study.record.events import (
-    Delivered,
-    EpochEnded,
-    Event,
-    Pretrained,
-    RunEnded,
-    RunStarted,
-    SessionStarted,
-    StudyStarted,
-    Tracked,
-    TrackingChanged,
-)
-from study.record.journal import Recorder
-from study.tracking import sqlite_database
-from study.tracking.mlflow_run import Pending, child_run, parent_run, undelivered
+from study.record.errors import first_line
+from study.record.events import Delivered, Event, Tracked, TrackingChanged
+from study.tracking import mlflow_client
+from study.tracking.mlflow_run import Outbox, Pending, milliseconds, undelivered
+from study.tracking.tracker import STUDY, Ending
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from torch import nn
 
-PROBE_SECONDS = 3.0
 FLUSH_SECONDS = 2.0
-_RETRY_SECONDS = 5.0
-_BATCH = {"metrics": 1000, "params": 100, "tags": 100}  # MLflow's limits for one log_batch
+RETRY_SECONDS = 5.0
+# MLflow's limits for one log_batch
+_METRICS, _PARAMS, _TAGS = 1000, 100, 100
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}  # of one request
-_STUDY = "study"  # the parent run's place among the runs
 
 
-def check(uri: str) -> None:
-    """Find out within three seconds whether tracking can work.
-
-    MLflow's own client takes four minutes to say that a server is unreachable.
-
-    Raises:
-        UsageError: no server answers, the folder of the database does not exist, or the URI is of no known kind.
-    """
-    parts = urlsplit(uri)
-    if parts.scheme in ("http", "https"):
-        try:
-            with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=PROBE_SECONDS):
-                return
-        except (OSError, ValueError, urllib.error.URLError) as error:
-            reason = getattr(error, "reason", error)
-            raise UsageError(
-                f"--tracking-uri {uri!r} does not answer ({reason}); start the server or name another"
-            ) from None
-    if parts.scheme == "sqlite":
-        folder = Path(uri.removeprefix("sqlite:///")).parent
-        if not folder.is_dir():
-            raise UsageError(f"--tracking-uri {uri!r} cannot be used: there is no folder {folder}")
-        if not os.access(folder, os.W_OK):
-            raise UsageError(f"--tracking-uri {uri!r} cannot be used: {folder} is not writable")
-        return
-    if parts.scheme not in ("postgresql", "mysql", "mssql"):
-        raise UsageError(
-            f"--tracking-uri {uri!r} is not allowed; give sqlite:///FILE, http(s)://HOST or a database URI"
-        )
-
-
-@dataclass(frozen=True)
-class _StudyEnded(Event):
-    """The driver leaves; said to the tracker alone, in line with the events before."""
-
-    status: str
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-
-
-class Tracker:
+class MLflowTracker:
     """Follows a study's events into MLflow: a parent run for the study, a child run for each run.
 
     Args:
         uri: The tracking URI, already checked.
-        recorder: Keeps the ids of MLflow's runs; its state says which exist.
+        record: Writes an event to the journal, which keeps the ids of MLflow's runs and which of them MLflow has.
         artifacts: The folder below which the experiment's artifacts go.
-        events: Those of the journal of an earlier driver: what MLflow may lack of them is sent again.
     """
 
-    def __init__(self, uri: str, recorder: Recorder, artifacts: Path, events: Sequence[Event] = ()) -> None:
+    name = "MLflow"
+
+    def __init__(self, uri: str, record: Callable[[Event], None], artifacts: Path) -> None:
         # Tune imports MLflow too, to see whether it is used. Two threads that import it at once find halves of it, and
         # either wait for each other or never can use it: so it is whole before there is a second one.
         import mlflow  # noqa: F401
 
-        self._uri = uri
-        self._recorder = recorder
-        self._artifacts = artifacts
-        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._pending: dict[str, Pending] = {}
-        self._known = dict(recorder.state.tracked)
-        self._unsure = bool(recorder.state.about)  # whether MLflow may have runs whose ids are not known here
+        self._uri, self._record, self._place = uri, record, artifacts
+        self._events: queue.SimpleQueue[Event | Ending | None] = queue.SimpleQueue()
+        self._outbox = Outbox()
+        self._known: dict[str, str] = {}  # MLflow's id of each run
+        self._unsure = False  # whether MLflow may have runs whose ids are not known here
         self._client: MlflowClient | None = None
         self._experiment = ""
+        self._artifacts: list[Callable[[], None]] = []
         self._stop_at = float("inf")
-        self.error: str | None = None  # the last failure, while it lasts
-        for event in undelivered(events, recorder.state):
-            self._take(event)
+        self.error: str | None = None
         self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
+
+    def started(self, before: Sequence[Event]) -> None:
+        """Begin to follow; what MLflow may lack of the events of earlier drivers is sent again, as it was."""
+        self._known = {event.id: event.run_id for event in before if isinstance(event, Tracked)}
+        self._unsure = bool(before)
+        for event in undelivered(before):
+            self.event(event)
         self._thread.start()
-        recorder.listen(self._events.put)
 
-    @property
-    def study_run(self) -> str | None:
-        """The id of the study's parent run, once it exists."""
-        return self._known.get(_STUDY)
+    def event(self, event: Event) -> None:
+        """Take in an event of the journal; the thread sends it."""
+        self._events.put(event)
 
-    def close(self, timeout: float) -> bool:
-        """Deliver what is left, for at most `timeout` seconds, and say whether all of it was."""
-        self._stop_at = time.monotonic() + timeout
-        self._events.put(None)
-        self._thread.join(timeout + 1)
-        return not self._thread.is_alive() and self.error is None and not any(self._pending.values())
+    def artifact(self, path: Path, folder: str = "", run: str = STUDY) -> None:
+        """Store a file with a run once `close` has delivered all events."""
+        self._artifacts.append(lambda: self._connect().log_artifact(self._known[run], str(path), folder or None))
 
-    def end_study(self, status: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        """Give the parent run its end ("FINISHED" or "KILLED"); runs in flight are then KILLED too."""
-        self._events.put(_StudyEnded(status, metrics, tags))
+    def model(self, folder: Path, image_shape: tuple[int, int, int]) -> None:
+        """Store the network with the study's run once `close` has delivered all events."""
+        self._artifacts.append(lambda: mlflow_client.log_model(self._uri, self._known[STUDY], folder, image_shape))
 
-    def log_files(self, run_id: str, files: Mapping[Path, str]) -> None:
-        """Store local files as artifacts of an MLflow run, each in the named folder."""
-        client = self._connect()
-        for path, folder in files.items():
-            client.log_artifact(run_id, str(path), folder or None)
+    def close(self, ending: Ending, seconds: float) -> bool:
+        """Deliver what is left, events for at most `seconds`, then the files; return whether all was delivered.
 
-    def log_model(
-        self, run_id: str, model: nn.Module, image_shape: tuple[int, int, int], output: tuple[int, ...]
-    ) -> None:
-        """Store a network with its signature, so that `mlflow.pytorch.load_model` gives it back.
-
-        Args:
-            run_id: The MLflow run.
-            model: In evaluation mode, on the CPU.
-            image_shape: (channels, height, width) of its float32 input in [0, 1].
-            output: The shape of its output for one image.
+        The study's run gets its end, and the runs that are in flight are KILLED.
         """
-        import mlflow
-        import mlflow.pytorch
-        import numpy as np
-        from mlflow.models import ModelSignature
-        from mlflow.types import Schema, TensorSpec
-
-        self._connect()
-        mlflow.set_tracking_uri(self._uri)
-        float32 = np.dtype(np.float32)
-        signature = ModelSignature(
-            inputs=Schema([TensorSpec(float32, (-1, *image_shape))]),
-            outputs=Schema([TensorSpec(float32, (-1, *output))]),
-        )
-        with mlflow.start_run(run_id=run_id):
-            mlflow.pytorch.log_model(
-                model.eval(),
-                name="model",
-                signature=signature,
-                input_example=np.zeros((2, *image_shape), np.float32),  # MLflow traces the network with it
-                pip_requirements=["torch"],  # found out by importing the model in a new process otherwise
-            )
-
-    def _connect(self) -> MlflowClient:
-        if self._client is None:
-            # One retry: the journal keeps what a server that is away has missed, and waiting would block the thread.
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # asks the network, and costs time in each call
-            os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each run
-            import logging
-
-            import mlflow
-
-            for name in ("mlflow", "alembic"):
-                logging.getLogger(name).setLevel(logging.ERROR)
-            sqlite_database.create(self._uri)
-            client = mlflow.MlflowClient(tracking_uri=self._uri)
-            settings = self._recorder.state.settings
-            experiment = client.get_experiment_by_name(settings["space"])
-            if experiment is None:
-                location = (self._artifacts / settings["space"]).as_uri()
-                self._experiment = client.create_experiment(settings["space"], artifact_location=location)
-            else:
-                self._experiment = experiment.experiment_id
-            self._client = client
-        return self._client
+        self._stop_at = time.monotonic() + seconds
+        self._events.put(ending)
+        self._events.put(None)
+        self._thread.join(seconds + 1)
+        if self._thread.is_alive() or self._outbox:
+            self.error = self.error or "time is up"
+        if self.error is not None:
+            return False
+        try:
+            for store in self._artifacts:
+                store()
+        except Exception as error:  # whatever MLflow raises when its server or its artifact store is away
+            self.error = first_line(error)
+        return self.error is None
 
     def _run(self) -> None:
         try:
@@ -209,9 +107,9 @@ class Tracker:
     def _follow(self) -> None:
         """Gather events, and flush them every two seconds until `close`."""
         closing = False
-        while not closing or (any(self._pending.values()) and time.monotonic() < self._stop_at):
+        while not closing or (self._outbox and time.monotonic() < self._stop_at):
             closing = self._gather(FLUSH_SECONDS) or closing
-            if not any(self._pending.values()):
+            if not self._outbox:
                 continue
             try:
                 self._flush()
@@ -219,12 +117,12 @@ class Tracker:
             except Exception as error:  # whatever MLflow or the network raises: the events stay and are sent again
                 self._unsure = True  # a run may have been made and only the answer lost
                 self._say(first_line(error))
-                closing = self._gather(min(_RETRY_SECONDS, max(0.0, self._stop_at - time.monotonic()))) or closing
+                closing = self._gather(min(RETRY_SECONDS, max(0.0, self._stop_at - time.monotonic()))) or closing
 
     def _say(self, problem: str | None) -> None:
         """Tell the study when MLflow begins to fail and when it works again."""
         if (problem is None) != (self.error is None):
-            self._recorder.record(TrackingChanged(problem))
+            self._record(TrackingChanged(problem))
         self.error = problem
 
     def _gather(self, seconds: float) -> bool:
@@ -237,41 +135,14 @@ class Tracker:
                 return False
             if event is None:
                 return True
-            self._take(event)
+            self._outbox.take(event)
 
-    def _take(self, event: Event) -> None:
-        """Turn an event into what MLflow is to be told."""
-        ms = int(event.time * 1000)
-        match event:
-            case StudyStarted():
-                self._pending[_STUDY] = parent_run(event, ms)
-            case SessionStarted():
-                self._pending.setdefault(_STUDY, Pending(ms, "")).ended = ("RUNNING", ms)
-            case RunStarted():
-                assert self._recorder.state.about is not None
-                self._pending[event.id] = child_run(event, ms, self._recorder.state.about)
-            case Pretrained():
-                pending = self._pending_of(event.id, ms)
-                for epoch, metrics in enumerate(event.epochs, start=1):
-                    pending.measured({f"pretrain_{key}": value for key, value in metrics.items()}, ms, epoch)
-            case EpochEnded():
-                self._pending_of(event.id, ms).measured(event.metrics, ms, event.epoch)
-            case RunEnded():
-                pending = self._pending_of(event.id, ms)
-                pending.tags |= {"status": event.status, "reason": event.reason or ""}
-                pending.measured(event.final, ms, len(self._recorder.state.runs[event.id].epochs))
-                pending.ended = ("FAILED" if event.status == "failed" else "FINISHED", ms)
-            case _StudyEnded():
-                parent = self._pending_of(_STUDY, ms)
-                parent.measured(event.metrics, ms, 0)
-                parent.tags |= event.tags
-                parent.ended = (event.status, ms)
-                for run in self._recorder.state.runs.values():
-                    if run.status == "running":
-                        self._pending_of(run.id, ms).ended = ("KILLED", ms)
-
-    def _pending_of(self, run_id: str, ms: int) -> Pending:
-        return self._pending.setdefault(run_id, Pending(ms, ""))
+    def _connect(self) -> MlflowClient:
+        if self._client is None:
+            client = mlflow_client.connect(self._uri)
+            self._experiment = mlflow_client.experiment_id(client, self._outbox.about.settings["space"], self._place)
+            self._client = client
+        return self._client
 
     def _flush(self) -> None:
         """Send everything; a run that MLflow refuses stays, and keeps no other from being sent."""
@@ -279,10 +150,10 @@ class Tracker:
 
         client = self._connect()
         refusal = None
-        for run_id in sorted(self._pending, key=lambda key: key != _STUDY):  # children name their parent
-            if self._pending[run_id]:
+        for run_id in sorted(self._outbox.pending, key=lambda key: key != STUDY):  # children name their parent
+            if self._outbox.pending[run_id]:
                 try:
-                    self._send(client, run_id, self._pending[run_id])
+                    self._send(client, run_id, self._outbox.pending[run_id])
                 except MlflowException as error:
                     if error.error_code not in _REFUSALS:  # the server is in trouble, or away: so is the next run
                         raise
@@ -293,29 +164,27 @@ class Tracker:
     def _send(self, client: MlflowClient, run_id: str, pending: Pending) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
-        mlflow_id = self._mlflow_id(run_id, pending)
-        parts = {
-            "metrics": [Metric(*metric) for metric in pending.metrics],
-            "params": [Param(key, str(value)) for key, value in pending.params.items()],
-            "tags": [RunTag(key, value) for key, value in pending.tags.items()],
-        }
-        while any(parts.values()):
-            client.log_batch(mlflow_id, **{kind: items[: _BATCH[kind]] for kind, items in parts.items()})
-            parts = {kind: items[_BATCH[kind] :] for kind, items in parts.items()}
-        ended = pending.ended
-        if ended and ended[0] == "RUNNING":
-            client.update_run(mlflow_id, status="RUNNING")
-        elif ended:
-            client.set_terminated(mlflow_id, status=ended[0], end_time=ended[1])
-            if ended[0] != "KILLED" and run_id != _STUDY:
-                self._recorder.record(Delivered(run_id))
-        self._pending[run_id] = Pending(pending.started_ms, pending.name)
+        mlflow_id = self._mlflow_id(client, run_id, pending)
+        metrics = [Metric(one.key, one.value, milliseconds(one.time), one.step) for one in pending.points]
+        params = [Param(key, str(value)) for key, value in pending.params.items()]
+        tags = [RunTag(key, value) for key, value in pending.tags.items()]
+        while metrics or params or tags:
+            client.log_batch(mlflow_id, metrics=metrics[:_METRICS], params=params[:_PARAMS], tags=tags[:_TAGS])
+            metrics, params, tags = metrics[_METRICS:], params[_PARAMS:], tags[_TAGS:]
+        if pending.ended:
+            status, ms = pending.ended
+            if status == "RUNNING":
+                client.update_run(mlflow_id, status=status)
+            else:
+                client.set_terminated(mlflow_id, status=status, end_time=ms)
+            if status in ("FINISHED", "FAILED") and run_id != STUDY:
+                self._record(Delivered(run_id))
+        self._outbox.pending[run_id] = Pending(pending.started_ms, pending.name)
 
-    def _mlflow_id(self, run_id: str, pending: Pending) -> str:
+    def _mlflow_id(self, client: MlflowClient, run_id: str, pending: Pending) -> str:
         """Return the id of the MLflow run, which is made, once, if there is none yet."""
         if run_id not in self._known:
-            client = self._connect()
-            study = self._recorder.state.settings["name"]
+            study = self._outbox.about.settings["name"]
             found = []
             if self._unsure:
                 # Made by a driver that died before it could write the id down, or by a request without an answer.
@@ -325,13 +194,13 @@ class Tracker:
                 mlflow_id = found[0].info.run_id
             else:
                 tags = {"study": study, "run": run_id, **pending.tags}
-                if run_id != _STUDY:
-                    tags["mlflow.parentRunId"] = self._known[_STUDY]
+                if run_id != STUDY:
+                    tags["mlflow.parentRunId"] = self._known[STUDY]
                 run = client.create_run(
                     self._experiment, start_time=pending.started_ms, run_name=pending.name, tags=tags
                 )
                 mlflow_id = run.info.run_id
                 pending.tags = {}
             self._known[run_id] = mlflow_id
-            self._recorder.record(Tracked(run_id, mlflow_id))
+            self._record(Tracked(run_id, mlflow_id))
         return self._known[run_id]

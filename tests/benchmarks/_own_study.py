@@ -40,22 +40,24 @@ def run(
     from study.search import gpu_probe
     from study.settings.command_line import parse
     from study.settings.resolve import settings_of
-    from study.tracking.mlflow_tracker import Tracker
+    from study.tracking.implementations import build_tracker
+    from study.tracking.tracker import Ending
 
     search_spaces.get = lambda name: space
     options = f"--space {space.name} --name ours --confirm 0 --tracking-uri sqlite:///{tracking_file} {options}"
     settings = settings_of(parse([*options.split(), "--storage", str(folder / "results")]).given)
     with joining.joined(None, data), created(settings.storage_path, settings.name) as study:
         recorder = Recorder(Journal(study.journal), StudyState())
-        tracker = Tracker(settings.tracking_uri, recorder, folder / "artifacts")
+        tracker = build_tracker(settings.tracking_uri, recorder.record, folder)
+        tracker.started([])
+        recorder.listen(tracker.event)
         about = {"settings": settings.to_json(), "data": {}, "environment": {"git_commit": None}}
         recorder.record(StudyStarted(**about))
         lent = resources.of_each_run(settings, gpu_probe.survey(settings, data, None))
         display = Display(settings, recorder.state, space.metric)
         started = time.perf_counter()
         Session(Setup(settings, study, data, lent, None, None), recorder, display).run()
-        tracker.end_study("FINISHED", {}, {})
-        if not tracker.close(120):
+        if not tracker.close(Ending("finished"), 120):
             raise RuntimeError(f"MLflow does not have all of the study: {tracker.error}")
         return time.perf_counter() - started, study.journal
 

@@ -1,0 +1,114 @@
+"""MLflow's client, its sqlite file and its models, as a study uses them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from study.record.tracking_uri import sqlite_file
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_ENVIRONMENT = {
+    # One retry: the journal keeps what a server that is away has missed, and waiting would block the thread.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # asks the network, and costs time in each call
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines for each run
+}
+
+
+def connect(uri: str) -> MlflowClient:
+    """Return a quiet client that gives up soon; a sqlite file that is not there is made."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    create_database(uri)
+    return mlflow.MlflowClient(tracking_uri=uri)
+
+
+def experiment_id(client: MlflowClient, name: str, artifacts: Path) -> str:
+    """Return the id of the experiment `name`, which is made, its artifacts below `artifacts`, where there is none."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None:
+        return experiment.experiment_id
+    return client.create_experiment(name, artifact_location=(artifacts / name).as_uri())
+
+
+def log_model(uri: str, run_id: str, folder: Path, image_shape: tuple[int, int, int]) -> None:
+    """Store a network with its signature, so that `mlflow.pytorch.load_model` gives it back.
+
+    Args:
+        uri: The tracking URI.
+        run_id: The MLflow run.
+        folder: The network's, for `models.load`.
+        image_shape: (channels, height, width) of its float32 input in [0, 1].
+    """
+    import mlflow
+    import mlflow.pytorch
+    import numpy as np
+    import torch
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    import models
+
+    network = models.load(folder).eval()
+    with torch.inference_mode():
+        output = network(torch.zeros(1, *image_shape)).shape[1:]
+    float32 = np.dtype(np.float32)
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(float32, (-1, *image_shape))]),
+        outputs=Schema([TensorSpec(float32, (-1, *output))]),
+    )
+    mlflow.set_tracking_uri(uri)
+    with mlflow.start_run(run_id=run_id):
+        mlflow.pytorch.log_model(
+            network,
+            name="model",
+            signature=signature,
+            input_example=np.zeros((2, *image_shape), np.float32),  # MLflow traces the network with it
+            pip_requirements=["torch"],  # found out by importing the model in a new process otherwise
+        )
+
+
+def create_database(uri: str) -> None:
+    """Make the database of a tracking URI, with its tables, if it is a sqlite file that is not there yet.
+
+    MLflow makes its tables in fifty steps, and can never again open a file that was left between two of them. So they
+    are made in a file beside it, which then gets its name. Where another process was faster, its file stays.
+    """
+    path = sqlite_file(uri)
+    if path is None or path.exists():
+        return
+    from mlflow import MlflowClient
+
+    _remove_parts(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        MlflowClient(f"sqlite:///{part}").search_experiments(max_results=1)
+        try:
+            os.link(part, path)  # unlike a rename, never over another's
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _remove_parts(path: Path) -> None:
+    """Remove what drivers that were killed have left of a database that they were making."""
+    for part in path.parent.glob(f".{path.name}.*.part"):
+        try:
+            os.kill(int(part.name.split(".")[-2]), 0)
+        except ProcessLookupError:
+            part.unlink(missing_ok=True)
+        except (ValueError, OSError):
+            pass  # another's file, or a process of another user

@@ -1,0 +1,156 @@
+"""What a driver says to a tracker, whichever it is, and what trackers share."""
+
+from __future__ import annotations
+
+import math
+import time as clock
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from study.record import tables
+from study.record.events import EpochEnded, Event, Pretrained, RunEnded
+from study.record.folder import StudyFolder
+from study.record.metrics import on_test
+from study.record.state import StudyState
+
+STUDY = "study"
+"""The study's own place among the ids of its runs."""
+
+_FILES = (tables.SUMMARY, tables.ABOUT, *(table.file for table in tables.TABLES))
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a driver leaves a study.
+
+    Attributes:
+        status: "finished", or what the study can be resumed from.
+        metrics: The numbers of the study as a whole.
+        text: The study's summary for a person.
+        time: In seconds since 1970.
+    """
+
+    status: Literal["finished", "interrupted", "failed"]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    text: str = ""
+    time: float = field(default_factory=clock.time)
+
+
+class Tracker(Protocol):
+    """Shows a study in another program, from the events of its journal.
+
+    Nothing but `close` waits for that program: what it cannot be told now it is told later, by this driver or by the
+    next one, to which `started` gives the whole journal.
+    """
+
+    name: str
+    """The program's, for people."""
+    error: str | None
+    """The last failure, while it lasts; after a `close` that returned False, why."""
+
+    def started(self, before: Sequence[Event]) -> None:
+        """Begin to follow a study; `before` are the events that earlier drivers wrote, none of a new study."""
+
+    def event(self, event: Event) -> None:
+        """Take in an event of the journal."""
+
+    def artifact(self, path: Path, folder: str = "", run: str = STUDY) -> None:
+        """Keep a file with a run, or with the study, below `folder`; ignore one that this tracker has no use for."""
+
+    def model(self, folder: Path, image_shape: tuple[int, int, int]) -> None:
+        """Keep the study's network, which `models.load(folder)` gives, for images of (channels, height, width)."""
+
+    def close(self, ending: Ending, seconds: float) -> bool:
+        """Deliver what is left, events for at most `seconds`, and return whether all was delivered."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a metric of a run; `time` is in seconds since 1970."""
+
+    run: str
+    key: str
+    value: float
+    step: int
+    time: float
+
+
+class Points:
+    """Turns the events of a journal, in order, into points: each number once, at its own event's time.
+
+    It needs no more than the events themselves, so a journal that is read back gives the points that it gave live.
+    """
+
+    def __init__(self) -> None:
+        self._epochs: dict[str, int] = {}
+
+    def of(self, event: Event) -> list[Point]:
+        """Return the finite numbers of an event; those of a run's end are at the step of its last epoch."""
+        match event:
+            case Pretrained():
+                return [
+                    point
+                    for step, metrics in enumerate(event.epochs, start=1)
+                    for point in _points(event, step, {f"pretrain_{key}": value for key, value in metrics.items()})
+                ]
+            case EpochEnded() if event.epoch == self._epochs.get(event.id, 0) + 1:  # others are repeated
+                self._epochs[event.id] = event.epoch
+                return list(_points(event, event.epoch, event.metrics))
+            case RunEnded():
+                return list(_points(event, self._epochs.get(event.id, 0), event.final))
+        return []
+
+
+def ending_points(ending: Ending) -> list[Point]:
+    """Return the finite numbers of the study as a whole, at step 0."""
+    return [
+        Point(STUDY, key, float(value), 0, ending.time) for key, value in ending.metrics.items() if math.isfinite(value)
+    ]
+
+
+def _points(
+    event: Pretrained | EpochEnded | RunEnded, step: int, metrics: Mapping[str, float | None]
+) -> Iterator[Point]:
+    for key, value in metrics.items():
+        if value is not None and math.isfinite(value):  # the journal has None for a number that is not
+            yield Point(event.id, key, float(value), step, event.time)
+
+
+def end_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a summary that are shown of the study as a whole."""
+    best = summary["best"]
+    if best is None:
+        return {}
+    metrics = {f"best_{summary['metric']}": best["val"][summary["metric"]]["mean"]}
+    if best["test"]:
+        metrics[f"best_{on_test(summary['metric'])}"] = best["test"]["mean"]
+    if summary["baseline"]:
+        metrics["pca_test_mse"] = summary["baseline"]["test_mse"]
+    if summary["ratio_to_pca"] is not None:
+        metrics["ratio_to_pca"] = summary["ratio_to_pca"]
+    return metrics
+
+
+def publish(tracker: Tracker, folder: StudyFolder, state: StudyState) -> None:
+    """Give a tracker what a finished study leaves: tables, pictures and samples, and the network."""
+    summary, about = state.summary, state.about
+    assert summary is not None
+    assert about is not None
+    for name in _FILES:
+        if (folder.path / name).is_file():
+            tracker.artifact(folder.path / name)
+    best = summary["best"]
+    if best is None:
+        return
+    channels, height, width = about.data["image_shape"]
+    tracker.model(folder.best, (channels, height, width))
+    shown_with = [STUDY, *(run for run in [best["trial_id"]] if run in state.runs)]  # a reported config is no trial
+    pictures = sorted(folder.samples.glob("*.png"))
+    for path in pictures:
+        for run in shown_with:
+            tracker.artifact(path, "pictures", run)
+    if pictures:  # a colleague who has the tracker and no files makes the same report from these
+        for path in sorted(folder.samples.glob("*.npz")):
+            tracker.artifact(path, "samples")
