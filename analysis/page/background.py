@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.labels import metric_label
 from analysis.page.parts import Commands, Fact, Facts, Item, Paragraph, Section, Table
-from analysis.page.words import number
 from analysis.study_files import StudyFiles
+from analysis.words import cell
+from study.record import metrics
 
 # Settings that say where a study ran, not what it did.
 _PLACES = ("storage", "tracking_uri", "data_dir", "address", "name")
@@ -53,16 +53,16 @@ def settings(study: StudyFiles) -> Section:
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {number(one)}" for key, one in value.items())
+        return ", ".join(f"{key} {cell(one)}" for key, one in value.items())
     if isinstance(value, list):
-        return ", ".join(number(one) for one in value)
-    return number(value)
+        return ", ".join(cell(one) for one in value)
+    return cell(value)
 
 
 def methods(study: StudyFiles) -> Section:
     """Return what the numbers mean, what was not tested, and how to repeat the study."""
     data = study.about.get("data", {})
-    metric = study.about["objective"]["metric"]
+    metric = study.metric
     classifies = metric == "val_accuracy"
     baseline = (
         "A logistic regression on PCA codes, its number of components chosen on validation data"
@@ -71,7 +71,7 @@ def methods(study: StudyFiles) -> Section:
     )
     items: list[Item] = [
         Paragraph(
-            f"A trial is ranked by the {metric_label(metric)} of its last epoch. The best of many trials flatters: "
+            f"A trial is ranked by the {metrics.label(metric)} of its last epoch. The best of many trials flatters: "
             "its value is partly luck. That is why the best configs are trained again on fresh seeds, and only those "
             "runs read the test images."
         ),
@@ -98,7 +98,7 @@ def methods(study: StudyFiles) -> Section:
 
 def repeat_commands(study: StudyFiles) -> list[str]:
     """Return the command that runs the same study under another name, and the one that writes this report."""
-    settings = study.about.get("settings", {})
+    settings = study.settings
     words = ["--space", settings.get("space", "SPACE")]
     confirm = f"{settings['confirm_top']}x{settings['confirm_seeds']}" if settings.get("confirm_top") else "0"
     words += ["--confirm", confirm] if "confirm_top" in settings else []

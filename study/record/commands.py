@@ -26,6 +26,9 @@ SCRIPTS = {
 }
 """The file of each command, which `study VERB` runs; `study resume NAME` and `study list` are options of `run`."""
 
+STORAGE = "results"
+"""The folder of the studies, where `--storage` does not name another."""
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -45,14 +48,44 @@ class Parser(argparse.ArgumentParser):
         options, unknown = self.parse_known_args(argv)
         if unknown:
             known = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
-            raise UsageError(choose_from("option", unknown[0], known))
+            given = unknown[0].split("=")[0]
+            raise UsageError(f"unrecognized arguments: {' '.join(unknown)}: {choose_from('option', given, known)}")
         return options
 
 
 def parser(verb: str, description: str) -> Parser:
-    """Return the parser of a command, with its module's docstring as its description."""
+    """Return the parser of a command, with its module's docstring as its description.
+
+    Commands in the docstring, such as `python study/run.py`, are shown as they work in this process's environment.
+    """
+    for other, script in SCRIPTS.items():
+        description = description.replace(f"python {script}", hint(other))
     formatter = argparse.RawDescriptionHelpFormatter
-    return Parser(prog=SCRIPTS[verb], description=description, formatter_class=formatter, allow_abbrev=False)
+    return Parser(prog=_program(verb), description=description, formatter_class=formatter, allow_abbrev=False)
+
+
+def add_storage(parser: Parser) -> None:
+    """Add `--storage DIR`, the folder of the studies, a path."""
+    parser.add_argument(
+        "--storage", type=Path, default=Path(STORAGE), metavar="DIR", help=f"folder of the studies (default {STORAGE})"
+    )
+
+
+def add_out(parser: Parser, help: str, metavar: str = "FILE") -> None:  # noqa: A002  (argparse's own word)
+    """Add `--out`, the file or folder to write, a path or None."""
+    parser.add_argument("--out", type=Path, metavar=metavar, help=help)
+
+
+def add_open(parser: Parser) -> None:
+    """Add `--open`: whether `open_in_browser` is to show what was written."""
+    parser.add_argument("--open", action="store_true", help="and open it in the browser")
+
+
+def open_in_browser(file: Path) -> None:
+    """Show a page that was written."""
+    import webbrowser
+
+    webbrowser.open(file.resolve().as_uri())
 
 
 def exit_status(run: Callable[[], int | None], interrupted: str = "interrupted") -> int:
@@ -77,14 +110,28 @@ def hint(verb: str, *arguments: str) -> str:
 
     With `study` where this process was started as `study ...`, else with this Python and the command's file.
     """
-    started = Path(sys.argv[0]).name
-    if started == "study":
+    if _started_as() == "study":
         words = ["study" if _is_on_path("study", sys.argv[0]) else sys.argv[0], verb]
+    elif _started_as() == "python -m study":
+        words = [_python(), "-m", "study", verb]
     elif verb in ("resume", "list"):
         words = [_python(), _near(_ROOT / SCRIPTS["run"]), f"--{verb}"]
     else:
         words = [_python(), _near(_ROOT / SCRIPTS[verb])]
     return shlex.join([*words, *arguments])
+
+
+def _program(verb: str) -> str:
+    """Return the name of a command in its usage line."""
+    return f"{_started_as()} {verb}" if _started_as() else SCRIPTS[verb]
+
+
+def _started_as() -> str | None:
+    """Return "study" or "python -m study" where this process was started so, else None: by a command's file."""
+    started = Path(sys.argv[0])
+    if started == _ROOT / "study" / "__main__.py":
+        return "python -m study"
+    return "study" if started.name == "study" else None
 
 
 def _python() -> str:
