@@ -7,10 +7,11 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
+import recorded_studies
+from recorded_studies import OBJECTIVES, made_up_trial
+
 from study.record.journal import read_state
 from study.simulation.recorded import RecordedStudy, recorded
-from tests import recorded_studies
-from tests.recorded_studies import OBJECTIVES, made_up_trial
 
 
 def curves(trials: int = 8, epochs: int = 9, spread: float = 0.1) -> list[list[float]]:
