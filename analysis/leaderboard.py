@@ -64,8 +64,13 @@ def _run(argv: Sequence[str] | None) -> None:
 
 
 def _grid(table: pd.DataFrame) -> Grid:
-    """Return the table with heads whose words can stand below each other."""
-    return output.grid(table.rename(columns=lambda name: str(name).removeprefix("config.").replace("_", " ")))
+    """Return the table narrow enough for 80 columns, with heads whose words can stand below each other."""
+    if "status" in table and "epochs" in table:
+        words = zip(table["epochs"], table["status"], strict=True)
+        epochs = [f"{epochs}" if status == "completed" else f"{epochs} {status}" for epochs, status in words]
+        table = table.assign(epochs=epochs).drop(columns="status")
+    heads = {name: str(name).removeprefix("config.").replace("_", " ") for name in table}
+    return output.grid(table.rename(columns=heads), tight=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 from rich import box
@@ -17,6 +18,8 @@ from analysis.words import cell
 from study.record import files
 from study.record.commands import Parser, add_open, add_out
 from study.record.errors import UsageError
+
+_LONG_WORD = 12  # letters, beyond which a word is folded where there is no room
 
 
 def add_page_options(parser: Parser) -> None:
@@ -39,19 +42,28 @@ def check_outputs(options: argparse.Namespace) -> None:
         raise UsageError("--open shows the page that --out FILE writes; name one")
 
 
-def plain_grid(expand: bool = False) -> Grid:
-    """Return an empty table for the terminal in the style of all of them."""
-    return Grid(box=box.SIMPLE_HEAD, pad_edge=False, expand=expand)
+def plain_grid(*, expand: bool = False, tight: bool = False) -> Grid:
+    """Return an empty table for the terminal in the style of all of them.
+
+    Args:
+        expand: Whether it is as wide as the terminal.
+        tight: Whether its columns are one space apart instead of two and, by `grid`, as wide as their longest word.
+    """
+    return Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0 if tight else 1), expand=expand)
 
 
-def grid(table: pd.DataFrame) -> Grid:
+def grid(table: pd.DataFrame, *, tight: bool = False) -> Grid:
     """Return a table for the terminal: numbers short and flush right, words folded where there is no room."""
-    found = plain_grid()
-    for place, name in enumerate(table.columns):
+    found = plain_grid(tight=tight)
+    columns = [[cell(value) for value in table.iloc[:, place]] for place in range(table.shape[1])]
+    for place, (name, cells) in enumerate(zip(table.columns, columns, strict=True)):
         numeric = pd.api.types.is_numeric_dtype(table.iloc[:, place])
-        found.add_column(str(name), overflow="fold", justify="right" if numeric else "left")
-    for row in table.itertuples(index=False, name=None):
-        found.add_row(*(Text(cell(value)) for value in row))
+        longest = min(max(len(word) for text in (str(name), *cells) for word in text.split()), _LONG_WORD)
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        most = longest if tight else None
+        found.add_column(str(name), overflow="fold", min_width=longest, max_width=most, justify=justify)
+    for row in zip(*columns, strict=True):
+        found.add_row(*map(Text, row))
     return found
 
 

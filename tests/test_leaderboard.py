@@ -82,13 +82,20 @@ def test_a_study_without_an_ended_trial_has_an_empty_board(tmp_path):
     assert compute_leaderboard(studied(tmp_path, []), top=3).empty
 
 
-def test_an_unfinished_study_is_shown_in_80_columns_and_said_to_be_unfinished(storage, capsys):
-    assert main(["night", "--storage", str(storage)]) == 0
+def test_an_unfinished_study_is_shown_in_80_columns_and_said_to_be_unfinished(tmp_path, capsys):
+    runs = trials(values=(0.0123456, 0.1234567, 0.0112345))
+    for run in runs:
+        run.config["architecture"], run.config["optimizer"], run.params = "cifar_ae/1+1", "rmsprop", 12_345_678
+    studied(tmp_path, runs + confirmations())
+    assert main(["night", "--storage", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "not finished" in out
     assert "t0002" in out
     assert max(map(len, out.splitlines())) <= 80
-    assert "…" not in out
+    board = out[out.index("Best trials") : out.index("Confirmed")]
+    assert all(
+        word in board for word in ("12,345,678", "0.01123", "0.02809", "0.4", "stopped")
+    )  # the ratio is the last
 
 
 def test_every_trial_is_written_in_full_precision(tmp_path):

@@ -16,7 +16,6 @@ from study.record import metrics
 from study.record.ranking import on_front
 
 
-
 @dataclass(frozen=True, eq=False)
 class Pareto:
     """Completed trials in the study's objectives.
