@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import search_spaces
 from analysis.study_files import NoStudyError, State, StudyFiles, read_tables
-from study.record import tables
+from study.record import metrics, tables
 from study.record.errors import one_line
 from study.record.events import EpochEnded, Event, Metrics, Pretrained, RunEnded, RunStarted, Status, StudyStarted
 from study.record.folder import StudyFolder
@@ -173,7 +173,7 @@ def _started(parent: Run) -> StudyStarted:
     data = {key.removeprefix("data."): value for key, value in params.items() if key.startswith("data.")}
     return StudyStarted(
         settings | {"name": parent.data.tags["study"]},
-        objective={"metric": space.metric, "mode": space.mode},
+        objective={"metric": space.metric, "mode": metrics.mode(space.metric)},
         data={"name": settings.get("data"), **data},
         environment={"git_commit": parent.data.tags.get("git_commit")},
     )
@@ -197,8 +197,8 @@ def _run_events(client: MlflowClient, run: Run, number: int) -> Iterator[Event]:
     )
     if first_stage:
         yield Pretrained(name, first_stage)
-    for epoch, metrics in enumerate(epochs, start=1):
-        yield EpochEnded(name, epoch, metrics)
+    for epoch, measured in enumerate(epochs, start=1):
+        yield EpochEnded(name, epoch, measured)
     if tags.get("status", "running") != "running":
         final = {key: value for key, value in run.data.metrics.items() if key.startswith(_OF_THE_END)}
         yield RunEnded(name, cast(Status, tags["status"]), tags.get("reason"), final)
@@ -212,8 +212,8 @@ def _epochs(client: MlflowClient, run: Run) -> tuple[list[Metrics], list[Metrics
             continue
         first = name.startswith(_FIRST_STAGE)
         for point in client.get_metric_history(run.info.run_id, name):
-            metrics = stages[first].setdefault(point.step, {"seconds": 0.0})
-            metrics[name.removeprefix(_FIRST_STAGE)] = point.value
+            measured = stages[first].setdefault(point.step, {"seconds": 0.0})
+            measured[name.removeprefix(_FIRST_STAGE)] = point.value
     last, before = ([stage[step] for step in sorted(stage)] for stage in stages)
     return last, before
 

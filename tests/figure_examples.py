@@ -8,26 +8,12 @@ from typing import Any
 import numpy as np
 from recorded_studies import OBJECTIVES, MadeUpRun, made_up_seeds, made_up_trial, write_study
 
+from analysis.page.pictures import MODULES, drawings
 from analysis.study_files import StudyFiles, read_study
 from study.record.events import Metrics
 
-FIGURES = {
-    "bounds": "bounds",
-    "class_accuracy": "predictions",
-    "code_map": "codes",
-    "confirmation": "confirmation",
-    "confusion": "predictions",
-    "cost": "cost",
-    "effects": "effects",
-    "importances": "importances",
-    "kl": "codes",
-    "learning_curves": "learning_curves",
-    "parallel_coordinates": "parallel_coordinates",
-    "pareto": "pareto",
-    "rate_distortion": "rate_distortion",
-    "stopping": "cost",
-}
-"""The module of each figure."""
+FIGURES = {drawing.name: drawing for drawing in drawings(MODULES)}
+"""Every figure of a report."""
 
 
 def study(

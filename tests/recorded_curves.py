@@ -52,8 +52,8 @@ def write_study(
         first = [{"seconds": pretraining[number]}] if number in (pretraining or {}) else []
         epochs = [{metric: value} for value in curve if not isnan(value)]
         about = {"seed": 1000 + number, "params": 1, "budget": budget, "pretraining": first}
-        took = seconds[number] if seconds else 1.0
-        runs.append(made_up_trial(number, epochs=epochs, status=status, seconds=took, **about))
+        each = seconds[number] if seconds else 1.0
+        runs.append(made_up_trial(number, epochs=epochs, status=status, seconds=each, **about))
     base = {"scheduler": "none", "sampler": "random", "epochs": budget, "objectives": [metric]} | dict(settings or {})
     return recorded_studies.write_study(storage, name, runs, space=space, settings=base, search_end=search_end)
 

@@ -1,4 +1,4 @@
-import importlib
+import pkgutil
 
 import numpy as np
 import pandas as pd
@@ -7,14 +7,16 @@ from figure_examples import FIGURES, search, seeds, study, trial
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
+from analysis import figures
+from analysis.page.pictures import MODULES, drawings
+
 
 def drawn(name, studied):
     """Compute and draw a figure; None where the study has nothing to show there."""
-    module = importlib.import_module(f"analysis.figures.{FIGURES[name]}")
-    data = getattr(module, f"compute_{name}")(studied)
+    data = FIGURES[name].compute(studied)
     if data is None:
         return None
-    figure = getattr(module, f"plot_{name}")(data)
+    figure = FIGURES[name].plot(data)
     assert isinstance(figure, Figure)
     figure.canvas.draw()
     table = data.table()
@@ -23,6 +25,12 @@ def drawn(name, studied):
     assert "nan" not in data.caption.split()
     assert data.caption.endswith((".", "!"))
     return data
+
+
+def test_every_module_of_figures_is_in_the_report_and_each_figure_has_a_name_of_its_own():
+    modules = {module.name for module in pkgutil.iter_modules(figures.__path__) if not module.name.startswith("_")}
+    assert modules - {"style"} == set(MODULES)
+    assert len(FIGURES) == len(drawings(MODULES))
 
 
 @pytest.mark.parametrize("family", ["ae", "vae", "classifier"])

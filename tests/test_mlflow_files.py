@@ -11,7 +11,7 @@ from analysis import report
 from analysis.mlflow_files import read_study_from_mlflow
 from analysis.page import pictures
 from analysis.study_files import NoStudyError, read_study
-from study.record import files, tables
+from study.record import files, metrics, tables
 from study.record.events import EVENTS, Finished
 from study.record.folder import StudyFolder
 from study.record.journal import Journal, Recorder
@@ -26,7 +26,11 @@ ENVIRONMENT = {"git_commit": "f" * 40, "cpu": "A CPU", "cpus": 2, "gpus": [], "v
 def events_of(name, settings, space):
     """Return what happens in a study: a completed and a failed trial, two seeds of the first one."""
     data = {"name": "digits", "digest": "abc", "sizes": {"train": 9, "val": 3, "test": 3}, "image_shape": [1, 8, 8]}
-    about = {"settings": settings, "objective": {"metric": space.metric, "mode": space.mode}, "data": data}
+    about = {
+        "settings": settings,
+        "objective": {"metric": space.metric, "mode": metrics.mode(space.metric)},
+        "data": data,
+    }
     yield "study", about | {"encoder": None, "environment": ENVIRONMENT}
     run = {"budget": 2, "params": 77, "pretrain_budget": 2 if name == "pretrained" else 0}
     trials = [("t0000", "default", "completed", None), ("t0001", None, "failed", "it broke")]
@@ -41,8 +45,8 @@ def events_of(name, settings, space):
         epochs = [{"seconds": 0.1 + number, "train_mse": 1 / 3, space.metric: 0.1 / epoch} for epoch in (3, 7)]
         if name == "pretrained":
             yield "pretrained", {"id": id_, "epochs": epochs}
-        for epoch, metrics in enumerate(epochs, start=1):
-            yield "epoch", {"id": id_, "epoch": epoch, "metrics": metrics}
+        for epoch, measured in enumerate(epochs, start=1):
+            yield "epoch", {"id": id_, "epoch": epoch, "metrics": measured}
         final = {"test_mse": 0.01 * number, "train_eval_mse": 0.02} if kind["confirm_of"] else {}
         yield "end", {"id": id_, "status": status, "reason": reason, "final": final}
     yield "baseline", {"rows": [{"n_components": 4, "train_mse": 0.3, "val_mse": 0.4, "test_mse": 0.5}]}

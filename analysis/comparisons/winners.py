@@ -111,10 +111,10 @@ def _ratio(family: str, summary: Mapping[str, Any], samples: Mapping[str, Sample
     metric = "test_accuracy" if family == "classifier" else "test_mse"
     if summary["ratio_to_pca"] is None or row is None or metric not in samples:
         return None
-    baseline = metrics.baseline_error(family, row)
-    values = samples[metric].values
-    errors = {seed: metrics.baseline_error(family, {metric: value}) for seed, value in values.items()}
-    return Sample.of(RATIO, {seed: error / baseline for seed, error in errors.items()})
+    errors = samples[metric].values
+    if family == "classifier":
+        return Sample.of(RATIO, {seed: (1 - value) / (1 - row[metric]) for seed, value in errors.items()})
+    return Sample.of(RATIO, {seed: value / row[metric] for seed, value in errors.items()})
 
 
 @dataclass(frozen=True)

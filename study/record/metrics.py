@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Mode = Literal["min", "max"]
 
@@ -50,6 +50,9 @@ METRICS: Mapping[str, Metric] = {
 }
 """By name without the split. Any other one is a quantity of at least 0 of which less is better."""
 
+PCA_ERROR_FLOOR = 1e-9
+"""Below this PCA's error is rounding: a ratio to it compares a network with nothing."""
+
 _SPLITS = {"train_eval": "training (after training)", "train": "training", "val": "validation", "test": "test"}
 
 
@@ -91,20 +94,3 @@ def label(name: str) -> str:
 def on_test(name: str) -> str:
     """Return the namesake of a validation metric on the test split."""
     return f"test_{name.removeprefix('val_')}" if name.startswith("val_") else name
-
-
-PCA_ERROR_FLOOR = 1e-9
-"""Below this PCA's error is rounding: a ratio to it compares a network with nothing."""
-
-
-def baseline_error(family: str, measured: Mapping[str, Any]) -> float:
-    """Return the test error that a network of a family and its baseline are compared in.
-
-    Args:
-        family: "classifier", whose error is the error rate; any other one's is the MSE per pixel.
-        measured: metrics of the test split.
-
-    Raises:
-        KeyError: the metric is not among them.
-    """
-    return 1 - float(measured["test_accuracy"]) if family == "classifier" else float(measured["test_mse"])
