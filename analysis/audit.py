@@ -11,8 +11,6 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import fnmatch
 import sys
 from collections.abc import Sequence
@@ -25,21 +23,20 @@ if __package__ in (None, ""):
 from rich.console import Console
 
 import search_spaces
-from analysis.audits.document import page_of
+from analysis import output
 from analysis.audits.evidence import read_evidence
-from analysis.audits.table import compute_table
-from analysis.audits.terminal import show
 from analysis.audits.verdicts import Audited, audit
-from analysis.page.render import render
+from analysis.audits.views import compute_table, page_of, show
 from search_spaces import Claim
+from study.record import commands
+from study.record.errors import UsageError, nearest
 
 
 def compute_audit(keys: Sequence[str], storage: Path) -> tuple[list[Audited], tuple[str, ...]]:
     """Return the audited claims, and a line on each study that could not be read.
 
     Raises:
-        LookupError: no claim has such a key; the message names the nearest.
-        FileNotFoundError: there is no such storage folder.
+        UsageError: no claim has such a key, or there is no such storage folder.
     """
     claims = select(keys)
     evidence = read_evidence(storage)
@@ -50,7 +47,7 @@ def select(keys: Sequence[str]) -> list[Claim]:
     """Return the claims that any of the keys, globs or reports' names mean, in the reports' order; all without any.
 
     Raises:
-        LookupError: one of them means none.
+        UsageError: one of them means none; the message names the nearest.
     """
     claims = search_spaces.claims()
     reports = list(dict.fromkeys(claim.key.split("/")[0] for claim in claims))
@@ -59,36 +56,34 @@ def select(keys: Sequence[str]) -> list[Claim]:
         pattern = f"{key}/*" if key in reports else key
         found = {claim.key for claim in claims if fnmatch.fnmatchcase(claim.key, pattern)}
         if not found:
-            near = difflib.get_close_matches(key, [*reports, *(claim.key for claim in claims)], n=1, cutoff=0.4)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise LookupError(f"no claim has the key {key!r}{hint}; reports: {', '.join(reports)}")
+            near = nearest(key, [*reports, *(claim.key for claim in claims)], cutoff=0.4)
+            raise UsageError(f"claim {key!r} is not known{near}; reports: {', '.join(reports)}")
         chosen |= found
     return [claim for claim in claims if claim.key in chosen or not keys]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the audit; 2 if a key or the storage folder is unknown, or a file cannot be written."""
-    parser = argparse.ArgumentParser(
-        prog="analysis/audit.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return commands.exit_status(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> None:
+    parser = commands.parser("audit", __doc__)
     parser.add_argument("keys", nargs="*", metavar="KEY", help="a claim, a glob or a report; default all")
-    parser.add_argument("--storage", default="results", type=Path, metavar="DIR", help="default results")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write every number in full precision")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page")
-    options = parser.parse_args(argv)
-    try:
-        audited, skipped = compute_audit(options.keys, options.storage)
-        if options.csv:
-            compute_table(audited).to_csv(options.csv, index=False)
-        if options.html:
-            options.html.write_text(render(page_of(audited, skipped)), encoding="utf-8")
-    except (LookupError, OSError) as error:
-        print(f"audit: {error}", file=sys.stderr)
-        return 2
+    commands.add_storage(parser)
+    output.add_page_options(parser)
+    options = parser.read(argv)
+    output.check_outputs(options)
+    audited, skipped = compute_audit(options.keys, options.storage)
+    if options.csv:
+        output.write_table(options.csv, compute_table(audited))
+    if options.out:
+        output.write_page(options.out, page_of(audited, skipped))
     for line in skipped:
-        print(f"audit: {line}", file=sys.stderr)
+        print(f"study: {line}", file=sys.stderr)
     show(audited, Console())
-    return 0
+    if options.open:
+        commands.open_in_browser(options.out)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,20 +17,23 @@ if __package__ in (None, ""):
     # Run as a file: import the packages from the checkout, not this folder's modules from the top.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table as Grid
 from rich.text import Text
 
-from analysis.comparisons.pairs import Pair, compare_pairs
-from analysis.comparisons.scores import compute_scores, plot_scores
-from analysis.comparisons.table import compute_differences, compute_studies, pair_words, side_by_side
-from analysis.comparisons.winner import Winner, winner_of
-from analysis.page.drawings import embed
+from analysis import output
+from analysis.comparisons.views import (
+    compute_differences,
+    compute_scores,
+    compute_studies,
+    pair_words,
+    plot_scores,
+    side_by_side,
+)
+from analysis.comparisons.winners import Pair, Winner, compare_pairs, winner_of
 from analysis.page.parts import Item, Page, Paragraph, Section, Table
-from analysis.page.render import render
-from analysis.study_files import read_study
+from analysis.page.pictures import embed
+from analysis.study_files import NoStudyError, StudyFiles, read_study
+from study.record import commands
 
 _STUDY_WIDTH = 30  # columns of a terminal that a study needs beside others
 
@@ -48,16 +50,22 @@ def compute_comparison(names: Sequence[str], storage: Path, tracking_uri: str | 
     """Read the studies, from their files or, with `tracking_uri`, from MLflow alone, and compare them.
 
     Raises:
-        FileNotFoundError: one of them does not exist or cannot be read.
-        KeyError: one of them lacks what a study has.
+        NoStudyError: one of them does not exist or cannot be read, or lacks what a study has.
     """
     read = partial(read_study, storage=storage)
     if tracking_uri is not None:
         from analysis.mlflow_files import read_study_from_mlflow
 
         read = partial(read_study_from_mlflow, tracking_uri=tracking_uri)
-    winners = [winner_of(read(name)) for name in dict.fromkeys(names)]
+    winners = [_winner(read(name)) for name in dict.fromkeys(names)]
     return Compared(winners, compare_pairs(winners))
+
+
+def _winner(study: StudyFiles) -> Winner:
+    try:
+        return winner_of(study)
+    except KeyError as error:
+        raise NoStudyError(f"study {study.name!r} lacks {error} in its files") from None
 
 
 def page_of(compared: Compared) -> Page:
@@ -88,53 +96,36 @@ def show(compared: Compared, console: Console) -> None:
     together = max(1, (width - 24) // _STUDY_WIDTH)
     for start in range(1, table.shape[1], together):
         part = table.iloc[:, [0, *range(start, min(start + together, table.shape[1]))]]
-        console.print(_grid(part))
+        console.print(output.grid(part[(part.iloc[:, 1:] != "–").any(axis="columns")]))
     for pair in compared.pairs:
         console.print(Text(pair_words(pair)))
 
 
-def _grid(table: pd.DataFrame) -> Grid:
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in table.columns:
-        grid.add_column(str(name), overflow="fold")
-    for row in table.itertuples(index=False, name=None):
-        if any(cell != "–" for cell in row[1:]):
-            grid.add_row(*(Text(str(cell)) for cell in row))
-    return grid
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the comparison; 2 if a study cannot be read or a file not be written."""
-    parser = argparse.ArgumentParser(
-        prog="analysis/compare.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return commands.exit_status(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> None:
+    parser = commands.parser("compare", __doc__)
     parser.add_argument("names", nargs="+", metavar="NAME", help="studies")
-    parser.add_argument("--storage", default="results", type=Path, metavar="DIR", help="default results")
+    commands.add_storage(parser)
     parser.add_argument(
         "--tracking-uri", metavar="URI", help="read the studies from MLflow alone, not from their files"
     )
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the studies; the differences beside it")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write a page, and its tables as CSV beside it")
-    options = parser.parse_args(argv)
-    try:
-        compared = compute_comparison(options.names, options.storage, options.tracking_uri)
-        if options.csv:
-            compute_studies(compared.winners).to_csv(options.csv, index=False)
-            beside = options.csv.with_stem(f"{options.csv.stem}-differences")
-            compute_differences(compared.pairs).to_csv(beside, index=False)
-        if options.out:
-            page = page_of(compared)
-            for table in page.tables:  # to which the page links
-                table.frame.to_csv(options.out.with_name(f"{table.name}.csv"), index=False)
-            options.out.write_text(render(page), encoding="utf-8")
-    except OSError as error:
-        print(f"compare: {error}", file=sys.stderr)
-        return 2
-    except KeyError as error:
-        print(f"compare: a study's files lack {error}", file=sys.stderr)
-        return 2
+    output.add_page_options(parser)
+    options = parser.read(argv)
+    output.check_outputs(options)
+    compared = compute_comparison(options.names, options.storage, options.tracking_uri)
+    if options.csv:
+        output.write_table(options.csv, compute_studies(compared.winners))
+        beside = options.csv.with_stem(f"{options.csv.stem}-differences")
+        output.write_table(beside, compute_differences(compared.pairs))
+    if options.out:
+        output.write_page(options.out, page_of(compared))
     show(compared, Console())
-    return 0
+    if options.open:
+        commands.open_in_browser(options.out)
 
 
 if __name__ == "__main__":

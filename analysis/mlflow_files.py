@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import atexit
 import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from analysis.mlflow_tables import rebuild
+import search_spaces
 from analysis.study_files import NoStudyError, State, StudyFiles, read_tables
-from study.record.errors import UsageError
+from study.record import metrics, tables
+from study.record.errors import UsageError, one_line
+from study.record.events import EpochEnded, Event, Metrics, Pretrained, RunEnded, RunStarted, Status, StudyStarted
+from study.record.folder import StudyFolder
+from study.record.state import StudyState
 from study.record.tracking_uri import masked, sqlite_file, tracker_of, unreachable
 
 if TYPE_CHECKING:
@@ -20,8 +26,12 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _STUDY = "study"  # the value of the tag `run` of a study's own run
-_FILES = ("summary.json", "study.json", "trials.csv", "history.csv", "confirm.csv", "baseline.csv")
-_OPTIONAL = ("confirm_history.csv", "pretraining.csv")
+_FILES = (tables.SUMMARY, tables.ABOUT, *(table.file for table in tables.TABLES if not table.optional))
+_OPTIONAL = tuple(table.file for table in tables.TABLES if table.optional)
+_NOT_CONFIG = ("params", "epochs", "pretrain_epochs")  # params of a run that are not of its config
+_FIRST_STAGE = "pretrain_"
+_OF_THE_END = ("test_", "train_eval_")  # metrics that are not of an epoch
+_LONGEST = 10_000  # runs of a study
 # What a study is without its artifacts, by the status of its own run; "KILLED" is an interruption.
 _STATES: dict[str, State] = {"RUNNING": "running", "FAILED": "failed", "FINISHED": "incomplete"}
 
@@ -54,9 +64,9 @@ def read_study_from_mlflow(name: str, tracking_uri: str, into: Path | None = Non
         # Of a study that goes on after its end, the artifacts are those of the earlier end.
         if parent.info.status == "FINISHED" and _download(client, parent, folder):
             return read_tables(folder, "incomplete")
-        rebuild(client, parent, folder)
+        tables.write(StudyFolder(folder), StudyState.fold(_events(client, parent)))
     except MlflowException as error:
-        raise NoStudyError(f"{masked(tracking_uri)} cannot be read: {' '.join(str(error).split())[:300]}") from None
+        raise NoStudyError(f"{masked(tracking_uri)} cannot be read: {one_line(error)[:300]}") from None
     return read_tables(folder, _STATES.get(parent.info.status, "interrupted"))
 
 
@@ -79,7 +89,7 @@ def log_report(name: str, tracking_uri: str, folder: Path) -> None:
         for file in (folder / "index.html", *sorted(folder.glob("*.csv"))):
             client.log_artifact(parent.info.run_id, str(file), "report")
     except (MlflowException, OSError) as error:
-        raise NoStudyError(f"{masked(tracking_uri)} cannot be written: {' '.join(str(error).split())[:300]}") from None
+        raise NoStudyError(f"{masked(tracking_uri)} cannot be written: {one_line(error)[:300]}") from None
 
 
 def _client(tracking_uri: str) -> MlflowClient:
@@ -125,9 +135,89 @@ def _download(client: MlflowClient, parent: Run, folder: Path) -> bool:
     for path in (*_FILES, *_OPTIONAL):
         if path in there:
             client.download_artifacts(run_id, path, str(folder))
-    samples = folder / "samples"
+    samples = StudyFolder(folder).samples
     samples.mkdir(exist_ok=True)
     for kind in {"samples", "pictures"} & there:  # among a study's files they lie together
         for file in client.list_artifacts(run_id, kind):
             Path(client.download_artifacts(run_id, file.path, str(folder))).replace(samples / Path(file.path).name)
     return True
+
+
+def _events(client: MlflowClient, parent: Run) -> Iterator[Event]:
+    """Return what happened in a study, as far as the params, metrics and tags of its runs tell.
+
+    Raises:
+        NoStudyError: no run of the study has ended an epoch yet, or its space is unknown.
+    """
+    query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    children = list(client.search_runs([parent.info.experiment_id], query, max_results=_LONGEST))
+    if not any(run.data.metrics for run in children):
+        raise NoStudyError(f"MLflow has no metrics of study {parent.data.tags.get('study')!r} yet, and no artifacts")
+    yield _started(parent)
+    trials = 0
+    for run in sorted(children, key=lambda run: str(run.data.tags.get("run", ""))):
+        yield from _run_events(client, run, trials)
+        trials += "confirm_of" not in run.data.tags
+
+
+def _started(parent: Run) -> StudyStarted:
+    params = {key: _value(text) for key, text in parent.data.params.items()}
+    settings = {key: value for key, value in params.items() if not key.startswith("data.")}
+    try:
+        space = search_spaces.get(str(settings["space"]))
+    except KeyError as error:  # `search_spaces.UnknownSpace` is one
+        raise NoStudyError(f"MLflow's run of the study names no space that is known: {error}") from None
+    data = {key.removeprefix("data."): value for key, value in params.items() if key.startswith("data.")}
+    return StudyStarted(
+        settings | {"name": parent.data.tags["study"]},
+        objective={"metric": space.metric, "mode": metrics.mode(space.metric)},
+        data={"name": settings.get("data"), **data},
+        environment={"git_commit": parent.data.tags.get("git_commit")},
+    )
+
+
+def _run_events(client: MlflowClient, run: Run, number: int) -> Iterator[Event]:
+    """Return what happened to a run; `number` is its place among the trials, if it is one."""
+    tags, params = run.data.tags, {key: _value(text) for key, text in run.data.params.items()}
+    name, confirm_of = str(tags["run"]), tags.get("confirm_of")
+    epochs, first_stage = _epochs(client, run)
+    yield RunStarted(
+        name,
+        "confirm" if confirm_of else "trial",
+        number,
+        {key: value for key, value in params.items() if key not in _NOT_CONFIG},
+        seed=int(tags.get("seed", 0)),
+        budget=len(epochs),
+        params=params.get("params", 0),
+        key=tags.get("reported"),
+        confirm_of=confirm_of,
+    )
+    if first_stage:
+        yield Pretrained(name, first_stage)
+    for epoch, measured in enumerate(epochs, start=1):
+        yield EpochEnded(name, epoch, measured)
+    if tags.get("status", "running") != "running":
+        final = {key: value for key, value in run.data.metrics.items() if key.startswith(_OF_THE_END)}
+        yield RunEnded(name, cast(Status, tags["status"]), tags.get("reason"), final)
+
+
+def _epochs(client: MlflowClient, run: Run) -> tuple[list[Metrics], list[Metrics]]:
+    """Return the metrics of each epoch of a run's last stage, and of its first one."""
+    stages: tuple[dict[int, Metrics], dict[int, Metrics]] = ({}, {})
+    for name in run.data.metrics:
+        if name.startswith(_OF_THE_END):
+            continue
+        first = name.startswith(_FIRST_STAGE)
+        for point in client.get_metric_history(run.info.run_id, name):
+            measured = stages[first].setdefault(point.step, {"seconds": 0.0})
+            measured[name.removeprefix(_FIRST_STAGE)] = point.value
+    last, before = ([stage[step] for step in sorted(stage)] for stage in stages)
+    return last, before
+
+
+def _value(text: str) -> Any:
+    """Return what a param was before MLflow made it text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+
+from study.record import journal, tables
+from study.record.errors import StudyError, UsageError, one_line
+from study.record.folder import StudyFolder
+from study.record.tables import BASELINE, CONFIRM, CONFIRM_HISTORY, HISTORY, PRETRAINING, TRIALS, Table
 
 State = Literal["finished", "running", "interrupted", "failed", "incomplete"]
 
-# What a table has at the least; a file without them is not one of a study.
-_COLUMNS = {
-    "trials": ("trial_id", "status"),
-    "history": ("trial_id", "epoch"),
-    "confirm": ("confirm_of", "status"),
-    "baseline": ("n_components",),
-}
-# Tables that a study writes if it has something for them.
-_OPTIONAL = {
-    "pretraining": ("run_id", "epoch", "seconds"),
-    "confirm_history": ("confirm_id", "epoch", "seconds"),
+# What a table has at the least; a file without them is not one of a study. Earlier versions wrote fewer columns.
+_NEEDED = {
+    TRIALS: ("trial_id", "status"),
+    HISTORY: ("trial_id", "epoch"),
+    CONFIRM: ("confirm_of", "status"),
+    BASELINE: ("n_components",),
+    CONFIRM_HISTORY: CONFIRM_HISTORY.columns,
+    PRETRAINING: PRETRAINING.columns,
 }
 _TEXT = dict.fromkeys(("trial_id", "confirm_id", "confirm_of", "run_id", "status", "reason", "key"), "str")
 
@@ -34,7 +37,7 @@ _PARTIAL: dict[State, str] = {
 }
 
 
-class NoStudyError(FileNotFoundError):
+class NoStudyError(UsageError):
     """There is no study to read: it is unknown, has not written its tables yet, or its files are damaged."""
 
 
@@ -62,8 +65,8 @@ class StudyFiles:
     confirm: pd.DataFrame
     baseline: pd.DataFrame
     summary: dict[str, Any] | None
-    pretraining: pd.DataFrame = field(default_factory=lambda: _empty("pretraining"))
-    confirm_history: pd.DataFrame = field(default_factory=lambda: _empty("confirm_history"))
+    pretraining: pd.DataFrame = field(default_factory=lambda: _empty(PRETRAINING))
+    confirm_history: pd.DataFrame = field(default_factory=lambda: _empty(CONFIRM_HISTORY))
     state: State = "finished"
 
     @property
@@ -72,19 +75,41 @@ class StudyFiles:
         return self.folder.name
 
     @property
-    def samples(self) -> Path:
-        """The folder of the winner's samples, .npz and .png; it need not exist."""
-        return self.folder / "samples"
+    def paths(self) -> StudyFolder:
+        """Where its other files lie; they need not exist."""
+        return StudyFolder(self.folder)
 
     @property
-    def best(self) -> Path:
-        """The folder of the best network, model.pt and config.json; it need not exist."""
-        return self.folder / "best"
+    def metric(self) -> str:
+        """What its trials are ranked by."""
+        return str(self.about["objective"]["metric"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its settings, empty where it does not say them."""
+        settings: dict[str, Any] = self.about.get("settings", {})
+        return settings
 
     @property
     def partial(self) -> str | None:
         """What has to be said of a study that is not finished, in a sentence; None for one that is."""
         return _PARTIAL.get(self.state)
+
+    def arrays(self, name: str) -> dict[str, np.ndarray] | None:
+        """Return the arrays of samples/NAME.npz, None where there is no such file or it was cut off."""
+        path = self.paths.samples / f"{name}.npz"
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return {key: arrays[key] for key in arrays}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def class_names(self, count: int) -> list[str]:
+        """Return the names of the classes, their numbers where the study has none."""
+        names = self.about.get("data", {}).get("class_names") or []
+        return [str(names[i]) if i < len(names) else str(i) for i in range(count)]
 
 
 def read_study(name: str, storage: Path) -> StudyFiles:
@@ -94,15 +119,19 @@ def read_study(name: str, storage: Path) -> StudyFiles:
         NoStudyError: there is no such study, it has not written its tables yet, or they are damaged; the message, of
             one line, says which.
     """
-    folder = storage / name
-    if Path(name).name != name or not (folder / "journal.jsonl").is_file():
-        known = sorted(path.parent.name for path in storage.glob("*/journal.jsonl"))
+    folder = StudyFolder(storage / name)
+    if Path(name).name != name or not folder.journal.is_file():
+        known = sorted(path.parent.name for path in storage.glob(f"*/{folder.journal.name}"))
         raise NoStudyError(f"there is no study {name!r} in {storage}; there are: {', '.join(known) or 'none'}")
-    if not (folder / "study.json").is_file():
+    if not (folder.path / tables.ABOUT).is_file():
         raise NoStudyError(f"study {name!r} has no tables yet; they come with its first ended trial")
-    if _is_locked(folder / ".lock"):
-        return read_tables(folder, "running", ended=False)
-    return read_tables(folder, "interrupted", ended=not _was_extended(folder / "journal.jsonl"))
+    if folder.is_locked:
+        return read_tables(folder.path, "running", ended=False)
+    try:
+        state = journal.read_state(folder.journal)
+    except StudyError as error:
+        raise NoStudyError(one_line(error)) from None
+    return read_tables(folder.path, "interrupted", ended=state.summary is not None)
 
 
 def read_tables(folder: Path, unfinished: State, *, ended: bool = True) -> StudyFiles:
@@ -116,31 +145,32 @@ def read_tables(folder: Path, unfinished: State, *, ended: bool = True) -> Study
     Raises:
         NoStudyError: a file is missing, damaged or not one of a study.
     """
-    about = _json(folder / "study.json")
+    about = _json(folder / tables.ABOUT)
     objective = about.get("objective")
     if not isinstance(objective, dict) or not {"metric", "mode"} <= objective.keys():
-        raise NoStudyError(f"{folder / 'study.json'} is not of a study: it names no objective")
-    summary = _json(folder / "summary.json") if ended and (folder / "summary.json").is_file() else None
-    tables = {name: _csv(folder / f"{name}.csv", columns) for name, columns in _COLUMNS.items()}
-    for name, columns in _OPTIONAL.items():
-        if (folder / f"{name}.csv").is_file():
-            tables[name] = _csv(folder / f"{name}.csv", columns)
+        raise NoStudyError(f"{folder / tables.ABOUT} is not of a study: it names no objective")
+    summary = _json(folder / tables.SUMMARY) if ended and (folder / tables.SUMMARY).is_file() else None
+    found = {
+        table.name: _csv(folder / table.file, _NEEDED[table])
+        for table in tables.TABLES
+        if not table.optional or (folder / table.file).is_file()
+    }
     state: State = "finished" if summary is not None else unfinished
-    runs = [*tables["trials"]["status"], *tables["confirm"]["status"]]
+    runs = [*found[TRIALS.name]["status"], *found[CONFIRM.name]["status"]]
     if state == "interrupted" and runs and all(status == "failed" for status in runs):
         state = "failed"
-    return StudyFiles(folder=folder, about=about, summary=summary, state=state, **tables)
+    return StudyFiles(folder=folder, about=about, summary=summary, state=state, **found)
 
 
-def _empty(name: str) -> pd.DataFrame:
-    return pd.DataFrame(columns=list(_OPTIONAL[name]))
+def _empty(table: Table) -> pd.DataFrame:
+    return pd.DataFrame(columns=list(table.columns))
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise NoStudyError(f"{path} cannot be read: {_one_line(error)}") from None
+        raise NoStudyError(f"{path} cannot be read: {one_line(error)}") from None
     if not isinstance(value, dict):
         raise NoStudyError(f"{path} is not of a study: it holds no settings")
     return value
@@ -150,37 +180,8 @@ def _csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=_TEXT, low_memory=False)
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise NoStudyError(f"{path} cannot be read: {_one_line(error)}") from None
+        raise NoStudyError(f"{path} cannot be read: {one_line(error)}") from None
     missing = [column for column in columns if column not in table]
     if missing:
         raise NoStudyError(f"{path} is not of a study: it has no column {missing[0]!r}")
     return table
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _is_locked(path: Path) -> bool:
-    """Return whether a driver holds the study's lock; asking takes a shared lock for a moment."""
-    try:
-        with path.open("rb") as file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return True
-            return False
-    except OSError:
-        return False
-
-
-def _was_extended(journal: Path) -> bool:
-    """Return whether a session with changed settings began after the last finish: its summary is then an old one."""
-    extended = False
-    with journal.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            if line.startswith('{"event": "finish"'):
-                extended = False
-            elif line.startswith('{"event": "session"'):
-                extended = extended or '"changed": {}' not in line
-    return extended

@@ -1,4 +1,4 @@
-"""Made-up studies with chosen learning curves, as journals on disk."""
+"""Made-up studies with chosen learning curves, as the simulator reads them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from study.record.events import EpochEnded, Pretrained, RunEnded, RunStarted, SearchEnded, StudyStarted
-from study.record.journal import Journal, read_state
+import recorded_studies
+from recorded_studies import OBJECTIVES, made_up_trial
+
+from study.record.journal import read_state
 from study.simulation.recorded import RecordedStudy, recorded
 
 
@@ -29,7 +31,7 @@ def write_study(
     search_end: bool = True,
     space: str = "digits_ae",
 ) -> Path:
-    """Write the journal of a study and return its folder.
+    """Write a study and return its folder.
 
     Args:
         storage: Where studies lie.
@@ -42,29 +44,18 @@ def write_study(
         search_end: Whether the search came to its end.
         space: Its space.
     """
-    folder = storage / name
-    folder.mkdir(parents=True)
-    journal = Journal(folder / "journal.jsonl")
-    metric, mode = ("val_accuracy", "max") if space.endswith("classifier") else ("val_mse", "min")
+    metric, _ = OBJECTIVES[space.rpartition("_")[2]]
     budget = max(len(curve) for curve in values)
-    base = {"space": space, "scheduler": "none", "sampler": "random", "epochs": budget, "objectives": [metric]}
-    journal.append(StudyStarted(base | dict(settings or {}), {"metric": metric, "mode": mode}))
+    runs = []
     for number, curve in enumerate(values):
-        run_id, each = f"t{number:04d}", seconds[number] if seconds else 1.0
-        about = {"kind": "trial", "number": number, "config": {}, "seed": 1000 + number, "budget": budget}
-        journal.append(RunStarted(id=run_id, params=1, key=None, **about))
-        if number in (pretraining or {}):
-            journal.append(Pretrained(run_id, [{"seconds": pretraining[number]}]))
-        for epoch, value in enumerate(curve, start=1):
-            if not isnan(value):
-                journal.append(EpochEnded(run_id, epoch, {metric: value, "seconds": each}))
         status = (statuses or {}).get(number, "failed" if curve and isnan(curve[-1]) else "completed")
-        if status != "running":
-            journal.append(RunEnded(run_id, status, None, {}))
-    if search_end:
-        journal.append(SearchEnded("trials"))
-    journal.close()
-    return folder
+        first = [{"seconds": pretraining[number]}] if number in (pretraining or {}) else []
+        epochs = [{metric: value} for value in curve if not isnan(value)]
+        about = {"seed": 1000 + number, "params": 1, "budget": budget, "pretraining": first}
+        each = seconds[number] if seconds else 1.0
+        runs.append(made_up_trial(number, epochs=epochs, status=status, seconds=each, **about))
+    base = {"scheduler": "none", "sampler": "random", "epochs": budget, "objectives": [metric]} | dict(settings or {})
+    return recorded_studies.write_study(storage, name, runs, space=space, settings=base, search_end=search_end)
 
 
 def study_of(tmp_path: Path, values: Sequence[Sequence[float]], **options: Any) -> RecordedStudy:

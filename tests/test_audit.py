@@ -8,11 +8,10 @@ import pytest
 from made_up_studies import CLASSES, runs, write_pca, write_study
 
 from analysis.audit import compute_audit, main
-from analysis.audits.document import page_of
 from analysis.audits.evidence import read_evidence
 from analysis.audits.readings import find
-from analysis.audits.table import compute_table, our_lines
 from analysis.audits.verdicts import Verdict, audit, judge_bound, judge_check, judge_comparison
+from analysis.audits.views import compute_table, our_lines, page_of
 from analysis.page.render import render
 from search_spaces import Check, Claim, Comparison, Measured
 from study.data.image_data import load, subset
@@ -118,7 +117,7 @@ def test_a_first_stage_that_was_cut_short_counts_as_fewer_epochs(tmp_path):
         "fashion/classifier_finetuned", test_accuracy=[0.8, 0.81]
     )
     for row in rows:
-        row["pretrain_epochs"] = 2
+        row.pretraining = row.pretraining[:2]
     write_study(tmp_path, "cls", rows, space="fashion_classifier")
     one = audited(tmp_path, "fashion/classifier_frozen/worse")
     assert one.words == "measured at fewer epochs (2 + 15 of 15 + 15)"
@@ -185,7 +184,7 @@ def test_a_difference_is_taken_seed_by_seed(tmp_path):
 def test_a_difference_of_runs_without_a_common_seed_is_not_measured(tmp_path):
     later = runs("fashion/p0.1", test_mse=[0.01, 0.01])
     for row in later:
-        row["seed"] += 50
+        row.seed += 50
     write_study(tmp_path, "ae", runs("fashion/base", test_mse=[0.01, 0.01]) + later, space="fashion_ae")
     one = audited(tmp_path, "fashion/p0.1/no_difference")
     assert one.verdict is Verdict.MISSING
@@ -194,8 +193,9 @@ def test_a_difference_of_runs_without_a_common_seed_is_not_measured(tmp_path):
 
 def test_the_epoch_that_a_claim_asks_for_comes_from_the_history_of_the_confirmation(tmp_path):
     rows = runs("fashion/sgd", train_loss=[0.05, 0.05, 0.05], val_mse=[0.06, 0.06, 0.06])
-    epochs = {(row["confirm_id"], 1): {"train_loss": 0.2, "val_mse": 0.19 + 0.01 * row["seed"]} for row in rows}
-    write_study(tmp_path, "ae", rows, space="fashion_ae", epochs=epochs)
+    for row in rows:
+        row.epochs[0] = {"train_loss": 0.2, "val_mse": 0.19 + 0.01 * row.seed}
+    write_study(tmp_path, "ae", rows, space="fashion_ae")
     one = audited(tmp_path, "fashion/sgd/loss_falls")
     assert one.verdict is Verdict.HOLDS
     assert "train_loss after epoch 1: 0.2" in "\n".join(our_lines(one))
@@ -204,9 +204,9 @@ def test_the_epoch_that_a_claim_asks_for_comes_from_the_history_of_the_confirmat
 def test_runs_that_passed_an_epoch_can_speak_for_it_whatever_came_after(tmp_path):
     rows = runs("flowers/adagrad", train_loss=[1.0, 1.0]) + runs("flowers/adam", train_loss=[1.0, 1.0])
     for row in rows:
-        row["epochs"] = 12
-    epochs = {(row["confirm_id"], 10): {"train_loss": 2.0 + ("adam" in row["confirm_id"][-8:])} for row in rows}
-    write_study(tmp_path, "flowers", rows, space="flowers_classifier", epochs=epochs)
+        row.epochs = [{"train_loss": 1.0} for _ in range(12)]
+        row.epochs[9] = {"train_loss": 2.0 + (row.key == "flowers/adam")}
+    write_study(tmp_path, "flowers", rows, space="flowers_classifier")
     assert verdict_of(tmp_path, "flowers/adagrad/converges_fast") is Verdict.HOLDS
 
 
@@ -217,12 +217,12 @@ def test_confusions_are_read_run_by_run_by_the_names_of_the_classes(tmp_path):
     for row, count in zip(rows, (130, 140), strict=True):
         table = np.zeros((10, 10), dtype=np.int64)
         table[CLASSES.index("Shirt"), CLASSES.index("T-shirt/top")] = count
-        (folder / "checkpoints" / row["confirm_id"]).mkdir(parents=True)
-        np.savez(folder / "checkpoints" / row["confirm_id"] / "predictions.npz", confusion=table)
+        (folder / "checkpoints" / row.id).mkdir(parents=True)
+        np.savez(folder / "checkpoints" / row.id / "predictions.npz", confusion=table)
     one = audited(tmp_path, f"{key}/shirt_as_t_shirt")
     assert one.pieces[0].interval.mean == 135
     assert "Shirt taken for T-shirt/top: 135" in our_lines(one)[0]
-    (folder / "checkpoints" / rows[0]["confirm_id"] / "predictions.npz").write_bytes(b"torn")
+    (folder / "checkpoints" / rows[0].id / "predictions.npz").write_bytes(b"torn")
     assert audited(tmp_path, f"{key}/shirt_as_t_shirt").pieces[0].interval.n == 1
 
 
@@ -282,9 +282,9 @@ def test_of_several_studies_most_epochs_then_images_then_seeds_speak(tmp_path):
 def test_failed_runs_other_data_and_other_settings_do_not_speak(tmp_path):
     failed, other = runs(D, val_accuracy=[0.59, 0.59]), runs(D, val_accuracy=[0.59, 0.59])
     for row in failed:
-        row["status"] = "failed"
+        row.status = "failed"
     for row in other:
-        row["config.lr"] = 0.1
+        row.config["lr"] = 0.1
     write_study(tmp_path, "failed", failed, space="cifar_classifier")
     write_study(tmp_path, "other", other, space="cifar_classifier")
     write_study(tmp_path, "data", runs(D, val_accuracy=[0.59, 0.59]), space="mnist_classifier")
@@ -316,7 +316,7 @@ def test_one_audit_that_fails_is_enough_and_all_have_to_hold(tmp_path):
 def test_every_claim_has_a_row_and_the_two_numbers_have_columns_of_their_own(tmp_path, capsys):
     write_study(tmp_path, "ladder", runs(D, val_accuracy=[0.58, 0.59, 0.60]), space="cifar_classifier")
     file, page = tmp_path / "audit.csv", tmp_path / "audit.html"
-    assert main(["--storage", str(tmp_path), "--csv", str(file), "--html", str(page)]) == 0
+    assert main(["--storage", str(tmp_path), "--csv", str(file), "--out", str(page)]) == 0
     assert "167 claims" in capsys.readouterr().out
     table = pd.read_csv(file)
     assert table["claim"].nunique() == 167
@@ -372,7 +372,7 @@ def test_an_unreadable_study_is_left_out_with_a_line(tmp_path, capsys, file, con
     (tmp_path / "torn" / file).write_text(content)
     assert main([f"{D}/val_accuracy", "--storage", str(tmp_path)]) == 0
     told = capsys.readouterr()
-    assert told.err.startswith("audit: study 'torn' is left out")
+    assert told.err.startswith("study: study 'torn' is left out")
     assert told.err.count("\n") == 1
     assert "holds" in told.out
 

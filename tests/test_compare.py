@@ -5,34 +5,19 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from made_up_studies import write_study
+from recorded_studies import made_up_seeds
 
 from analysis.compare import compute_comparison, main, page_of
-from analysis.comparisons.scores import compute_scores, plot_scores
-from analysis.comparisons.table import compute_differences, compute_studies, side_by_side
-from analysis.comparisons.winner import RATIO
+from analysis.comparisons.views import compute_differences, compute_scores, compute_studies, plot_scores, side_by_side
+from analysis.comparisons.winners import RATIO
 from analysis.page.render import render
 from study.record.intervals import Sample, difference
 
 
-def write(storage, name, space="mnist_ae", *, latent_size=20, pca=0.02, seeds=(1, 2, 3), **options):
+def write(storage, name, space="mnist_ae", *, latent_size=20, pca=0.02, **options):
     """Write a finished study whose winner has the metrics that are lists; the others are of `write_study`."""
     metrics = {key: options.pop(key) for key in list(options) if key.startswith("test_")}
-    count = len(next(iter(metrics.values()))) if metrics else 0
-    rows = [
-        {
-            "confirm_id": f"t0001-s{seed}",
-            "confirm_of": "t0001",
-            "key": None,
-            "seed": seed,
-            "status": "completed",
-            "epochs": 8,
-            "pretrain_epochs": 0,
-            "seconds": 12.0,
-            "params": 500,
-            **{metric: values[place] for metric, values in metrics.items()},
-        }
-        for place, seed in enumerate(seeds[:count])
-    ]
+    runs = made_up_seeds("t0001", metrics, epochs=8, params=500, seconds=1.5)
     baseline = {"n_components": latent_size, "test_mse": pca, "test_accuracy": 1 - (pca or 0)}
     summary = {
         "best": {"trial_id": "t0001", "params": 500, "config": {"architecture": "dense", "latent_size": latent_size}},
@@ -40,7 +25,7 @@ def write(storage, name, space="mnist_ae", *, latent_size=20, pca=0.02, seeds=(1
         "ratio_to_pca": 1.0 if pca else None,
         "ratio_note": None if pca else "PCA's error is only rounding at this number of components",
     }
-    return write_study(storage, name, rows, space=space, summary=options.pop("summary", summary), **options)
+    return write_study(storage, name, runs, space=space, summary=options.pop("summary", summary), **options)
 
 
 def verdicts(storage, *names):

@@ -1,21 +1,22 @@
-import importlib
+import pkgutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from figure_examples import FIGURES, search, seeds, study, trial
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from tests.figure_examples import FIGURES, search, seeds, study, trial
+from analysis import figures
+from analysis.page.pictures import MODULES, drawings
 
 
 def drawn(name, studied):
     """Compute and draw a figure; None where the study has nothing to show there."""
-    module = importlib.import_module(f"analysis.figures.{name}")
-    data = getattr(module, f"compute_{name}")(studied)
+    data = FIGURES[name].compute(studied)
     if data is None:
         return None
-    figure = getattr(module, f"plot_{name}")(data)
+    figure = FIGURES[name].plot(data)
     assert isinstance(figure, Figure)
     figure.canvas.draw()
     table = data.table()
@@ -24,6 +25,12 @@ def drawn(name, studied):
     assert "nan" not in data.caption.split()
     assert data.caption.endswith((".", "!"))
     return data
+
+
+def test_every_module_of_figures_is_in_the_report_and_each_figure_has_a_name_of_its_own():
+    modules = {module.name for module in pkgutil.iter_modules(figures.__path__) if not module.name.startswith("_")}
+    assert modules - {"style"} == set(MODULES)
+    assert len(FIGURES) == len(drawings(MODULES))
 
 
 @pytest.mark.parametrize("family", ["ae", "vae", "classifier"])
@@ -51,7 +58,7 @@ def test_a_study_without_an_ended_trial_has_nothing_to_show(tmp_path, name):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_one_trial_is_drawn_or_nothing_is(tmp_path, name):
-    one = study(tmp_path, [trial(0, 0.1)], history=[{"trial_id": "t0000", "epoch": 1, "val_mse": 0.1}], pca={8: 0.2})
+    one = study(tmp_path, [trial(0, 0.1, epochs=1)], pca={8: 0.2})
     shown = {"cost", "learning_curves", "rate_distortion", "stopping"}
     assert (drawn(name, one) is not None) == (name in shown)
 
@@ -64,18 +71,15 @@ def test_only_failed_trials_leave_at_most_the_picture_of_their_epochs(tmp_path, 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_equal_trials_of_one_latent_size_are_drawn(tmp_path, name):
-    rows = [trial(n, 0.1) for n in range(14)]
-    history = [{"trial_id": row["trial_id"], "epoch": 1, "val_mse": 0.1} for row in rows]
-    drawn(name, study(tmp_path, rows, history=history))
+    drawn(name, study(tmp_path, [trial(n, 0.1) for n in range(14)]))
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_study_without_a_search_shows_its_confirmation(tmp_path, name):
-    rows = seeds("fashion_base", [0.1], [0.11]) + seeds("fashion_p0.1", [0.2], [0.21])
-    history = [
-        {"confirm_id": row["confirm_id"], "epoch": 1, "seconds": 1.0, "val_mse": 0.2, "train_mse": 0.3} for row in rows
-    ]
-    data = drawn(name, study(tmp_path, [], confirm=rows, confirm_history=history, pca={4: 0.3, 8: 0.05}))
+    runs = seeds("fashion_base", [0.1], [0.11]) + seeds("fashion_p0.1", [0.2], [0.21])
+    for run in runs:
+        run.epochs[0]["train_mse"] = 0.3
+    data = drawn(name, study(tmp_path, [], confirm=runs, pca={4: 0.3, 8: 0.05}))
     assert (data is not None) == (name in {"confirmation", "learning_curves", "rate_distortion"})
 
 

@@ -2,16 +2,14 @@ import math
 
 import numpy as np
 import pytest
+from figure_examples import seeds, study, trial
 from scipy import stats
 
-from analysis.figures._intervals import holm, mean_interval, pairs_needed
-from analysis.figures.class_accuracy import compute_class_accuracy
-from analysis.figures.code_map import compute_code_map
-from analysis.figures.confirmation import compute_confirmation
-from analysis.figures.confusion import compute_confusion
-from analysis.figures.kl import compute_kl
+from analysis.figures.codes import compute_code_map, compute_kl
+from analysis.figures.confirmation import compute_confirmation, holm, pairs_needed
+from analysis.figures.predictions import compute_class_accuracy, compute_confusion
 from analysis.figures.rate_distortion import compute_rate_distortion, equivalent_rank
-from tests.figure_examples import seeds, study, trial
+from analysis.trials import mean_of
 
 
 def save(folder, name, **arrays):
@@ -79,7 +77,7 @@ def test_only_shared_seeds_are_paired(tmp_path):
 
 def test_failed_seeds_are_left_out_and_one_config_is_compared_with_nothing(tmp_path):
     confirm = seeds("a", [0.1, 0.2], [0.1, 0.2])
-    confirm[1]["status"] = "failed"
+    confirm[1].status = "failed"
     found = compute_confirmation(study(tmp_path, [], confirm=confirm))
     assert found.configs["n"].tolist() == [1]
     assert math.isnan(found.configs["test_low"].iloc[0])
@@ -109,8 +107,8 @@ def test_several_tests_are_corrected_and_missing_ones_do_not_count():
 
 
 def test_an_interval_needs_two_values():
-    assert math.isnan(mean_interval([1.0]).low)
-    assert mean_interval([1.0, 3.0]).high == pytest.approx(2 + 12.706, abs=1e-3)
+    assert mean_of([1.0]).ci95 is None
+    assert mean_of([1.0, 3.0]).high == pytest.approx(2 + 12.706, abs=1e-3)
 
 
 def test_the_most_confused_pairs_count_both_directions(tmp_path):

@@ -4,20 +4,19 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from figure_examples import search, seeds, study, trial
 from optuna.distributions import CategoricalDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from analysis.figures._parameters import Scale, groups
-from analysis.figures._ped_anova import divergences, shares
 from analysis.figures.bounds import compute_bounds
-from analysis.figures.cost import compute_cost
+from analysis.figures.cost import compute_cost, compute_stopping
 from analysis.figures.effects import compute_effects
-from analysis.figures.importances import compute_importances
+from analysis.figures.importances import compute_importances, divergences, shares
 from analysis.figures.learning_curves import compute_learning_curves
 from analysis.figures.parallel_coordinates import compute_parallel_coordinates
-from analysis.figures.pareto import compute_pareto, on_front
-from analysis.figures.stopping import compute_stopping
-from tests.figure_examples import search, study, trial
+from analysis.figures.pareto import compute_pareto
+from study.record.ranking import on_front
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -61,15 +60,13 @@ def test_the_parameter_that_decides_matters_more_than_chance_gives(tmp_path):
 
 
 def test_effects_compare_trials_after_the_epoch_that_nine_tenths_reached(tmp_path):
-    rows = [trial(n, 9.0, status="stopped" if n else "completed", batch_norm=n < 2) for n in range(4)]
-    rows += [trial(4, None, status="failed", epochs=0, batch_norm=True)]
-    values = {"t0000": [0.5, 0.4, 0.1], "t0001": [0.7], "t0002": [0.2], "t0003": [0.4]}
-    history = [
-        {"trial_id": name, "epoch": epoch, "val_mse": value}
-        for name, series in values.items()
-        for epoch, value in enumerate(series, start=1)
+    curves = [[0.5, 0.4, 0.1], [0.7], [0.2], [0.4]]
+    rows = [
+        trial(n, None, curve=curve, status="stopped" if n else "completed", batch_norm=n < 2)
+        for n, curve in enumerate(curves)
     ]
-    found = compute_effects(study(tmp_path, rows, history=history))
+    rows += [trial(4, None, status="failed", epochs=0, batch_norm=True)]
+    found = compute_effects(study(tmp_path, rows))
     table = found.table().set_index("value")
     assert found.epoch == 1
     assert table.loc["on", ["n", "mean", "failed", "failed_share"]].tolist() == pytest.approx([2, 0.6, 1, 1 / 3])
@@ -120,12 +117,12 @@ def test_stopping_counts_the_epochs_that_were_not_run(tmp_path):
 
 
 def test_the_front_has_what_no_other_trial_beats():
-    costs = np.array([[1.0, 4], [2, 2], [4, 1], [2, 3], [2, 2]])
-    assert on_front(costs).tolist() == [True, True, True, False, True]
+    costs = [[1.0, 4], [2, 2], [4, 1], [2, 3], [2, 2]]
+    assert on_front(costs) == [True, True, True, False, True]
 
 
 def test_a_study_of_several_objectives_has_its_front(tmp_path):
-    rows = [{**trial(n, value), "params": params} for n, (value, params) in enumerate([(0.1, 9), (0.2, 5), (0.3, 7)])]
+    rows = [trial(n, value, params=params) for n, (value, params) in enumerate([(0.1, 9), (0.2, 5), (0.3, 7)])]
     found = compute_pareto(study(tmp_path, rows, objectives=["val_mse", "params"]))
     assert found.table()["trial_id"].tolist() == ["t0000", "t0001", "t0002"]
     assert found.table()["front"].tolist() == [True, True, False]
@@ -140,13 +137,14 @@ def test_vaes_have_panels_of_their_two_terms_and_classifiers_of_loss_and_accurac
 
 
 def test_a_first_stage_has_its_own_panel(tmp_path):
-    studied = search(tmp_path, "classifier")
-    first = pd.DataFrame(
-        {"run_id": ["t0002", "other-s1"], "epoch": [1, 1], "seconds": [1.0, 1.0], "val_mse": [0.3, 0.2]}
-    )
-    found = compute_learning_curves(type(studied)(**{**vars(studied), "pretraining": first}))
+    first = [{"val_mse": 0.3}]
+    pretrained = trial(0, 0.9, metric="val_accuracy")
+    pretrained.pretraining = first
+    confirm = seeds("t0000", [0.8], [0.8], "accuracy")
+    confirm[0].pretraining = first
+    found = compute_learning_curves(study(tmp_path, [pretrained], family="classifier", confirm=confirm))
     assert found.panels[0] == ("first", "mse")
-    assert found.curves.loc[found.curves["stage"] == "first", "run_id"].tolist() == ["t0002"]
+    assert found.curves.loc[found.curves["stage"] == "first", "run_id"].tolist() == ["t0000"]
 
 
 def test_twelve_axes_at_most_and_the_others_are_named(tmp_path):
@@ -159,7 +157,7 @@ def test_twelve_axes_at_most_and_the_others_are_named(tmp_path):
 
 
 def test_cost_names_the_best_trial_and_a_ten_times_smaller_one(tmp_path):
-    rows = [trial(0, 0.1), {**trial(1, 0.2), "params": 90.0}, {**trial(2, 0.3), "params": 10.0}]
+    rows = [trial(0, 0.1), trial(1, 0.2, params=90), trial(2, 0.3, params=10)]
     caption = compute_cost(study(tmp_path, rows)).caption
     assert "The best, t0000, took 16 s for 8 epochs with 1,000 parameters" in caption
     assert "t0001, has 0.2 instead of 0.1" in caption

@@ -1,82 +1,114 @@
-import json
-
 import pandas as pd
 import pytest
+from recorded_studies import made_up_seeds, made_up_trial, write_study
 
-from analysis.leaderboard import compute_confirmation, compute_leaderboard, main
+from analysis.leaderboard import main
 from analysis.study_files import read_study
+from analysis.trials import compute_confirmed, compute_leaderboard
 
-TRIALS = """trial_id,number,status,epochs,params,config.architecture,config.latent_size,config.optimizer,val_mse
-t0000,0,completed,3,100,dense,8,adam,0.30
-t0001,1,stopped,1,100,conv,8,adam,0.10
-t0002,2,completed,3,100,dense,4,adam,0.20
-t0003,3,failed,0,100,conv,4,adam,
-"""
-CONFIRM = """confirm_id,confirm_of,status,val_mse,test_mse
-t0000-s1,t0000,completed,0.30,0.31
-t0000-s2,t0000,completed,0.32,0.33
-t0002-s1,t0002,completed,0.20,0.21
-t0002-s2,t0002,failed,,
-"""
+
+def trials(metric="val_mse", values=(0.30, 0.10, 0.20)):
+    """Return two completed trials, one that was stopped after an epoch, and one that failed."""
+    first, stopped, second = values
+    return [
+        made_up_trial(0, config=config("dense", 8), epochs=[{metric: 0.5}, {metric: 0.4}, {metric: first}]),
+        made_up_trial(1, config=config("conv", 8), epochs=[{metric: stopped}], status="stopped"),
+        made_up_trial(2, config=config("dense", 4), epochs=[{metric: 0.5}, {metric: 0.4}, {metric: second}]),
+        made_up_trial(3, config=config("conv", 4), status="failed"),
+    ]
+
+
+def config(architecture, latent_size):
+    return {"architecture": architecture, "latent_size": latent_size, "optimizer": "adam"}
+
+
+def confirmations(metric="mse"):
+    """Return two completed seeds of t0000, and of t0002 a completed and a failed one."""
+    runs = made_up_seeds("t0000", {f"val_{metric}": [0.30, 0.32], f"test_{metric}": [0.31, 0.33]})
+    second = made_up_seeds("t0002", {f"val_{metric}": [0.20, 0.20], f"test_{metric}": [0.21, 0.21]})
+    second[1].status, second[1].epochs, second[1].final = "failed", [], {}
+    return runs + second
+
+
+PCA = [{"n_components": 4, "val_mse": 0.4}, {"n_components": 8, "val_mse": 0.25}]
+
+
+def studied(storage, runs, **about):
+    write_study(storage, "night", runs, **{"baseline": PCA} | about)
+    return read_study("night", storage)
 
 
 @pytest.fixture
 def storage(tmp_path):
-    folder = tmp_path / "night"
-    folder.mkdir()
-    (folder / "journal.jsonl").touch()
-    about = {"objective": {"metric": "val_mse", "mode": "min"}, "settings": {}}
-    (folder / "study.json").write_text(json.dumps(about))
-    (folder / "trials.csv").write_text(TRIALS)
-    (folder / "history.csv").write_text("trial_id,epoch,seconds\n")
-    (folder / "confirm.csv").write_text(CONFIRM)
-    (folder / "baseline.csv").write_text("n_components,val_mse\n4,0.4\n8,0.25\n")
+    studied(tmp_path, trials() + confirmations())
     return tmp_path
 
 
 def test_completed_trials_come_first_and_each_is_compared_with_pca_at_its_size(storage):
-    board = compute_leaderboard(read_study("night", storage), "val_mse", "min", top=10)
+    board = compute_leaderboard(read_study("night", storage))
     assert board["trial_id"].tolist() == ["t0002", "t0000", "t0001"]
     assert board["pca"].tolist() == [0.4, 0.25, 0.25]
     assert board["ratio_to_pca"].tolist() == pytest.approx([0.5, 1.2, 0.4])
-    assert len(compute_leaderboard(read_study("night", storage), "val_mse", "min", top=1)) == 1
+    assert len(compute_leaderboard(read_study("night", storage), top=1)) == 1
+
+
+def test_of_stopped_trials_those_come_first_that_got_further(tmp_path):
+    stopped = [
+        made_up_trial(number, config=config("dense", 8), epochs=[{"val_mse": value}] * epochs, status="stopped")
+        for number, (value, epochs) in enumerate([(0.1, 1), (0.4, 3), (0.3, 3)])
+    ]
+    assert compute_leaderboard(studied(tmp_path, stopped))["trial_id"].tolist() == ["t0002", "t0001", "t0000"]
 
 
 def test_confirmed_configs_have_their_mean_and_their_number_of_completed_seeds(storage):
-    table = compute_confirmation(read_study("night", storage), "val_mse", "min")
-    assert table["confirm_of"].tolist() == ["t0002", "t0000"]
-    assert table["seeds"].tolist() == [1, 2]
-    assert table["test_mse"].tolist() == pytest.approx([0.21, 0.32])
+    """A config whose seeds partly failed comes after one that has them all, whatever its mean, as a study ranks it."""
+    table = compute_confirmed(read_study("night", storage))
+    assert table["confirm_of"].tolist() == ["t0000", "t0002"]
+    assert table["seeds"].tolist() == [2, 1]
+    assert table["test_mse"].tolist() == pytest.approx([0.32, 0.21])
 
 
-def test_accuracies_are_ranked_from_the_highest_and_not_compared_with_an_error_of_pca(storage):
-    folder = storage / "night"
-    for name in ("trials.csv", "confirm.csv"):
-        text = (folder / name).read_text()
-        (folder / name).write_text(text.replace("val_mse", "val_accuracy").replace("test_mse", "test_accuracy"))
-    (folder / "baseline.csv").write_text("n_components,val_mse,val_accuracy\n8,0.25,0.9\n")
-    study = read_study("night", storage)
-    board = compute_leaderboard(study, "val_accuracy", "max", top=10)
+def test_accuracies_are_ranked_from_the_highest_and_not_compared_with_an_error_of_pca(tmp_path):
+    runs = trials("val_accuracy") + confirmations("accuracy")
+    baseline = [{"n_components": 8, "val_mse": 0.25, "val_accuracy": 0.9}]
+    study = studied(tmp_path, runs, space="digits_classifier", baseline=baseline)
+    board = compute_leaderboard(study)
     assert board["trial_id"].tolist() == ["t0000", "t0002", "t0001"]
     assert "pca" not in board
-    assert compute_confirmation(study, "val_accuracy", "max")["confirm_of"].tolist() == ["t0000", "t0002"]
+    assert compute_confirmed(study)["confirm_of"].tolist() == ["t0000", "t0002"]
 
 
-def test_a_study_without_an_ended_trial_has_an_empty_board(storage):
-    (storage / "night" / "trials.csv").write_text("trial_id,status\n")
-    assert compute_leaderboard(read_study("night", storage), "val_mse", "min", top=3).empty
+def test_a_study_without_an_ended_trial_has_an_empty_board(tmp_path):
+    assert compute_leaderboard(studied(tmp_path, []), top=3).empty
 
 
-def test_an_unfinished_study_is_shown_and_said_to_be_unfinished(storage, capsys):
-    assert main(["night", "--storage", str(storage)]) == 0
+def test_an_unfinished_study_is_shown_in_80_columns_and_said_to_be_unfinished(tmp_path, capsys):
+    runs = trials(values=(0.0123456, 0.1234567, 0.0112345))
+    for run in runs:
+        run.config["architecture"], run.config["optimizer"], run.params = "cifar_ae/1+1", "rmsprop", 12_345_678
+    studied(tmp_path, runs + confirmations())
+    assert main(["night", "--storage", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "not finished" in out
     assert "t0002" in out
+    assert max(map(len, out.splitlines())) <= 80
+    board = out[out.index("Best trials") : out.index("Confirmed")]
+    assert all(
+        word in board for word in ("12,345,678", "0.01123", "0.02809", "0.4", "stopped")
+    )  # the ratio is the last
+
+
+def test_every_trial_is_written_in_full_precision(tmp_path):
+    studied(tmp_path, trials(values=(0.1 + 0.2, 0.1, 0.2)))
+    assert main(["night", "--storage", str(tmp_path), "--top", "1", "--csv", str(tmp_path / "board.csv")]) == 0
+    assert pd.read_csv(tmp_path / "board.csv")["val_mse"].tolist() == [0.2, 0.1 + 0.2, 0.1]
 
 
 def test_an_unknown_study_is_one_line_and_exit_2(storage, capsys):
     assert main(["day", "--storage", str(storage)]) == 2
-    assert "there are: night" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err.startswith("study: ")
+    assert "there are: night" in err
 
 
 def test_tables_keep_their_types(storage):

@@ -9,19 +9,17 @@ from PIL import Image
 import search_spaces
 from analysis import report
 from analysis.mlflow_files import read_study_from_mlflow
-from analysis.page import registry
+from analysis.page import pictures
 from analysis.study_files import NoStudyError, read_study
-from study.record import tables
-from study.record.events import EVENTS
+from study.record import files, metrics, tables
+from study.record.events import EVENTS, Finished
 from study.record.folder import StudyFolder
 from study.record.journal import Journal, Recorder
-from study.record.metrics import mode
 from study.record.state import StudyState
 from study.settings import command_line
 from study.tracking.implementations import build_tracker
 from study.tracking.tracker import Ending
 
-TABLES = ("trials", "history", "confirm", "confirm_history", "baseline", "pretraining")
 STUDIES = ("search", "pretrained")
 ENVIRONMENT = {"git_commit": "f" * 40, "cpu": "A CPU", "cpus": 2, "gpus": [], "versions": {}}
 
@@ -31,7 +29,7 @@ def events_of(name, settings, space):
     data = {"name": "digits", "digest": "abc", "sizes": {"train": 9, "val": 3, "test": 3}, "image_shape": [1, 8, 8]}
     about = {
         "settings": settings,
-        "objective": {"metric": space.metric, "mode": mode(space.metric)},
+        "objective": {"metric": space.metric, "mode": metrics.mode(space.metric)},
         "data": data,
     }
     yield "study", about | {"encoder": None, "environment": ENVIRONMENT}
@@ -48,8 +46,8 @@ def events_of(name, settings, space):
         epochs = [{"seconds": 0.1 + number, "train_mse": 1 / 3, space.metric: 0.1 / epoch} for epoch in (3, 7)]
         if name == "pretrained":
             yield "pretrained", {"id": id_, "epochs": epochs}
-        for epoch, metrics in enumerate(epochs, start=1):
-            yield "epoch", {"id": id_, "epoch": epoch, "metrics": metrics}
+        for epoch, measured in enumerate(epochs, start=1):
+            yield "epoch", {"id": id_, "epoch": epoch, "metrics": measured}
         final = {"test_mse": 0.01 * number, "train_eval_mse": 0.02} if kind["confirm_of"] else {}
         yield "end", {"id": id_, "status": status, "reason": reason, "final": final}
     yield "baseline", {"rows": [{"n_components": 4, "train_mse": 0.3, "val_mse": 0.4, "test_mse": 0.5}]}
@@ -68,9 +66,10 @@ def tracked_study(storage, uri, name, space):
     recorder.listen(tracker.event)
     for event, fields in events_of(name, settings.to_json(), search_spaces.get(space)):
         recorder.record(EVENTS[event](**fields))
-    tables.write(folder, recorder.state)
     nothing = {"best": None, "baseline": None, "ratio_to_pca": None, "verdict": None, "confirmed": []}
-    (path / "summary.json").write_text(json.dumps(nothing | {"metric": "val_mse", "mode": "min", "wall_s": 3.0}))
+    recorder.record(Finished(nothing | {"metric": "val_mse", "mode": "min", "wall_s": 3.0}))
+    tables.write(folder, recorder.state)
+    files.write_json(path / tables.SUMMARY, recorder.state.summary)
     (path / "samples").mkdir()
     Image.new("RGB", (8, 8)).save(path / "samples" / "prior.png")
     (path / "samples" / "codes.npz").write_bytes(b"arrays")
@@ -108,26 +107,26 @@ def same(left, right):
 @pytest.mark.parametrize("name", STUDIES)
 def test_finished_study_is_the_same_from_mlflow_as_from_its_files(studies, name):
     storage, uri = studies
-    files, remote = read_study(name, storage), read_study_from_mlflow(name, uri)
+    local, remote = read_study(name, storage), read_study_from_mlflow(name, uri)
     assert remote.state == "finished"
-    assert remote.summary == files.summary
-    assert remote.about == files.about
-    for table in TABLES:
-        pd.testing.assert_frame_equal(getattr(remote, table), getattr(files, table))
-    assert {path.name: path.read_bytes() for path in remote.samples.iterdir()} == {
-        path.name: path.read_bytes() for path in files.samples.iterdir()
+    assert remote.summary == local.summary
+    assert remote.about == local.about
+    for table in tables.TABLES:
+        pd.testing.assert_frame_equal(getattr(remote, table.name), getattr(local, table.name))
+    assert {path.name: path.read_bytes() for path in remote.paths.samples.iterdir()} == {
+        path.name: path.read_bytes() for path in local.paths.samples.iterdir()
     }
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_study_without_artifacts_is_rebuilt_from_its_runs_with_the_same_numbers(studies, name, without_artifacts):
     storage, uri = studies
-    files, remote = read_study(name, storage), read_study_from_mlflow(name, uri)
+    local, remote = read_study(name, storage), read_study_from_mlflow(name, uri)
     assert remote.state == "incomplete"
     assert "out of reach" in remote.partial
-    assert remote.about["objective"] == files.about["objective"]
+    assert remote.about["objective"] == local.about["objective"]
     for table in ("trials", "history", "confirm", "confirm_history", "pretraining"):
-        same(getattr(remote, table), getattr(files, table))
+        same(getattr(remote, table), getattr(local, table))
 
 
 def test_killed_and_running_studies_say_which_they_are(studies, without_artifacts):
@@ -141,7 +140,7 @@ def test_killed_and_running_studies_say_which_they_are(studies, without_artifact
 
 
 def test_report_from_mlflow_alone_has_the_numbers_of_the_one_from_files(studies, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(registry, "DRAWINGS", {})
+    monkeypatch.setattr(pictures, "MODULES", ())
     storage, uri = studies
     assert report.main(["search", "--storage", str(storage)]) == 0
     assert report.main(["search", "--storage", str(tmp_path), "--tracking-uri", uri]) == 0
@@ -153,7 +152,7 @@ def test_report_from_mlflow_alone_has_the_numbers_of_the_one_from_files(studies,
 
 
 def test_report_is_an_artifact_of_the_studys_own_run(studies, monkeypatch, capsys):
-    monkeypatch.setattr(registry, "DRAWINGS", {})
+    monkeypatch.setattr(pictures, "MODULES", ())
     storage, uri = studies
     assert report.main(["pretrained", "--storage", str(storage), "--no-mlflow"]) == 0
     client = mlflow.MlflowClient(uri)
@@ -167,7 +166,7 @@ def test_report_is_an_artifact_of_the_studys_own_run(studies, monkeypatch, capsy
 
 
 def test_report_that_mlflow_does_not_take_is_written_all_the_same(studies, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(registry, "DRAWINGS", {})
+    monkeypatch.setattr(pictures, "MODULES", ())
     storage = tmp_path / "results"
     shutil.copytree(studies[0] / "search", storage / "search")
     about = json.loads((storage / "search" / "study.json").read_text())
@@ -176,7 +175,7 @@ def test_report_that_mlflow_does_not_take_is_written_all_the_same(studies, monke
     assert report.main(["search", "--storage", str(storage)]) == 0
     assert (storage / "search" / "report" / "index.html").is_file()
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("report: not in MLflow: there is no MLflow database")
+    assert line.startswith("study: the report is not in MLflow: there is no MLflow database")
 
 
 def test_unknown_study_and_absent_server_are_one_line_and_exit_2(studies, tmp_path, capsys):

@@ -1,7 +1,7 @@
 import fcntl
-import json
 import re
 import shlex
+import shutil
 from dataclasses import dataclass
 from html import unescape
 from html.parser import HTMLParser
@@ -12,40 +12,27 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from recorded_studies import made_up_seeds, made_up_trial, record, write_study
 
-from analysis import report
-from analysis.page import registry, words
+from analysis import report, words
+from analysis.figures import Drawing
+from analysis.page import pictures
 from analysis.page.background import repeat_commands
-from analysis.page.drawings import Drawing, embed
 from analysis.page.parts import Page, Picture, Section, Table
+from analysis.page.pictures import embed
 from analysis.page.render import render
 from analysis.page.sections import report_page
 from analysis.study_files import NoStudyError, read_study
+from study.record.events import Finished, SessionStarted
+from study.record.folder import StudyFolder
 from study.settings import command_line
 from study.settings.resolve import settings_of
 
 HOSTILE = '<script>alert("x")</script>'
-TRIALS = """trial_id,number,status,reason,epochs,seconds,params,config.architecture,config.latent_size,config.lr,val_mse
-t0000,0,completed,,2,1.5,100,dense,8,0.001,0.30
-t0001,1,stopped,,1,0.5,100,conv,8,0.01,0.10
-t0002,2,completed,,2,1.5,100,dense,4,0.002,0.20
-t0003,3,failed,loss is <b>NaN</b>,0,0.0,100,conv,4,0.1,
-"""
-HISTORY = """trial_id,epoch,seconds,train_mse,val_mse
-t0000,1,0.7,0.5,0.4
-t0000,2,0.8,0.4,0.30
-t0001,1,0.5,0.2,0.10
-t0002,1,0.7,0.5,0.3
-t0002,2,0.8,0.3,0.20
-"""
-CONFIRM_COLUMNS = (
-    "confirm_id,confirm_of,seed,status,reason,epochs,seconds,params,config.architecture,config.latent_size"
-)
-CONFIRM = f"""{CONFIRM_COLUMNS},val_mse,test_mse
-t0002-s1,t0002,11,completed,,2,1.5,100,dense,4,0.20,0.21
-t0002-s2,t0002,12,completed,,2,1.5,100,dense,4,0.22,0.23
-"""
-BASELINE = "n_components,explained_variance,train_mse,val_mse,test_mse\n4,0.5,0.39,0.4,0.44\n8,0.7,0.24,0.25,0.26\n"
+BASELINE = [
+    {"n_components": 4, "explained_variance": 0.5, "train_mse": 0.39, "val_mse": 0.4, "test_mse": 0.44},
+    {"n_components": 8, "explained_variance": 0.7, "train_mse": 0.24, "val_mse": 0.25, "test_mse": 0.26},
+]
 SETTINGS = {
     "space": "digits_ae",
     "name": "night",
@@ -65,7 +52,6 @@ SETTINGS = {
 }
 ABOUT = {
     "settings": SETTINGS,
-    "objective": {"metric": "val_mse", "mode": "min"},
     "data": {"name": "digits", "digest": "abc", "sizes": {"train": 500, "val": 90}, "class_names": [HOSTILE, "one"]},
     "searched": {"latent_size": "integer 2 to 16, logarithmic", "optimizer": "one of 'adam', 'sgd'"},
     "environment": {"git_commit": "f" * 40, "cpu": "A CPU", "cpus": 2, "gpus": [], "versions": {"torch": "2"}},
@@ -130,18 +116,43 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def no_figures(monkeypatch):
     """A report without figures, for what does not depend on them."""
-    monkeypatch.setattr(registry, "DRAWINGS", {})
+    monkeypatch.setattr(pictures, "MODULES", ())
 
 
-def left_by_a_study(storage):
-    folder = storage / "night"
-    (folder / "samples").mkdir(parents=True)
-    (folder / "journal.jsonl").touch()
-    tables = {"trials": TRIALS, "history": HISTORY, "confirm": CONFIRM, "baseline": BASELINE}
-    for name, text in tables.items():
-        (folder / f"{name}.csv").write_text(text)
-    for name, value in {"study": ABOUT, "summary": SUMMARY}.items():
-        (folder / f"{name}.json").write_text(json.dumps(value))
+def config(architecture="dense", latent_size=8, lr=0.001):
+    return {"architecture": architecture, "latent_size": latent_size, "lr": lr}
+
+
+def trials(metric="mse", architecture="dense", latent_size=4, best=0.20):
+    """Return two completed trials, one that was stopped, and one that failed."""
+
+    def epochs(*values):
+        return [{f"train_{metric}": train, f"val_{metric}": val} for train, val in values]
+
+    first = {"config": config(architecture), "params": 100}
+    second = {"config": config(architecture, latent_size, 0.002), "params": 100}
+    stopped = {"config": config("conv", 8, 0.01), "params": 100}
+    failed = {"config": config("conv", latent_size, 0.1), "params": 100}
+    return [
+        made_up_trial(0, epochs=epochs((0.5, 0.4), (0.4, 0.30)), seconds=0.75, **first),
+        made_up_trial(1, epochs=epochs((0.2, 0.10)), status="stopped", seconds=0.5, **stopped),
+        made_up_trial(2, epochs=epochs((0.5, 0.3), (0.3, best)), seconds=0.75, **second),
+        made_up_trial(3, status="failed", reason="loss is <b>NaN</b>", **failed),
+    ]
+
+
+def confirmations(metric="mse"):
+    values = {f"val_{metric}": [0.20, 0.22], f"test_{metric}": [0.21, 0.23]}
+    about = {"config": config(latent_size=4), "params": 100, "seconds": 0.75}
+    return made_up_seeds("t0002", values, epochs=2, first_seed=11, **about)
+
+
+def left_by_a_study(storage, runs=None, *, summary=SUMMARY, **about):
+    """Write the study `night` in place of one that is there, with a folder for samples."""
+    shutil.rmtree(storage / "night", ignore_errors=True)
+    runs = trials() + confirmations() if runs is None else runs
+    folder = write_study(storage, "night", runs, baseline=BASELINE, summary=summary, **ABOUT | about)
+    (folder / "samples").mkdir()
     return storage
 
 
@@ -195,8 +206,8 @@ def test_page_is_semantic(finished):
 
 
 def test_names_reasons_and_settings_cannot_become_markup(storage, no_figures):
+    left_by_a_study(storage, trials(architecture=HOSTILE) + confirmations())
     folder = storage / "night"
-    (folder / "trials.csv").write_text(TRIALS.replace("dense", HOSTILE.replace('"', "'")))
     (folder / "samples" / f"{HOSTILE.replace('/', '_')}.png").write_bytes(_png(8))
     run(storage)
     html = page_of(storage)
@@ -207,15 +218,10 @@ def test_names_reasons_and_settings_cannot_become_markup(storage, no_figures):
 
 
 def test_class_names_cannot_become_markup_in_figures_and_their_tables(storage):
+    left_by_a_study(storage, trials("accuracy") + confirmations("accuracy"), summary=None, space="digits_classifier")
     confusion = np.array([[8, 2], [1, 9]])
     arrays = {"confusion": confusion, "per_class_accuracy": np.array([0.8, 0.9])}
     np.savez(storage / "night" / "samples" / "predictions.npz", **arrays)
-    about = ABOUT | {"objective": {"metric": "val_accuracy", "mode": "max"}}
-    (storage / "night" / "study.json").write_text(json.dumps(about))
-    for name in ("trials", "history", "confirm"):
-        path = storage / "night" / f"{name}.csv"
-        path.write_text(path.read_text().replace("_mse", "_accuracy"))
-    (storage / "night" / "summary.json").unlink()
     run(storage)
     html = page_of(storage)
     assert "&lt;script&gt;alert" in html
@@ -223,8 +229,8 @@ def test_class_names_cannot_become_markup_in_figures_and_their_tables(storage):
 
 
 def test_every_table_is_a_csv_file_in_full_precision(storage, no_figures):
+    left_by_a_study(storage, trials(best=0.2000000000000001) + confirmations())
     folder = storage / "night"
-    (folder / "trials.csv").write_text(TRIALS.replace("0.20\n", "0.2000000000000001\n"))
     (folder / "report").mkdir()
     (folder / "report" / "of_an_earlier_report.csv").touch()
     run(storage)
@@ -236,7 +242,7 @@ def test_every_table_is_a_csv_file_in_full_precision(storage, no_figures):
 
 
 def test_study_without_a_summary_gives_a_partial_report_that_says_so_first(storage, no_figures, capsys):
-    (storage / "night" / "summary.json").unlink()
+    left_by_a_study(storage, summary=None)
     assert run(storage) == 0
     assert "interrupted" in capsys.readouterr().err
     html = page_of(storage)
@@ -247,21 +253,27 @@ def test_study_without_a_summary_gives_a_partial_report_that_says_so_first(stora
 
 
 def test_states_are_told_apart_by_lock_journal_and_failures(storage):
-    folder = storage / "night"
+    folder = StudyFolder(storage / "night")
     assert read_study("night", storage).state == "finished"
     assert read_study("night", storage).partial is None
-    finish, extended = '{"event": "finish", "time": 1}\n', '{"event": "session", "time": 2, "changed": {"trials": 9}}\n'
-    (folder / "journal.jsonl").write_text(finish + '{"event": "session", "time": 2, "changed": {}}\n')
+    record(folder, SessionStarted({}))
     assert read_study("night", storage).state == "finished"
-    (folder / "journal.jsonl").write_text(finish + extended)
+    record(folder, SessionStarted({"trials": 9}))
+    assert (folder.path / "summary.json").is_file()  # of the end before
     assert read_study("night", storage).state == "interrupted"
     assert read_study("night", storage).summary is None
-    (folder / "journal.jsonl").write_text(finish + extended + finish)
+    record(folder, Finished(SUMMARY))
     assert read_study("night", storage).state == "finished"
-    (folder / "summary.json").unlink()
-    (folder / "confirm.csv").write_text("confirm_id,confirm_of,status\n")
-    (folder / "trials.csv").write_text("trial_id,status\nt0000,failed\n")
+    left_by_a_study(storage, [made_up_trial(0, status="failed")], summary=None)
     assert read_study("night", storage).state == "failed"
+
+
+def test_study_whose_journal_is_damaged_is_one_line_and_exit_2(storage, capsys):
+    journal = storage / "night" / "journal.jsonl"
+    journal.write_text("nothing\n" + journal.read_text())
+    assert run(storage) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "damaged in line 1" in line
 
 
 def test_study_that_is_locked_by_its_driver_is_running(storage):
@@ -279,55 +291,45 @@ def test_study_that_is_locked_by_its_driver_is_running(storage):
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # reading has left no lock behind
 
 
-NONE = "trial_id,number,status,reason,epochs,seconds,params,config.architecture,config.latent_size,val_mse\n"
+def odd_trial(number=0, value=None, epochs=2, **about):
+    measured = [{} if value is None else {"val_mse": value}] * epochs
+    return made_up_trial(number, epochs=measured, config=config(), params=100, **about)
+
+
 ODD_TRIALS = {
-    "no trial": NONE,
-    "one trial": NONE + "t0000,0,completed,,2,1.5,100,dense,8,0.3\n",
-    "one running trial": NONE + "t0000,0,running,,0,0.0,100,dense,8,\n",
-    "only failed trials": NONE + "t0000,0,failed,why,0,0.0,100,dense,8,\nt0001,1,failed,,0,0.0,100,dense,8,\n",
-    "trials without a value": NONE + "t0000,0,completed,,2,1.5,100,dense,8,\nt0001,1,stopped,,1,1,100,dense,8,inf\n",
-    "one latent size": TRIALS.replace(",4,", ",8,"),
-    "no metric": "trial_id,number,status,reason,key,epochs,pretrain_epochs,seconds,params\n",
+    "no trial": [],
+    "one trial": [odd_trial(value=0.3)],
+    "one running trial": [odd_trial(epochs=0, status="running")],
+    "only failed trials": [odd_trial(n, epochs=0, status="failed", reason=why) for n, why in enumerate(("why", None))],
+    "trials without a value": [odd_trial(0, float("nan")), odd_trial(1, float("inf"), 1, status="stopped")],
+    "one latent size": trials(latent_size=8),
 }
 
 
-@pytest.mark.parametrize("trials", ODD_TRIALS.values(), ids=ODD_TRIALS.keys())
-def test_odd_trials_give_a_report_and_no_traceback(storage, trials):
-    folder = storage / "night"
-    (folder / "trials.csv").write_text(trials)
-    known = [line.split(",")[0] for line in trials.splitlines()[1:]]
-    lines = HISTORY.splitlines()
-    (folder / "history.csv").write_text("\n".join([lines[0], *(row for row in lines[1:] if row[:5] in known)]) + "\n")
-    (folder / "summary.json").unlink()
-    (folder / "confirm.csv").write_text(CONFIRM_COLUMNS + "\n")
+@pytest.mark.parametrize("runs", ODD_TRIALS.values(), ids=ODD_TRIALS.keys())
+def test_odd_trials_give_a_report_and_no_traceback(storage, runs):
+    left_by_a_study(storage, runs, summary=None)
     assert run(storage) == 0
     assert "Methods and limits" in page_of(storage)
 
 
 def test_study_of_reported_configurations_has_a_report_without_a_trial(storage):
-    folder = storage / "night"
-    (folder / "trials.csv").write_text(ODD_TRIALS["no metric"])
-    (folder / "history.csv").write_text("trial_id,epoch,seconds\n")
-    settings = SETTINGS | {"reported": "fashion/*", "trials": 0}
-    (folder / "study.json").write_text(json.dumps(ABOUT | {"settings": settings}))
+    left_by_a_study(storage, confirmations(), settings=SETTINGS | {"reported": "fashion/*", "trials": 0})
     assert run(storage) == 0
     assert "no search: the reported configurations fashion/*" in page_of(storage)
 
 
 def test_study_that_found_nothing_says_so(storage, no_figures):
-    folder = storage / "night"
     nothing = {"best": None, "baseline": None, "ratio_to_pca": None, "verdict": None, "confirmed": []}
-    (folder / "summary.json").write_text(json.dumps(SUMMARY | nothing))
+    left_by_a_study(storage, summary=SUMMARY | nothing)
     assert run(storage) == 0
     assert "none: no trial was completed" in page_of(storage)
 
 
 def test_unconfirmed_study_says_that_the_test_split_was_not_touched(storage, no_figures):
-    folder = storage / "night"
     best = SUMMARY["best"] | {"test": None}
     unconfirmed = {"best": best, "confirmed": [], "ratio_to_pca": None, "verdict": None, "ratio_note": "not touched"}
-    (folder / "summary.json").write_text(json.dumps(SUMMARY | unconfirmed))
-    (folder / "confirm.csv").write_text("confirm_id,confirm_of,status\n")
+    left_by_a_study(storage, trials(), summary=SUMMARY | unconfirmed)
     assert run(storage) == 0
     assert "The test split was not touched" in page_of(storage)
     assert "There is no confirmation" in page_of(storage)
@@ -395,12 +397,12 @@ def test_figure_with_nothing_to_show_leaves_no_trace_and_one_that_fails_fails_th
     def fail(_):
         raise RuntimeError("wrong")
 
-    drawn = {"stopping": [Drawing("curve", "Curve", lambda _: Curve([1, 2]), plot_curve)]}
-    nothing = {"stopping": [Drawing("curve", "Curve", lambda _: None, plot_curve)]}
+    drawn = (Drawing("stopping", "curve", "Curve", lambda _: Curve([1, 2]), plot_curve),)
+    nothing = (Drawing("stopping", "curve", "Curve", lambda _: None, plot_curve),)
     assert "stopping" in {section.id for section in report_page(study, drawn).sections}
     assert "stopping" not in {section.id for section in report_page(study, nothing).sections}
     with pytest.raises(RuntimeError, match="wrong"):
-        report_page(study, {"stopping": [Drawing("curve", "Curve", fail, plot_curve)]})
+        report_page(study, (Drawing("stopping", "curve", "Curve", fail, plot_curve),))
 
 
 def test_figures_are_vectors_unless_they_are_large_and_always_the_same():
@@ -419,7 +421,7 @@ def test_large_pictures_are_made_smaller_and_named_by_what_they_show(storage):
     (samples / "of_my_own.png").write_bytes(_png(8))
     (picture, own) = [
         item
-        for section in report_page(read_study("night", storage), {}).sections
+        for section in report_page(read_study("night", storage), ()).sections
         for item in section.items
         if isinstance(item, Picture)
     ]
@@ -453,7 +455,7 @@ def test_command_that_repeats_the_study_gives_its_settings(storage):
 def test_command_that_repeats_reported_configurations_gives_their_settings(storage):
     of_reported = {"space": "cifar_classifier", "reported": "cifar_cnn/[AD]", "trials": 0, "confirm_reported": False}
     settings = SETTINGS | of_reported | {"time_budget_s": None, "objectives": ["val_accuracy"], "train_size": None}
-    (storage / "night" / "study.json").write_text(json.dumps(ABOUT | {"settings": settings}))
+    left_by_a_study(storage, space="cifar_classifier", settings=settings)
     again, _ = repeat_commands(read_study("night", storage))
     repeated = settings_of(command_line.parse(shlex.split(again)[2:]).given).to_json()
     for key in settings.keys() - {"name", "storage"}:
@@ -463,7 +465,7 @@ def test_command_that_repeats_reported_configurations_gives_their_settings(stora
 def test_numbers_are_short_and_missing_ones_a_dash():
     values = [0.0123456, 1234.5678, 100, 2.0, None, float("nan"), True, np.int64(12_345), "adam", np.float32(0.5)]
     expected = ["0.01235", "1,235", "100", "2", "–", "–", "yes", "12,345", "adam", "0.5"]
-    assert [words.number(value) for value in values] == expected
+    assert [words.cell(value) for value in values] == expected
     assert [words.duration(seconds) for seconds in (69.4, 600, 9000)] == ["69 s", "10 min", "2.5 h"]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.study_files import StudyFiles, read_study
+from study.record.errors import StudyError, UsageError, one_line
 
 BASELINES = "baselines"
 """The folder that study/baseline.py writes its tables to, each named after its data set."""
@@ -37,9 +38,13 @@ class MeasuredStudy:
     """A study's runs of reported configurations, and its data. Confirmations only: a trial has no fresh seed."""
 
     def __init__(self, files: StudyFiles) -> None:
-        """Take the files of a study; raises KeyError or TypeError if they lack what a study has."""
+        """Take the files of a study.
+
+        Raises:
+            KeyError, TypeError: they lack what a study has.
+        """
         self.name = files.folder.name
-        self.folder = files.folder
+        self.folder = files.paths
         self.baseline = files.baseline
         self.summary = files.summary
         self.data: dict[str, Any] = files.about["data"]
@@ -76,10 +81,10 @@ class MeasuredStudy:
 
         Each run has its own beside its network; the winner's are in samples/ too.
         """
-        files = [self.folder / "checkpoints" / run_id / "predictions.npz"]
+        files = [self.folder.checkpoints / run_id / "predictions.npz"]
         best = (self.summary or {}).get("best") or {}
         if best.get("trial_id") == candidate and (best.get("model") or {}).get("seed") == seed:
-            files.append(self.folder / "samples" / "predictions.npz")
+            files.append(self.folder.samples / "predictions.npz")
         for file in files:
             if file.is_file():
                 with np.load(file, allow_pickle=False) as arrays:
@@ -91,16 +96,16 @@ def read_evidence(storage: Path) -> Evidence:
     """Read every study below the storage folder; what cannot be read is left out with a line.
 
     Raises:
-        FileNotFoundError: there is no such folder.
+        UsageError: there is no such folder.
     """
     if not storage.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(storage)!r}; --storage names the one that holds the studies")
+        raise UsageError(f"--storage {str(storage)!r} is no folder; name the one that holds the studies")
     studies, skipped = [], []
     for journal in sorted(storage.glob("*/journal.jsonl")):
         name = journal.parent.name
         try:
             studies.append(MeasuredStudy(read_study(name, storage)))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (StudyError, OSError, ValueError, KeyError, TypeError) as error:
             skipped.append(f"study {name!r} is left out: {_reason(error)}")
     baselines = {}
     for file in sorted((storage / BASELINES).glob("*.csv")):
@@ -112,5 +117,4 @@ def read_evidence(storage: Path) -> Evidence:
 
 
 def _reason(error: Exception) -> str:
-    words = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-    return " ".join(words.split()) or type(error).__name__
+    return f"{one_line(error)} is missing" if isinstance(error, KeyError) else one_line(error)

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures import style
-from analysis.figures._sampled_ranges import sampled_ranges
-from analysis.figures._trials import ended_trials, records
-from analysis.figures.labels import joined, number, parameter_label
+from analysis.figures import Drawing, style
+from analysis.figures._parameters import sampled_ranges
 from analysis.study_files import StudyFiles
+from analysis.trials import ended_trials, records
+from analysis.words import joined, number, parameter_label
 
 _BEST = 5
 _LEAST_TRIALS = 10
@@ -117,3 +117,8 @@ def plot_bounds(data: Bounds) -> Figure:
     axis.tick_params(left=False)
     style.legend_below(drawn, axis)
     return drawn
+
+
+DRAWINGS = (
+    Drawing("what-mattered", "bounds", "Best trials in the range that was searched", compute_bounds, plot_bounds),
+)

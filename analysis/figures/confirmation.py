@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -9,17 +10,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from scipy import stats
 
-from analysis.figures import style
-from analysis.figures._intervals import LEVEL, holm, mean_interval, paired_p, pairs_needed
-from analysis.figures._trials import Objective, completed_confirmations, confirmed_order, objective_of, records
-from analysis.figures.labels import counted, metric_label, metric_name, number
+from analysis.figures import Drawing, FurtherTable, style
 from analysis.study_files import StudyFiles
-from study.record.metrics import limits
+from analysis.trials import (
+    Objective,
+    columns_of,
+    completed_confirmations,
+    confirmed_order,
+    mean_of,
+    objective_of,
+    records,
+)
+from analysis.words import counted, number
+from study.record import metrics
 
 _TESTED = 3
 _LEAST_SEEDS = 3  # of two, a paired test has one degree of freedom and an unknown spread
 _SHOWN = 24
+_POWER, _LEVEL = 0.8, 0.05  # of the paired tests
+_MOST_PAIRS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +89,7 @@ class Confirmation:
     def caption(self) -> str:
         """What is seen, with its numbers."""
         best = self.configs.iloc[0]
-        first = f"The winner on validation data, {best['confirm_of']}, has a test {metric_name(self._name)} of "
+        first = f"The winner on validation data, {best['confirm_of']}, has a test {metrics.label(self._name)} of "
         first += number(best["test_mean"], 4) if np.isfinite(best["test_mean"]) else "–"
         if np.isfinite(best["test_low"]):
             first += f" ({number(best['test_low'], 4)} … {number(best['test_high'], 4)})"
@@ -106,20 +118,19 @@ def compute_confirmation(study: StudyFiles) -> Confirmation | None:
     order = confirmed_order(study)
     if not order:
         return None
-    bounds = limits(objective.metric)
     rows = []
     for rank, name in enumerate(order, start=1):
         mine = runs[runs["confirm_of"] == name]
-        val = mean_interval(mine["value"], *bounds)
-        test = mean_interval(mine["test_value"].dropna(), *bounds)
+        val = mean_of(mine["value"], objective.metric)
+        test = mean_of(mine["test_value"].dropna(), objective.metric)
         rows.append(
             {
                 "rank": rank,
                 "confirm_of": name,
                 "architecture": mine["config.architecture"].iloc[0] if "config.architecture" in mine else "",
                 "n": val.n,
-                **{f"val_{field}": getattr(val, field) for field in ("mean", "low", "high")},
-                **{f"test_{field}": getattr(test, field) for field in ("mean", "low", "high")},
+                **columns_of(val, "val_"),
+                **columns_of(test, "test_"),
             }
         )
     seeds = runs[["confirm_of", "seed", "value", "test_value"]].rename(columns={"value": "val", "test_value": "test"})
@@ -133,7 +144,7 @@ def _tests(seeds: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     rows = []
     for (i, first), (j, second) in combinations(enumerate(names, start=1), 2):
         differences = (wide[first] - wide[second]).dropna()
-        mean = mean_interval(differences)
+        gap = mean_of(differences)
         rows.append(
             {
                 "first": first,
@@ -141,19 +152,17 @@ def _tests(seeds: pd.DataFrame, names: list[str]) -> pd.DataFrame:
                 "first_rank": i,
                 "second_rank": j,
                 "split": split,
-                "n": mean.n,
-                "difference": mean.mean,
-                "low": mean.low,
-                "high": mean.high,
+                "n": gap.n,
+                **columns_of(gap),
                 "p": paired_p(differences),
                 "pairs_needed": pairs_needed(differences),
             }
         )
     if not rows:
         return pd.DataFrame()
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).rename(columns={"mean": "difference"})
     table["p_holm"] = holm(table["p"].tolist())
-    table["told_apart"] = (table["n"] >= _LEAST_SEEDS) & (table["p_holm"] < LEVEL)
+    table["told_apart"] = (table["n"] >= _LEAST_SEEDS) & (table["p_holm"] < _LEVEL)
     return table
 
 
@@ -182,6 +191,71 @@ def plot_confirmation(data: Confirmation) -> Figure:
     axis.set_yticks(np.arange(len(rows)), names)
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.grid(visible=False, axis="y")
-    axis.set_xlabel(metric_label(data.objective.metric).removeprefix("validation "))
+    axis.set_xlabel(metrics.label(data.objective.metric).removeprefix("validation "))
     style.legend_below(drawn, axis)
     return drawn
+
+
+def paired_p(differences: ArrayLike) -> float:
+    """Return the two-sided p value of the paired t-test; NaN of fewer than two differences or where none varies."""
+    sample = np.asarray(differences, dtype=float)
+    if len(sample) < 2 or np.ptp(sample) == 0:
+        return math.nan
+    return float(stats.ttest_1samp(sample, 0.0).pvalue)
+
+
+def pairs_needed(differences: ArrayLike) -> int | None:
+    """Return how many pairs a paired t-test at 5 % needs to see such a difference with a chance of 80 %.
+
+    Taken at its word are the mean and the standard deviation of the differences at hand, which few pairs know badly.
+    The power is that of the noncentral t distribution (Cohen, "Statistical power analysis", 1988, chapter 2). None
+    where the differences do not vary, or more than 10,000 are needed.
+    """
+    sample = np.asarray(differences, dtype=float)
+    if len(sample) < 2 or np.ptp(sample) == 0:
+        return None
+    effect = abs(float(sample.mean())) / float(sample.std(ddof=1))
+
+    def power(n: int) -> float:
+        critical = float(stats.t.ppf(1 - _LEVEL / 2, n - 1))
+        shifted = stats.nct(n - 1, effect * math.sqrt(n))
+        return float(shifted.sf(critical))
+
+    low, high = 2, 2
+    while power(high) < _POWER:
+        low, high = high, high * 2
+        if high > _MOST_PAIRS:
+            return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(middle) >= _POWER else (middle + 1, high)
+    return high
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Return p values adjusted for being several (Holm, Scand. J. Statist. 6, 1979); NaN stay and do not count."""
+    adjusted = [math.nan] * len(p_values)
+    known = sorted((p, i) for i, p in enumerate(p_values) if not math.isnan(p))
+    highest = 0.0
+    for step, (p, i) in enumerate(known):
+        highest = max(highest, min(1.0, p * (len(known) - step)))
+        adjusted[i] = highest
+    return adjusted
+
+
+def _paired_tests(data: Confirmation) -> list[FurtherTable]:
+    caption = "Paired tests between the first three: p, and p after Holm's correction"
+    return [] if data.tests.empty else [FurtherTable("paired_tests", caption, data.tests)]
+
+
+DRAWINGS = (
+    Drawing(
+        "confirmation",
+        "confirmation",
+        "Confirmed configs, every seed",
+        compute_confirmation,
+        plot_confirmation,
+        more=_paired_tests,
+        folded=False,
+    ),
+)

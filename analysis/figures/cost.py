@@ -1,4 +1,4 @@
-"""What trials cost, in seconds, epochs and parameters, against how good they were."""
+"""What trials cost, in seconds, epochs and parameters, against how good they were; what stopping saved."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures import style
-from analysis.figures._trials import ended_trials, numbers, objective_of
-from analysis.figures.labels import counted, metric_label, number
+from analysis.figures import Drawing, Drawings, style
 from analysis.study_files import StudyFiles
+from analysis.trials import ended_trials, numbers
+from analysis.words import counted, joined, number
+from study.record import metrics
 
 _COSTS = ("seconds", "epochs", "params")
-_LOG_RATIO = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def compute_cost(study: StudyFiles) -> Cost | None:
         **{name: numbers(ended, name).fillna(0) for name in _COSTS},
         value=ended["value"],
     )
-    return Cost(table, objective_of(study).metric)
+    return Cost(table, study.metric)
 
 
 def plot_cost(data: Cost) -> Figure:
@@ -83,17 +83,109 @@ def plot_cost(data: Cost) -> Figure:
                 alpha=0.8,
             )
         costs = data.trials[name]
-        if costs.min() > 0 and costs.max() / costs.min() > _LOG_RATIO:
+        if style.spans_decades(costs):
             style.log_axis(axis, "x")
         elif name == "epochs":
             style.whole_ticks(axis, "x")
-        axis.set_xlabel(metric_label(name))
-    if values.min() > 0 and values.max() / values.min() > _LOG_RATIO:
+        axis.set_xlabel(metrics.label(name))
+    if style.spans_decades(values):
         style.log_axis(axes[0], "y")
-    drawn.supylabel(metric_label(data.metric), fontsize=10, color=style.INK)
+    drawn.supylabel(metrics.label(data.metric), fontsize=10, color=style.INK)
     for architecture, (colour, marker) in marks.items():
         axes[0].scatter([], [], 44, colour, marker=marker, label=architecture)
     if (data.trials["status"] != "completed").any():
         axes[0].scatter([], [], 44, facecolors="none", edgecolors=style.INK, label="hollow: stopped")
     style.legend_below(drawn, axes[0])
     return drawn
+
+
+_STATUSES = ("completed", "stopped", "failed")
+
+
+@dataclass(frozen=True, eq=False)
+class Stopping:
+    """Epochs by trial.
+
+    Attributes:
+        trials: a row per ended trial: trial_id, number, status, epochs (of the last stage).
+        budget: the most epochs that a trial could have.
+        scheduler: what stopped trials.
+    """
+
+    trials: pd.DataFrame
+    budget: int
+    scheduler: str
+
+    def table(self) -> pd.DataFrame:
+        """Return a row per trial."""
+        return self.trials
+
+    @property
+    def run(self) -> int:
+        """Epochs that were run."""
+        return int(self.trials["epochs"].sum())
+
+    @property
+    def saved(self) -> int:
+        """Epochs that stopped trials would have run to the end of the budget."""
+        stopped = self.trials[self.trials["status"] == "stopped"]
+        return int((self.budget - stopped["epochs"]).clip(lower=0).sum())
+
+    @property
+    def caption(self) -> str:
+        """What is seen, with its numbers."""
+        counts = self.trials["status"].value_counts()
+        words = joined([f"{counts[status]} {status}" for status in _STATUSES if counts.get(status)])
+        first = f"{counted(len(self.trials), 'ended trial')} ({words}) ran {counted(self.run, 'epoch')}."
+        if not self.saved:
+            return f"{first} None was stopped early."
+        share = self.saved / (self.run + self.saved)
+        return (
+            f"{first} The {self.scheduler} scheduler saved {counted(self.saved, 'epoch')}, {share:.0%} of what the "
+            "same trials would have run to their end; whether a stopped one would have become the best is not known."
+        )
+
+
+def compute_stopping(study: StudyFiles) -> Stopping | None:
+    """Return the epochs of every ended trial; None where none has ended.
+
+    The budget is the most epochs that a completed trial had or, without one, what the study was asked for.
+    """
+    trials = study.trials[study.trials["status"].isin(_STATUSES)]
+    if trials.empty:
+        return None
+    epochs = numbers(trials, "epochs").fillna(0).astype(int)
+    rows = trials[["trial_id", "number", "status"]].assign(epochs=epochs).sort_values("number", kind="stable")
+    settings = study.settings
+    completed = rows.loc[rows["status"] == "completed", "epochs"]
+    budget = completed.max() if len(completed) else max(int(settings.get("epochs") or 0), int(epochs.max()))
+    return Stopping(rows.reset_index(drop=True), int(budget), str(settings.get("scheduler") or "study's"))
+
+
+def plot_stopping(data: Stopping) -> Figure:
+    """Draw a bar of epochs per trial, coloured by how it ended."""
+    drawn, (axis,) = style.figure(3.4)
+    width = 0.9 if len(data.trials) < 100 else 1.0
+    for status in _STATUSES:
+        rows = data.trials[data.trials["status"] == status]
+        if len(rows):
+            colour = style.STATUS_COLOURS[status]
+            label = f"{status} ({len(rows)})"
+            axis.bar(rows["number"], rows["epochs"], width, color=colour, label=label)
+            none = rows[rows["epochs"] == 0]
+            axis.scatter(none["number"], none["epochs"], 30, colour, marker="x", clip_on=False, zorder=4)
+    axis.axhline(data.budget, color=style.INK, linewidth=1, linestyle="--")
+    axis.set_ylim(0, max(data.budget, int(data.trials["epochs"].max()), 1) * 1.05)
+    axis.grid(visible=False, axis="x")
+    style.whole_ticks(axis, "x")
+    style.whole_ticks(axis, "y")
+    axis.set_xlabel("trial, in order of start")
+    axis.set_ylabel("epochs")
+    style.legend_below(drawn, axis)
+    return drawn
+
+
+DRAWINGS: Drawings = (
+    Drawing("stopping", "stopping", "Where trials were stopped", compute_stopping, plot_stopping),
+    Drawing("cost", "cost", "What quality cost", compute_cost, plot_cost),
+)

@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures import style
-from analysis.figures._intervals import mean_interval
+from analysis.figures import Drawing, style
 from analysis.figures._parameters import groups, varied_parameters
-from analysis.figures._trials import ended_trials, matched_epoch, objective_of, records, values_at_epoch
-from analysis.figures.labels import counted, metric_label, parameter_label
 from analysis.study_files import StudyFiles
-from study.record.metrics import limits
+from analysis.trials import columns_of, ended_trials, matched_epoch, mean_of, objective_of, records, values_at_epoch
+from analysis.words import counted, parameter_label
+from study.record import metrics
 
 _SHOWN = 6  # parameters in the picture; the table has all
 _LEAST_TRIALS = 2
@@ -62,7 +61,7 @@ class Effects:
         failed = self.groups.drop_duplicates("parameter")
         share = f"; {counted(int(failed['all_failed'].iloc[0]), 'trial')} failed" if len(failed) else ""
         return (
-            f"Mean {metric_label(self.metric)} {when}, which {self.compared} of {counted(self.ended, 'ended trial')} "
+            f"Mean {metrics.label(self.metric)} {when}, which {self.compared} of {counted(self.ended, 'ended trial')} "
             f"reached{share}. Observational: the search chose the values, and trials of one value differ in others "
             "too, so a difference here need not be the parameter's doing."
         )
@@ -117,14 +116,12 @@ def compute_effects(study: StudyFiles) -> Effects | None:
 
 def _group(rows: pd.DataFrame, metric: str, mode: str, explained: float) -> dict[str, object]:
     values = rows["objective"].dropna()
-    mean = mean_interval(values, *limits(metric))
+    mean = mean_of(values, metric)
     return {
         "parameter": rows["parameter"].iloc[0],
         "value": rows["value"].iloc[0],
         "n": mean.n,
-        "mean": mean.mean,
-        "low": mean.low,
-        "high": mean.high,
+        **columns_of(mean),
         "median": values.median(),
         "best": values.min() if mode == "min" else values.max(),
         "ended_or_failed": len(rows),
@@ -158,7 +155,7 @@ def plot_effects(data: Effects) -> Figure:
         0.8 + 0.27 * sum(heights), max(len(names), 1), sharex=True, gridspec_kw={"height_ratios": heights}
     )
     values = data.points["objective"]
-    wide = bool(values.min() > 0 and values.max() / values.min() > 10)
+    wide = style.spans_decades(values)
     for axis, (name, rows) in zip(axes, parts.items(), strict=False):
         places = np.arange(len(rows))
         for place, row in zip(places, records(rows), strict=True):
@@ -170,13 +167,15 @@ def plot_effects(data: Effects) -> Figure:
         axis.set_ylim(len(rows) - 0.4, -0.6)
         style.title(axis, parameter_label(name))
         axis.grid(visible=False, axis="y")
-    margin = 1.15 if wide else None
-    if margin:
-        axes[0].set_xlim(values.min() / margin, values.max() * margin)
+    if wide:
+        axes[0].set_xlim(values.min() / 1.15, values.max() * 1.15)
         style.log_axis(axes[0], "x")
     else:
         room = 0.05 * ((values.max() - values.min()) or 1.0)
         axes[0].set_xlim(values.min() - room, values.max() + room)
     when = f", epoch {data.epoch}" if data.epoch else ""
-    axes[-1].set_xlabel(f"{metric_label(data.metric)}{when}")
+    axes[-1].set_xlabel(f"{metrics.label(data.metric)}{when}")
     return drawn
+
+
+DRAWINGS = (Drawing("what-mattered", "effects", "Observed differences", compute_effects, plot_effects),)

@@ -9,10 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures import style
-from analysis.figures._trials import confirmed_order, ended_trials, numbers, objective_of
-from analysis.figures.labels import counted, metric_label, metric_name, number
+from analysis.figures import Drawing, style
 from analysis.study_files import StudyFiles
+from analysis.trials import confirmed_order, ended_trials, numbers, objective_of
+from analysis.words import counted, number
+from study.record import metrics
 
 _HIGHLIGHTED = 3
 _HIGHLIGHTED_CONFIGS = 6  # where there is no search, the curves are of the configs themselves
@@ -56,7 +57,7 @@ class LearningCurves:
         if len(best):
             value = best[self.metric].min() if self.mode == "min" else best[self.metric].max()
             epoch = best.loc[best[self.metric] == value, "epoch"].iloc[0]
-            first = f"{name} has its best {metric_label(self.metric)}, {number(value, 4)}, after epoch {epoch:.0f} of "
+            first = f"{name} has its best {metrics.label(self.metric)}, {number(value, 4)}, after epoch {epoch:.0f} of "
             first += f"{best['epoch'].max():.0f}; {counted(self.runs, self.of)} in all."
         else:
             first = f"{counted(self.runs, self.of)} by epoch."
@@ -91,9 +92,9 @@ def compute_learning_curves(study: StudyFiles) -> LearningCurves | None:
     place = curves["run_id" if searched else "name"].map(order).fillna(len(order))
     curves = curves.assign(place=place).sort_values(["place", "stage", "run_id", "epoch"], kind="stable")
     columns = [str(name) for name in curves]
-    metrics = [name for name in columns if name.startswith(("train_", "val_")) and not name.endswith("seconds")]
-    curves = curves[["stage", "run_id", "name", "epoch", "highlighted", *metrics]]
-    for name in metrics:
+    measured = [name for name in columns if name.startswith(("train_", "val_")) and not name.endswith("seconds")]
+    curves = curves[["stage", "run_id", "name", "epoch", "highlighted", *measured]]
+    for name in measured:
         curves[name] = numbers(curves, name)
     panels = _panels(curves, objective.metric.removeprefix("val_"))
     if not panels:
@@ -122,7 +123,7 @@ def plot_learning_curves(data: LearningCurves) -> Figure:
         rows = data.curves[data.curves["stage"] == stage]
         _draw(axis, rows[~rows["highlighted"]], metric, colours)
         _draw(axis, rows[rows["highlighted"]], metric, colours)
-        axis.set_ylabel(metric_name(metric).replace(" (", "\n("))
+        axis.set_ylabel(metrics.label(metric).replace(" (", "\n("))
         axis.set_xlabel("epoch of the first stage" if stage == "first" else "epoch")
         _window(axis, rows, metric)
     last = axes[-1]
@@ -176,3 +177,14 @@ def _window(axis: Axes, rows: pd.DataFrame, metric: str) -> None:
     elif np.isfinite([low, high]).all() and high > low:
         room = 0.06 * (high - low)
         axis.set_ylim(low - room, high + room)
+
+
+DRAWINGS = (
+    Drawing(
+        "learning-curves",
+        "learning_curves",
+        "Training and validation by epoch",
+        compute_learning_curves,
+        plot_learning_curves,
+    ),
+)

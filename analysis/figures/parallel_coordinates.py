@@ -12,11 +12,12 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from analysis.figures import style
+from analysis.figures import Drawing, style
 from analysis.figures._parameters import Scale, varied_parameters
-from analysis.figures._trials import ended_trials, objective_of
-from analysis.figures.labels import counted, joined, metric_label, parameter_label
 from analysis.study_files import StudyFiles
+from analysis.trials import ended_trials
+from analysis.words import counted, joined, parameter_label
+from study.record import metrics
 
 _AXES = 12
 _LEAST_TRIALS = 3
@@ -52,7 +53,7 @@ class ParallelCoordinates:
         hidden = joined([parameter_label(name) for name in self.left_out])
         return (
             f"{counted(len(self.trials), 'ended trial')}, each a line from axis to axis, coloured by its rank in "
-            f"{metric_label(self.metric)}. A line passes left of an axis (–) where the trial has no such parameter"
+            f"{metrics.label(self.metric)}. A line passes left of an axis (–) where the trial has no such parameter"
             + (f"; not shown: {hidden}." if hidden else ".")
         )
 
@@ -71,7 +72,7 @@ def compute_parallel_coordinates(study: StudyFiles) -> ParallelCoordinates | Non
         table,
         {keys[name]: Scale.of(trials[name]) for name in shown},
         tuple(name.removeprefix("config.") for name in names if name not in common),
-        objective_of(study).metric,
+        study.metric,
     )
 
 
@@ -148,3 +149,14 @@ def _fitting(ticks: list[tuple[float, str]]) -> list[tuple[float, str]]:
         return ticks
     most = max(3, _LETTERS // len(ticks) - 1)
     return [(at, label if len(label) <= most else f"{label[: most - 1]}…") for at, label in ticks]
+
+
+DRAWINGS = (
+    Drawing(
+        "parallel-coordinates",
+        "parallel_coordinates",
+        "A line per trial",
+        compute_parallel_coordinates,
+        plot_parallel_coordinates,
+    ),
+)

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures import style
-from analysis.figures._trials import Objective, numbers, objectives_of
-from analysis.figures.labels import counted, joined, metric_label, number
+from analysis.figures import Drawing, style
 from analysis.study_files import StudyFiles
-
-_LOG_RATIO = 10.0
+from analysis.trials import Objective, numbers, objectives_of
+from analysis.words import counted, joined, number
+from study.record import metrics
+from study.record.ranking import on_front
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Pareto:
     def caption(self) -> str:
         """What is seen, with its numbers."""
         front = self.table()[lambda rows: rows["front"]]
-        names = [metric_label(objective.metric) for objective in self.objectives]
+        names = [metrics.label(objective.metric) for objective in self.objectives]
         first = f"{len(front)} of {counted(len(self.trials), 'completed trial')} are on the front of {joined(names)}"
         ends = [front.iloc[0], front.iloc[-1]] if len(front) > 1 else [front.iloc[0]]
         words = [f"{row['trial_id']} ({', '.join(number(row[o.metric], 4) for o in self.objectives)})" for row in ends]
@@ -60,14 +60,7 @@ def compute_pareto(study: StudyFiles) -> Pareto | None:
     if table.empty:
         return None
     costs = np.column_stack([objective.sign * table[objective.metric] for objective in objectives])
-    return Pareto(table.assign(front=on_front(costs)), objectives)
-
-
-def on_front(costs: np.ndarray) -> np.ndarray:
-    """Return which rows no other row dominates, (n,), of costs (n, objectives), smaller being better."""
-    not_worse = (costs[:, None] <= costs[None]).all(-1)
-    better = (costs[:, None] < costs[None]).any(-1)
-    return np.asarray(~(not_worse & better).any(0))
+    return Pareto(table.assign(front=on_front(costs.tolist())), objectives)
 
 
 def plot_pareto(data: Pareto) -> Figure:
@@ -81,11 +74,13 @@ def plot_pareto(data: Pareto) -> Figure:
             line = front.sort_values(other.metric, kind="stable")
             axis.plot(line[other.metric], line[first.metric], color=style.COLOURS[0], drawstyle="steps-post")
         axis.scatter(front[other.metric], front[first.metric], 50, style.COLOURS[0], zorder=3, label="on the front")
-        axis.set_xlabel(metric_label(other.metric))
-        axis.set_ylabel(metric_label(first.metric))
+        axis.set_xlabel(metrics.label(other.metric))
+        axis.set_ylabel(metrics.label(first.metric))
         for which, name in (("x", other.metric), ("y", first.metric)):
-            values = data.trials[name]
-            if values.min() > 0 and values.max() / values.min() > _LOG_RATIO:
+            if style.spans_decades(data.trials[name]):
                 style.log_axis(axis, which)
     style.legend_below(drawn, axes[0])
     return drawn
+
+
+DRAWINGS = (Drawing("pareto", "pareto", "Pareto front", compute_pareto, plot_pareto),)

@@ -11,20 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from analysis.figures import style
-from analysis.figures._intervals import mean_interval
-from analysis.figures._trials import (
+from analysis.figures import Drawing, style
+from analysis.study_files import StudyFiles
+from analysis.trials import (
     completed_confirmations,
     confirmed_order,
     ended_trials,
+    mean_of,
     numbers,
     records,
 )
-from analysis.figures.labels import counted, interval_text, number
-from analysis.study_files import StudyFiles
-
-# Below this PCA's error is rounding, and a ratio to it compares a network with nothing.
-_PCA_ERROR_FLOOR = 1e-9
+from analysis.words import counted, interval_text, number
+from study.record.metrics import PCA_ERROR_FLOOR
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +95,7 @@ class RateDistortion:
 def compute_rate_distortion(study: StudyFiles) -> RateDistortion | None:
     """Return errors by latent size; None for classifiers, and where no network has a reconstruction error yet."""
     pca = pd.DataFrame({name: numbers(study.baseline, name) for name in ("n_components", "val_mse", "test_mse")})
-    pca = pca[pca["n_components"].notna() & (pca["val_mse"] > _PCA_ERROR_FLOOR)].sort_values("n_components")
+    pca = pca[pca["n_components"].notna() & (pca["val_mse"] > PCA_ERROR_FLOOR)].sort_values("n_components")
     trials = _with_pca(_columns(ended_trials(study), "trial_id"), pca)
     confirmed = _with_pca(_confirmed(study), pca)
     if trials.empty and confirmed.empty:
@@ -147,7 +145,7 @@ def _confirmed(study: StudyFiles) -> pd.DataFrame:
         mine = rows[rows["confirm_of"] == name]
         if mine.empty or mine["test_mse"].isna().all():
             continue
-        test = mean_interval(mine["test_mse"].dropna(), least=0.0)
+        test = mean_of(mine["test_mse"].dropna(), "test_mse")
         found.append(
             {
                 "confirm_of": name,
@@ -155,8 +153,8 @@ def _confirmed(study: StudyFiles) -> pd.DataFrame:
                 "latent_size": mine["latent_size"].iloc[0],
                 "val_mse": mine["val_mse"].mean(),
                 "test_mse": test.mean,
-                "test_low": test.low,
-                "test_high": test.high,
+                "test_low": test.ci95[0] if test.ci95 else np.nan,
+                "test_high": test.ci95[1] if test.ci95 else np.nan,
                 "seeds": test.n,
             }
         )
@@ -251,3 +249,14 @@ def _psnr(error: Any) -> Any:
 
 def _mse(decibels: Any) -> Any:
     return 10 ** (-np.asarray(decibels) / 10)
+
+
+DRAWINGS = (
+    Drawing(
+        "rate-distortion",
+        "rate_distortion",
+        "Test error against the size of the code",
+        compute_rate_distortion,
+        plot_rate_distortion,
+    ),
+)

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from analysis.figures.labels import number
+from analysis.words import number
 
 WIDTH = 6.0
 """Of every figure, in inches: a page shows it 700 px wide, a phone 360 px, where 10 points are 8 pixels."""
@@ -21,6 +22,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
 INK, PALE, GRID = "#222222", "#B4B8BD", "#E4E6E8"
 STATUS_COLOURS = {"completed": COLOURS[0], "stopped": COLOURS[5], "failed": COLOURS[1]}
 SEQUENTIAL = "viridis"
+_LOG_RATIO = 10.0
 _LONG_NAME = 16  # letters: three columns of such names fill a figure's width
 
 _RC: dict[Any, Any] = {
@@ -81,6 +83,11 @@ def log_axis(axes: Axes, which: str) -> None:
     axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def spans_decades(values: pd.Series) -> bool:
+    """Whether values are positive and the largest is more than ten times the smallest, as a logarithmic axis wants."""
+    return bool(values.min() > 0 and values.max() / values.min() > _LOG_RATIO)
 
 
 def whole_ticks(axes: Axes, which: str) -> None:

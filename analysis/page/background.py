@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.labels import metric_label
 from analysis.page.parts import Commands, Fact, Facts, Item, Paragraph, Section, Table
-from analysis.page.words import number
 from analysis.study_files import StudyFiles
+from analysis.words import cell
+from study.record import metrics
 from study.record.settings import options, repeat_words
 
 
@@ -49,16 +49,16 @@ def settings(study: StudyFiles) -> Section:
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {number(one)}" for key, one in value.items())
+        return ", ".join(f"{key} {cell(one)}" for key, one in value.items())
     if isinstance(value, list):
-        return ", ".join(number(one) for one in value)
-    return number(value)
+        return ", ".join(cell(one) for one in value)
+    return cell(value)
 
 
 def methods(study: StudyFiles) -> Section:
     """Return what the numbers mean, what was not tested, and how to repeat the study."""
     data = study.about.get("data", {})
-    metric = study.about["objective"]["metric"]
+    metric = study.metric
     classifies = metric == "val_accuracy"
     baseline = (
         "A logistic regression on PCA codes, its number of components chosen on validation data"
@@ -67,7 +67,7 @@ def methods(study: StudyFiles) -> Section:
     )
     items: list[Item] = [
         Paragraph(
-            f"A trial is ranked by the {metric_label(metric)} of its last epoch. The best of many trials flatters: "
+            f"A trial is ranked by the {metrics.label(metric)} of its last epoch. The best of many trials flatters: "
             "its value is partly luck. That is why the best configs are trained again on fresh seeds, and only those "
             "runs read the test images."
         ),
@@ -94,6 +94,6 @@ def methods(study: StudyFiles) -> Section:
 
 def repeat_commands(study: StudyFiles) -> list[str]:
     """Return the command that runs the same study under another name, and the one that writes this report."""
-    words = repeat_words(study.about.get("settings", {}))
+    words = repeat_words(study.settings)
     again = shlex.join(["python", "study/run.py", *words, "--name", f"{study.name}-again"])
     return [again, shlex.join(["python", "analysis/report.py", study.name])]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.labels import counted, metric_label
-from analysis.leaderboard import compute_leaderboard
 from analysis.page.parts import Fact, Facts, Section
-from analysis.page.words import duration, interval, number, on_test
 from analysis.study_files import StudyFiles
+from analysis.trials import compute_leaderboard
+from analysis.words import cell, counted, duration, summary_interval
+from study.record import metrics
 
 _FIRST = ("architecture", "latent_size")  # of a config, what says most about it
 
@@ -23,7 +23,7 @@ def headline(study: StudyFiles) -> Section:
 
 
 def _searched(study: StudyFiles) -> Fact:
-    settings, data = study.about.get("settings", {}), study.about.get("data", {})
+    settings, data = study.settings, study.about.get("data", {})
     metric, mode = study.about["objective"]["metric"], study.about["objective"]["mode"]
     if settings.get("reported"):
         value = f"no search: the reported configurations {settings['reported']}"
@@ -37,7 +37,7 @@ def _searched(study: StudyFiles) -> Fact:
         if settings.get("sampler") and not settings.get("reported")
         else "",
         f"at most {counted(settings['epochs'], 'epoch')} a trial" if settings.get("epochs") else "",
-        f"ranked by {metric_label(metric)} ({'lower' if mode == 'min' else 'higher'} is better)",
+        f"ranked by {metrics.label(metric)} ({'lower' if mode == 'min' else 'higher'} is better)",
     ]
     title = "What was run" if settings.get("reported") else "What was searched"
     return Fact(title, value, "; ".join(filter(None, how)))
@@ -51,15 +51,15 @@ def _result(study: StudyFiles) -> list[Fact | None]:
     if best is None:
         return [Fact("Best config", "none: no trial was completed", "Failures and their reasons are listed below.")]
     named = Fact("Best config", _named(best["trial_id"], summary), config_words(best["config"], best["params"]))
-    test = on_test(summary["metric"])
+    test = metrics.on_test(summary["metric"])
     if best["test"] is None:
         val = Fact(
-            _capital(metric_label(summary["metric"])),
-            interval(best["val"][summary["metric"]]),
+            _capital(metrics.label(summary["metric"])),
+            summary_interval(best["val"][summary["metric"]]),
             "The best of many trials on validation data, so it flatters. The test split was not touched (--confirm 0).",
         )
         return [named, val, _baseline(summary)]
-    score = Fact(_capital(metric_label(test)), interval(best["test"]), _beside(summary, best))
+    score = Fact(_capital(metrics.label(test)), summary_interval(best["test"]), _beside(summary, best))
     return [named, score, _baseline(summary), _certainty(summary)]
 
 
@@ -71,13 +71,13 @@ def _named(trial: str, summary: Mapping[str, Any]) -> str:
 def config_words(config: Mapping[str, Any], params: int) -> str:
     """Return a config as words, what says most first."""
     names = [*(name for name in _FIRST if name in config), *(n for n in config if n not in (*_FIRST, "family"))]
-    return ", ".join(f"{name} {number(config[name])}" for name in names) + f"; {params:,} parameters"
+    return ", ".join(f"{name} {cell(config[name])}" for name in names) + f"; {params:,} parameters"
 
 
 def _beside(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     val = best["val"][summary["metric"]]
     seeds = counted(val["n"], "fresh seed")
-    return f"The network was chosen on validation data, where it has {number(val['mean'])} over the same {seeds}."
+    return f"The network was chosen on validation data, where it has {cell(val['mean'])} over the same {seeds}."
 
 
 def _baseline(summary: Mapping[str, Any]) -> Fact | None:
@@ -87,17 +87,21 @@ def _baseline(summary: Mapping[str, Any]) -> Fact | None:
     note = summary["ratio_note"] or ""
     if "test_accuracy" in row:
         title = "Against a logistic regression"
-        value = f"{number(row['test_accuracy'])} test accuracy"
+        value = f"{cell(row['test_accuracy'])} test accuracy"
         detail = f"on {row['n_components']} PCA components, the best of its sizes on validation data"
         what = "error rate"
     else:
         title = f"Against PCA with {counted(row['n_components'], 'component')}"
-        value = f"{number(row['test_mse'])} {metric_label('test_mse')}"
+        value = f"{cell(row['test_mse'])} {metrics.label('test_mse')}"
         own = summary["confirmed"][0]["test"].get("test_mse") if summary["confirmed"] else None
-        detail = f"the network: {interval(own)}" if own and summary["metric"] != "val_mse" else "the same size of code"
+        detail = (
+            f"the network: {summary_interval(own)}"
+            if own and summary["metric"] != "val_mse"
+            else "the same size of code"
+        )
         what = "error"
     if summary["ratio_to_pca"] is not None:
-        value += f"; the network has {number(summary['ratio_to_pca'], 3)} of its {what}"
+        value += f"; the network has {cell(summary['ratio_to_pca'], 3)} of its {what}"
     elif note:
         detail += f"; no ratio: {note}"
     return Fact(title, value, _capital(detail) + ".")
@@ -119,16 +123,16 @@ def _certainty(summary: Mapping[str, Any]) -> Fact | None:
 
 
 def _best_so_far(study: StudyFiles) -> Fact:
-    metric, mode = study.about["objective"]["metric"], study.about["objective"]["mode"]
-    board = compute_leaderboard(study, metric, mode, top=1)
+    metric = study.metric
+    board = compute_leaderboard(study, top=1)
     if board.empty:
         return Fact("Best so far", "none: no trial has been completed or stopped yet")
     row = board.iloc[0]
     pca = row.get("pca")
-    beside = f" PCA at the same size: {number(pca)}." if pd.notna(pca) else ""
+    beside = f" PCA at the same size: {cell(pca)}." if pd.notna(pca) else ""
     return Fact(
         "Best so far",
-        f"{row['trial_id']}: {number(float(row[metric]))} {metric_label(metric)}",
+        f"{row['trial_id']}: {cell(float(row[metric]))} {metrics.label(metric)}",
         f"The best of many on validation data, so it flatters; not confirmed on the test split.{beside}",
     )
 

@@ -1,17 +1,78 @@
-"""The pictures that a study left in samples/, with what is to be seen on each."""
+"""The pictures of a page: figures, computed and drawn, and those that a study left in samples/."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.page.parts import Picture
+from analysis.figures import Drawing, Drawings
+from analysis.page.parts import Item, Picture, Table
 from analysis.study_files import StudyFiles
 
-_LARGE = 1_500_000  # bytes; larger ones, of photographs, become WebP
+MODULES = (
+    "rate_distortion",
+    "confirmation",
+    "predictions",
+    "codes",
+    "learning_curves",
+    "importances",
+    "effects",
+    "bounds",
+    "cost",
+    "parallel_coordinates",
+    "pareto",
+)
+"""The modules of `analysis/figures`, in the order in which their figures stand in a section."""
+
+_SVG_LIMIT = 250_000  # bytes; scatter plots and heat maps with thousands of marks are smaller as pixels
+_DPI = 160
+_CSS_DPI = 116  # a figure of 6 inches is 700 px wide, as its letters want
+_SHOWN_ROWS = 200
+_LARGE = 1_500_000  # bytes; larger pictures, of photographs, become WebP
 _WEBP_QUALITY = 90
+
+
+def drawings(modules: Iterable[str]) -> Drawings:
+    """Return the figures of these modules in order."""
+    return tuple(one for name in modules for one in import_module(f"analysis.figures.{name}").DRAWINGS)
+
+
+def drawn(drawing: Drawing[Any], study: StudyFiles) -> list[Item]:
+    """Return a figure of a study as a picture and its tables, or nothing."""
+    data = drawing.compute(study)
+    if data is None:
+        return []
+    title = drawing.title
+    numbers = Table(drawing.name, f"{title}: the numbers", data.table(), rows=_SHOWN_ROWS, folded=drawing.folded)
+    more = [Table(one.name, one.caption, one.frame, folded=True) for one in drawing.more(data)]
+    return [embed(drawing.plot(data), title, data.caption), numbers, *more]
+
+
+def embed(figure: Figure, title: str, caption: str) -> Picture:
+    """Return a figure as a picture of a page, SVG, or PNG where that would be large; it always has the same bytes."""
+    width = round(figure.get_figwidth() * _CSS_DPI)
+    FigureCanvasAgg(figure)
+    # Letters as outlines: a reader's machine need not have the font.
+    with mpl.rc_context({"svg.hashsalt": title, "svg.fonttype": "path"}):
+        data = _saved(figure, format="svg", metadata={"Date": None, "Creator": None})
+    if len(data) <= _SVG_LIMIT:
+        return Picture(title, caption, "image/svg+xml", data, width)
+    data = _saved(figure, format="png", dpi=_DPI, metadata={"Software": None})
+    return Picture(title, caption, "image/png", data, width)
+
+
+def _saved(figure: Figure, **options: Any) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, facecolor="white", bbox_inches="tight", pad_inches=0.08, **options)
+    return file.getvalue()
 
 
 @dataclass(frozen=True)
@@ -63,7 +124,7 @@ def sample_pictures(study: StudyFiles, without: frozenset[str] = frozenset()) ->
         without: The names of pictures that are shown otherwise.
     """
     order = list(_CAPTIONS)
-    found = {path.stem: path for path in study.samples.glob("*.png") if path.stem not in without}
+    found = {path.stem: path for path in study.paths.samples.glob("*.png") if path.stem not in without}
     names = sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
     return [_picture(name, found[name].read_bytes()) for name in names]
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from analysis.page.parts import Page, Picture, Table
-from analysis.page.words import number
+from analysis.words import cell
 
 _HERE = Path(__file__).parent
 
@@ -50,7 +50,7 @@ def _header(table: Table) -> list[str]:
 
 
 def _body(table: Table) -> list[list[str]]:
-    return [[number(value) for value in row] for row in table.frame.head(table.rows).itertuples(index=False, name=None)]
+    return [[cell(value) for value in row] for row in table.frame.head(table.rows).itertuples(index=False, name=None)]
 
 
 def _numeric(table: Table) -> list[bool]:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import pandas as pd
 
-from analysis.page import background, tables
-from analysis.page.drawings import Drawing
+from analysis.figures import Drawings
+from analysis.page import background, pictures
 from analysis.page.headline import headline
 from analysis.page.parts import Item, Page, Paragraph, Section, Table
-from analysis.page.pictures import sample_pictures
 from analysis.study_files import StudyFiles
+from analysis.trials import compute_leaderboard
+
+_REASON_WIDTH = 160  # characters of a reason; its whole text is in trials.csv
 
 
-def report_page(study: StudyFiles, drawings: Mapping[str, Sequence[Drawing]]) -> Page:
-    """Return the report of a study; a section that has nothing to show is left out.
-
-    Args:
-        study: The study, finished or not.
-        drawings: The figures of each section by the section's id, as `analysis.page.registry.DRAWINGS` has them.
-    """
+def report_page(study: StudyFiles, drawings: Drawings) -> Page:
+    """Return the report of a study, finished or not, with these figures; a section without anything is left out."""
 
     def drawn(section: str) -> list[Item]:
-        return [item for drawing in drawings.get(section, ()) for item in drawing.items(study)]
+        return [item for one in drawings if one.section == section for item in pictures.drawn(one, study)]
 
     def kept(*items: Item | None) -> list[Item]:
         return [item for item in items if item is not None]
 
-    pictures = drawn("pictures")
-    shown = frozenset(item.name for item in pictures if isinstance(item, Table))
+    of_samples = drawn("pictures")
+    shown = frozenset(item.name for item in of_samples if isinstance(item, Table))
     sections = [
         headline(study),
         Section("rate-distortion", "Error against the size of the code", drawn("rate-distortion")),
@@ -35,14 +32,14 @@ def report_page(study: StudyFiles, drawings: Mapping[str, Sequence[Drawing]]) ->
         Section(
             "pictures",
             "Pictures",
-            [*sample_pictures(study, without=shown), *pictures],
+            [*pictures.sample_pictures(study, without=shown), *of_samples],
             "Of test images, by the winner's network of the seed that was best on validation data.",
         ),
         Section("learning-curves", "Learning curves", drawn("learning-curves")),
         Section(
             "what-mattered",
             "What mattered",
-            [*drawn("what-mattered"), *kept(tables.failures(study))],
+            [*drawn("what-mattered"), *kept(_failures(study))],
             "Observational: settings were chosen together, and more often where they had been good. These figures say "
             "where to look next; they prove no cause.",
         ),
@@ -50,9 +47,9 @@ def report_page(study: StudyFiles, drawings: Mapping[str, Sequence[Drawing]]) ->
         Section("parallel-coordinates", "Every trial's settings", drawn("parallel-coordinates")),
         Section("pareto", "Several objectives", drawn("pareto")),
         Section("cost", "Cost against quality", drawn("cost")),
-        Section("leaderboard", "Leaderboard", kept(tables.leaderboard(study), tables.baseline(study))),
+        Section("leaderboard", "Leaderboard", kept(_leaderboard(study), _baseline(study))),
     ]
-    kind = study.about.get("settings", {}).get("space", "a space")
+    kind = study.settings.get("space", "a space")
     return Page(
         title=f"Study {study.name}",
         lead=f"A study of {kind}: what was searched, what was found, how sure that is, and what it cost.",
@@ -67,12 +64,68 @@ def report_page(study: StudyFiles, drawings: Mapping[str, Sequence[Drawing]]) ->
 
 def _confirmation(study: StudyFiles, drawn: list[Item]) -> Section:
     """Return the section on confirmation, which says so if there was none."""
-    seeds = tables.seeds(study)
+    seeds = _seeds(study)
     items: list[Item] = [*drawn, *([] if seeds is None else [seeds])]
     if not (study.confirm["status"] == "completed").any():
-        asked = study.about.get("settings", {}).get("confirm_top", 1)
+        asked = study.settings.get("confirm_top", 1)
         reason = "no confirmation run has been completed" if asked else "it was turned off (--confirm 0)"
         words = f"There is no confirmation: {reason}. No number of a network here is of the test images."
         items = [Paragraph(words, note=True), *items]
     intro = "The configs that were best on validation data, trained again on fresh seeds, and tested once."
     return Section("confirmation", "Confirmation", items, intro)
+
+
+def _leaderboard(study: StudyFiles) -> Table | None:
+    """Return every trial that was completed or stopped, the best first; None if there is none."""
+    metric = study.metric
+    board = compute_leaderboard(study)
+    if board.empty:
+        return None
+    numbers = [name for name in (metric, "pca", "ratio_to_pca") if name in board]
+    first = ["trial_id", *numbers]  # what is looked for, where a phone shows it
+    board = board[[*first, *(name for name in board if name not in first)]]
+    caption = "Trials, completed before stopped ones, by their last epoch on validation data"
+    return Table("leaderboard", caption, _without_empty(board))
+
+
+def _seeds(study: StudyFiles) -> Table | None:
+    """Return every confirmation run with its test metrics."""
+    first = [name for name in ("confirm_of", "seed", "status", "epochs", study.metric) if name in study.confirm]
+    tests = [name for name in study.confirm if str(name).startswith("test_")]
+    if study.confirm.empty:
+        return None
+    table = _without_empty(study.confirm[[*first, *tests]])
+    if "seed" in table:
+        table = table.assign(seed=table["seed"].astype("str"))  # a name, not a quantity
+    return Table("confirmation_runs", "Each config and seed, with every test metric", table, folded=True)
+
+
+def _baseline(study: StudyFiles) -> Table | None:
+    """Return the baseline, a row per number of components."""
+    if study.baseline.empty:
+        return None
+    linear = "test_accuracy" in study.baseline
+    what = "Logistic regression on PCA codes" if linear else "PCA of the same training images"
+    return Table("baseline", what, study.baseline, rows=60, folded=True)
+
+
+def _failures(study: StudyFiles) -> Table | None:
+    """Return how many trials and confirmation runs failed for which reason; None if none did."""
+    runs = pd.concat([study.trials, study.confirm], ignore_index=True)
+    failed = runs[runs["status"] == "failed"]
+    if failed.empty:
+        return None
+    known = failed["reason"] if "reason" in failed else pd.Series("", index=failed.index)
+    reasons = known.fillna("").map(_cut).replace("", "not recorded")
+    counts = reasons.value_counts(sort=True).rename_axis("reason").reset_index(name="failed")
+    share = counts["failed"] / len(runs)
+    return Table("failures", "Why runs failed", counts.assign(share_of_all_runs=share))
+
+
+def _cut(reason: str) -> str:
+    line = " ".join(reason.split())
+    return line if len(line) <= _REASON_WIDTH else line[: _REASON_WIDTH - 1] + "…"
+
+
+def _without_empty(table: pd.DataFrame) -> pd.DataFrame:
+    return table.dropna(axis="columns", how="all")

@@ -11,9 +11,6 @@ from study.driver.confirmation import Confirmed
 from study.record import metrics
 from study.record.intervals import Interval, mean_interval
 
-# Below this PCA's error is rounding: a ratio to it compares a network with nothing.
-_PCA_ERROR_FLOOR = 1e-9
-
 Row = Mapping[str, Any]
 
 
@@ -53,7 +50,7 @@ def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, ro
     errors = [facts.error(run.known[facts.compared]) for run in winner.runs]
     error = mean_interval(errors, *metrics.limits(facts.error_metric))
     baseline = facts.error(row[facts.compared])
-    if baseline < _PCA_ERROR_FLOOR:
+    if baseline < metrics.PCA_ERROR_FLOOR:
         return Comparison(row, None, "PCA's error is only rounding at this number of components")
     return Comparison(row, error.mean / baseline, None, _verdict(error, baseline))
 

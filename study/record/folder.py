@@ -66,6 +66,29 @@ class StudyFolder:
         """One file per failed run with its traceback."""
         return self.path / "errors"
 
+    @property
+    def report(self) -> Path:
+        """The report: index.html and its tables."""
+        return self.path / "report"
+
+    @property
+    def lock(self) -> Path:
+        """The file that the study's driver holds a lock on."""
+        return self.path / ".lock"
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether a driver runs the study; asking takes a shared lock for a moment."""
+        try:
+            with self.lock.open("rb") as file:
+                try:
+                    fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except OSError:
+                    return True
+        except OSError:
+            pass
+        return False
+
 
 def check_name(name: str) -> str:
     """Return `name` if it can name a folder below the storage folder and nothing else.
@@ -138,7 +161,7 @@ def locked(folder: StudyFolder) -> Iterator[StudyFolder]:
         UsageError: another driver runs this study, or the folder cannot be written.
     """
     try:
-        descriptor = os.open(folder.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise UsageError(f"{folder.path} cannot be written: {error.strerror}") from error
     try:

@@ -50,6 +50,9 @@ METRICS: Mapping[str, Metric] = {
 }
 """By name without the split. Any other one is a quantity of at least 0 of which less is better."""
 
+PCA_ERROR_FLOOR = 1e-9
+"""Below this PCA's error is rounding: a ratio to it compares a network with nothing."""
+
 _SPLITS = {"train_eval": "training (after training)", "train": "training", "val": "validation", "test": "test"}
 
 

@@ -1,4 +1,4 @@
-"""Which classes a classifier takes for which, on test images."""
+"""What a classifier takes test images for: the confusion matrix, and the accuracy of each class."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from scipy import stats
 
-from analysis.figures import style
-from analysis.figures._samples import class_names, read_arrays
-from analysis.figures.labels import joined
+from analysis.figures import Drawing, Drawings, style
 from analysis.study_files import StudyFiles
+from analysis.trials import records
+from analysis.words import counted, joined
 
 _PAIRS = 3
 _WRITTEN = 12  # classes, up to which every cell has its number
@@ -58,11 +59,15 @@ class Confusion:
 
 def compute_confusion(study: StudyFiles) -> Confusion | None:
     """Return the confusion matrix of the best network; None where it is no classifier or was not confirmed."""
-    arrays = read_arrays(study, "predictions")
-    if arrays is None or "confusion" not in arrays:
+    counts = _counts(study)
+    if counts is None:
         return None
-    counts = arrays["confusion"]
-    return Confusion(counts, class_names(study, len(counts)))
+    return Confusion(counts, study.class_names(len(counts)))
+
+
+def _counts(study: StudyFiles) -> np.ndarray | None:
+    """Return the confusion matrix that a confirmation left."""
+    return (study.arrays("predictions") or {}).get("confusion")
 
 
 def plot_confusion(data: Confusion) -> Figure:
@@ -93,3 +98,65 @@ def plot_confusion(data: Confusion) -> Figure:
     axis.set_xlabel("predicted class")
     axis.set_ylabel("true class")
     return drawn
+
+
+_SHOWN = 20  # classes in the picture of their accuracies
+
+
+@dataclass(frozen=True, eq=False)
+class ClassAccuracy:
+    """A row per class with test images, the worst first: name, right, images, accuracy, low, high (95 %, Wilson)."""
+
+    classes: pd.DataFrame
+
+    def table(self) -> pd.DataFrame:
+        """Return a row per class."""
+        return self.classes
+
+    @property
+    def caption(self) -> str:
+        """What is seen, with its numbers."""
+        worst, best = self.classes.iloc[0], self.classes.iloc[-1]
+        first = f"From {worst['accuracy']:.1%} ({worst['name']}) to {best['accuracy']:.1%} ({best['name']})"
+        hidden = len(self.classes) - _SHOWN
+        more = f"; the picture leaves out the best {counted(hidden, 'class').replace('classs', 'classes')}"
+        return (
+            f"{first} of a class's test images are named rightly{more if hidden > 0 else ''}. Intervals are Wilson's, "
+            "over the images of one network; another seed moves a class further."
+        )
+
+
+def compute_class_accuracy(study: StudyFiles) -> ClassAccuracy | None:
+    """Return the accuracy of each class of the best network; None where it is no classifier or was not confirmed."""
+    counts = _counts(study)
+    if counts is None:
+        return None
+    table = pd.DataFrame({"name": study.class_names(len(counts)), "right": np.diag(counts), "images": counts.sum(1)})
+    table = table[table["images"] > 0]
+    if table.empty:
+        return None
+    ends = [stats.binomtest(int(row.right), int(row.images)).proportion_ci(method="wilson") for row in records(table)]
+    table = table.assign(
+        accuracy=table["right"] / table["images"], low=[end.low for end in ends], high=[end.high for end in ends]
+    )
+    return ClassAccuracy(table.sort_values("accuracy", kind="stable", ignore_index=True))
+
+
+def plot_class_accuracy(data: ClassAccuracy) -> Figure:
+    """Draw a point with its interval per class, the worst on top, twenty at most."""
+    rows = data.classes.head(_SHOWN)
+    drawn, (axis,) = style.figure(0.8 + 0.27 * len(rows))
+    places = np.arange(len(rows))
+    axis.hlines(places, 100 * rows["low"], 100 * rows["high"], color=style.COLOURS[0], linewidth=2)
+    axis.scatter(100 * rows["accuracy"], places, 46, style.COLOURS[0], zorder=3)
+    axis.set_yticks(places, rows["name"])
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.set_xlim(-2, 102)
+    axis.set_xlabel("test accuracy (%)")
+    return drawn
+
+
+DRAWINGS: Drawings = (
+    Drawing("pictures", "confusion", "Confusion matrix", compute_confusion, plot_confusion),
+    Drawing("pictures", "class_accuracy", "Accuracy by class", compute_class_accuracy, plot_class_accuracy),
+)

@@ -1,4 +1,4 @@
-"""The codes of test images in two dimensions, coloured by class."""
+"""The codes of test images: a map of them coloured by class, and how much each dimension of a VAE's code is used."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures import style
-from analysis.figures._samples import class_names, read_arrays
+from analysis.figures import Drawing, Drawings, style
 from analysis.study_files import StudyFiles
+from analysis.words import number
 
 _NAMED = 12  # classes, up to which each has its own colour
 _COLOURS = (*style.COLOURS, "#882255", "#999933", "#88CCEE", "#661100", "#6699CC")  # with some of Tol's "muted"
@@ -55,7 +55,7 @@ def compute_code_map(study: StudyFiles) -> CodeMap | None:
 
     None where no network with a code was confirmed.
     """
-    arrays = read_arrays(study, "codes")
+    arrays = study.arrays("codes")
     if arrays is None or len(arrays["codes"]) < 2:
         return None
     codes = arrays["codes"].reshape(len(arrays["codes"]), -1).astype(np.float64)
@@ -71,7 +71,7 @@ def compute_code_map(study: StudyFiles) -> CodeMap | None:
         places = codes
     else:
         places, explained = _principal(codes)
-    names = class_names(study, int(labels.max()) + 1)
+    names = study.class_names(int(labels.max()) + 1)
     points = pd.DataFrame(places, columns=["x", "y"]).assign(label=labels, class_name=[names[i] for i in labels])
     return CodeMap(points, size, explained)
 
@@ -111,3 +111,58 @@ def plot_code_map(data: CodeMap) -> Figure:
     axis.set_xlabel(f"first {kind}" if data.latent_size > 1 else "the code")
     axis.set_ylabel(f"second {kind}" if data.latent_size > 1 else "spread at random")
     return drawn
+
+
+@dataclass(frozen=True, eq=False)
+class KlDimensions:
+    """A row per dimension, the largest KL first: dimension (from 0), kl (nats per image), active."""
+
+    dimensions: pd.DataFrame
+
+    def table(self) -> pd.DataFrame:
+        """Return a row per dimension."""
+        return self.dimensions
+
+    @property
+    def caption(self) -> str:
+        """What is seen, with its numbers."""
+        kl, active = self.dimensions["kl"], int(self.dimensions["active"].sum())
+        return (
+            f"{active} of {len(kl)} dimensions are active (the posterior mean varies by more than 0.01 over the test "
+            f"images); together they cost {number(kl.sum())} nats per image, the largest {number(kl.iloc[0])}. A "
+            "dimension near 0 carries nothing: its code is the prior."
+        )
+
+
+def compute_kl(study: StudyFiles) -> KlDimensions | None:
+    """Return the KL of each dimension of the best network; None where that is no VAE or was not confirmed."""
+    arrays = study.arrays("kl")
+    if arrays is None or not len(arrays["kl_per_dimension"]):
+        return None
+    table = pd.DataFrame({"kl": arrays["kl_per_dimension"].astype(float), "active": arrays["active"].astype(bool)})
+    table = table.rename_axis("dimension").reset_index()
+    return KlDimensions(table.sort_values("kl", ascending=False, kind="stable", ignore_index=True))
+
+
+def plot_kl(data: KlDimensions) -> Figure:
+    """Draw a bar per dimension, the largest first."""
+    drawn, (axis,) = style.figure(3.2)
+    places = np.arange(1, len(data.dimensions) + 1)
+    active = data.dimensions["active"].to_numpy()
+    for chosen, colour, name in ((active, style.COLOURS[0], "active"), (~active, style.PALE, "not active")):
+        if chosen.any():
+            label = f"{name} ({int(chosen.sum())})"
+            axis.bar(places[chosen], data.dimensions["kl"][chosen], 0.9, color=colour, label=label)
+    style.whole_ticks(axis, "x")
+    axis.set_xlim(0.3, len(places) + 0.7)
+    axis.grid(visible=False, axis="x")
+    axis.set_xlabel("dimension of the code, by its KL")
+    axis.set_ylabel("KL (nats per image)")
+    style.legend_below(drawn, axis)
+    return drawn
+
+
+DRAWINGS: Drawings = (
+    Drawing("pictures", "code_map", "Map of the codes", compute_code_map, plot_code_map),
+    Drawing("pictures", "kl", "KL of each dimension of the code", compute_kl, plot_kl),
+)

@@ -1,16 +1,18 @@
-"""Studies side by side as tables: [studies x columns] in numbers, and [quantities x studies] in words."""
+"""Studies side by side as tables, in words, as a figure, and as a page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from analysis.comparisons.pairs import Pair
-from analysis.comparisons.winner import METRICS, RATIO, Winner
-from analysis.figures.labels import counted
-from analysis.page.words import number
+from analysis.comparisons.winners import METRICS, RATIO, Pair, Winner
+from analysis.figures import style
+from analysis.words import cell, counted, with_interval
 from search_spaces import FAMILY_FACTS
+from study.record import metrics
 from study.record.intervals import Interval
 
 _SETTINGS = ("latent_size", "optimizer", "lr", "batch_size", "dropout", "weight_decay", "batch_norm", "encoder")
@@ -85,40 +87,90 @@ def _words(one: Winner) -> dict[str, str]:
         "family": one.family,
         "data": f"{one.data['name']}, {sizes['train']:,} training images" + (" (a part)" if one.is_subset else ""),
         "ranked by": one.metric,
-        "trials": number(one.trials) if one.trials else "no search",
+        "trials": cell(one.trials) if one.trials else "no search",
     }
     if one.name is None or one.seconds is None:
         return words | {"best": f"nothing to compare: {one.note}"}
     words |= {
         "best": f"{one.name}, {counted(_seeds(one), 'seed')}, {counted(one.epochs or 0, 'epoch')}",
         "architecture": str(one.config.get("architecture", "–")),
-        **{key.replace("_", " "): number(one.config[key]) for key in _SETTINGS if key in one.config},
-        "parameters": number(one.params),
-        "seconds a run": number(one.seconds.mean, 3),
+        **{key.replace("_", " "): cell(one.config[key]) for key in _SETTINGS if key in one.config},
+        "parameters": cell(one.params),
+        "seconds a run": cell(one.seconds.mean, 3),
     }
     ratio = _RATIOS[FAMILY_FACTS[one.family].baseline]
     names = {RATIO: ratio, "test_probe_accuracy": _PROBE}
     for metric in METRICS:
         if metric in one.samples:
-            words[names.get(metric, metric)] = interval_words(one.samples[metric].interval())
+            words[names.get(metric, metric)] = with_interval(one.samples[metric].interval(), "one seed")
     if RATIO not in one.samples and one.note:
         words[ratio] = f"none: {one.note}"
     return words
-
-
-def interval_words(interval: Interval) -> str:
-    """Return a mean with its interval, or alone of one seed."""
-    if interval.low is None or interval.high is None:
-        return f"{number(interval.mean)} (one seed)"
-    return f"{number(interval.mean)} ({number(interval.low)} to {number(interval.high)})"
 
 
 def pair_words(pair: Pair) -> str:
     """Return a line on a pair."""
     if pair.metric is None or pair.gap is None:
         return f"{pair.first} and {pair.second}: {pair.verdict}"
-    return f"{pair.metric}: {pair.verdict}; difference {interval_words(pair.gap)}"
+    return f"{pair.metric}: {pair.verdict}; difference {with_interval(pair.gap, 'one seed')}"
 
 
 def _seeds(one: Winner) -> int:
     return max((len(sample.values) for sample in one.samples.values()), default=0)
+
+
+_PANELS = 4
+
+
+@dataclass(frozen=True)
+class Scores:
+    """By metric, the study and interval of each that may be compared with another one."""
+
+    panels: dict[str, tuple[tuple[str, Interval], ...]]
+
+    def table(self) -> pd.DataFrame:
+        """Return a row per metric and study."""
+        rows = [
+            {"metric": metric, "study": study, "mean": one.mean, "low": one.low, "high": one.high, "seeds": one.n}
+            for metric, studies in self.panels.items()
+            for study, one in studies
+        ]
+        return pd.DataFrame(rows)
+
+    @property
+    def caption(self) -> str:
+        """What is seen."""
+        return (
+            "Mean over seeds with its 95 % interval, of the studies that may be compared by the metric. Intervals that "
+            "overlap may still differ: the table of differences has the interval of each pair."
+        )
+
+
+def compute_scores(winners: Sequence[Winner], pairs: Sequence[Pair]) -> Scores | None:
+    """Return the scores to show, of at most four metrics; None where no two studies can be compared."""
+    panels = {}
+    for metric in METRICS:
+        compared = {name for pair in pairs if pair.metric == metric for name in (pair.first, pair.second)}
+        if compared:
+            panels[metric] = tuple((w.study, w.samples[metric].interval()) for w in winners if w.study in compared)
+    kept = [metric for metric in panels if metric != RATIO][: _PANELS - 1] + [RATIO] * (RATIO in panels)
+    return Scores({metric: panels[metric] for metric in kept}) if kept else None
+
+
+def plot_scores(scores: Scores) -> Figure:
+    """Draw a panel per metric, a point with its interval per study."""
+    most = max(len(studies) for studies in scores.panels.values())
+    drawn, axes = style.figure((0.9 + 0.35 * most) * len(scores.panels), len(scores.panels))
+    names = style.marks(name for studies in scores.panels.values() for name, _ in studies)
+    for axis, (metric, studies) in zip(axes, scores.panels.items(), strict=True):
+        for place, (study, one) in enumerate(studies):
+            colour, marker = names[study]
+            if one.low is not None and one.high is not None:
+                axis.plot([one.low, one.high], [place, place], color=colour, linewidth=2)
+            axis.plot([one.mean], [place], color=colour, marker=marker, linestyle="none")
+        axis.set_yticks(range(len(studies)), [study for study, _ in studies])
+        axis.set_ylim(len(studies) - 0.5, -0.5)
+        if metric == RATIO:
+            axis.axvline(1.0, color=style.INK, linewidth=1, linestyle=":")
+        axis.set_xlabel(metrics.label(metric))
+    return drawn

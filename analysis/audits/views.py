@@ -1,15 +1,22 @@
-"""An audit as a table: [claims and numbers x columns] for CSV, and words for a reader."""
+"""An audit as a table for CSV, as lines for a terminal, and as a page."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 
 import pandas as pd
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
 
 from analysis.audits.readings import Reading
-from analysis.audits.verdicts import Audited, Piece, stages
-from analysis.figures.labels import counted
-from analysis.page.words import number
+from analysis.audits.verdicts import Audited, Piece, Verdict, stages
+from analysis.output import plain_grid
+from analysis.page.parts import Fact, Facts, Item, Page, Paragraph, Section
+from analysis.words import cell, counted, with_interval
 from study.record.intervals import Interval
 
 _DIGITS = 8  # of claims, and of numbers without noise
@@ -106,7 +113,7 @@ def claimed_words(one: Audited) -> str:
     claim = one.claim
     if claim.value is None:
         return "a statement"
-    return number(claim.value, _DIGITS) + (f" ({claim.split})" if claim.split else "")
+    return cell(claim.value, _DIGITS) + (f" ({claim.split})" if claim.split else "")
 
 
 def our_lines(one: Audited) -> list[str]:
@@ -124,10 +131,8 @@ def our_lines(one: Audited) -> list[str]:
 
 def interval_words(interval: Interval) -> str:
     """Return a mean with its interval, or alone where it has none."""
-    mean = number(interval.mean, _DIGITS if interval.low == interval.high == interval.mean else 4)
-    if interval.low is None or interval.high is None or interval.low == interval.high == interval.mean:
-        return mean
-    return f"{mean} ({number(interval.low)} to {number(interval.high)})"
+    is_exact = interval.low == interval.high == interval.mean
+    return cell(interval.mean, _DIGITS) if is_exact else with_interval(interval)
 
 
 def _conditions(piece: Piece) -> list[str]:
@@ -146,3 +151,95 @@ def _conditions(piece: Piece) -> list[str]:
 
 def _is_exact(reading: Reading) -> bool:
     return reading.sample is not None and reading.sample.exact is not None
+
+
+_ROOM = 110  # columns below which four cells side by side are too narrow to read
+_MOST_LINES = 6  # numbers of ours per claim; the CSV file has them all
+_STYLES = {Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNDECIDED: "yellow"}
+
+
+def show(audited: Sequence[Audited], console: Console) -> None:
+    """Print the claims report by report, and at the end how many have which verdict."""
+    for report, group in groupby(audited, key=lambda one: one.claim.key.split("/")[0]):
+        claims = list(group)
+        console.print(Text(f"\n{report}", style="bold"))
+        if console.width >= _ROOM:
+            console.print(_table(claims))
+        else:
+            for one in claims:
+                console.print(_block(one))
+    counts = Counter(one.verdict for one in audited)
+    found = ", ".join(f"{verdict}: {counts[verdict]}" for verdict in Verdict if counts[verdict])
+    console.print(Text(f"\n{len(audited)} claims; {found}"))
+
+
+def _table(claims: Sequence[Audited]) -> Grid:
+    table = plain_grid(expand=True)
+    table.add_column("what the report says", ratio=4)
+    table.add_column("the report's number", ratio=2)
+    table.add_column("measured by this project", ratio=5)
+    table.add_column("verdict", ratio=3)
+    for one in claims:
+        says = Group(Text(one.claim.key, style="bold"), Text(one.claim.statement), _measures(one), Text(""))
+        table.add_row(says, Text(claimed_words(one)), _ours(one), _verdict(one))
+    return table
+
+
+def _block(one: Audited) -> RenderableType:
+    lines: list[RenderableType] = [
+        Text(one.claim.statement),
+        Text.assemble(("the report    ", "bold"), claimed_words(one)),
+        Text("this project", style="bold"),
+        Padding(_ours(one), (0, 0, 0, 2)),
+        Text.assemble(("verdict       ", "bold"), _verdict(one)),
+        _measures(one),
+    ]
+    return Group(Text(one.claim.key, style="bold"), Padding(Group(*lines), (0, 0, 1, 2)))
+
+
+def _measures(one: Audited) -> Text:
+    return Text(f"It measures: {one.claim.measures}", style="dim")
+
+
+def _ours(one: Audited) -> Text:
+    lines = our_lines(one)
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[:_MOST_LINES], f"and {len(lines) - _MOST_LINES} more, see --csv"]
+    return Text("\n".join(lines) or "nothing")
+
+
+def _verdict(one: Audited) -> Text:
+    return Text(one.words, style=_STYLES.get(one.verdict, ""))
+
+
+_LEAD = (
+    "What five reports claim, beside what this project measured under the same definition. "
+    "The reports' numbers are quoted, not confirmed, unless the verdict says that they hold."
+)
+_HOW = (
+    "Ours are means over seeds with their 95 % interval (Student's t). Runs of fewer epochs than the report's, or on a "
+    "part of the images, give no verdict. A number holds if our interval, widened by the claim's tolerance, contains "
+    "it and reaches no further than that tolerance from its own mean; a comparison holds if the interval of the "
+    "difference lies on the claimed side of 0."
+)
+
+
+def page_of(audited: Sequence[Audited], skipped: Sequence[str] = ()) -> Page:
+    """Return the page; `skipped` are lines on studies that could not be read."""
+    counts = Counter(one.verdict for one in audited)
+    facts = [Fact(str(verdict), counted(counts[verdict], "claim")) for verdict in Verdict if counts[verdict]]
+    first: list[Item] = [Facts(facts, cards=True), Paragraph(_HOW)]
+    sections = [Section("verdicts", "Verdicts", [*first, *(Paragraph(line, note=True) for line in skipped)])]
+    for report, group in groupby(audited, key=lambda one: one.claim.key.split("/")[0]):
+        items = [item for one in group for item in _items(one)]
+        sections.append(Section(report, report, items))
+    return Page("Audit of the reports' claims", _LEAD, sections)
+
+
+def _items(one: Audited) -> tuple[Item, Item]:
+    facts = [
+        Fact("The report's number", claimed_words(one), one.claim.metric),
+        Fact("Measured by this project", "; ".join(our_lines(one)) or "nothing"),
+        Fact("Verdict", one.words, one.claim.measures),
+    ]
+    return Paragraph(f"{one.claim.key}: {one.claim.statement}", note=True), Facts(facts)

@@ -1,0 +1,167 @@
+"""What is asked of a study's trials and confirmations: the objectives, who is best, values at an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from analysis.study_files import StudyFiles
+from study.record import intervals, metrics, ranking
+from study.record.intervals import Interval
+from study.record.metrics import Mode
+
+_SHOWN = ("trial_id", "status", "epochs", "params", "config.architecture", "config.latent_size", "config.optimizer")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric and its direction, "min" or "max"."""
+
+    metric: str
+    mode: Mode
+
+    @property
+    def sign(self) -> int:
+        """What makes smaller better."""
+        return metrics.sign(self.mode)
+
+    @property
+    def test_metric(self) -> str:
+        """Its namesake on the test split."""
+        return metrics.on_test(self.metric)
+
+
+def objective_of(study: StudyFiles) -> Objective:
+    """Return what the study's trials are ranked by."""
+    return Objective(study.metric, study.about["objective"]["mode"])
+
+
+def objectives_of(study: StudyFiles) -> list[Objective]:
+    """Return every objective of a study, more than one where it looked for a Pareto front."""
+    main = objective_of(study)
+    names = study.settings.get("objectives") or [main.metric]
+    return [main if name == main.metric else Objective(name, metrics.mode(name)) for name in names]
+
+
+def numbers(table: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column as floats, NaN where it is missing, infinite or no number."""
+    if column not in table:
+        return pd.Series(np.nan, index=table.index, dtype=float)
+    return pd.to_numeric(table[column], errors="coerce").astype(float).replace([np.inf, -np.inf], np.nan)
+
+
+def records(table: pd.DataFrame) -> list[Any]:
+    """Return the rows as named tuples; what type a field has is the table's affair."""
+    return list(table.itertuples())
+
+
+def mean_of(values: ArrayLike, metric: str | None = None) -> Interval:
+    """Return the mean of values with its interval, cut at the limits of a metric; NaN where there is no value."""
+    known: Sequence[float] = np.asarray(values, dtype=float).tolist()
+    limits = metrics.limits(metric) if metric else ()
+    return intervals.mean_interval(known, *limits) if known else Interval(float("nan"), None, None, 0)
+
+
+def columns_of(interval: Interval, prefix: str = "") -> dict[str, float]:
+    """Return the columns mean, low and high of a table, NaN where there is no interval."""
+    low, high = interval.ci95 or (np.nan, np.nan)
+    return {f"{prefix}mean": interval.mean, f"{prefix}low": low, f"{prefix}high": high}
+
+
+def ended_trials(study: StudyFiles) -> pd.DataFrame:
+    """Return the completed and stopped trials that have the objective, best first, as a study ranks them.
+
+    `value` is the objective after the trial's last epoch, `rank` counts from 1.
+    """
+    objective = objective_of(study)
+    trials = study.trials.assign(value=numbers(study.trials, objective.metric))
+    ended = trials[trials["status"].isin(["completed", "stopped"]) & trials["value"].notna()]
+    epochs = numbers(ended, "epochs").fillna(0).astype(int)
+    keys = [
+        ranking.trial_key(status, reached, value, place, objective.mode)
+        for place, (status, reached, value) in enumerate(zip(ended["status"], epochs, ended["value"], strict=True))
+    ]
+    order = [place for *_, place in sorted(keys)]
+    ranked = ended.iloc[order].reset_index(drop=True)
+    return ranked.assign(rank=np.arange(1, len(ranked) + 1))
+
+
+def compute_leaderboard(study: StudyFiles, top: int | None = None) -> pd.DataFrame:
+    """Return the best trials, with PCA at the same number of components.
+
+    Args:
+        study: The study's tables.
+        top: The most rows to return; all by default.
+
+    Returns:
+        Columns `trial_id`, `status`, `epochs`, `params`, `config.*` of the network, the metric, and, where the metric
+        is an error that PCA has too, `pca` and `ratio_to_pca`.
+    """
+    metric = study.metric
+    if metric not in study.trials:
+        return pd.DataFrame(columns=[*_SHOWN, metric])
+    best = ended_trials(study).head(top if top is not None else len(study.trials))
+    table = best[[name for name in _SHOWN if name in best] + [metric]]
+    if metric != "val_mse":
+        return table  # PCA has no other metric at a latent size
+    pca = study.baseline.set_index("n_components")[metric]
+    at_size = table["config.latent_size"].map(pca)
+    return table.assign(pca=at_size, ratio_to_pca=table[metric] / at_size)
+
+
+def completed_confirmations(study: StudyFiles) -> pd.DataFrame:
+    """Return the confirmation runs that have the objective, with it as `value` and its namesake as `test_value`."""
+    objective = objective_of(study)
+    runs = study.confirm
+    runs = runs.assign(value=numbers(runs, objective.metric), test_value=numbers(runs, objective.test_metric))
+    return runs[(runs["status"] == "completed") & runs["value"].notna()].reset_index(drop=True)
+
+
+def confirmed_order(study: StudyFiles) -> list[str]:
+    """Return the confirmed configs, the winner first: most seeds, then the best mean validation value."""
+    runs = completed_confirmations(study)
+    seeds = {str(name): values.tolist() for name, values in runs.groupby("confirm_of", sort=False)["value"]}
+    return ranking.confirmed_order(seeds, objective_of(study).mode)
+
+
+def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
+    """Return, per confirmed config, the winner first, its number of seeds and the mean and deviation of its metrics.
+
+    The metrics are the objective and its namesake on test images; `± METRIC` is the standard deviation over seeds.
+    """
+    objective = objective_of(study)
+    runs = completed_confirmations(study)
+    if runs.empty:
+        return pd.DataFrame()
+    columns = {objective.metric: "value", objective.test_metric: "test_value"}
+    grouped = runs.groupby("confirm_of", sort=False)[list(columns.values())].agg(["count", "mean", "std"])
+    table = pd.DataFrame({"seeds": grouped[("value", "count")]})
+    for name, column in columns.items():
+        table[name] = grouped[(column, "mean")]
+        table[f"± {name}"] = grouped[(column, "std")]
+    return table.loc[confirmed_order(study)].reset_index()
+
+
+def matched_epoch(study: StudyFiles, trials: pd.DataFrame) -> int | None:
+    """Return the last epoch that nine tenths of these trials reached, None without a history of them.
+
+    Compared at it, trials differ by their settings and not by how long they were allowed to train; and it is not only
+    the survivors that are compared.
+    """
+    history = study.history[study.history["trial_id"].isin(trials["trial_id"])]
+    if history.empty:
+        return None
+    reached = history.groupby("trial_id")["epoch"].max().to_numpy()
+    return int(np.quantile(reached, 0.1, method="lower"))
+
+
+def values_at_epoch(study: StudyFiles, metric: str, epoch: int) -> pd.Series:
+    """Return a metric at an epoch by trial_id, without the trials that have none there."""
+    rows = study.history[study.history["epoch"] == epoch]
+    values = numbers(rows, metric)
+    return pd.Series(values.to_numpy(), index=rows["trial_id"].to_numpy()).dropna()
