@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from study.baselines import pca
-from study.baselines.baseline import evaluate_linear_classifier
+from study.baselines.baseline import baseline_of, evaluate_linear_classifier
 from study.data import image_data
 
 
@@ -27,3 +27,20 @@ def test_codes_are_the_coordinates_along_the_axes(digits):
     pixels = digits.test.images.reshape(len(digits.test), -1) / 255
     codes = pca.codes(fitted, digits.test.images, 3)
     np.testing.assert_allclose(codes, (pixels - fitted.mean) @ fitted.components[:3].T)
+
+
+@pytest.mark.parametrize(("family", "accuracy"), [("ae", False), ("vae", False), ("classifier", True)])
+def test_the_baseline_of_a_family_runs_what_takes_long_elsewhere(digits, family, accuracy):
+    called = []
+
+    def elsewhere(function, /, *arguments):
+        called.append(function.__name__)
+        return function(*arguments)
+
+    baseline = baseline_of(family)(digits.splits, elsewhere, lambda _: None)
+    rows = baseline.rows([], [{"latent_size": 5}])
+    assert all(("val_accuracy" in row) == accuracy for row in rows)
+    assert called == ["fit", "evaluate_linear_classifier"][: 1 + accuracy]
+    assert (5 in {row["n_components"] for row in rows}) != accuracy
+    mean, axes = baseline.axes()
+    assert (mean.shape, axes.shape) == ((64,), (baseline.fitted().rank, 64))
