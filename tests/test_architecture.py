@@ -11,9 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("study", "models", "search_spaces", "analysis")
 FLOORS = (
     {"record"},
-    {"data", "tracking", "interrupt"},
-    {"settings", "baselines"},
-    {"training", "evaluation", "cluster"},
+    {"data", "tracking", "baselines", "interrupt"},
+    {"settings", "training", "evaluation", "cluster"},
     {"worker"},
     {"search"},
     {"driver", "simulation"},

@@ -17,7 +17,6 @@ from torch import Tensor
 from search_spaces import FAMILY_FACTS
 from study.baselines import pca
 from study.baselines.pca import BaselineRow, Pca
-from study.data.splits import Split
 from study.record.errors import StudyError
 from study.record.state import Run
 
@@ -38,6 +37,18 @@ class Elsewhere(Protocol):
 
     def __call__(self, function: Callable[..., T], /, *arguments: object) -> T:
         """Return `function(*arguments)`; raises what it raises."""
+
+
+class Split(Protocol):
+    """A split of a study's data."""
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """(n, channels, height, width)."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(n,)."""
 
 
 class PcaBaseline:
