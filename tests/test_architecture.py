@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("study", "models", "search_spaces", "analysis")
 FLOORS = (
     {"record"},
-    {"settings", "data", "tracking", "baselines", "interrupt"},
+    {"data", "tracking", "interrupt"},
+    {"settings", "baselines"},
     {"training", "evaluation", "cluster"},
     {"worker"},
     {"search"},
