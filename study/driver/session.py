@@ -140,7 +140,7 @@ class Session:
             reported = list({candidate.id: candidate for candidate in (winner, *beside)}.values())
             self._train("confirmation", confirmation.reporting(state, settings, chosen, reported))
             ended = confirmation.confirmed(state, candidates, metric)
-            if any(one.candidate == name and one.reported for one in ended):
+            if any(one.candidate == name and one.test_metrics for one in ended):
                 return sorted(ended, key=lambda one: one.candidate != name)
         return []
 
@@ -179,11 +179,10 @@ class Session:
             return
         settings = self._settings
         given = min(len(self._space.points(self._context)), settings.trials)
-        self._display.say(
-            f"{settings.trials} trials: {given} given, {settings.trials - given} suggested by the sampler"
-        )
-        if given == settings.trials:
-            self._display.say(f"The sampler suggests nothing; give more than {given} --trials for a search.")
+        suggested = settings.trials - given
+        self._display.say(f"search: {given} trials are given, {suggested} suggested by the sampler, at most")
+        if not suggested:
+            self._display.say(f"search: nothing is searched; --trials above {given} would")
         self._display.begin("search")
         budget = settings.time_budget_s
         ends = time.monotonic() + budget - self._searched_before if budget else float("inf")
