@@ -7,13 +7,13 @@ from study.driver import beginning
 from study.driver.beginning import check_unchanged
 from study.record.errors import UsageError
 from study.record.events import StudyStarted
-from study.settings import command_line
+from study.settings import command_line, resolve
 
 
 @pytest.fixture(scope="module")
 def begun():
     """What the journal of a study of digits_ae begins with."""
-    settings = command_line.settings_of(command_line.parse(["--space", "digits_ae", "--name", "night"]))
+    settings = resolve.settings_of(command_line.parse(["--space", "digits_ae", "--name", "night"]).given)
     data = image_data.load("digits", image_data.default_data_dir())
     return beginning.about(settings, data, None)
 
@@ -53,6 +53,6 @@ def test_changed_data_and_a_changed_encoder_are_refused(begun):
 
 def test_reported_configurations_search_nothing():
     options = ["--reported", "cifar_cnn/A", "--name", "night"]
-    settings = command_line.settings_of(command_line.parse(options))
+    settings = resolve.settings_of(command_line.parse(options).given)
     data = image_data.load("digits", image_data.default_data_dir())
     assert beginning.about(settings, data, None)["searched"] == {}

@@ -23,9 +23,9 @@ SHAPE = (1, 8, 8)
 
 
 def settings(*options):
-    from study.settings import command_line
+    from study.settings import command_line, resolve
 
-    return command_line.settings_of(command_line.parse(["--space", "digits_ae", *options]))
+    return resolve.settings_of(command_line.parse(["--space", "digits_ae", *options]).given)
 
 
 def a_gpu(total=24, overhead=1, peaks=(2, 5)):
@@ -242,9 +242,9 @@ def test_a_gpu_that_is_never_free_ends_the_study_with_what_to_do(nodes, digits, 
 
 def test_a_studys_reported_configurations_are_what_is_measured(nodes):
     asked = nodes(only=16)
-    from study.settings import command_line
+    from study.settings import command_line, resolve
 
-    chosen = command_line.settings_of(command_line.parse(["--reported", "fashion/base", "--confirm", "1x2"]))
+    chosen = resolve.settings_of(command_line.parse(["--reported", "fashion/base", "--confirm", "1x2"]).given)
     shape = (1, 28, 28)
     played = SimpleNamespace(image_shape=shape, num_classes=10)
     for split in ("train", "val", "test"):

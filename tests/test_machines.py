@@ -17,10 +17,10 @@ def config(**kinds):
 
 
 def settings(**given):
-    from study.settings import command_line
+    from study.settings import command_line, resolve
 
     options = [f"--{key.replace('_', '-')}={value}" for key, value in given.items()]
-    return command_line.settings_of(command_line.parse(["--space", "digits_ae", *options]))
+    return resolve.settings_of(command_line.parse(["--space", "digits_ae", *options]).given)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from study.record.events import EVENTS, Finished
 from study.record.folder import StudyFolder
 from study.record.journal import Journal, Recorder
 from study.record.state import StudyState
-from study.settings import command_line
+from study.settings import command_line, resolve
 from study.tracking.implementations import build_tracker
 from study.tracking.tracker import Ending
 
@@ -59,7 +59,7 @@ def tracked_study(storage, uri, name, space):
     path.mkdir(parents=True)
     folder = StudyFolder(path)
     options = ["--space", space, "--name", name, "--storage", str(storage), "--tracking-uri", uri]
-    settings = command_line.settings_of(command_line.parse(options))
+    settings = resolve.settings_of(command_line.parse(options).given)
     recorder = Recorder(Journal(folder.journal), StudyState())
     tracker = build_tracker(uri, recorder.record, storage)
     tracker.started([])

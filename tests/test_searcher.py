@@ -13,7 +13,7 @@ from search_spaces import Context
 from study.cluster.resources import Limits
 from study.record import journal
 from study.record.errors import StudyError
-from study.record.events import EpochEnded, RunEnded, RunStarted
+from study.record.events import EpochEnded, RunEnded, RunStarted, StudyStarted
 from study.record.journal import Journal, Recorder, read_state
 from study.search.job_list import JobList
 from study.search.sampling import sampler_for_trial
@@ -32,7 +32,10 @@ class Driver:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         path = folder / "journal.jsonl"
+        begun = path.exists()
         self.recorder = Recorder(Journal(path), read_state(path))
+        if not begun:
+            self.recorder.record(StudyStarted(settings={}))
         settings = {
             "objectives": ("val_mse",), "sampler": "tpe", "seed": 3, "trials": 12, "epochs": 4,
             "limits": Limits(changes.pop("max_params", 10**9), 2**36),
