@@ -191,6 +191,7 @@ def _run_events(client: MlflowClient, run: Run, number: int) -> Iterator[Event]:
         params=params.get("params", 0),
         key=tags.get("reported"),
         confirm_of=confirm_of,
+        role=tags.get("role") or None,
     )
     if first_stage:
         yield Pretrained(name, first_stage)
