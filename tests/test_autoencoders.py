@@ -8,6 +8,7 @@ from model_examples import build, example, images_of
 from torch import nn
 
 import models
+from models import ae
 from models._layers import Dropout
 from models.ae import squared_jacobian_norm
 from study.data.tensors import positions
@@ -178,14 +179,16 @@ def test_errors_are_those_of_what_is_shown_and_a_network_that_leaves_the_range_h
         torch.testing.assert_close(values[name], (shown - images).square().flatten(1).mean(1))
     metrics = network.metrics(values)
     assert metrics["psnr"] == pytest.approx((-10 * values["mse"].log10()).mean().item(), rel=1e-5)
-    loss, parts = network.training_loss(images, LABELS)
+    _, parts = network.training_loss(images, LABELS)
     assert parts["mse"].item() > values["mse"].mean().item()  # training is on what the network gives, of spoilt images
 
 
 @pytest.mark.parametrize("architecture", list(ae.FAMILY.architectures))
 def test_a_network_has_an_unclipped_error_unless_it_ends_in_a_sigmoid(architecture):
-    config = example("ae", architecture, output_activation="none") if architecture in ("dense", "conv") else example(
-        "ae", architecture
+    config = (
+        example("ae", architecture, output_activation="none")
+        if architecture in ("dense", "conv")
+        else example("ae", architecture)
     )
     shape = ae.FAMILY.architectures[architecture].image_shape or SHAPE
     network, images = build(config, shape).eval(), images_of(shape, 2)
