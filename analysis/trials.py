@@ -109,9 +109,21 @@ def compute_leaderboard(study: StudyFiles, top: int | None = None) -> pd.DataFra
     table = best[[name for name in _SHOWN if name in best] + [metric]]
     if metric != "val_mse":
         return table  # PCA has no other metric at a latent size
-    pca = study.baseline.set_index("n_components")[metric]
+    pca = pca_errors(study).set_index("n_components")[metric]
     at_size = table["config.latent_size"].map(pca)
     return table.assign(pca=at_size, ratio_to_pca=table[metric] / at_size)
+
+
+def pca_is_clipped(study: StudyFiles) -> bool:
+    """Whether PCA's reconstructions were clipped to [0, 1], and networks'; an earlier version clipped neither."""
+    return bool(numbers(study.baseline, "val_mse_clipped").notna().any())
+
+
+def pca_errors(study: StudyFiles) -> pd.DataFrame:
+    """Return PCA's errors that networks' compare with, clipped if theirs are: n_components, val_mse, test_mse."""
+    ending = "_clipped" if pca_is_clipped(study) else ""
+    columns = {"n_components": "n_components", "val_mse": f"val_mse{ending}", "test_mse": f"test_mse{ending}"}
+    return pd.DataFrame({name: numbers(study.baseline, column) for name, column in columns.items()})
 
 
 def completed_confirmations(study: StudyFiles) -> pd.DataFrame:

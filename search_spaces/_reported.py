@@ -39,7 +39,7 @@ def entry(
     data: DatasetSpec, family: str, epochs: tuple[int, ...], note: str, *settings: Settings, **more: Any
 ) -> Reported:
     """Return a reported configuration, whose config is made of the `settings` in their order and of `more`."""
-    config: dict[str, Any] = {"family": family}
+    config: dict[str, Any] = {"family": family, "decay": "all"}  # L2 of PyTorch's optimizers is on every parameter
     for part in (*settings, more):
         config |= part
     return Reported(config, f"{data.name}_{family}", data.image_shape, len(data.class_names), epochs, note)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LIKELIHOODS = ("continuous_bernoulli", "gaussian", "bernoulli")
 
 # What the default configs of the data sets share; a space adds the rest.
-_TRAINING = {"optimizer": "adam", "weight_decay": 0.0, "schedule": "cosine"}
+_TRAINING = {"optimizer": "adam", "weight_decay": 0.0, "decay": "weights", "schedule": "cosine"}
 DEFAULT_AE: Mapping[str, Any] = MappingProxyType(
     {
         **_TRAINING,

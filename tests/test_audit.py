@@ -151,6 +151,21 @@ def test_the_wording_of_a_subset_is_understood_as_a_study_writes_it(tmp_path):
     assert (folder.name, study.whole_sizes) == ("quick", {"train": 1257, "val": 270, "test": 270})
 
 
+def test_claims_on_networks_that_leave_the_range_are_audited_by_the_errors_that_the_reports_measured(tmp_path):
+    better, worse = [0.010, 0.0101], [0.012, 0.0121]
+    rows = [
+        row
+        for pair in ("1+1", "1+2", "2+1", "2+2")
+        for row in runs(
+            f"cifar_ae/{pair}",
+            test_mse=worse if pair == "2+2" else better,  # clipped, they would say the opposite
+            test_mse_unclipped=better if pair == "2+2" else worse,
+        )
+    ]
+    write_study(tmp_path, "ae", rows)
+    assert verdict_of(tmp_path, "cifar_ae/best_network") is Verdict.HOLDS
+
+
 def test_a_missing_piece_of_a_comparison_is_not_measured_yet(tmp_path):
     rows = [row for pair in ("1+1", "2+2") for row in runs(f"cifar_ae/{pair}", test_mse=[0.01, 0.011])]
     write_study(tmp_path, "ae", rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 from made_up_studies import write_study
@@ -26,6 +28,15 @@ def write(storage, name, space="mnist_ae", *, latent_size=20, pca=0.02, **option
         "ratio_note": None if pca else "PCA's error is only rounding at this number of components",
     }
     return write_study(storage, name, runs, space=space, summary=options.pop("summary", summary), **options)
+
+
+def test_ratios_are_of_the_clipped_errors_that_the_study_was_compared_by(tmp_path):
+    folder = write(tmp_path, "night", test_mse=[0.010, 0.011])
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["baseline"] |= {"test_mse": 0.03, "test_mse_clipped": 0.02}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    (winner,) = compute_comparison(["night"], tmp_path).winners
+    assert sorted(winner.samples[RATIO].values.values()) == pytest.approx([0.5, 0.55])
 
 
 def verdicts(storage, *names):

@@ -215,7 +215,8 @@ def test_the_pareto_front_has_what_no_trial_beats_in_everything():
 
 
 def row(test_mse):
-    return {8: {"n_components": 8, "val_mse": test_mse, "test_mse": test_mse}}
+    # what is compared is the clipped error; the other one is there for the audit of the reports' claims
+    return {8: {"n_components": 8, "val_mse": test_mse, "test_mse": 3 * test_mse, "test_mse_clipped": test_mse}}
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,17 @@ def test_the_headline_is_the_winners_test_error_over_that_of_pca_at_its_size(tmp
     assert found.trials["equivalent_rank"].iloc[0] == pytest.approx(8 * 2 ** (math.log(1 / 0.9) / math.log(5)))
 
 
+def test_a_study_of_a_version_without_clipped_errors_is_compared_by_the_others_and_the_caption_says_so(tmp_path):
+    trials, confirm = [trial(0, 0.05)], seeds("t0000", [0.05, 0.05], [0.05, 0.05])
+    new, old = (
+        compute_rate_distortion(study(tmp_path, trials, confirm=confirm, pca={8: 0.1}, clipped=clipped))
+        for clipped in (True, False)
+    )
+    assert new.ratio == old.ratio == pytest.approx(0.5)  # not 0.25, of the unclipped errors that the new one has too
+    assert new.caption.endswith("Reconstructions are clipped to [0, 1], PCA's too.")
+    assert old.caption.endswith("reconstructions are not clipped to [0, 1], PCA's neither.")
+
+
 def test_without_a_confirmation_the_test_split_is_not_spoken_for(tmp_path):
     found = compute_rate_distortion(study(tmp_path, [trial(0, 0.05)], pca={8: 0.1}))
     assert found.ratio is None

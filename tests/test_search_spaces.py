@@ -222,7 +222,8 @@ def test_an_enqueued_point_comes_back_as_its_config(space, reported):
         study.enqueue_trial(point.params)
     for point in points:
         trial = study.ask()
-        assert space.suggest(trial, context) == point.config
+        # what L2 acts on is not searched: a report's is its own, which a study takes from the point
+        assert {**space.suggest(trial, context), "decay": point.config["decay"]} == point.config
         assert trial.params == point.params
         assert json.loads(json.dumps(point.params)) == point.params
 
@@ -295,6 +296,15 @@ def test_the_outline_of_a_space_has_every_parameter_that_a_sampler_can_meet(spac
     outline = search_spaces.outline(space, context_of(space))
     assert outline == search_spaces.outline(space, context_of(space))
     assert all(params.keys() <= outline.keys() for params, _, _ in sampled_at_home(space.name))
+
+
+@pytest.mark.parametrize("name", search_spaces.names())
+def test_l2_is_on_weights_alone_but_in_what_a_report_ran(name):
+    space = search_spaces.get(name)
+    assert all(config["decay"] == "weights" for _, config, _ in sampled_at_home(name))
+    for point in space.points(context_of(name)):
+        assert point.config["decay"] == ("weights" if point.key == "default" else "all")
+    assert "decay" not in search_spaces.outline(space, context_of(name))  # it is not searched
 
 
 def test_the_outline_of_a_space_says_its_bounds():

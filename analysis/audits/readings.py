@@ -155,6 +155,8 @@ def _same_settings(row: Mapping[Any, Any], config: Mapping[str, Any]) -> bool:
     """Whether a run had the settings that the key stands for now: older studies may have had others."""
     for name, value in config.items():
         cell = row.get(f"config.{name}", value)
+        if name == "decay" and pd.isna(cell):
+            continue  # a run of an earlier version, whose L2 was on all parameters
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if (float(cell) != value) if number else (str(cell) != str(value)):
             return False
@@ -172,8 +174,12 @@ def _value(study: MeasuredStudy, row: Mapping[Any, Any], measured: Measured) -> 
         except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
             return None  # damaged
     values = row if measured.epoch is None else study.at_epoch(run, measured.epoch) or {}
-    value = values.get(metric)
-    return None if value is None or pd.isna(value) else float(value)
+    # Networks that stay within [0, 1] have one error, and an earlier version clipped none.
+    for name in (metric, metric.removesuffix("_unclipped")):
+        value = values.get(name)
+        if value is not None and not pd.isna(value):
+            return float(value)
+    return None
 
 
 def _of_pca(measured: Measured, evidence: Evidence, dataset: str, components: int, beside: str | None) -> Reading:

@@ -111,7 +111,8 @@ def _ratio(family: str, summary: Mapping[str, Any], samples: Mapping[str, Sample
     row, facts = summary["baseline"], FAMILY_FACTS[family]
     if summary["ratio_to_pca"] is None or row is None or facts.compared not in samples:
         return None
-    baseline = facts.error(row[facts.compared])
+    # a summary of an earlier version compared errors that are not clipped
+    baseline = facts.error(row[facts.baseline_column if facts.baseline_column in row else facts.compared])
     errors = {seed: facts.error(value) for seed, value in samples[facts.compared].values.items()}
     return Sample.of(RATIO, {seed: error / baseline for seed, error in errors.items()})
 

@@ -92,7 +92,8 @@ def _baseline(summary: Mapping[str, Any]) -> Fact | None:
         what = "error rate"
     else:
         title = f"Against PCA with {counted(row['n_components'], 'component')}"
-        value = f"{cell(row['test_mse'])} {metrics.label('test_mse')}"
+        name = "test_mse_clipped" if "test_mse_clipped" in row else "test_mse"  # of an earlier version
+        value = f"{cell(row[name])} {metrics.label('test_mse')}"
         own = summary["confirmed"][0]["test"].get("test_mse") if summary["confirmed"] else None
         detail = (
             f"the network: {summary_interval(own)}"

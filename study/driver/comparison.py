@@ -32,8 +32,9 @@ class Comparison:
 def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, rows: Mapping[int, Row]) -> Comparison:
     """Compare a config with the baseline, on the test split if it was confirmed.
 
-    Autoencoders of both kinds by the test MSE (a VAE's is that of its mean reconstruction) with PCA at the same number
-    of components; classifiers by the test error rate with the logistic regression that is best on validation data.
+    Autoencoders of both kinds by the test MSE of reconstructions clipped to [0, 1] (a VAE's is that of its mean
+    reconstruction) with PCA's, clipped too, at the same number of components; classifiers by the test error rate
+    with the logistic regression that is best on validation data.
 
     Args:
         family: "ae", "vae" or "classifier".
@@ -49,7 +50,7 @@ def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, ro
         return Comparison(row, None, "the test split was not touched (--confirm 0)")
     errors = [facts.error(run.known[facts.compared]) for run in winner.runs]
     error = mean_interval(errors, *metrics.limits(facts.error_metric))
-    baseline = facts.error(row[facts.compared])
+    baseline = facts.error(row[facts.baseline_column])
     if baseline < metrics.PCA_ERROR_FLOOR:
         return Comparison(row, None, "PCA's error is only rounding at this number of components")
     return Comparison(row, error.mean / baseline, None, _verdict(error, baseline))

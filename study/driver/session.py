@@ -171,7 +171,7 @@ class Session:
     def _baseline(self) -> None:
         """Record the baseline of every latent size of a run."""
         configs = [run.config for run in self._state.runs.values()]
-        if rows := self._baselines.rows(self._state.baseline.keys(), configs):
+        if rows := self._baselines.rows(self._state.baseline, configs):
             self._recorder.record(BaselineMeasured(rows))
 
     def _search(self) -> None:
