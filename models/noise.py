@@ -139,7 +139,8 @@ def of_images(stream: Stream, indices: Tensor, shape: tuple[int, ...], *, first:
     start = _mixed(_mixed(seed) + _GAMMA * stream)
     counter = _signed(start) + ((indices[:, None] << _POSITIONS) | positions) * _signed(_GAMMA)
     uniform = ((_hash(counter) >> 12 & (1 << 52) - 1).double() + 0.5) * 2.0**-52
-    return torch.special.ndtri(uniform).float().reshape(len(indices), *shape)
+    numbers: Tensor = torch.special.ndtri(uniform).float()
+    return numbers.reshape(len(indices), *shape)
 
 
 def _hash(values: Tensor) -> Tensor:

@@ -46,8 +46,8 @@ def test_errors_are_those_of_scikit_learns_reconstruction(n: int, solver: str, s
 
 def test_clipped_errors_are_those_of_the_clipped_reconstruction() -> None:
     train, test = (correlated_images(90, (1, 6, 6), seed=seed) for seed in (0, 1))
-    train[:, 0, :2], test[:, 0, :2] = 255, 0  # white in training, black in the test images: nothing fits between
-    train[::2, 0, 0] = 250
+    for images in (train, test):  # two grey levels: between them a rebuilt pixel falls short, beyond it overshoots
+        images[:] = np.where(images > 128, 255, 0)
     fitted = pca.fit(train, 12)
     for row in pca.evaluate(fitted, {"train": train, "test": test}, [1, 5, 12]):
         rank = row["n_components"]
@@ -57,10 +57,10 @@ def test_clipped_errors_are_those_of_the_clipped_reconstruction() -> None:
             expected = np.square(images.reshape(len(images), -1) / 255 - rebuilt).mean()
             assert row[f"{split}_mse_clipped"] == pytest.approx(expected, rel=1e-9)
             assert pca.clipped_error(fitted, images, rank) == pytest.approx(expected, rel=1e-9)
-        unclipped, clipped = row["test_mse"], row["test_mse_clipped"]
-        assert unclipped is not None
-        assert clipped is not None
-        assert clipped < unclipped
+    unclipped, clipped = row["test_mse"], row["test_mse_clipped"]  # with 12 components
+    assert unclipped is not None
+    assert clipped is not None
+    assert clipped < 0.99 * unclipped
 
 
 def test_train_error_is_the_variance_that_is_not_kept() -> None:

@@ -301,10 +301,10 @@ def test_the_outline_of_a_space_has_every_parameter_that_a_sampler_can_meet(spac
 @pytest.mark.parametrize("name", search_spaces.names())
 def test_l2_is_on_weights_alone_but_in_what_a_report_ran(name):
     space = search_spaces.get(name)
-    assert all(config["decay"] == "weights" for _, config, _ in sampled_at_home(name))
-    for point in space.points(context_of(name)):
+    assert all(config["decay"] == "weights" for _, _, config in sampled_at_home(name))
+    for point in space.points(context_of(space)):
         assert point.config["decay"] == ("weights" if point.key == "default" else "all")
-    assert "decay" not in search_spaces.outline(space, context_of(name))  # it is not searched
+    assert "decay" not in search_spaces.outline(space, context_of(space))  # it is not searched
 
 
 def test_the_outline_of_a_space_says_its_bounds():
