@@ -78,7 +78,7 @@ def main() -> None:
         name: (torch.from_numpy(split.images), torch.from_numpy(split.labels))
         for name, split in {"train": images.train, "val": images.val}.items()
     }
-    best_of = min if mode(space.metric) == "min" else max
+    lower_is_better = mode(space.metric) == "min"
     arms = {"before": BEFORE, "now": NOW[space.family]}
     print(f"{options.space}, best {space.metric} of {options.configs} configs, {options.epochs} epochs")
     ratios: dict[str, list[float]] = {name: [] for name in arms}
@@ -94,7 +94,8 @@ def main() -> None:
                     for config, one in zip(configs, seeds, strict=True)
                 )
                 values = [last_value(trainer, options.epochs, space.metric) for trainer in trainers]
-                best[optimizer] = best_of(value for value in values if not math.isnan(value))
+                ranked = sorted(value for value in values if not math.isnan(value))
+                best[optimizer] = ranked[0 if lower_is_better else -1]
             ratios[name].append(best["sgd"] / best["adam"])
             words.append(f"{name} sgd {best['sgd']:.5g} adam {best['adam']:.5g} ratio {ratios[name][-1]:.3f}")
         print(f"seed {seed}: " + "; ".join(words), flush=True)
