@@ -311,8 +311,30 @@ def test_the_outline_of_a_space_says_its_bounds():
     space = search_spaces.get("digits_ae")
     outline = search_spaces.outline(space, context_of(space))
     assert outline["optimizer"] == "one of 'adam', 'adamw', 'sgd', 'adagrad', 'rmsprop'"
-    assert outline["sgd_lr"] == "number 0.001 to 1, logarithmic"
+    assert outline["sgd_lr"] == "number 0.03 to 30, logarithmic"
     assert outline["fixed family"] == "'ae'"
+
+
+def test_the_ranges_of_sgd_and_l2_follow_the_familys_loss():
+    spaces = [search_spaces.get(f"cifar_{family}") for family in ("ae", "vae", "classifier")]
+    ae, vae, classifier = (search_spaces.outline(space, context_of(space)) for space in spaces)
+    assert (ae["sgd_lr"], ae["weight_decay"]) == (scale("0.03 to 30"), scale("1e-08 to 0.0001"))
+    assert (vae["sgd_lr"], vae["weight_decay"]) == (scale("0.001 to 1"), scale("1e-05 to 0.01"))
+    assert (classifier["sgd_lr"], classifier["weight_decay"]) == (scale("0.001 to 1"), scale("1e-07 to 0.01"))
+    assert classifier["pretrain_sgd_lr"] == ae["sgd_lr"]  # a first stage has an autoencoder's loss
+
+
+def test_around_a_reports_network_the_ranges_hold_what_reports_used():
+    ae, classifier = (search_spaces.get(name) for name in ("cifar_ae", "flowers_classifier"))
+    outline = search_spaces.outline(ae, context_of(ae))
+    assert outline["reported_sgd_lr"] == scale("0.001 to 30")
+    outline = search_spaces.outline(classifier, context_of(classifier))
+    assert outline["pretrain_reported_weight_decay"] == scale("1e-08 to 0.01")
+    assert "reported_sgd_lr" not in outline  # a classifier's own range holds them
+
+
+def scale(bounds):
+    return f"number {bounds}, logarithmic"
 
 
 @pytest.mark.parametrize("dataset", sorted(DATASETS))

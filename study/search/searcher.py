@@ -196,7 +196,8 @@ class StudySearcher(Unpickled, Searcher):
             self._study.enqueue_trial(point.params)
         accepted = state.trials[-1].optuna["number"] + 1 if state.trials else 0
         sampler = "random" if asked - accepted >= _RANDOM_AFTER else self._plan.sampler
-        self._study.sampler = sampler_for_trial(sampler, self._plan.seed, asked)
+        given = sum(run.key is not None for run in state.trials)
+        self._study.sampler = sampler_for_trial(sampler, self._plan.seed, asked, given)
         trial = self._study.ask()
         config = self._suggest_params(trial)
         # A given config may have what the space never searches.
