@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.page.parts import Fact, Facts, Section
 from analysis.study_files import StudyFiles
-from analysis.trials import compute_leaderboard
+from analysis.trials import compute_leaderboard, given_and_suggested
 from analysis.words import cell, counted, duration, summary_interval
 from study.record import metrics
 
@@ -29,6 +29,7 @@ def _searched(study: StudyFiles) -> Fact:
         value = f"no search: the reported configurations {settings['reported']}"
     else:
         value = f"{settings.get('space', 'an unknown space')}, {counted(len(study.trials), 'trial')}"
+        value += f" ({given_and_suggested(study)})" if len(study.trials) else ""
     sizes = data.get("sizes", {})
     images = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
     how = [
