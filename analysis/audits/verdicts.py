@@ -144,9 +144,7 @@ def _judge_pair(gap: Interval) -> Verdict:
     return Verdict.FAILS if gap.low >= 0 else Verdict.UNDECIDED
 
 
-def _judged(
-    claim: Claim, one: Audit, readings: list[Reading], lower: int
-) -> tuple[Verdict, str, str | None]:
+def _judged(claim: Claim, one: Audit, readings: list[Reading], lower: int) -> tuple[Verdict, str, str | None]:
     """Return the verdict of one audit, its words, and the direction that a subset shows."""
     for reading in readings:
         if reading.sample is None and not reading.other_epochs:  # of too few epochs a later one is missing anyway

@@ -52,7 +52,9 @@ class Bounds:
             if row.best >= _FEWEST and count > row.best / 2 and (end == "upper" or row.log or value not in _FLOORS)
         ]
         if words:
-            first = f"Of the best {self.best} suggested trials most have {joined(words)}: a wider range might do better."
+            first = (
+                f"Of the best {self.best} suggested trials most have {joined(words)}: a wider range might do better."
+            )
         else:
             first = f"No range has most of the best {self.best} suggested trials at a bound that could be widened."
         return f"{first} A line is the range that a parameter was drawn from, logarithmic where it was searched so."

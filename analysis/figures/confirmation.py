@@ -120,7 +120,9 @@ class Confirmation:
 
 _SPLITS = {"val": "validation", "test": "test"}
 _TEST_WORDS = {"paired": "paired t-test", "welch": "Welch's t-test"}
-_RULE = " Configs are compared seed by seed where seeds, architecture and number of parameters agree, else by Welch's test."
+_RULE = (
+    " Configs are compared seed by seed where seeds, architecture and number of parameters agree, else by Welch's test."
+)
 
 
 def compute_confirmation(study: StudyFiles) -> Confirmation | None:

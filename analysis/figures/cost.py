@@ -140,7 +140,9 @@ class Stopping:
         words = joined([f"{counts[status]} {status}" for status in _STATUSES if counts.get(status)])
         first = f"{counted(len(self.trials), 'ended trial')} ({words}) ran {counted(self.run, 'epoch')}."
         if cut := counts.get(_OUT_OF_TIME, 0):
-            first += f" The time budget cut {counted(int(cut), 'trial')} off: that saved nothing, it is what is missing."
+            first += (
+                f" The time budget cut {counted(int(cut), 'trial')} off: that saved nothing, it is what is missing."
+            )
         if not self.saved:
             return f"{first} {'The scheduler stopped none' if cut else 'None was stopped early'}."
         share = self.saved / (self.run + self.saved)

@@ -171,7 +171,9 @@ def _ranked(one: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
 
 def _interval(value: Mapping[str, Any]) -> str:
     if value["ci95"] is None:
-        return f"{value['mean']:.6f} ({'1 seed' if value['n'] == 1 else str(value['n']) + ' seeds, which do not differ'})"
+        return (
+            f"{value['mean']:.6f} ({'1 seed' if value['n'] == 1 else str(value['n']) + ' seeds, which do not differ'})"
+        )
     low, high = value["ci95"]
     return f"{value['mean']:.6f} (95 % interval {low:.6f} to {high:.6f}, {value['n']} seeds)"
 

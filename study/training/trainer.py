@@ -72,7 +72,6 @@ def start(model: Network, config: Mapping[str, Any], images: Tensor, axes: PcaAx
         model.start_from_pca(mean, components[: config["latent_size"]])
 
 
-
 class Trainer:
     """One network in training: its optimizer, schedule, data and generators.
 
