@@ -1,7 +1,7 @@
 """Studies side by side: the winner of each with its intervals, and which of two is better where that can be said.
 
-One verdict for each two studies of the same data, family and budget (trials, epochs), by what both are ranked by, on test
-images; Holm's correction is over all of them. Other metrics are shown without a verdict.
+One verdict for each two studies of the same data, family and budget (trials, epochs), by what both are ranked by, on
+test images; Holm's correction is over all of them. Other metrics are shown without a verdict.
 
 Examples:
     python analysis/compare.py night-ae night-vae

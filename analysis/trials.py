@@ -92,7 +92,7 @@ def ended_trials(study: StudyFiles) -> pd.DataFrame:
 
 
 def suggested(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that the sampler suggested; those that were given, the default and reported ones, have a key."""
+    """Return the trials that the sampler suggested; given ones, the default and those of a report, have a key."""
     return trials[trials["key"].fillna("") == ""] if "key" in trials else trials
 
 

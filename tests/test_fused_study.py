@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from study.worker.shared_data import SharedData
 from study_processes import SMALL, kill_with_children, run, start, state_of, summary_of, table, wait_for
 from test_fused import config_of, splits
 
@@ -18,6 +17,7 @@ from study.worker import run as worker_run
 from study.worker import worker as worker_module
 from study.worker.job import Job, Report, StepResult, job_config, tune_result
 from study.worker.run import WorkerContext
+from study.worker.shared_data import SharedData
 from study.worker.worker import Worker
 
 

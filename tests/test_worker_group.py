@@ -5,7 +5,6 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from study.worker.shared_data import SharedData
 from test_fused import config_of, splits, timeless
 
 from study.baselines.baseline import fit_axes
@@ -16,6 +15,7 @@ from study.worker import run as worker_run
 from study.worker import worker as worker_module
 from study.worker.job import Job, Report, StepResult, ending, step_of, tune_result
 from study.worker.run import WorkerContext, WorkerRun
+from study.worker.shared_data import SharedData
 from study.worker.worker import NotFasterError, WorkerGroup
 
 CPU = torch.device("cpu")

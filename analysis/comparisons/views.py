@@ -151,8 +151,8 @@ class Scores:
     def caption(self) -> str:
         """What is seen."""
         return (
-            "Mean over seeds with its 95 % interval, of the studies that saw the same images. Intervals that overlap may "
-            "still differ: the table of differences has the interval of each pair. A verdict goes by one metric of "
+            "Mean over seeds with its 95 % interval, of the studies that saw the same images. Intervals that overlap "
+            "may still differ: the table of differences has the interval of each pair. A verdict goes by one metric of "
             "studies of the same family and budget."
         )
 

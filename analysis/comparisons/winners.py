@@ -167,24 +167,19 @@ def obstacle(first: Winner, second: Winner) -> str | None:
 
     Their images, splits, family, ranking and budgets have to be the same.
     """
-    for one in (first, second):
-        if one.name is None:
-            return f"of {one.study}, {one.note}"
-    if (other := _other_data(first, second)) is not None:
-        return other
-    if first.family != second.family:
-        return f"other family: {first.family} and {second.family}"
-    if first.metric != second.metric:
-        return f"ranked by other metrics: {first.metric} and {second.metric}"
-    if first.trials != second.trials:
-        return f"other budget: {first.trials} and {second.trials} trials"
-    if first.epochs != second.epochs:
-        return f"other budget: runs of {first.epochs} and of {second.epochs} epochs"
+    unknown = next((one for one in (first, second) if one.name is None), None)
+    if unknown is not None:
+        return f"of {unknown.study}, {unknown.note}"
     primary = metrics.on_test(first.metric)
-    for one in (first, second):
-        if primary not in one.samples:
-            return f"{one.study} has no {primary}"
-    return None
+    without = next((one.study for one in (first, second) if primary not in one.samples), None)
+    reasons = {
+        f"other family: {first.family} and {second.family}": first.family != second.family,
+        f"ranked by other metrics: {first.metric} and {second.metric}": first.metric != second.metric,
+        f"other budget: {first.trials} and {second.trials} trials": first.trials != second.trials,
+        f"other budget: runs of {first.epochs} and of {second.epochs} epochs": first.epochs != second.epochs,
+        f"{without} has no {primary}": without is not None,
+    }
+    return _other_data(first, second) or next((reason for reason, applies in reasons.items() if applies), None)
 
 
 def _other_data(first: Winner, second: Winner) -> str | None:

@@ -115,11 +115,14 @@ def _certainty(summary: Mapping[str, Any]) -> Fact | None:
     verdict = str(summary["verdict"])
     if summary["baseline"] and "test_accuracy" in summary["baseline"]:
         verdict = verdict.replace("PCA's", "the regression's").replace("PCA", "the logistic regression")
-    detail = (
-        f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start, not another split of the data."
-        if seeds > 1
-        else "One seed says nothing about the luck of a start."
-    )
+    if seeds < 2:
+        detail = "One seed says nothing about the luck of a start."
+    elif summary["best"]["test"]["ci95"] is None:
+        detail = f"{seeds} seeds that do not differ have no interval: how much others would is not known."
+    else:
+        detail = (
+            f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start, not another split of the data."
+        )
     return Fact("How sure", _capital(verdict), detail)
 
 
