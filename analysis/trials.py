@@ -91,6 +91,23 @@ def ended_trials(study: StudyFiles) -> pd.DataFrame:
     return ranked.assign(rank=np.arange(1, len(ranked) + 1))
 
 
+def suggested(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials that the sampler suggested; given ones, the default and those of a report, have a key."""
+    return trials[trials["key"].fillna("") == ""] if "key" in trials else trials
+
+
+def given_and_suggested(study: StudyFiles) -> str:
+    """Return how many trials were given and how many suggested, "3 given, 5 suggested"."""
+    count = len(suggested(study.trials))
+    return f"{len(study.trials) - count:,} given, {count:,} suggested"
+
+
+def is_out_of_time(trials: pd.DataFrame) -> pd.Series:
+    """Return whether each trial was stopped because the search's time was up, and not by the scheduler."""
+    reasons = trials["reason"] if "reason" in trials else pd.Series("", index=trials.index)
+    return (trials["status"] == "stopped") & reasons.fillna("").str.startswith("by the time budget")
+
+
 def compute_leaderboard(study: StudyFiles, top: int | None = None) -> pd.DataFrame:
     """Return the best trials, with PCA at the same number of components.
 

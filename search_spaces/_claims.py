@@ -209,13 +209,24 @@ _CIFAR_AE = (
         Comparison(_on("train_mse", *_CIFAR_AES), _on("train_mse", "pca/cifar/32")), split="train"),
     _says("cifar_ae/pca_wins", "pca/cifar/512",
         "PCA wins outright: its error is smaller than every autoencoder's.", _MSE,
-        "Compared at 512 components against codes of 108 numbers; at 108 PCA's 0.005784 is still 0.47 to 0.60 of the "
+        "Compared at 512 components against codes of 108 numbers: PCA's 0.000983 is 0.08 to 0.10 of the networks' mean "
+        "MSEs, but of a code that is 4.7 times as long.",
+        Comparison(_on("train_mse", "pca/cifar/512"), _on("train_mse", *_CIFAR_AES)), split="train"),
+    _says("cifar_ae/pca_wins_108", "pca/cifar/108",
+        "PCA wins outright, asked by this project at the networks' own size of 108: its error is smaller than theirs.",
+        _MSE,
+        "Not the report's comparison, which is at 512: at 108 PCA's 0.005784 is still 0.47 to 0.60 of the "
         "networks' mean MSEs.",
-        Comparison(_on("train_mse", "pca/cifar/512", "pca/cifar/108"), _on("train_mse", *_CIFAR_AES)), split="train"),
+        Comparison(_on("train_mse", "pca/cifar/108"), _on("train_mse", *_CIFAR_AES)), split="train"),
     _says("cifar_ae/pca_faster", "pca/cifar/512",
         "PCA wins outright: its training takes less time than every autoencoder's.", _SECONDS,
         "14.38 s against 971.516 s or more, for 100 epochs.",
         Comparison(_on("fit_seconds", "pca/cifar/512"), _on("seconds", *_CIFAR_AES)), split="train"),
+    _says("cifar_ae/pca_faster_108", "pca/cifar/108",
+        "PCA wins outright, asked by this project at the networks' own size of 108: its training takes less time.",
+        _SECONDS,
+        "Not the report's comparison, which is at 512; an exact fit takes the same time at any number of components.",
+        Comparison(_on("fit_seconds", "pca/cifar/108"), _on("seconds", *_CIFAR_AES)), split="train"),
     _says("cifar_ae/train_images", "data/cifar",
         "CIFAR-10 has 50,000 training images.", "images",
         "True; the report trains on all of them, a study here holds some out for validation.", value=50_000,
@@ -539,6 +550,8 @@ _CIFAR_CNN_NOTES = {
     "C": " Chance: it does not learn.",
     "E": " Must be 0.10, chance: 0.01 is ten times worse than guessing.",
 }
+# The table is of finished networks: the training images, too, are evaluated after training, without dropout.
+_CIFAR_CNN_METRICS = {"train": "train_eval_accuracy", "val": "val_accuracy", "test": "test_accuracy"}
 _CIFAR_CNN_IMAGES = {"train": "42,000 training", "val": "8,000 validation", "test": "10,000 test"}
 # probability of each class, for one image
 _UNTRAINED_A = (0.132, 0.081, 0.131, 0.096, 0.064, 0.086, 0.100, 0.123, 0.091, 0.096)
@@ -548,7 +561,7 @@ _TRAINED_A = (0.126, 0.087, 0.074, 0.098, 0.081, 0.101, 0.111, 0.077, 0.119, 0.1
 def _overfit(model: str) -> Measured:
     """How much higher the training accuracy is than the validation accuracy."""
     key = f"cifar_cnn/{model}"
-    return Measured(key, "train_accuracy", minus=Measured(key, "val_accuracy"))
+    return Measured(key, "train_eval_accuracy", minus=Measured(key, "val_accuracy"))
 
 
 def _ladder(lower: str, higher: str) -> Comparison:
@@ -569,7 +582,7 @@ _CIFAR_CNN = (
         _says(f"cifar_cnn/{model}/{split}_accuracy", f"cifar_cnn/{model}",
             f"Model {model}'s {split} accuracy is {value}.", f"{_FRACTION}, 1 run",
             f"Of the {_CIFAR_CNN_IMAGES[split]} images." + _CIFAR_CNN_NOTES.get(model, ""),
-            Check(Measured(f"cifar_cnn/{model}", f"{split}_accuracy"), _SAME_ACCURACY), value=value, split=split)
+            Check(Measured(f"cifar_cnn/{model}", _CIFAR_CNN_METRICS[split]), _SAME_ACCURACY), value=value, split=split)
         for model, row in _CIFAR_CNN_TABLE.items()
         for split, value in row.items()
     ),

@@ -278,6 +278,21 @@ def test_a_classifier_is_compared_by_error_rates_with_the_best_logistic_regressi
     assert compare("classifier", {}, classified([0.94, 0.95, 0.96]), rows).verdict == "better than PCA"
 
 
+def test_a_perfect_baseline_gets_a_verdict_without_a_ratio():
+    rows = {16: {"n_components": 16, "val_accuracy": 1.0, "test_accuracy": 1.0}}
+    compared = compare("classifier", {}, classified([0.94, 0.95, 0.96]), rows)
+    assert (compared.ratio, compared.verdict) == (None, "worse than PCA")
+    assert compared.note == "the regression makes no error on the test images"
+    perfect = compare("classifier", {}, classified([1.0, 1.0]), rows)
+    assert perfect.verdict == "the same as PCA's, of 2 seeds, which do not differ"
+
+
+def test_equal_seeds_are_not_sure_of_being_better():
+    rows = {16: {"n_components": 16, "val_accuracy": 0.9, "test_accuracy": 0.9}}
+    compared = compare("classifier", {}, classified([0.95, 0.95]), rows)
+    assert compared.verdict == "lower than PCA's, of 2 seeds, which do not differ"
+
+
 def test_a_vae_is_compared_by_the_error_of_its_mean_reconstruction():
     run = Run("t0000-s1", "confirm", 0, {}, 1, 1, 1, None, 0.0, final={"test_nelbo": 900.0, "test_mse": 0.02})
     compared = compare("vae", {"latent_size": 8}, Confirmed("t0000", None, {}, [], [run]), row(0.04))

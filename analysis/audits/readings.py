@@ -12,10 +12,10 @@ import pandas as pd
 
 import search_spaces
 from analysis.audits.evidence import BASELINES, Evidence, MeasuredStudy
-from search_spaces import Measured, Reported
-from study.record.intervals import Sample
+from search_spaces import OPEN_LAYERS, Measured, Reported
+from study.record.intervals import Layers, Sample
 
-_ALWAYS_WHOLE = ("params",)  # neither epochs nor the number of images change it
+_ALWAYS_WHOLE = ("params",)  # neither epochs nor the number of images change it, nor how it is trained
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Reading:
         other_epochs: the runs were shorter or longer than the report's, so that they cannot be its measure.
         images: training images of our runs; `all_images` of the whole data set, None if it is not known.
         is_subset: fewer images than the data set has, by --train-size.
+        open_choices: what the report left open of the configuration and could change the number.
     """
 
     measured: Measured
@@ -43,6 +44,7 @@ class Reading:
     images: int | None = None
     all_images: int | None = None
     is_subset: bool = False
+    open_choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +93,7 @@ def find(measured: Measured, evidence: Evidence, *, beside: str | None = None) -
         sample=both,
         source=", ".join(sources),
         is_subset=first.is_subset or second.is_subset,
+        open_choices=tuple(dict.fromkeys((*first.open_choices, *second.open_choices))),
     )
 
 
@@ -121,6 +124,7 @@ def _of_runs(measured: Measured, evidence: Evidence) -> Reading:
         images=study.sizes["train"],
         all_images=whole["train"] if whole else None,
         is_subset=study.is_subset and study.sizes != whole and not free,
+        open_choices=tuple(one for one in entry.open_choices if not free or one in OPEN_LAYERS),
     )
     values = {int(row["seed"]): _value(study, row, measured) for row in runs.rows.to_dict("records")}
     known = {seed: value for seed, value in values.items() if value is not None}
@@ -129,7 +133,9 @@ def _of_runs(measured: Measured, evidence: Evidence) -> Reading:
         return replace(reading, missing=f"the runs of {measured.subject} have no {measured.metric}{when}")
     if free:
         return replace(reading, sample=Sample({}, next(iter(known.values()))))
-    return replace(reading, sample=Sample.of(measured.metric, known))
+    counts = runs.rows["params"].dropna().unique() if "params" in runs.rows else []
+    layers = Layers(entry.config["architecture"], int(counts[0])) if len(counts) == 1 else None
+    return replace(reading, sample=Sample.of(measured.metric, known, layers))
 
 
 def _reaches(epochs: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.page.parts import Fact, Facts, Section
 from analysis.study_files import StudyFiles
-from analysis.trials import compute_leaderboard
+from analysis.trials import compute_leaderboard, given_and_suggested
 from analysis.words import cell, counted, duration, summary_interval
 from study.record import metrics
 
@@ -29,6 +29,7 @@ def _searched(study: StudyFiles) -> Fact:
         value = f"no search: the reported configurations {settings['reported']}"
     else:
         value = f"{settings.get('space', 'an unknown space')}, {counted(len(study.trials), 'trial')}"
+        value += f" ({given_and_suggested(study)})" if len(study.trials) else ""
     sizes = data.get("sizes", {})
     images = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
     how = [
@@ -115,11 +116,14 @@ def _certainty(summary: Mapping[str, Any]) -> Fact | None:
     verdict = str(summary["verdict"])
     if summary["baseline"] and "test_accuracy" in summary["baseline"]:
         verdict = verdict.replace("PCA's", "the regression's").replace("PCA", "the logistic regression")
-    detail = (
-        f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start, not another split of the data."
-        if seeds > 1
-        else "One seed says nothing about the luck of a start."
-    )
+    if seeds < 2:
+        detail = "One seed says nothing about the luck of a start."
+    elif summary["best"]["test"]["ci95"] is None:
+        detail = f"{seeds} seeds that do not differ have no interval: how much others would is not known."
+    else:
+        detail = (
+            f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start, not another split of the data."
+        )
     return Fact("How sure", _capital(verdict), detail)
 
 

@@ -141,7 +141,8 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
     if summary["ratio_to_pca"] is not None:
         lines.append(f"  ratio    {summary['ratio_to_pca']:.3f} of PCA's error: {summary['verdict']}")
     else:
-        lines.append(f"  ratio    none: {summary['ratio_note']}")
+        verdict = f"; {summary['verdict']}" if summary["verdict"] else ""
+        lines.append(f"  ratio    none: {summary['ratio_note']}{verdict}")
     if len(summary["confirmed"]) > 1:
         lines += [f"  {_ranked(one, summary)}" for one in summary["confirmed"]]
     if "pareto_front" in summary:
@@ -187,7 +188,9 @@ def _ranked(one: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
 
 def _interval(value: Mapping[str, Any]) -> str:
     if value["ci95"] is None:
-        return f"{value['mean']:.6f} ({value['n']} seed)"
+        return (
+            f"{value['mean']:.6f} ({'1 seed' if value['n'] == 1 else str(value['n']) + ' seeds, which do not differ'})"
+        )
     low, high = value["ci95"]
     return f"{value['mean']:.6f} (95 % interval {low:.6f} to {high:.6f}, {value['n']} seeds)"
 

@@ -71,6 +71,13 @@ class Initial:
 RANDOM = Initial()
 
 
+def start(model: Network, config: Mapping[str, Any], images: Tensor, axes: PcaAxes | None) -> None:
+    """Give a fresh network that starts from PCA its mean and axes; they are fitted to `images` where there are none."""
+    if models.starts_from_pca(config):
+        mean, components = axes or fit_axes(images, config["latent_size"])
+        model.start_from_pca(mean, components[: config["latent_size"]])
+
+
 class Trainer:
     """One network in training: its optimizer, schedule, data and generators.
 
@@ -107,9 +114,7 @@ class Trainer:
         torch.manual_seed(seed)
         channels, height, width = images.shape[1:]
         self.model = models.build(self.config, (channels, height, width), num_classes)
-        if models.starts_from_pca(self.config):
-            mean, components = initial.axes or fit_axes(images, self.config["latent_size"])
-            self.model.start_from_pca(mean, components[: self.config["latent_size"]])
+        start(self.model, self.config, images, initial.axes)
         if initial.encoder is not None:
             self.model.load_encoder(initial.encoder)
         self.generators = _generators(self.device, seed)
