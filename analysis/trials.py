@@ -144,18 +144,28 @@ def pca_errors(study: StudyFiles) -> pd.DataFrame:
 
 
 def completed_confirmations(study: StudyFiles) -> pd.DataFrame:
-    """Return the confirmation runs that have the objective, with it as `value` and its namesake as `test_value`."""
+    """Return the confirmation runs that have the objective, with it as `value` and its namesake as `test_value`.
+
+    Where some seeds chose the winner, `value` is of these alone, and missing in those that report on it.
+    """
     objective = objective_of(study)
     runs = study.confirm
     runs = runs.assign(value=numbers(runs, objective.metric), test_value=numbers(runs, objective.test_metric))
-    return runs[(runs["status"] == "completed") & runs["value"].notna()].reset_index(drop=True)
+    runs = runs[(runs["status"] == "completed") & runs["value"].notna()].reset_index(drop=True)
+    if "role" in runs and (runs["role"] == "choose").any():
+        runs["value"] = runs["value"].mask(runs["role"] == "report")
+    return runs
 
 
 def confirmed_order(study: StudyFiles) -> list[str]:
-    """Return the confirmed configs, the winner first: most seeds, then the best mean validation value."""
+    """Return the confirmed configs, the winner first: most seeds, then the best mean validation value.
+
+    Those that took no part in the choice come last.
+    """
     runs = completed_confirmations(study)
-    seeds = {str(name): values.tolist() for name, values in runs.groupby("confirm_of", sort=False)["value"]}
-    return ranking.confirmed_order(seeds, objective_of(study).mode)
+    seeds = {str(name): values.dropna().tolist() for name, values in runs.groupby("confirm_of", sort=False)["value"]}
+    order = ranking.confirmed_order(seeds, objective_of(study).mode)
+    return order + [name for name in seeds if name not in order]
 
 
 def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
@@ -169,7 +179,7 @@ def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
         return pd.DataFrame()
     columns = {objective.metric: "value", objective.test_metric: "test_value"}
     grouped = runs.groupby("confirm_of", sort=False)[list(columns.values())].agg(["count", "mean", "std"])
-    table = pd.DataFrame({"seeds": grouped[("value", "count")]})
+    table = pd.DataFrame({"seeds": runs.groupby("confirm_of", sort=False).size()})
     for name, column in columns.items():
         table[name] = grouped[(column, "mean")]
         table[f"± {name}"] = grouped[(column, "std")]

@@ -90,6 +90,8 @@ def winner_of(files: StudyFiles) -> Winner:
         return Winner(**shared, **nothing, epochs=None, note=note)
     rows = files.confirm
     rows = rows[(rows["status"] == "completed") & (rows["confirm_of"] == best["trial_id"])]
+    if "role" in rows and (rows["role"] == "report").any():
+        rows = rows[rows["role"] == "report"]  # seeds that did not choose it
     if rows.empty:
         return Winner(**shared, **nothing, epochs=None, note="nothing was confirmed, so the test split was not touched")
     samples, layers = {}, Layers(str(best["config"].get("architecture")), int(best["params"]))

@@ -135,14 +135,14 @@ def compute_confirmation(study: StudyFiles) -> Confirmation | None:
     rows = []
     for rank, name in enumerate(order, start=1):
         mine = runs[runs["confirm_of"] == name]
-        val = mean_of(mine["value"], objective.metric)
+        val = mean_of(mine["value"].dropna(), objective.metric)
         test = mean_of(mine["test_value"].dropna(), objective.metric)
         rows.append(
             {
                 "rank": rank,
                 "confirm_of": name,
                 "architecture": mine["config.architecture"].iloc[0] if "config.architecture" in mine else "",
-                "n": val.n,
+                "n": max(val.n, test.n),
                 **columns_of(val, "val_"),
                 **columns_of(test, "test_"),
             }
@@ -150,15 +150,17 @@ def compute_confirmation(study: StudyFiles) -> Confirmation | None:
     columns = {"value": "val", "test_value": "test", "config.architecture": "architecture"}
     kept = ["confirm_of", "seed", *columns, "params"]
     seeds = runs[[name for name in kept if name in runs]].rename(columns=columns)
-    return Confirmation(pd.DataFrame(rows), seeds, _tests(seeds, order[:_TESTED], objective), objective)
+    return Confirmation(pd.DataFrame(rows), seeds, _tests(seeds, order, objective), objective)
 
 
 def _tests(seeds: pd.DataFrame, names: list[str], objective: Objective) -> pd.DataFrame:
     """Return the tests on test data, which chose nothing; on validation data where that is missing."""
-    split = "test" if seeds["test"].notna().all() else "val"
-    samples = {name: _sample(seeds[seeds["confirm_of"] == name], split, objective) for name in names}
+    split = "test" if seeds["test"].notna().any() else "val"
+    known = seeds[seeds[split].notna()]
+    ranks = {name: rank for rank, name in enumerate(names, start=1) if (known["confirm_of"] == name).any()}
+    samples = {name: _sample(known[known["confirm_of"] == name], split, objective) for name in ranks}
     rows, found = [], []
-    for (i, first), (j, second) in combinations(enumerate(names, start=1), 2):
+    for (first, i), (second, j) in combinations(list(ranks.items())[:_TESTED], 2):
         gap = difference(samples[first], samples[second])
         found.append(gap)
         rows.append(

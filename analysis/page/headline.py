@@ -61,7 +61,7 @@ def _result(study: StudyFiles) -> list[Fact | None]:
         )
         return [named, val, _baseline(summary)]
     score = Fact(_capital(metrics.label(test)), summary_interval(best["test"]), _beside(summary, best))
-    return [named, score, _baseline(summary), _certainty(summary)]
+    return [named, score, _gain(summary), _baseline(summary), _certainty(summary)]
 
 
 def _named(trial: str, summary: Mapping[str, Any]) -> str:
@@ -77,8 +77,18 @@ def config_words(config: Mapping[str, Any], params: int) -> str:
 
 def _beside(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     val = best["val"][summary["metric"]]
-    seeds = counted(val["n"], "fresh seed")
-    return f"The network was chosen on validation data, where it has {cell(val['mean'])} over the same {seeds}."
+    return (
+        f"The network was chosen on validation data, where it has {cell(val['mean'])} over {counted(val['n'], 'seed')}."
+    )
+
+
+def _gain(summary: Mapping[str, Any]) -> Fact | None:
+    """Say how much better the winner is than the space's default, on seeds that chose neither."""
+    gain = summary.get("gain")
+    if gain is None:
+        return None
+    default = summary_interval(summary["default"]["test"])
+    return Fact("What tuning gained", summary_interval(gain), f"Over the space's default, which has {default}.")
 
 
 def _baseline(summary: Mapping[str, Any]) -> Fact | None:

@@ -12,7 +12,7 @@ from search_spaces import Context, Space
 from study.record import metrics
 from study.record.events import Config, Role
 from study.record.folder import StudyFolder
-from study.record.intervals import Interval, Sample, difference, mean_interval
+from study.record.intervals import Interval, Layers, Sample, difference, mean_interval
 from study.record.ranking import best_trials, confirmed_order
 from study.record.settings import Settings
 from study.record.state import Run, StudyState
@@ -221,9 +221,16 @@ def confirmed(state: StudyState, candidates: Sequence[Candidate], metric: str) -
 def gain(winner: Confirmed, default: Confirmed, metric: str) -> Interval:
     """Return how much better the winner is than the default in a test metric, over the seeds that report on both.
 
-    Positive is better, whatever the metric's direction.
+    Positive is better, whatever the metric's direction. In pairs where both have the same layers, else by Welch's test.
     """
-    samples = [Sample.of(metric, {run.seed: run.final[metric] for run in one.reported}) for one in (default, winner)]
+    samples = [
+        Sample.of(
+            metric,
+            {run.seed: run.final[metric] for run in one.reported},
+            Layers(one.config["architecture"], one.reported[0].params),
+        )
+        for one in (default, winner)
+    ]
     return difference(*samples).scaled(metrics.sign(metrics.mode(metric)))
 
 
