@@ -12,14 +12,14 @@ from study.record.events import EpochEnded, RunEnded, RunStarted, StudyStarted
 from study.record.intervals import Interval, mean_interval
 from study.record.ranking import best_trials, pareto_front
 from study.record.state import Run, StudyState
-from study.settings import command_line
+from study.settings import command_line, resolve
 
 SPACE = search_spaces.get("digits_ae")
 CONTEXT = Context(SPACE.image_shape, 10)
 
 
 def settings(*argv):
-    return command_line.settings_of(command_line.parse(["--space", "digits_ae", "--name", "night", *argv]))
+    return resolve.settings_of(command_line.parse(["--space", "digits_ae", "--name", "night", *argv]).given)
 
 
 def add_run(state, run_id, values, *, status="completed", kind="trial", key=None, budget=3, final=None, **more):
