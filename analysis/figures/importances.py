@@ -41,25 +41,32 @@ def divergences(codes: np.ndarray, ranks: np.ndarray, copies: np.ndarray, quanti
         copies: (trials,) how often each trial is in the sample.
         quantile: the share of the trials that count as the best.
     """
+    best = _best(ranks, copies, quantile)
+    return np.concatenate([_divergence(column, copies, best[np.newaxis]) for column in codes.T])
+
+
+def _best(ranks: np.ndarray, copies: np.ndarray, quantile: float) -> np.ndarray:
+    """Return how often each trial is among the best, (trials,)."""
     drawn = copies > 0
     order = np.argsort(ranks[drawn], kind="stable")
     reached = np.cumsum(copies[drawn][order])
     last = ranks[drawn][order][np.searchsorted(reached, np.ceil(quantile * reached[-1]))]
-    best = np.where(ranks <= last, copies, 0)
-    return np.array([_divergence(column, copies, best) for column in codes.T])
+    return np.where(ranks <= last, copies, 0)
 
 
-def _divergence(column: np.ndarray, copies: np.ndarray, best: np.ndarray) -> float:
+def _divergence(column: np.ndarray, copies: np.ndarray, best: np.ndarray) -> np.ndarray:
+    """Return one parameter's divergence for each of several choices of the best: (choices,) of (choices, trials)."""
     has = column >= 0
     values = int(column.max()) + 1
     everywhere = np.bincount(column[has], copies[has], values)
-    among_best = np.bincount(column[has], best[has], values)
-    if values < 2 or everywhere.sum() < _LEAST_IN_REGIME or not among_best.any():
-        return 0.0
-    top, local = _density(among_best), _density(everywhere)
-    divergence = float(local @ (top / local - 1) ** 2)
-    share = among_best.sum() / best.sum()
-    return float(share**2 / (everywhere.sum() / copies.sum()) * divergence)
+    if values < 2 or everywhere.sum() < _LEAST_IN_REGIME:
+        return np.zeros(len(best))
+    among_best = (column[has] == np.arange(values)[:, np.newaxis]).astype(float) @ best[:, has].T
+    top, local = _density(among_best), _density(everywhere[:, np.newaxis])
+    divergence = (local * (top / local - 1) ** 2).sum(axis=0)
+    share = among_best.sum(axis=0) / best.sum(axis=1)
+    found: np.ndarray = share**2 / (everywhere.sum() / copies.sum()) * divergence
+    return found
 
 
 def greatest_by_chance(codes: np.ndarray, ranks: np.ndarray, quantile: float, generator: np.random.Generator) -> float:
@@ -69,16 +76,21 @@ def greatest_by_chance(codes: np.ndarray, ranks: np.ndarray, quantile: float, ge
     looked at (Westfall and Young, "Resampling-based multiple testing", 1993, for the maximum of several).
     """
     once = np.ones(len(ranks))
-    greatest = [divergences(codes, generator.permutation(ranks), once, quantile).max() for _ in range(_RESAMPLES)]
+    best = _best(ranks, once, quantile)
+    shuffled = np.stack([generator.permutation(best) for _ in range(_RESAMPLES)])
+    greatest = np.max([_divergence(column, once, shuffled) for column in codes.T], axis=0)
     # "higher" makes the test exact: of 201 values the study's own is among the ten greatest in 5 % at most.
     return float(np.quantile(greatest, 1 - _LEVEL, method="higher"))
 
 
 def _density(counts: np.ndarray) -> np.ndarray:
-    """Return the probability of each value, smoothed as Optuna's Parzen estimator of a categorical parameter does."""
-    kernels = np.count_nonzero(counts) + 1
-    smoothed = (counts.sum() / kernels + counts) / (len(counts) / kernels + 1)
-    density: np.ndarray = (smoothed + _PRIOR / len(counts)) / (counts.sum() + _PRIOR) + 1e-12
+    """Return the probability of each value, smoothed as Optuna's Parzen estimator of a categorical parameter does.
+
+    For each column of `counts`, (values, choices).
+    """
+    kernels, total = np.count_nonzero(counts, axis=0) + 1, counts.sum(axis=0)
+    smoothed = (total / kernels + counts) / (len(counts) / kernels + 1)
+    density: np.ndarray = (smoothed + _PRIOR / len(counts)) / (total + _PRIOR) + 1e-12
     return density
 
 
