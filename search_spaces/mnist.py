@@ -99,7 +99,7 @@ def _mnist_ae() -> Iterator[tuple[str, Reported]]:
     for network, (family, layers, note, variants) in networks.items():
         for suffix, (changes, words) in variants.items():
             settings = {"architecture": f"mnist_ae/{network}", **_MNIST_AE, **layers, **changes}
-            left = ("hidden_size" if layers is not _MNIST_VAE else "channels", *training)
+            left: tuple[str, ...] = ("hidden_size" if layers is not _MNIST_VAE else "channels", *training)
             left += ("reconstruction loss",) * (family == "vae") + ("corruption_std",) * (suffix == "_gaussian")
             config = entry(DATASET, family, (100,), note + words, settings, open_choices=left)
             yield f"mnist_ae/{network}{suffix}", config

@@ -133,7 +133,7 @@ def _of_runs(measured: Measured, evidence: Evidence) -> Reading:
         return replace(reading, missing=f"the runs of {measured.subject} have no {measured.metric}{when}")
     if free:
         return replace(reading, sample=Sample({}, next(iter(known.values()))))
-    counts = runs.rows["params"].dropna().unique() if "params" in runs.rows else []
+    counts: list[Any] = list(runs.rows["params"].dropna().unique()) if "params" in runs.rows else []
     layers = Layers(entry.config["architecture"], int(counts[0])) if len(counts) == 1 else None
     return replace(reading, sample=Sample.of(measured.metric, known, layers))
 

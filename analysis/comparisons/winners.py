@@ -153,7 +153,7 @@ def compare_pairs(winners: Sequence[Winner]) -> list[Pair]:
         None if reason else _gap(first, second, metrics.on_test(first.metric))
         for (first, second), reason in zip(twos, reasons, strict=True)
     ]
-    adjusted = holm([gap and gap.p for gap in gaps])
+    adjusted = holm([None if gap is None else gap.p for gap in gaps])
     pairs = []
     for (first, second), reason, gap, p in zip(twos, reasons, gaps, adjusted, strict=True):
         if gap is None:
