@@ -10,17 +10,11 @@ import numpy as np
 import pandas as pd
 
 from study.record.intervals import Interval
-from study.record.metrics import metric
 
 DIGITS = 4
 """Significant digits of a value in a table or a sentence."""
 
 _PARAMETERS = {"lr": "learning rate", "weight_decay": "weight decay (L2)", "beta": "β", "beta_warmup": "β warm-up"}
-
-
-def metric_name(name: str) -> str:
-    """Return the words and the unit of a metric without its split."""
-    return metric(name).label
 
 
 def parameter_label(key: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from study.record.commands import SCRIPTS, exit_status
+from study.record.commands import SCRIPTS, end_process, exit_status
 from study.record.errors import UsageError, choose_from
 
 _VERBS = {
@@ -35,12 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_status(lambda: _run(verb, rest))
 
 
-def command() -> None:
+def command() -> NoReturn:
     """Run the command as a process of its own."""
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # nothing is left to be cleaned up, and to take PyTorch and MLflow apart takes two seconds
+    end_process(main())
 
 
 def _run(verb: str, rest: list[str]) -> int:

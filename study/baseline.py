@@ -44,14 +44,14 @@ def _run(options: argparse.Namespace) -> None:
         options.data,
         Path(options.data_dir) if options.data_dir else image_data.default_data_dir(),
         image_size=options.image_size,
-        progress=_progress,
+        progress=commands.say_progress,
     )
     splits = {"train": data.train.images, "val": data.val.images, "test": data.test.images}
     built_in = search_spaces.datasets().get(options.data)
     if built_in is None or built_in.validation != "official":
         # Held out of the training images for the sake of a search; PCA has nothing to choose with it.
         splits["train"] = np.concatenate([splits["train"], splits.pop("val")])
-    rows = measure(splits, options.components, options.variance, _progress)
+    rows = measure(splits, options.components, options.variance, commands.say_progress)
     files.write_output(out, rows, tables.BASELINE.columns)
     shape = "×".join(str(size) for size in data.image_shape)
     counts = ", ".join(f"{len(images):,} {split}" for split, images in splits.items())
@@ -95,10 +95,6 @@ def _default_file(source: str) -> Path:
             f"--data {source!r} would write over the baseline of the data set {name}; name a file with --out"
         )
     return Path("results", "baselines", f"{name}.csv")
-
-
-def _progress(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

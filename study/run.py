@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 if __package__ in (None, ""):
     # Run as a file: import the packages from the checkout, not this folder's modules from the top.
@@ -14,7 +13,7 @@ if __package__ in (None, ""):
 
 from study import interrupt
 from study.interrupt import Interrupted
-from study.record.commands import exit_status
+from study.record.commands import end_process, exit_status
 from study.record.errors import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -29,14 +28,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Interrupted:
         print("study: interrupted before the study began; nothing was written", file=sys.stderr)
         return INTERRUPTED
-
-
-def command() -> NoReturn:
-    """Run the command as a process of its own."""
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # nothing is left to be cleaned up, and to take PyTorch and MLflow apart takes two seconds
 
 
 def _main(argv: Sequence[str] | None) -> int:
@@ -86,4 +77,4 @@ def _resume(line: CommandLine) -> int:
 
 
 if __name__ == "__main__":
-    command()
+    end_process(main())

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -127,6 +128,11 @@ def test_every_default_is_resolved(empty_folder):
     assert (chosen.confirm_top, chosen.confirm_seeds) == (3, 3)
     assert chosen.tracking_uri == f"sqlite:///{empty_folder}/mlflow.db"
     assert chosen.name.startswith("digits_ae-20")
+
+
+def test_a_tracker_of_files_is_kept_absolute_for_a_resume_from_another_folder(empty_folder):
+    assert settings("--tracking-uri", "tensorboard:logs").tracking_uri == f"tensorboard:{empty_folder}/logs"
+    assert settings("--tracking-uri", "sqlite:///~/x.db").tracking_uri == f"sqlite:///{Path.home()}/x.db"
 
 
 def test_environment_variables_give_defaults_and_options_beat_them(monkeypatch):

@@ -67,11 +67,11 @@ class GpuShare:
             return f"{share}: {self.reason}"
         measured = self.measured
         if not measured.peaks:
-            return f"{share}: {self.reason}, of {measured.gpu}'s {_gib(measured.total)} GiB"
-        most = f"{_gib(measured.largest)} GiB at most" if measured.largest else "nothing that fits"
+            return f"{share}: {self.reason}, of {measured.gpu}'s {gib(measured.total)} GiB"
+        most = f"{gib(measured.largest)} GiB at most" if measured.largest else "nothing that fits"
         return (
-            f"{share}: {self.reason}; measured on {measured.gpu}, {_gib(measured.total)} GiB: "
-            f"a run takes {most}, {_gib(measured.overhead)} of it before it has a network"
+            f"{share}: {self.reason}; measured on {measured.gpu}, {gib(measured.total)} GiB: "
+            f"a run takes {most}, {gib(measured.overhead)} of it before it has a network"
         )
 
 
@@ -111,5 +111,6 @@ def of_the_smallest(measured: MeasuredGpu, total: int) -> MeasuredGpu:
     return replace(measured, total=min(measured.total, total))
 
 
-def _gib(size: float) -> str:
+def gib(size: float) -> str:
+    """Return a size in bytes as GiB."""
     return f"{size / 2**30:.1f}"

@@ -11,7 +11,7 @@ from typing import Any
 import models
 from search_spaces import Context
 from study.cluster import gpu_share, joining
-from study.cluster.gpu_share import GpuShare, MeasuredGpu
+from study.cluster.gpu_share import GpuShare, MeasuredGpu, gib
 from study.record.errors import UsageError
 from study.record.settings import Settings
 
@@ -123,8 +123,8 @@ class Limits:
             return f"{params:,} parameters, more than --max-params {self.max_params:,}"
         needed = training_bytes(config, context, params)
         if needed > self.memory:
-            has = f"the {_gib(self.memory)} GiB that a run has{' of a GPU' if self.gpu else ''}"
-            return f"about {_gib(needed)} GiB in training, more than {has}"
+            has = f"the {gib(self.memory)} GiB that a run has{' of a GPU' if self.gpu else ''}"
+            return f"about {gib(needed)} GiB in training, more than {has}"
         return None
 
     def replicates(self, config: Mapping[str, Any], context: Context, params: int) -> int:
@@ -220,7 +220,3 @@ def of_each_run(settings: Settings, measured: MeasuredGpu | None = None) -> Reso
     memory = min(lent or [machine.memory // slots for machine in here if machine.memory])
     node_cpus = min(machine.cpus for machine in taking)
     return Resources(cpus, gpus, min(slots, settings.max_concurrent or slots), memory, node_cpus, gpu)
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f}"

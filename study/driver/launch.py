@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from study import interrupt
 from study.interrupt import Interrupted
-from study.record.commands import hint, storage_words
+from study.record.commands import hint, say_progress, storage_words
 from study.record.errors import INTERRUPTED
 from study.record.events import Published, SessionStarted, StudyStarted
 
@@ -92,10 +92,9 @@ def resume(name: str, storage: Path, restate: Any) -> int:
 def _load(settings: Settings) -> ImageData:
     from study.data import image_data
 
-    def progress(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
-    data = image_data.load(settings.data, Path(settings.data_dir), image_size=settings.image_size, progress=progress)
+    data = image_data.load(
+        settings.data, Path(settings.data_dir), image_size=settings.image_size, progress=say_progress
+    )
     if settings.train_size is None:
         return data
     if settings.smoke:  # takes its images from whatever there is; a size that was asked for is had or refused

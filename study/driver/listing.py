@@ -56,7 +56,7 @@ def dry_run(settings: Settings, trials: int | None) -> str:
     for origin, config in drawn:
         params = models.count_parameters(config, context.image_shape, context.num_classes)
         refused = settings.max_params is not None and params > settings.max_params
-        shown = ", ".join(f"{key}={_short(value)}" for key, value in config.items() if key != "family")
+        shown = ", ".join(f"{key}={short(value)}" for key, value in config.items() if key != "family")
         rows.append((origin, f"{params:,}" + (" refused" if refused else ""), shown))
     return _table(rows)
 
@@ -92,7 +92,8 @@ def _drawn(settings: Settings, context: Context, trials: int | None) -> Iterator
         yield points[number].key if number < len(points) else settings.sampler, space.suggest(study.ask(), context)
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """Return a value of a config, a float with three significant digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

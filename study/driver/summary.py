@@ -8,6 +8,7 @@ from typing import Any
 from search_spaces import Space
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed
+from study.driver.listing import short
 from study.record import metrics
 from study.record.commands import hint, storage_words
 from study.record.folder import StudyFolder
@@ -114,7 +115,7 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
         config = {key: value for key, value in best["config"].items() if key != "family"}
         lines += [
             f"  best     {best['trial_id']}, {best['params']:,} parameters: "
-            + ", ".join(f"{key} {_short(value)}" for key, value in config.items()),
+            + ", ".join(f"{key} {short(value)}" for key, value in config.items()),
             f"  val      {summary['metric']} {_interval(best['val'][summary['metric']])}",
         ]
     if best and best["test"]:
@@ -175,9 +176,5 @@ def _interval(value: Mapping[str, Any]) -> str:
     return f"{value['mean']:.6f} (95 % interval {low:.6f} to {high:.6f}, {value['n']} seeds)"
 
 
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def _pairs(point: Mapping[str, Any]) -> list[str]:
-    return [f"{key} {_short(value)}" for key, value in point.items()]
+    return [f"{key} {short(value)}" for key, value in point.items()]

@@ -123,6 +123,21 @@ def exit_status(run: Callable[[], int | None], interrupted: str = "interrupted")
         return INTERRUPTED
 
 
+def end_process(code: int) -> NoReturn:
+    """End this process with an exit status, what it has printed flushed and nothing taken apart.
+
+    Nothing is left to be cleaned up then, and to take PyTorch and MLflow apart takes two seconds.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def say_progress(line: str) -> None:
+    """Print a line on what takes long, to the standard error output, at once."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def hint(verb: str, *arguments: str) -> str:
     """Return the line that runs a command in the environment of this process, from the current folder.
 

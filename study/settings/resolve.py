@@ -10,6 +10,7 @@ from typing import Any
 
 import search_spaces
 from search_spaces import FAMILY_FACTS, Context, Reported, Space
+from study.record import tracking_uri
 from study.record.commands import STORAGE
 from study.record.errors import UsageError, choose_from
 from study.record.folder import check_name
@@ -53,7 +54,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         "data": source if source in search_spaces.datasets() else _absolute(source),
         "data_dir": _absolute(given.get("data_dir") or _default_data_dir()),
         "storage": _absolute(given.get("storage", STORAGE)),
-        "tracking_uri": _absolute_uri(given.get("tracking_uri") or default_tracking_uri()),
+        "tracking_uri": tracking_uri.absolute(given.get("tracking_uri") or default_tracking_uri()),
         "address": given.get("address", os.environ.get("RAY_ADDRESS")),
     }
     return Settings(**given | resolved)
@@ -133,7 +134,7 @@ def space_context(
 
 def default_tracking_uri() -> str:
     """Return where MLflow keeps runs unless `--tracking-uri` says otherwise."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    return os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri.DEFAULT
 
 
 def _only_reported(given: Mapping[str, Any]) -> bool:
@@ -192,8 +193,3 @@ def _default_data_dir() -> str:
 
 def _absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
-
-
-def _absolute_uri(uri: str) -> str:
-    file = uri.removeprefix("sqlite:///")
-    return uri if file == uri else f"sqlite:///{_absolute(file)}"
