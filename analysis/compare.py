@@ -1,4 +1,7 @@
-"""Studies side by side: the winner of each with its intervals, and which of them can be compared by what.
+"""Studies side by side: the winner of each with its intervals, and which of two is better where that can be said.
+
+One verdict for each two studies of the same data, family and budget (trials, epochs), by what both are ranked by, on
+test images; Holm's correction is over all of them. Other metrics are shown without a verdict.
 
 Examples:
     python analysis/compare.py night-ae night-vae
@@ -76,14 +79,19 @@ def page_of(compared: Compared) -> Page:
     scores = compute_scores(compared.winners, compared.pairs)
     if scores is not None:
         items.append(embed(plot_scores(scores), "Scores", scores.caption))
-    verdicts: list[Item] = [Paragraph(pair_words(pair)) for pair in compared.pairs]
+    verdicts: list[Item] = [Paragraph(words) for words in map(pair_words, compared.pairs) if words]
     if len(differences):
         verdicts.append(Table("differences", "The first minus the second, by metric", differences, len(differences)))
     numbers = Table("studies", "All numbers", compute_studies(compared.winners), rows=50, folded=True)
     sections = [
         Section("studies", "Side by side", items, "Mean over seeds with its 95 % interval (Student's t)."),
         Section(
-            "differences", "Differences", [*verdicts, numbers], "In pairs where the seeds are the same, else Welch's."
+            "differences",
+            "Differences",
+            [*verdicts, numbers],
+            "One verdict for each two studies of the same data, family and budget, by what both are ranked by; p after "
+            "Holm's correction over all verdicts. In pairs, seed by seed, where seeds, architecture and number of "
+            "parameters are the same, else by Welch's test. Other metrics have no verdict.",
         ),
     ]
     return Page(f"Comparison of {names}", "Confirmed on fresh seeds; the test split chose nothing.", sections)
@@ -97,8 +105,8 @@ def show(compared: Compared, console: Console) -> None:
     for start in range(1, table.shape[1], together):
         part = table.iloc[:, [0, *range(start, min(start + together, table.shape[1]))]]
         console.print(output.grid(part[(part.iloc[:, 1:] != "–").any(axis="columns")]))
-    for pair in compared.pairs:
-        console.print(Text(pair_words(pair)))
+    for words in filter(None, map(pair_words, compared.pairs)):
+        console.print(Text(words))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,7 +16,7 @@ import search_spaces
 from analysis.study_files import NoStudyError, State, StudyFiles, read_tables
 from study.record import metrics, tables
 from study.record.errors import UsageError, one_line
-from study.record.events import EpochEnded, Event, Metrics, Pretrained, RunEnded, RunStarted, Status, StudyStarted
+from study.record.events import EpochEnded, Event, Metrics, Pretrained, Role, RunEnded, RunStarted, Status, StudyStarted
 from study.record.folder import StudyFolder
 from study.record.state import StudyState
 from study.record.tracking_uri import masked, sqlite_file, tracker_of, unreachable
@@ -30,6 +30,7 @@ _FILES = (tables.SUMMARY, tables.ABOUT, *(table.file for table in tables.TABLES 
 _OPTIONAL = tuple(table.file for table in tables.TABLES if table.optional)
 _NOT_CONFIG = ("params", "epochs", "pretrain_epochs")  # params of a run that are not of its config
 _FIRST_STAGE = "pretrain_"
+_ROLES: dict[str, Role] = {"choose": "choose", "report": "report"}
 _OF_THE_END = ("test_", "train_eval_")  # metrics that are not of an epoch
 _LONGEST = 10_000  # runs of a study
 # What a study is without its artifacts, by the status of its own run; "KILLED" is an interruption.
@@ -191,6 +192,7 @@ def _run_events(client: MlflowClient, run: Run, number: int) -> Iterator[Event]:
         params=params.get("params", 0),
         key=tags.get("reported"),
         confirm_of=confirm_of,
+        role=_ROLES.get(tags.get("role", "")),
     )
     if first_stage:
         yield Pretrained(name, first_stage)

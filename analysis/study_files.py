@@ -27,7 +27,7 @@ _NEEDED = {
     CONFIRM_HISTORY: CONFIRM_HISTORY.columns,
     PRETRAINING: PRETRAINING.columns,
 }
-_TEXT = dict.fromkeys(("trial_id", "confirm_id", "confirm_of", "run_id", "status", "reason", "key"), "str")
+_TEXT = dict.fromkeys(("trial_id", "confirm_id", "confirm_of", "role", "run_id", "status", "reason", "key"), "str")
 
 _PARTIAL: dict[State, str] = {
     "running": "This study is still running: what follows is what it had when this was written.",

@@ -91,6 +91,23 @@ def ended_trials(study: StudyFiles) -> pd.DataFrame:
     return ranked.assign(rank=np.arange(1, len(ranked) + 1))
 
 
+def suggested(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials that the sampler suggested; given ones, the default and those of a report, have a key."""
+    return trials[trials["key"].fillna("") == ""] if "key" in trials else trials
+
+
+def given_and_suggested(study: StudyFiles) -> str:
+    """Return how many trials were given and how many suggested, "3 given, 5 suggested"."""
+    count = len(suggested(study.trials))
+    return f"{len(study.trials) - count:,} given, {count:,} suggested"
+
+
+def is_out_of_time(trials: pd.DataFrame) -> pd.Series:
+    """Return whether each trial was stopped because the search's time was up, and not by the scheduler."""
+    reasons = trials["reason"] if "reason" in trials else pd.Series("", index=trials.index)
+    return (trials["status"] == "stopped") & reasons.fillna("").str.startswith("by the time budget")
+
+
 def compute_leaderboard(study: StudyFiles, top: int | None = None) -> pd.DataFrame:
     """Return the best trials, with PCA at the same number of components.
 
@@ -109,24 +126,46 @@ def compute_leaderboard(study: StudyFiles, top: int | None = None) -> pd.DataFra
     table = best[[name for name in _SHOWN if name in best] + [metric]]
     if metric != "val_mse":
         return table  # PCA has no other metric at a latent size
-    pca = study.baseline.set_index("n_components")[metric]
+    pca = pca_errors(study).set_index("n_components")[metric]
     at_size = table["config.latent_size"].map(pca)
     return table.assign(pca=at_size, ratio_to_pca=table[metric] / at_size)
 
 
+def pca_is_clipped(study: StudyFiles) -> bool:
+    """Whether PCA's reconstructions were clipped to [0, 1], and networks'; an earlier version clipped neither."""
+    return bool(numbers(study.baseline, "val_mse_clipped").notna().any())
+
+
+def pca_errors(study: StudyFiles) -> pd.DataFrame:
+    """Return PCA's errors that networks' compare with, clipped if theirs are: n_components, val_mse, test_mse."""
+    ending = "_clipped" if pca_is_clipped(study) else ""
+    columns = {"n_components": "n_components", "val_mse": f"val_mse{ending}", "test_mse": f"test_mse{ending}"}
+    return pd.DataFrame({name: numbers(study.baseline, column) for name, column in columns.items()})
+
+
 def completed_confirmations(study: StudyFiles) -> pd.DataFrame:
-    """Return the confirmation runs that have the objective, with it as `value` and its namesake as `test_value`."""
+    """Return the confirmation runs that have the objective, with it as `value` and its namesake as `test_value`.
+
+    Where some seeds chose the winner, `value` is of these alone, and missing in those that report on it.
+    """
     objective = objective_of(study)
     runs = study.confirm
     runs = runs.assign(value=numbers(runs, objective.metric), test_value=numbers(runs, objective.test_metric))
-    return runs[(runs["status"] == "completed") & runs["value"].notna()].reset_index(drop=True)
+    runs = runs[(runs["status"] == "completed") & runs["value"].notna()].reset_index(drop=True)
+    if "role" in runs and (runs["role"] == "choose").any():
+        runs["value"] = runs["value"].mask(runs["role"] == "report")
+    return runs
 
 
 def confirmed_order(study: StudyFiles) -> list[str]:
-    """Return the confirmed configs, the winner first: most seeds, then the best mean validation value."""
+    """Return the confirmed configs, the winner first: most seeds, then the best mean validation value.
+
+    Those that took no part in the choice come last.
+    """
     runs = completed_confirmations(study)
-    seeds = {str(name): values.tolist() for name, values in runs.groupby("confirm_of", sort=False)["value"]}
-    return ranking.confirmed_order(seeds, objective_of(study).mode)
+    seeds = {str(name): values.dropna().tolist() for name, values in runs.groupby("confirm_of", sort=False)["value"]}
+    order = ranking.confirmed_order(seeds, objective_of(study).mode)
+    return order + [name for name in seeds if name not in order]
 
 
 def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
@@ -140,7 +179,7 @@ def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
         return pd.DataFrame()
     columns = {objective.metric: "value", objective.test_metric: "test_value"}
     grouped = runs.groupby("confirm_of", sort=False)[list(columns.values())].agg(["count", "mean", "std"])
-    table = pd.DataFrame({"seeds": grouped[("value", "count")]})
+    table = pd.DataFrame({"seeds": runs.groupby("confirm_of", sort=False).size()})
     for name, column in columns.items():
         table[name] = grouped[(column, "mean")]
         table[f"± {name}"] = grouped[(column, "std")]

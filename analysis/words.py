@@ -63,10 +63,10 @@ def interval_text(low: float, high: float, digits: int = DIGITS) -> str:
     return f"{number(low, digits)} … {number(high, digits)}"
 
 
-def with_interval(interval: Interval, without: str = "", digits: int = DIGITS) -> str:
-    """Return a mean with its interval, "0.5 (0.4 to 0.6)"; where it has none, alone or with the words `without`."""
+def with_interval(interval: Interval, digits: int = DIGITS) -> str:
+    """Return a mean with its interval, "0.5 (0.4 to 0.6)"; where it has none, with why."""
     if interval.ci95 is None:
-        return cell(interval.mean, digits) + (f" ({without})" if without else "")
+        return f"{cell(interval.mean, digits)} ({interval.missing})"
     return f"{cell(interval.mean, digits)} ({' to '.join(cell(end) for end in interval.ci95)})"
 
 
@@ -74,7 +74,8 @@ def summary_interval(value: Mapping[str, Any]) -> str:
     """Return a {mean, ci95, n} of summary.json as words."""
     seeds = counted(value["n"], "seed")
     if value["ci95"] is None:
-        return f"{cell(value['mean'])} ({seeds}: no interval)"
+        equal = ", which do not differ" if value["n"] > 1 else ""
+        return f"{cell(value['mean'])} ({seeds}{equal}: no interval)"
     low, high = value["ci95"]
     return f"{cell(value['mean'])} (95 % interval {interval_text(low, high)}, {seeds})"
 

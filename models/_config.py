@@ -29,10 +29,11 @@ class When:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of a few values; `True` is not taken for 1."""
+    """One of a few values; `True` is not taken for 1. With an `absent` value, a config without the key means that."""
 
     values: tuple[Any, ...]
     when: When | None = None
+    absent: Any = None
 
     def allows(self, value: Any) -> bool:
         """Whether `value` is one of them, type included."""
@@ -89,6 +90,8 @@ TRAINING: Mapping[str, Setting] = MappingProxyType(
         "lr": Number(0, open_low=True),
         "weight_decay": Number(0),
         "momentum": Number(0, 1, open_high=True, when=When("optimizer", ("sgd", "rmsprop"))),
+        # what is pulled to 0: the weights of layers alone, or all parameters as PyTorch's optimizers do by themselves
+        "decay": OneOf(("weights", "all"), absent="all"),
         "schedule": OneOf(("constant", "cosine")),
         "batch_size": Number(1, whole=True),
     }
@@ -98,6 +101,8 @@ TRAINING: Mapping[str, Setting] = MappingProxyType(
 
 def check_config(config: Mapping[str, Any], settings: Mapping[str, Setting], where: str) -> None:
     """Raise `ConfigError` unless `config` has exactly the keys that `settings` ask for, with allowed values.
+
+    A key may be missing where its setting says what that means, as of a config of a version that had no such key.
 
     `where` names whose settings these are in the messages, for example "architecture dense".
     """
@@ -111,6 +116,8 @@ def check_config(config: Mapping[str, Any], settings: Mapping[str, Setting], whe
                 given = config.get(setting.when.key)
                 raise ConfigError(f"key {key!r} belongs to {setting.when.key} {allowed}, not to {given}")
         elif key not in config:
+            if isinstance(setting, OneOf) and setting.absent is not None:
+                continue
             raise ConfigError(f"the config for {where} lacks the key {key!r}, {setting}")
         elif not setting.allows(config[key]):
             raise ConfigError(f"{key} must be {setting}, not {config[key]!r}")

@@ -27,18 +27,23 @@ MARGIN = 8
 """Images move by at most 1/8 of their side in each direction: 4 of 32 pixels, as He et al. 2015 do on CIFAR-10."""
 
 
-def corrupt(config: Config, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def corrupt(config: Config, images: Tensor, indices: Tensor | None = None) -> Tensor:
     """Return what a network is given instead of `images` (batch, channels, height, width) in [0, 1].
 
     `gaussian` adds normal noise and clips to [0, 1], as a picture file would: outside of it a Bernoulli likelihood
     has no bound. `bernoulli` makes pixels of at least 0.5 white and the others black. In training the noise
-    comes from where `models.noise` says; an evaluation passes `evaluation_generator()`.
+    comes from where `models.noise` says; an evaluation passes the images' positions in their split, `indices`
+    (batch,), on which alone the noise depends then.
     """
     match config["corruption"]:
         case "none":
             return images
         case "gaussian":
-            drawn = noise.normal(tuple(images.shape), images.device, generator).to(images.dtype)
+            if indices is None:
+                drawn = noise.normal(tuple(images.shape), images.device)
+            else:
+                drawn = noise.of_images(noise.Stream.CORRUPTION, indices, tuple(images.shape[1:]))
+            drawn = drawn.to(images.dtype)
             spread: float = config["corruption_std"]
             return (images + spread * drawn).clamp(0, 1)
         case "bernoulli":

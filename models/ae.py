@@ -16,7 +16,7 @@ from models import cifar_ae, conv, dense, fashion, flowers, mnist_ae, pca_start
 from models._config import Number
 from models._inputs import CORRUPTION, corrupt, training_pair
 from models.network import Architecture, Config, Family, ImageShape, Network
-from models.noise import evaluation_generator, normal
+from models.noise import normal
 
 
 class Autoencoder(Network):
@@ -31,6 +31,8 @@ class Autoencoder(Network):
         self.decoder = decoder
         self.latent_size: int = config["latent_size"]
         self._config = dict(config)
+        last = [layer for layer in decoder.modules() if not isinstance(layer, nn.Unflatten | nn.Identity)][-1]
+        self._bounded = isinstance(last, nn.Sigmoid)  # no reconstruction leaves [0, 1]
 
     def encode(self, images: Tensor) -> Tensor:
         """Return the codes (batch, latent_size) of images (batch, channels, height, width)."""
@@ -64,9 +66,9 @@ class Autoencoder(Network):
             self.encoder.start_from_pca(mean, axes)
             self.decoder.start_from_pca(mean, axes)
 
-    def corrupted(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return what the network is given in training instead of images, in their shape."""
-        return corrupt(self._config, images, generator)
+    def corrupted(self, images: Tensor, indices: Tensor | None = None) -> Tensor:
+        """Return what the network is given in training instead of images, in their shape; see `corrupt`."""
+        return corrupt(self._config, images, indices)
 
     def training_loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss to minimise and its parts for the record, detached: scalars, means over the batch.
@@ -93,26 +95,30 @@ class Autoencoder(Network):
         return loss, parts
 
     @torch.no_grad()
-    def per_image(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Return `mse` (batch,), the squared error per pixel on [0, 1] of the clean images.
+    def per_image(self, images: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Tensor]:
+        """Return `mse` (batch,), the squared error per pixel of the clean images' reconstructions, clipped to [0, 1].
 
-        Where the config has a corruption, `denoised_mse` too: of the corrupted images' reconstructions, against
-        the clean ones.
+        Clipped as a picture of them is; of a network whose reconstructions may leave [0, 1], `mse_unclipped` too, of
+        them as they are. Where the config has a corruption, `denoised_mse` too, clipped: of the corrupted images'
+        reconstructions, against the clean ones.
         """
-        values = {"mse": self._errors(images, images)}
+        reconstructions = self(images).float()
+        values = {"mse": _errors(reconstructions.clamp(0, 1), images)}
+        if not self._bounded:
+            values["mse_unclipped"] = _errors(reconstructions, images)
         if self._config["corruption"] != "none":
-            corrupted = corrupt(self._config, images, evaluation_generator())
-            values["denoised_mse"] = self._errors(corrupted, images)
+            denoised = self(self.corrupted(images, indices)).float()
+            values["denoised_mse"] = _errors(denoised.clamp(0, 1), images)
         return values
 
     def metrics(self, values: Mapping[str, Tensor]) -> dict[str, float]:
-        """Return the mean of each error, and `psnr`, the mean of the images' peak signal-to-noise ratios in dB."""
+        """Return the mean of each error, and `psnr`, the mean of the images' peak signal-to-noise ratios, in dB."""
         means = {name: errors.mean().item() for name, errors in values.items()}
         return means | {"psnr": psnr(values["mse"])}
 
-    def _errors(self, given: Tensor, target: Tensor) -> Tensor:
-        errors = functional.mse_loss(self(given).float(), target, reduction="none")
-        return errors.flatten(1).mean(1)
+
+def _errors(reconstructions: Tensor, images: Tensor) -> Tensor:
+    return functional.mse_loss(reconstructions, images, reduction="none").flatten(1).mean(1)
 
 
 def squared_jacobian_norm(codes: Tensor, images: Tensor) -> Tensor:

@@ -109,7 +109,7 @@ class Classifier(Network):
         return loss, parts
 
     @torch.no_grad()
-    def per_image(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def per_image(self, images: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Tensor]:
         """Return `log_probabilities` (batch, classes), in nats, and `labels` (batch,)."""
         return {"log_probabilities": self(images).float().log_softmax(1), "labels": labels}
 
@@ -190,7 +190,7 @@ FAMILY = Family(
 def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the config of the autoencoder that a first stage trains, None for a config without such a stage.
 
-    The autoencoder has the classifier's layers, its schedule and its batch size, and is trained plainly: on
+    The autoencoder has the classifier's layers, schedule, batch size and `decay`, and is trained plainly: on
     clean images, without penalties, by the optimizer that the `pretrain_…` keys say.
     """
     if config["family"] != "classifier" or config.get("encoder") != "pretrained":
@@ -207,7 +207,7 @@ def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any] | None:
         "sparsity": 0.0,
         "contraction": 0.0,
         **{key: config[f"pretrain_{key}"] for key in PRETRAINING if f"pretrain_{key}" in config},
-        **{key: config[key] for key in ("schedule", "batch_size")},
+        **{key: config[key] for key in ("decay", "schedule", "batch_size") if key in config},
     }
 
 

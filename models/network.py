@@ -34,10 +34,11 @@ class Network(nn.Module):
         """
         raise NotImplementedError
 
-    def per_image(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def per_image(self, images: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Tensor]:
         """Return what the metrics are made of, for each image: tensors (batch, ...), without gradients.
 
-        Repeatable: noise, where an estimate needs any, has a fixed seed, and the global random state stays.
+        `indices` int64 (batch,) are the images' positions in their split. Repeatable: noise, where an estimate needs
+        any, is a function of the position (`models.noise.of_images`), and the global random state stays.
         """
         raise NotImplementedError
 
@@ -73,8 +74,11 @@ class Reconstructive(Protocol):
 class Corruptive(Protocol):
     """A network that may be given corrupted images in training."""
 
-    def corrupted(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return what the network is given in training instead of images in [0, 1], in their shape."""
+    def corrupted(self, images: Tensor, indices: Tensor | None = None) -> Tensor:
+        """Return what the network is given in training instead of images in [0, 1], in their shape.
+
+        With their positions in their split, `indices` (batch,), it is what `per_image` evaluates.
+        """
 
 
 @runtime_checkable
@@ -87,8 +91,11 @@ class Generative(Protocol):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Return the mean images (n, channels, height, width) of n codes from the prior."""
 
-    def log_likelihood(self, images: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return the importance-weighted log likelihood of images, in nats, (batch,)."""
+    def log_likelihood(self, images: Tensor, samples: int, indices: Tensor, seed: int = 0) -> Tensor:
+        """Return the importance-weighted log likelihood of images, in nats, (batch,).
+
+        The codes drawn for an image depend on its position in its split, of `indices` (batch,), and on the seed.
+        """
 
 
 @runtime_checkable

@@ -4,7 +4,7 @@
         network.training_loss(images, labels)
 
 Outside of such a block the numbers come from PyTorch's global random state, as those of its own layers do.
-Evaluations have noise of their own, with a fixed seed.
+An evaluation's noise is a function of the image's position in its split (`of_images`), whatever the batch.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import torch
 from torch import Tensor
 
-_SEED = 20_240
-_BLOCK = 16  # PyTorch's CPU generator makes normal numbers in blocks of 16; a last, partial one changes the one before
+_GAMMA = 0x9E3779B97F4A7C15  # the odd number next to 2^64 over the golden ratio, by which SplitMix64 counts
+_POSITIONS = 32  # bits of the counter for a number's place in its image; the others are for the image's in its split
 _BITS = 2**16  # what the probability of a dropout is counted in
 
 
@@ -102,21 +103,65 @@ def kept(probability: float, shape: tuple[int, ...], device: torch.device) -> tu
 
 
 def normal(shape: tuple[int, ...], device: torch.device, generator: torch.Generator | None = None) -> Tensor:
-    """Draw a tensor of `shape` (batch, ...) on `device` from N(0, 1).
+    """Draw a tensor of `shape` on `device` from N(0, 1).
 
-    With a `generator`, as evaluations have one, the numbers are drawn where it lives, and row i does not depend on how
-    many rows follow; without one they come from where the block says.
+    With a `generator` the numbers are drawn where it lives; without one they come from where the block says.
     """
     if generator is None:
         return _source.get()(Draw(_normal, (shape, device)))
-    rows, size = shape[0], math.prod(shape[1:])
-    padded = torch.randn(rows, math.ceil(size / _BLOCK) * _BLOCK, generator=generator, device=generator.device)
-    return padded[:, :size].reshape(shape).to(device)
+    return torch.randn(shape, generator=generator, device=generator.device).to(device)
 
 
-def evaluation_generator() -> torch.Generator:
-    """Return a generator that starts the same draws again at every call; the state of every other one stays."""
-    return torch.Generator().manual_seed(_SEED)
+class Stream(IntEnum):
+    """What an evaluation's noise is for; two streams have nothing in common."""
+
+    CODES = 1
+    CORRUPTION = 2
+    IMPORTANCE = 3
+
+
+def of_images(stream: Stream, indices: Tensor, shape: tuple[int, ...], *, first: int = 0, seed: int = 0) -> Tensor:
+    """Return numbers from N(0, 1) for each image, float32 (batch, *shape), on the device of `indices`.
+
+    A number is a function of (seed, stream, image, position) and of nothing else: neither of the batch nor of the
+    device, up to the rounding of its arithmetic. It is a hash of a 64-bit counter, SplitMix64's finaliser (Steele, Lea
+    and Flood, "Fast splittable pseudorandom number generators", 2014, figure 17), read as a uniform number in the
+    middle of one of 2^52 cells of (0, 1), which double precision holds exactly, of which Φ⁻¹ is taken.
+
+    Args:
+        stream: What the numbers are for.
+        indices: int64 (batch,), the images' positions in their split, below 2^31.
+        shape: What an image needs.
+        first: The position of the first number among those of an image: what is drawn in parts goes on there.
+        seed: Of the run, where the draws are to differ between runs.
+    """
+    positions = torch.arange(first, first + math.prod(shape), device=indices.device)
+    start = _mixed(_mixed(seed) + _GAMMA * stream)
+    counter = _signed(start) + ((indices[:, None] << _POSITIONS) | positions) * _signed(_GAMMA)
+    uniform = ((_hash(counter) >> 12 & (1 << 52) - 1).double() + 0.5) * 2.0**-52
+    numbers: Tensor = torch.special.ndtri(uniform).float()
+    return numbers.reshape(len(indices), *shape)
+
+
+def _hash(values: Tensor) -> Tensor:
+    """Return SplitMix64's finaliser of int64 values, whose products wrap around: a bijection of 64 bits."""
+    # a shift of a signed number fills in its sign, which the masks take away
+    values = (values ^ (values >> 30 & (1 << 34) - 1)) * _signed(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> 27 & (1 << 37) - 1)) * _signed(0x94D049BB133111EB)
+    return values ^ (values >> 31 & (1 << 33) - 1)
+
+
+def _mixed(value: int) -> int:
+    """Return the same of one number, as an unsigned one."""
+    value = (value ^ (value & 2**64 - 1) >> 30) * 0xBF58476D1CE4E5B9 & 2**64 - 1
+    value = (value ^ value >> 27) * 0x94D049BB133111EB & 2**64 - 1
+    return value ^ value >> 31
+
+
+def _signed(value: int) -> int:
+    """Return the 64 bits of an unsigned number as those of a signed one."""
+    value &= 2**64 - 1
+    return value - 2**64 if value >= 2**63 else value
 
 
 @contextmanager

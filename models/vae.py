@@ -19,7 +19,7 @@ from models._inputs import CORRUPTION, corrupt, training_pair
 from models.ae import psnr
 from models.likelihoods import LIKELIHOODS
 from models.network import Architecture, Config, Family, ImageShape, Network
-from models.noise import evaluation_generator, normal
+from models.noise import Stream, normal, of_images
 
 ACTIVE_VARIANCE = 0.01
 _DECODED_AT_ONCE = 2**19  # pixels: of a wide decoder's activations, about 1 GiB
@@ -68,9 +68,9 @@ class VariationalAutoencoder(Network):
         beta, warmup = float(self._config["beta"]), float(self._config["beta_warmup"])
         return beta * (self.progress / warmup).clamp(max=1) if warmup > 0 else beta * torch.ones_like(self.progress)
 
-    def corrupted(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return what the network is given in training instead of images, in their shape."""
-        return corrupt(self._config, images, generator)
+    def corrupted(self, images: Tensor, indices: Tensor | None = None) -> Tensor:
+        """Return what the network is given in training instead of images, in their shape; see `corrupt`."""
+        return corrupt(self._config, images, indices)
 
     def training_loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss to minimise, in nats per pixel, and its parts for the record, detached, in nats per image.
@@ -98,15 +98,16 @@ class VariationalAutoencoder(Network):
         return loss, {"nelbo": parts["reconstruction"] + parts["kl"], **parts}
 
     @torch.no_grad()
-    def per_image(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def per_image(self, images: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Tensor]:
         """Return the parts of the bound, in nats, and what else the metrics are made of.
 
         `nelbo`, `reconstruction`, `kl` (batch,) at β = 1, of one code drawn for each clean image; `mean` and
         `kl_per_dimension` (batch, latent_size) of the posterior; `mse` (batch,) of the mean reconstruction,
-        per pixel; with a corruption also `denoised_mse` (batch,), from the corrupted image to the clean one.
+        per pixel, which is within [0, 1] for every likelihood; with a corruption also `denoised_mse` (batch,), from
+        the corrupted image to the clean one.
         """
         mean, logvar = self.posterior(images)
-        noise = normal(tuple(mean.shape), mean.device, evaluation_generator())
+        noise = of_images(Stream.CODES, indices, (self.latent_size,)).to(mean.dtype)
         divergences = kl_per_dimension(mean, logvar)
         kl = divergences.sum(1)
         reconstruction = -self.likelihood.log_mass(self._outputs(mean + (logvar / 2).exp() * noise), images)
@@ -119,7 +120,7 @@ class VariationalAutoencoder(Network):
             "kl_per_dimension": divergences,
         }
         if self._config["corruption"] != "none":
-            values["denoised_mse"] = _mse(self(corrupt(self._config, images, evaluation_generator())), images)
+            values["denoised_mse"] = _mse(self(self.corrupted(images, indices)), images)
         return values
 
     def metrics(self, values: Mapping[str, Tensor]) -> dict[str, float]:
@@ -140,15 +141,17 @@ class VariationalAutoencoder(Network):
         return torch.cat([self.decode(part) for part in torch.split(codes, self._images_at_once())])
 
     @torch.no_grad()
-    def log_likelihood(self, images: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
+    def log_likelihood(self, images: Tensor, samples: int, indices: Tensor, seed: int = 0) -> Tensor:
         """Return the importance-weighted estimate of log p(image), (batch,), in nats, from `samples` codes each.
+
+        The codes drawn for an image depend on its position in its split, of `indices` (batch,), and on the seed.
 
         Burda et al., "Importance weighted autoencoders" (2016), eq. 8: in the mean it lies between the evidence
         lower bound, which it is for one sample, and log p(image), which it reaches with ever more. The memory
         that it takes does not grow with `samples`.
         """
-        parts = torch.split(images, self._images_at_once())
-        return torch.cat([self._importance_weighted(part, samples, generator) for part in parts])
+        parts = zip(*(torch.split(whole, self._images_at_once()) for whole in (images, indices)), strict=True)
+        return torch.cat([self._importance_weighted(part, samples, where, seed) for part, where in parts])
 
     def encoder_state(self) -> dict[str, Tensor]:
         """Return the state dict of an encoder to the mean alone, as an autoencoder of the same layers has it."""
@@ -165,13 +168,14 @@ class VariationalAutoencoder(Network):
     def _images_at_once(self) -> int:
         return max(1, _DECODED_AT_ONCE // math.prod(self.image_shape))
 
-    def _importance_weighted(self, images: Tensor, samples: int, generator: torch.Generator | None) -> Tensor:
+    def _importance_weighted(self, images: Tensor, samples: int, indices: Tensor, seed: int) -> Tensor:
         mean, logvar = (moment[:, None] for moment in self.posterior(images))
         at_once = max(1, self._images_at_once() // len(images))
         total = mean.new_full((len(images),), -math.inf)
         for start in range(0, samples, at_once):
             n = min(at_once, samples - start)
-            noise = normal((len(images), n, self.latent_size), mean.device, generator)
+            first, shape = start * self.latent_size, (n, self.latent_size)
+            noise = of_images(Stream.IMPORTANCE, indices, shape, first=first, seed=seed).to(mean.dtype)
             codes = mean + (logvar / 2).exp() * noise
             outputs = self._outputs(codes.flatten(0, 1))
             masses = self.likelihood.log_mass(outputs, images.repeat_interleave(n, 0)).view(-1, n)

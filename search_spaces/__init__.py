@@ -14,18 +14,20 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from search_spaces._ask import Ask, AskConfig, Bounds
-from search_spaces._claims import CLAIMS, Bound, Check, Claim, Comparison, Measured
+from search_spaces._claims import CLAIMS, Audit, Bound, Check, Claim, Comparison, Measured
 from search_spaces._dataset import DatasetSpec, ImageShape
 from search_spaces._families import FAMILY_FACTS, FamilyFacts
 from search_spaces._layers import LayerBounds
-from search_spaces._reported import Reported
+from search_spaces._reported import OPEN_LAYERS, Reported
 from search_spaces._searches import AutoencoderSearch, ClassifierSearch, VaeSearch
 from search_spaces._space import Context, Point, Search, Space, outline
 
 __all__ = [
     "FAMILY_FACTS",
+    "OPEN_LAYERS",
     "Ask",
     "AskConfig",
+    "Audit",
     "AutoencoderSearch",
     "Bound",
     "Bounds",

@@ -34,6 +34,10 @@ class Ask(ABC):
         """Fill keys that are not searched here."""
         self.config |= values
 
+    def usual(self, key: str, value: Any) -> None:
+        """Fill a key that is not searched with `value`; a given config has its own, or none as an earlier one."""
+        self.config[key] = value
+
     def choice(self, key: str, choices: Sequence[Any], *, name: str | None = None) -> Any:
         """Fill `key` with one of `choices` and return it."""
         self.config[key] = self._choice(name or key, choices, lambda config: config[key])
@@ -114,6 +118,10 @@ class AskConfig(Ask):
         self.params: dict[str, Any] = {}
         self._given = given
         self._clip = clip
+
+    def usual(self, key: str, value: Any) -> None:
+        if key in self._given:
+            self.config[key] = self._given[key]
 
     def _choice(self, name: str, choices: Sequence[Any], of: Callable[[Mapping[str, Any]], Any]) -> Any:
         value = of(self._given)

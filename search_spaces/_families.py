@@ -32,6 +32,11 @@ class FamilyFacts:
         return (self.metric, *self.further, "params", "seconds")
 
     @property
+    def baseline_column(self) -> str:
+        """The column of the baseline that `compared` is put beside: PCA's error clipped to [0, 1] as a network's is."""
+        return "test_mse_clipped" if self.compared == "test_mse" else self.compared
+
+    @property
     def error_metric(self) -> str:
         """The error that `compared` stands for, whose ratio to the baseline's is taken."""
         return "error_rate" if self.compared == "test_accuracy" else "mse"

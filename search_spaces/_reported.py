@@ -25,6 +25,7 @@ class Reported:
         epochs: for how long the report trained it, stage by stage: an encoder that is trained as an
             autoencoder first has two.
         note: what the report left open, and what was chosen here.
+        open_choices: the keys of the config, or words, of what the report left open; empty where it says everything.
     """
 
     config: dict[str, Any]
@@ -33,16 +34,28 @@ class Reported:
     num_classes: int
     epochs: tuple[int, ...]
     note: str
+    open_choices: tuple[str, ...] = ()
+
+
+OPEN_LAYERS = frozenset({"channels", "hidden_size", "kernel sizes", "latent_size"})
+"""The open choices that change the layers, and so the number of parameters."""
 
 
 def entry(
-    data: DatasetSpec, family: str, epochs: tuple[int, ...], note: str, *settings: Settings, **more: Any
+    data: DatasetSpec,
+    family: str,
+    epochs: tuple[int, ...],
+    note: str,
+    *settings: Settings,
+    open_choices: tuple[str, ...] = (),
+    **more: Any,
 ) -> Reported:
     """Return a reported configuration, whose config is made of the `settings` in their order and of `more`."""
-    config: dict[str, Any] = {"family": family}
+    config: dict[str, Any] = {"family": family, "decay": "all"}  # L2 of PyTorch's optimizers is on every parameter
     for part in (*settings, more):
         config |= part
-    return Reported(config, f"{data.name}_{family}", data.image_shape, len(data.class_names), epochs, note)
+    space, classes = f"{data.name}_{family}", len(data.class_names)
+    return Reported(config, space, data.image_shape, classes, epochs, note, open_choices)
 
 
 ADAM: Settings = {"optimizer": "adam", "lr": 0.001, "weight_decay": 0.0}

@@ -16,9 +16,9 @@ from search_spaces._layers import (
     conv_layers,
     dense_layers,
     dropout,
-    optimization,
     training,
 )
+from search_spaces._optimizers import CROSS_ENTROPY, PIXEL_ERROR, PIXEL_NATS, optimization
 
 if TYPE_CHECKING:
     from search_spaces._space import Context
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LIKELIHOODS = ("continuous_bernoulli", "gaussian", "bernoulli")
 
 # What the default configs of the data sets share; a space adds the rest.
-_TRAINING = {"optimizer": "adam", "weight_decay": 0.0, "schedule": "cosine"}
+_TRAINING = {"optimizer": "adam", "weight_decay": 0.0, "decay": "weights", "schedule": "cosine"}
 DEFAULT_AE: Mapping[str, Any] = MappingProxyType(
     {
         **_TRAINING,
@@ -113,7 +113,7 @@ class AutoencoderSearch(CodeSearch):
             # A sigmoid keeps pixels in [0, 1]; without one, a dense network of depth 0 is PCA's linear map.
             ask.choice("output_activation", ("sigmoid", "none"))
         _regularisation(ask, name)
-        training(ask, self.batch_size)
+        training(ask, self.batch_size, PIXEL_ERROR)
 
     def _reported_layers(self, ask: Ask, name: str) -> None:
         dropout(ask)
@@ -152,7 +152,7 @@ class VaeSearch(CodeSearch):
         ask.unless("beta", 1.0, (0.25, 4.0), flag="other_beta")
         # Lets the codes be used before the KL closes them (Bowman et al. 2016); one half leaves time at full weight.
         ask.number("beta_warmup", (0.0, 0.5), step=0.1)
-        training(ask, self.batch_size)
+        training(ask, self.batch_size, PIXEL_NATS)
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class ClassifierSearch:
         # Above 0.2 the target is less certain than good networks are of most images.
         ask.number("label_smoothing", (0.0, 0.2), step=0.05)
         ask.choice("augmentation", self.augmentations)
-        training(ask, self.batch_size)
+        training(ask, self.batch_size, CROSS_ENTROPY)
 
     def _given(self, ask: Ask, encoder: Mapping[str, Any]) -> None:
         ask.fix(**encoder, encoder="given", double_softmax=False)
@@ -286,6 +286,6 @@ def _encoder(ask: Ask, name: str) -> None:
         ask.number("reconstruction_weight", (1.0, 100.0), log=True)
     elif source == "pretrained":
         ask.choice("encoder_training", ("fine_tuned", "frozen"))
-        optimization(ask, "pretrain_")
+        optimization(ask, PIXEL_ERROR, "pretrain_")
     if source != "scratch" and name in ("conv", "dense"):
         ask.choice("output_activation", ("sigmoid", "none"))

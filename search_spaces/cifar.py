@@ -72,16 +72,21 @@ _CIFAR_AE_NOTE = (
     "It trained on all 50,000 images, without a validation split."
 )
 _CIFAR_AE_OPTIMIZERS = {
-    "": (ADAM, "this is Adam, the default that it gives with lr 0.001"),
-    "_sgd": (SGD, "this is SGD; its lr is not given, chosen is the named 0.001, without momentum"),
+    "": (ADAM, "this is Adam, the default that it gives with lr 0.001", ("optimizer",)),
+    "_sgd": (
+        SGD,
+        "this is SGD; its lr is not given, chosen is the named 0.001, without momentum",
+        ("optimizer", "lr", "momentum"),
+    ),
 }
 
 
 def _cifar_ae() -> Iterator[tuple[str, Reported]]:
-    for suffix, (optimizer, words) in _CIFAR_AE_OPTIMIZERS.items():
+    for suffix, (optimizer, words, left) in _CIFAR_AE_OPTIMIZERS.items():
         for pair in ("1+1", "1+2", "2+1", "2+2"):
             name, note = f"cifar_ae/{pair}", _CIFAR_AE_NOTE.format(words)
-            yield name + suffix, entry(DATASET, "ae", (100,), note, _CIFAR_AE, optimizer, architecture=name)
+            config = entry(DATASET, "ae", (100,), note, _CIFAR_AE, optimizer, architecture=name, open_choices=left)
+            yield name + suffix, config
 
 
 # --- the report cifar_cnn: a ladder of classifiers, November 2022
@@ -108,7 +113,10 @@ _CIFAR_CNN_LADDER: dict[str, tuple[int, str]] = {
 def _cifar_cnn() -> Iterator[tuple[str, Reported]]:
     for rung, (epochs, words) in _CIFAR_CNN_LADDER.items():
         name, note = f"cifar_cnn/{rung.removesuffix('_240')}", _CIFAR_CNN_NOTE + words
-        yield f"cifar_cnn/{rung}", entry(DATASET, "classifier", (epochs,), note, _CIFAR_CNN, architecture=name)
+        left = ("optimizer", "batch_size", "double_softmax", *(["lr"] * (rung != "A")))
+        left += ("epochs",) * words.startswith(_NO_EPOCHS[:20])
+        settings = {**_CIFAR_CNN, "architecture": name}
+        yield f"cifar_cnn/{rung}", entry(DATASET, "classifier", (epochs,), note, settings, open_choices=left)
 
 
 REPORTED = {**dict(_cifar_ae()), **dict(_cifar_cnn())}

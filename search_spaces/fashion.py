@@ -74,6 +74,8 @@ _CONV = {"architecture": "conv", "depth": 2, "width": 16, "kernel_size": 3, "bat
 
 _FASHION: Settings = {"latent_size": 64, "dropout": 0.2, "batch_size": 100, **ADAM, **SCHEDULE}
 _FASHION_NOTE = "Not given, chosen: the transposed convolutions' kernels, 5 and 4. It trained on all 60,000 images."
+_FASHION_OPEN = ("kernel sizes",)
+_FASHION_HEAD_OPEN = ("loss", "optimizer", "lr", "epochs", "dropout", "batch_size")
 _FASHION_HEAD_NOTE = (
     "The first stage is the base model's. Not given for the second, chosen: cross entropy, Adam with lr 0.001, "
     "15 epochs, p = 0.2, batches of 100. The ReLU on the logits is the report's."
@@ -89,13 +91,17 @@ _FASHION_VARIANTS: dict[str, tuple[Settings, str]] = {
 def _fashion() -> Iterator[tuple[str, Reported]]:
     layers = {"architecture": "fashion/ae", **_FASHION, **CLEAN, **UNPENALISED}
     for variant, (changes, words) in _FASHION_VARIANTS.items():
-        yield f"fashion/{variant}", entry(DATASET, "ae", (15,), _FASHION_NOTE + words, layers, changes)
+        left = (*_FASHION_OPEN, *(("dropout", "latent_size", "lr") if variant == "sgd" else ()))
+        note = _FASHION_NOTE + words
+        yield f"fashion/{variant}", entry(DATASET, "ae", (15,), note, layers, changes, open_choices=left)
     before = {f"pretrain_{key}": value for key, value in ADAM.items()}
     head = {"architecture": "fashion/classifier", "relu_logits": True, **_FASHION, **SUPERVISED, **before}
     for word, training in {"finetuned": "fine_tuned", "frozen": "frozen"}.items():
         source = {"encoder": "pretrained", "encoder_training": training}
         note = f"{_FASHION_HEAD_NOTE} {_FASHION_NOTE}"
-        yield f"fashion/classifier_{word}", entry(DATASET, "classifier", (15, 15), note, head, source)
+        left = (*_FASHION_HEAD_OPEN, *_FASHION_OPEN)
+        config = entry(DATASET, "classifier", (15, 15), note, head, source, open_choices=left)
+        yield f"fashion/classifier_{word}", config
 
 
 REPORTED = dict(_fashion())

@@ -117,12 +117,16 @@ def _flowers_classifier(
     source = {"architecture": "flowers/classifier", "encoder": "pretrained", "encoder_training": "fine_tuned"}
     note = _FLOWERS_NOTE + words
     parts = (_FLOWERS, SUPERVISED, source, before, then)
-    return entry(DATASET, "classifier", (epochs, epochs), note, *parts, **changes)
+    left = ["batch_size"]
+    left += ["places of dropout"] * bool(changes.get("dropout"))
+    left += ["L2 in the first stage"] * bool(then["weight_decay"])
+    left += ["lr"] * (_FLOWERS_RATE in words)
+    return entry(DATASET, "classifier", (epochs, epochs), note, *parts, open_choices=tuple(left), **changes)
 
 
 def _flowers() -> Iterator[tuple[str, Reported]]:
     layers = {"architecture": "flowers/ae", **_FLOWERS, **CLEAN, **UNPENALISED}
-    yield "flowers/ae", entry(DATASET, "ae", (30,), _FLOWERS_NOTE, layers, ADAM)
+    yield "flowers/ae", entry(DATASET, "ae", (30,), _FLOWERS_NOTE, layers, ADAM, open_choices=("batch_size",))
     yield "flowers/batch_norm", _flowers_classifier(ADAM, ADAM)
     yield "flowers/no_batch_norm", _flowers_classifier(ADAM, ADAM, batch_norm=False)
     for optimizer in (SGD, ADAGRAD, RMSPROP):
@@ -139,7 +143,15 @@ def _flowers() -> Iterator[tuple[str, Reported]]:
     words = " As printed, the second stage builds a fresh autoencoder: this is the final model without the first."
     yield (
         "flowers/final_scratch",
-        entry(DATASET, "classifier", (40,), final.note + words, scratch, encoder="scratch"),
+        entry(
+            DATASET,
+            "classifier",
+            (40,),
+            final.note + words,
+            scratch,
+            encoder="scratch",
+            open_choices=(*final.open_choices, "encoder"),
+        ),
     )
 
 

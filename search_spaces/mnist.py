@@ -90,6 +90,7 @@ _MNIST_CODES: dict[str, tuple[Settings, str]] = {
 def _mnist_ae() -> Iterator[tuple[str, Reported]]:
     sizes, channels = _MNIST_NOTE.format("hidden layers of 400"), _MNIST_NOTE.format("all channels")
     vaes = _MNIST_INPUTS | _MNIST_CODES
+    training = ("latent_size", "optimizer", "lr", "which images")
     networks = {
         "dense": ("ae", {**UNPENALISED, **_HIDDEN_400}, sizes, _MNIST_INPUTS),
         "vae": ("vae", {**_MNIST_VAE, **_HIDDEN_400}, sizes + _MNIST_VAE_NOTE, vaes),
@@ -98,7 +99,10 @@ def _mnist_ae() -> Iterator[tuple[str, Reported]]:
     for network, (family, layers, note, variants) in networks.items():
         for suffix, (changes, words) in variants.items():
             settings = {"architecture": f"mnist_ae/{network}", **_MNIST_AE, **layers, **changes}
-            yield f"mnist_ae/{network}{suffix}", entry(DATASET, family, (100,), note + words, settings)
+            left: tuple[str, ...] = ("hidden_size" if layers is not _MNIST_VAE else "channels", *training)
+            left += ("reconstruction loss",) * (family == "vae") + ("corruption_std",) * (suffix == "_gaussian")
+            config = entry(DATASET, family, (100,), note + words, settings, open_choices=left)
+            yield f"mnist_ae/{network}{suffix}", config
 
 
 REPORTED = dict(_mnist_ae())

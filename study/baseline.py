@@ -56,7 +56,10 @@ def _run(options: argparse.Namespace) -> None:
     shape = "×".join(str(size) for size in data.image_shape)
     counts = ", ".join(f"{len(images):,} {split}" for split, images in splits.items())
     print(f"PCA of {data.name}, images of {shape}: {counts}")
-    print("MSE per pixel on [0, 1]; RMSE per pixel in grey levels of 0 to 255, averaged over the pixels\n")
+    print(
+        "MSE per pixel on [0, 1], as it is and of reconstructions clipped to [0, 1], as networks' are compared with it;"
+    )
+    print("RMSE per pixel in grey levels of 0 to 255, averaged over the pixels\n")
     print(f"{format_table(rows)}\n\n{out}")
 
 

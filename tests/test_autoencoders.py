@@ -6,10 +6,13 @@ import pytest
 import torch
 from model_examples import build, example, images_of
 from torch import nn
+from torch.nn import functional
 
 import models
+from models import ae
 from models._layers import Dropout
 from models.ae import squared_jacobian_norm
+from study.data.tensors import positions
 
 DENSE = example("ae", "dense", depth=2)
 CONV = example("ae", "conv", depth=2)
@@ -24,7 +27,7 @@ SHAPE = (3, 32, 32)
 def test_per_image_errors_average_to_the_training_loss():
     network, images = build(CONV).eval(), images_of((3, 32, 32), 4)
     labels = torch.zeros(4, dtype=torch.long)
-    per_image = network.per_image(images, labels)["mse"]
+    per_image = network.per_image(images, labels, positions(images))["mse"]
     torch.testing.assert_close(per_image.mean(), network.training_loss(images, labels)[0].detach())
     torch.testing.assert_close(per_image[2], ((network(images[2:3]) - images[2:3]) ** 2).mean().detach())
 
@@ -66,7 +69,7 @@ def test_linear_autoencoder_reaches_the_error_of_pca():
         network.training_loss(images, labels)[0].backward()
         optimizer.step()
         schedule.step()
-    reached = network.per_image(images, labels)["mse"].mean()
+    reached = network.per_image(images, labels, positions(images))["mse"].mean()
     assert pca_mse * 0.9999 <= reached <= pca_mse * 1.01
 
 
@@ -138,7 +141,7 @@ def test_training_from_pca_goes_below_pca():
             optimizer.zero_grad()
             network.training_loss(images[batch], LABELS)[0].backward()
             optimizer.step()
-    reached = network.eval().per_image(images, LABELS)["mse"].mean()
+    reached = network.eval().per_image(images, LABELS, positions(images))["mse"].mean()
     assert reached < 0.95 * pca_mse
 
 
@@ -158,15 +161,52 @@ def test_target_input_is_what_the_network_was_given():
     torch.testing.assert_close(parts["mse"], (network(black_and_white) - black_and_white).square().mean().detach())
 
 
+@pytest.mark.parametrize("bounded", [False, True])
+def test_errors_are_those_of_what_is_shown_and_a_network_that_leaves_the_range_has_the_other_one_too(bounded):
+    images = images_of(SHAPE, 4)
+    network = build({**CONV, **NOISY, "target": "clean", "output_activation": "sigmoid" if bounded else "none"}).eval()
+    with torch.no_grad():
+        for weight in network.decoder.parameters():
+            weight.mul_(3)  # so that it leaves [0, 1] if it can
+        rebuilt = network(images)
+        denoised = network(network.corrupted(images, positions(images)))
+    values = network.per_image(images, LABELS, positions(images))
+    errors = {"mse": rebuilt.clamp(0, 1), "denoised_mse": denoised.clamp(0, 1)}
+    if not bounded:
+        assert rebuilt.max() > 1.05
+        errors["mse_unclipped"] = rebuilt
+    assert values.keys() == errors.keys()
+    for name, shown in errors.items():
+        torch.testing.assert_close(values[name], (shown - images).square().flatten(1).mean(1))
+    metrics = network.metrics(values)
+    assert metrics["psnr"] == pytest.approx((-10 * values["mse"].log10()).mean().item(), rel=1e-5)
+    plain = build({**CONV, "output_activation": "none"})
+    loss, parts = plain.training_loss(images, LABELS)
+    assert loss == parts["mse"] == functional.mse_loss(plain(images), images)  # training is on what a network gives
+
+
+@pytest.mark.parametrize("architecture", list(ae.FAMILY.architectures))
+def test_a_network_has_an_unclipped_error_unless_it_ends_in_a_sigmoid(architecture):
+    config = (
+        example("ae", architecture, output_activation="none")
+        if architecture in ("dense", "conv")
+        else example("ae", architecture)
+    )
+    shape = ae.FAMILY.architectures[architecture].image_shape or SHAPE
+    network, images = build(config, shape).eval(), images_of(shape, 2)
+    values = network.per_image(images, LABELS[:2], positions(images))
+    assert ("mse_unclipped" in values) == (architecture not in ("mnist_ae/dense", "fashion/ae"))
+
+
 @pytest.mark.parametrize("target", ["clean", "input"])
 def test_corrupted_networks_are_judged_by_clean_images(target):
     images = images_of(SHAPE, 4)
     network = build({**CONV, **NOISY, "target": target}).eval()
     state = torch.get_rng_state()
-    values = network.per_image(images, LABELS)
+    values = network.per_image(images, LABELS, positions(images))
     assert torch.equal(torch.get_rng_state(), state)
     torch.testing.assert_close(values["mse"], (network(images) - images).square().flatten(1).mean(1))
-    again = network.per_image(images, LABELS)
+    again = network.per_image(images, LABELS, positions(images))
     assert torch.equal(values["denoised_mse"], again["denoised_mse"])
     assert not torch.equal(values["denoised_mse"], values["mse"])
     metrics = network.metrics(values)

@@ -14,6 +14,7 @@ import models
 from models import _inputs, ae
 from models.classifier import ARCHITECTURES, calibration_error
 from models.registry import settings_of
+from study.data.tensors import positions
 
 SHAPE = (3, 8, 8)
 ON_ENCODERS = {name: known.autoencoder for name, known in ARCHITECTURES.items() if known.autoencoder is not None}
@@ -170,7 +171,10 @@ def test_relu_on_the_logits_is_a_switch():
 def test_logits_have_a_number_for_each_class_and_do_not_depend_on_the_batch(name):
     network = build(example(name)).eval()
     images, labels = batch_of(shape_of(name), 3)
-    alone, among = network.per_image(images[:1], labels[:1]), network.per_image(images, labels)
+    alone, among = (
+        network.per_image(images[:1], labels[:1], positions(images[:1])),
+        network.per_image(images, labels, positions(images)),
+    )
     assert network(images[:1]).shape == (1, 3)
     assert among["labels"] is labels
     torch.testing.assert_close(alone["log_probabilities"], among["log_probabilities"][:1])
@@ -254,7 +258,7 @@ def test_double_softmax_is_the_cross_entropy_of_probabilities_and_leaves_them_al
     # what is recorded, and what is evaluated, is the cross entropy of the probabilities
     recorded = once.training_loss(images, labels)[1]["cross_entropy"]
     assert parts["cross_entropy"] == recorded
-    evaluated = [network.metrics(network.per_image(images, labels)) for network in (once, twice)]
+    evaluated = [network.metrics(network.per_image(images, labels, positions(images))) for network in (once, twice)]
     assert evaluated[0] == evaluated[1]
     assert evaluated[0]["cross_entropy"] == pytest.approx(recorded.item(), rel=1e-5)
 
@@ -575,7 +579,9 @@ def test_a_confidence_on_an_edge_belongs_to_the_bin_below():
 def test_metrics_are_those_of_the_whole_split(small):
     network = small().eval()
     images, labels = batch_of(SHAPE, 6)
-    halves = [network.per_image(images[part], labels[part]) for part in (slice(0, 2), slice(2, 6))]
+    halves = [
+        network.per_image(images[part], labels[part], positions(images[part])) for part in (slice(0, 2), slice(2, 6))
+    ]
     values = {name: torch.cat([half[name] for half in halves]) for name in halves[0]}
     metrics = network.metrics({**values, "log_probabilities": values["log_probabilities"].double()})
     with torch.no_grad():
@@ -611,6 +617,6 @@ def test_classifiers_learn_which_corner_is_bright(config):
         optimizer.zero_grad()
         network.training_loss(images, labels)[0].backward()
         optimizer.step()
-    metrics = network.eval().metrics(network.per_image(images, labels))
+    metrics = network.eval().metrics(network.per_image(images, labels, positions(images)))
     assert metrics["accuracy"] == 1
     assert metrics["cross_entropy"] < 0.3

@@ -51,15 +51,49 @@ def test_completed_trials_rank_before_stopped_ones_and_failed_ones_not_at_all(st
     assert [run.id for run in best_trials(state, "val_accuracy")][:2] == ["t0000", "t0002"]
 
 
-def test_the_best_k_are_confirmed_on_r_seeds_that_all_share(state):
-    chosen = confirmation.candidates(state, settings("--confirm", "2x3"), SPACE, CONTEXT)
-    jobs = confirmation.missing_jobs(state, settings("--confirm", "2x3"), chosen)
+def planned(state, *argv):
+    """Return the candidates, and what is left of the runs that choose and, of the first candidate, that report."""
+    given = settings(*argv)
+    chosen = confirmation.candidates(state, given, SPACE, CONTEXT)
+    beside = confirmation.beside(state, given, SPACE, CONTEXT)
+    reported = list({one.id: one for one in (*chosen[:1], *beside)}.values())
+    return (
+        chosen,
+        confirmation.choosing(state, given, chosen),
+        confirmation.reporting(state, given, chosen, reported),
+    )
+
+
+def names(runs):
+    return [one.job.id for one in runs]
+
+
+def test_the_best_k_are_trained_on_r_seeds_that_all_share_without_the_test_split(state):
+    chosen, choosing, _ = planned(state, "--confirm", "2x3")
     assert [candidate.id for candidate in chosen] == ["t0002", "t0000"]
-    assert [job.id for _, job in jobs] == [f"{run}-s{seed}" for seed in (1, 2, 3) for run in ("t0002", "t0000")]
-    seeds = {run: [job.seed for candidate, job in jobs if candidate.id == run] for run in ("t0002", "t0000")}
+    assert names(choosing) == [f"{run}-s{seed}" for seed in (1, 2, 3) for run in ("t0002", "t0000")]
+    seeds = {run: [one.job.seed for one in choosing if one.candidate.id == run] for run in ("t0002", "t0000")}
     assert seeds["t0002"] == seeds["t0000"]
     assert len(set(seeds["t0002"])) == 3
-    assert all(job.test for _, job in jobs)
+    assert {(one.role, one.job.test) for one in choosing} == {("choose", False)}
+
+
+def test_the_winner_and_the_default_are_reported_on_seeds_that_chose_nothing(state):
+    _, choosing, reporting = planned(state, "--confirm", "2x3")
+    assert names(reporting) == [f"{run}-s{seed}" for seed in (4, 5, 6) for run in ("t0002", "t0000")]
+    assert {(one.role, one.job.test) for one in reporting} == {("report", True)}
+    assert {one.job.seed for one in choosing}.isdisjoint(one.job.seed for one in reporting)
+
+
+def test_one_config_needs_no_choice_and_is_reported_beside_the_default(state):
+    _, choosing, reporting = planned(state, "--confirm", "1x2")
+    assert choosing == []
+    assert names(reporting) == ["t0002-s1", "t0000-s1", "t0002-s2", "t0000-s2"]
+
+
+@pytest.mark.parametrize(("confirm", "runs"), [("3x3", (9, 6)), ("1x2", (0, 4)), ("0", (0, 0))])
+def test_what_the_confirmation_costs_is_known_beforehand(confirm, runs):
+    assert confirmation.runs_at_most(settings("--confirm", confirm), SPACE, CONTEXT) == runs
 
 
 def test_nothing_is_confirmed_with_0(state):
@@ -72,33 +106,83 @@ def test_reported_configurations_are_confirmed_under_their_trial_if_they_had_one
 
 
 def test_confirmation_runs_that_ended_are_not_run_again(state):
-    add_run(state, "t0002-s1", [0.2], kind="confirm", confirm_of="t0002", final={"test_mse": 0.2})
-    chosen = confirmation.candidates(state, settings("--confirm", "1x2"), SPACE, CONTEXT)
-    jobs = confirmation.missing_jobs(state, settings("--confirm", "1x2"), chosen)
-    assert [job.id for _, job in jobs] == ["t0002-s2"]
+    add_run(state, "t0002-s1", [0.2], kind="confirm", confirm_of="t0002", role="choose")
+    add_run(state, "t0000-s4", [0.2], kind="confirm", confirm_of="t0000", role="report", final={"test_mse": 0.2})
+    _, choosing, reporting = planned(state, "--confirm", "2x3")
+    assert names(choosing) == ["t0000-s1", "t0002-s2", "t0000-s2", "t0002-s3", "t0000-s3"]
+    assert names(reporting) == ["t0002-s4", "t0002-s5", "t0000-s5", "t0002-s6", "t0000-s6"]
 
 
-def confirmed(state, of, values, tests):
-    for seed, (value, test) in enumerate(zip(values, tests, strict=True), start=1):
-        add_run(state, f"{of}-s{seed}", [value], kind="confirm", confirm_of=of, final={"test_mse": test})
+def confirmed(state, of, values, tests, first=3):
+    """Add runs that chose, by validation values, and runs on fresh seeds with test values."""
+    about = {"kind": "confirm", "confirm_of": of}
+    for seed, value in enumerate(values, start=1):
+        add_run(state, f"{of}-s{seed}", [value], **about, role="choose")
+    for seed, test in enumerate(tests, start=first):
+        add_run(state, f"{of}-s{seed}", [0.5], **about, role="report", final={"test_mse": test})
 
 
-def test_the_winner_has_the_best_mean_validation_value_and_never_the_best_test_value(state):
+def ranked(state, *argv):
+    given = settings("--confirm", "2x2", *argv)
+    return confirmation.confirmed(state, confirmation.candidates(state, given, SPACE, CONTEXT), "val_mse")
+
+
+def test_the_winner_has_the_best_mean_on_the_seeds_that_choose_and_never_the_best_test_value(state):
     confirmed(state, "t0002", [0.25, 0.27], [0.30, 0.10])
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
-    chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    won, _ = confirmation.confirmed(state, chosen, "val_mse")
+    won, _ = ranked(state)
     assert won.candidate == "t0000"
-    assert won.model.id == "t0000-s1"
-    assert won.interval("test_mse").mean == pytest.approx(0.405)
+    assert won.model("val_mse").id == "t0000-s3"
+    assert won.mean("val_mse").mean == pytest.approx(0.21)
+    assert won.mean("test_mse").mean == pytest.approx(0.405)
+
+
+def test_what_fresh_seeds_say_changes_the_winner_no_more(state):
+    confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
+    confirmed(state, "t0002", [0.25, 0.27], [])
+    add_run(state, "t0000-s5", [9.0], kind="confirm", confirm_of="t0000", role="report", final={"test_mse": 9.0})
+    assert [one.candidate for one in ranked(state)] == ["t0000", "t0002"]
+
+
+def test_seeds_of_an_earlier_version_chose_and_reported(state):
+    for seed in (1, 2):
+        add_run(state, f"t0002-s{seed}", [0.2], kind="confirm", confirm_of="t0002", final={"test_mse": 0.3})
+    won, *_ = ranked(state)
+    assert (won.mean("val_mse").mean, won.mean("test_mse").mean) == (0.2, 0.3)
+
+
+def test_tuning_gained_what_the_winner_is_better_by_on_the_same_fresh_seeds(state):
+    confirmed(state, "t0002", [0.10, 0.12], [0.30, 0.32])
+    confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
+    summary = summarize(state, settings(), SPACE, ranked(state), row(0.5))
+    assert summary["default"]["test"]["mean"] == pytest.approx(0.405)
+    assert summary["gain"]["mean"] == pytest.approx(0.095)
+    assert summary["gain"]["ci95"] is not None
+
+
+def test_the_default_has_no_gain_over_itself(state):
+    confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
+    summary = summarize(state, settings(), SPACE, ranked(state), row(0.5))
+    assert (summary["default"], summary["gain"]) == (None, None)
+
+
+@pytest.mark.parametrize("configs", [3, 9, 13])
+def test_the_headline_interval_covers_the_truth_in_95_percent_however_many_configs_were_equal(configs):
+    """1,000 studies whose configs are equally good: the winner's test error is 0.3 in truth, and tied to validation."""
+    random, covered, studies = np.random.default_rng(configs), 0, 1000
+    for _ in range(studies):
+        luck = random.normal(0.0, 0.01, (configs, 6))
+        val, test = 0.2 + luck, 0.3 + luck
+        winner = val[:, :3].mean(axis=1).argmin()
+        low, high = mean_interval(test[winner, 3:].tolist()).ci95
+        covered += low <= 0.3 <= high
+    assert 0.93 < covered / studies < 0.97
 
 
 def test_a_config_whose_seeds_partly_failed_does_not_beat_one_with_all(state):
     confirmed(state, "t0002", [0.10], [0.1])
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
-    chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    ranked = confirmation.confirmed(state, chosen, "val_mse")
-    assert [one.candidate for one in ranked] == ["t0000", "t0002"]
+    assert [one.candidate for one in ranked(state)] == ["t0000", "t0002"]
 
 
 def test_the_interval_is_students():
@@ -131,7 +215,8 @@ def test_the_pareto_front_has_what_no_trial_beats_in_everything():
 
 
 def row(test_mse):
-    return {8: {"n_components": 8, "val_mse": test_mse, "test_mse": test_mse}}
+    # what is compared is the clipped error; the other one is there for the audit of the reports' claims
+    return {8: {"n_components": 8, "val_mse": test_mse, "test_mse": 3 * test_mse, "test_mse_clipped": test_mse}}
 
 
 @pytest.mark.parametrize(
@@ -140,12 +225,10 @@ def row(test_mse):
 )
 def test_the_verdict_goes_by_the_interval(state, pca, verdict):
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
-    chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    ranked = confirmation.confirmed(state, chosen, "val_mse")
-    summary = summarize(state, settings(), SPACE, ranked, row(pca))
+    summary = summarize(state, settings(), SPACE, ranked(state), row(pca))
     assert summary["verdict"] == verdict
     assert summary["ratio_to_pca"] == pytest.approx(0.405 / pca)
-    assert summary["best"]["model"] == {"seed": ranked[0].model.seed, "val": 0.20, "test": 0.40}
+    assert summary["best"]["model"]["test"] == 0.40
 
 
 def test_without_confirmation_there_is_no_test_value_and_no_ratio(state):
@@ -160,8 +243,7 @@ def test_without_confirmation_there_is_no_test_value_and_no_ratio(state):
 @pytest.mark.parametrize(("pca", "note"), [({}, "PCA has no 8 components"), (row(1e-12), "only rounding")])
 def test_a_ratio_that_means_nothing_is_null_with_the_reason(state, pca, note):
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
-    chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    summary = summarize(state, settings(), SPACE, confirmation.confirmed(state, chosen, "val_mse"), pca)
+    summary = summarize(state, settings(), SPACE, ranked(state), pca)
     assert summary["ratio_to_pca"] is None
     assert note in summary["ratio_note"]
     assert summary["trials"] == {"completed": 2, "stopped": 2, "failed": 1}
@@ -170,9 +252,7 @@ def test_a_ratio_that_means_nothing_is_null_with_the_reason(state, pca, note):
 def test_every_confirmed_config_is_in_the_summary_with_all_its_test_metrics(state):
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
     confirmed(state, "t0002", [0.25], [0.30])
-    chosen = confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)
-    ranked = confirmation.confirmed(state, chosen, "val_mse")
-    first, second = summarize(state, settings(), SPACE, ranked, row(0.5))["confirmed"]
+    first, second = summarize(state, settings(), SPACE, ranked(state), row(0.5))["confirmed"]
     assert (first["id"], first["key"], first["test"]["test_mse"]["n"]) == ("t0000", "default", 2)
     assert (second["id"], second["test"]["test_mse"]) == ("t0002", {"mean": 0.30, "ci95": None, "n": 1})
 
@@ -183,7 +263,7 @@ def classified(accuracies):
         Run(f"t0000-s{seed}", "confirm", seed, {}, seed, 1, 1, None, 0.0, final={"test_accuracy": accuracy})
         for seed, accuracy in enumerate(accuracies)
     ]
-    return Confirmed("t0000", None, {}, runs, runs[0])
+    return Confirmed("t0000", None, {}, [], runs)
 
 
 def test_a_classifier_is_compared_by_error_rates_with_the_best_logistic_regression_on_validation_data():
@@ -198,7 +278,22 @@ def test_a_classifier_is_compared_by_error_rates_with_the_best_logistic_regressi
     assert compare("classifier", {}, classified([0.94, 0.95, 0.96]), rows).verdict == "better than PCA"
 
 
+def test_a_perfect_baseline_gets_a_verdict_without_a_ratio():
+    rows = {16: {"n_components": 16, "val_accuracy": 1.0, "test_accuracy": 1.0}}
+    compared = compare("classifier", {}, classified([0.94, 0.95, 0.96]), rows)
+    assert (compared.ratio, compared.verdict) == (None, "worse than PCA")
+    assert compared.note == "the regression makes no error on the test images"
+    perfect = compare("classifier", {}, classified([1.0, 1.0]), rows)
+    assert perfect.verdict == "the same as PCA's, of 2 seeds, which do not differ"
+
+
+def test_equal_seeds_are_not_sure_of_being_better():
+    rows = {16: {"n_components": 16, "val_accuracy": 0.9, "test_accuracy": 0.9}}
+    compared = compare("classifier", {}, classified([0.95, 0.95]), rows)
+    assert compared.verdict == "lower than PCA's, of 2 seeds, which do not differ"
+
+
 def test_a_vae_is_compared_by_the_error_of_its_mean_reconstruction():
     run = Run("t0000-s1", "confirm", 0, {}, 1, 1, 1, None, 0.0, final={"test_nelbo": 900.0, "test_mse": 0.02})
-    compared = compare("vae", {"latent_size": 8}, Confirmed("t0000", None, {}, [run], run), row(0.04))
+    compared = compare("vae", {"latent_size": 8}, Confirmed("t0000", None, {}, [], [run]), row(0.04))
     assert compared.ratio == pytest.approx(0.5)

@@ -6,10 +6,11 @@ from figure_examples import seeds, study, trial
 from scipy import stats
 
 from analysis.figures.codes import compute_code_map, compute_kl
-from analysis.figures.confirmation import compute_confirmation, holm, pairs_needed
+from analysis.figures.confirmation import compute_confirmation, seeds_needed
 from analysis.figures.predictions import compute_class_accuracy, compute_confusion
 from analysis.figures.rate_distortion import compute_rate_distortion, equivalent_rank
 from analysis.trials import mean_of
+from study.record.intervals import Layers, Sample, holm
 
 
 def save(folder, name, **arrays):
@@ -34,6 +35,17 @@ def test_the_headline_is_the_winners_test_error_over_that_of_pca_at_its_size(tmp
     assert "0.50 times PCA's 0.1" in found.caption
     assert found.table()["what"].tolist() == ["trial", "confirmed", "confirmed"]
     assert found.trials["equivalent_rank"].iloc[0] == pytest.approx(8 * 2 ** (math.log(1 / 0.9) / math.log(5)))
+
+
+def test_a_study_of_a_version_without_clipped_errors_is_compared_by_the_others_and_the_caption_says_so(tmp_path):
+    trials, confirm = [trial(0, 0.05)], seeds("t0000", [0.05, 0.05], [0.05, 0.05])
+    new, old = (
+        compute_rate_distortion(study(tmp_path, trials, confirm=confirm, pca={8: 0.1}, clipped=clipped))
+        for clipped in (True, False)
+    )
+    assert new.ratio == old.ratio == pytest.approx(0.5)  # not 0.25, of the unclipped errors that the new one has too
+    assert new.caption.endswith("Reconstructions are clipped to [0, 1], PCA's too.")
+    assert old.caption.endswith("reconstructions are not clipped to [0, 1], PCA's neither.")
 
 
 def test_without_a_confirmation_the_test_split_is_not_spoken_for(tmp_path):
@@ -65,14 +77,23 @@ def test_a_clear_difference_on_shared_seeds_is_told_apart_and_a_small_one_is_not
     assert tests.loc[("a", "b"), "p"] == pytest.approx(stats.ttest_rel(a, b).pvalue)
     assert "Ranks 1 and 2 (a and b) can be told apart: a is better" in found.verdict
     assert "Ranks 2 and 3 (b and c) are not distinguishable" in found.verdict
-    assert f"about {tests.loc[('b', 'c'), 'pairs_needed']:.0f} seeds" in found.verdict
+    assert f"about {tests.loc[('b', 'c'), 'seeds_needed']:.0f} seeds" in found.verdict
+    assert tests["test"].tolist() == ["paired"] * 3
+    assert "paired t-test, p =" in found.verdict
+    assert "where seeds, architecture and number of parameters agree, else by Welch's test" in found.caption
 
 
-def test_only_shared_seeds_are_paired(tmp_path):
-    confirm = seeds("a", [0.1] * 4, [0.1, 0.2, 0.3, 0.4]) + seeds("b", [0.2] * 4, [0.2, 0.3, 0.4, 0.6])[1:]
-    found = compute_confirmation(study(tmp_path, [], confirm=confirm))
-    assert found.tests["n"].tolist() == [3]
-    assert found.tests["difference"].iloc[0] == pytest.approx(-0.4 / 3)
+def test_other_seeds_and_other_layers_are_no_pairs(tmp_path):
+    a, b = [0.1, 0.2, 0.3, 0.4], [0.2, 0.3, 0.4, 0.6]
+    fewer = seeds("a", [0.1] * 4, a) + seeds("b", [0.2] * 4, b)[1:]
+    wider = seeds("a", [0.1] * 4, a) + seeds("b", [0.2] * 4, b, architecture="conv")
+    for confirm, others in ((fewer, b[1:]), (wider, b)):
+        found = compute_confirmation(study(tmp_path, [], confirm=confirm))
+        row = found.tests.iloc[0]
+        assert (row["test"], row["n"]) == ("welch", len(others))
+        assert row["difference"] == pytest.approx(np.mean(a) - np.mean(others))
+        assert row["p"] == pytest.approx(stats.ttest_ind(a, others, equal_var=False).pvalue)
+        assert "Welch's t-test" in found.verdict
 
 
 def test_failed_seeds_are_left_out_and_one_config_is_compared_with_nothing(tmp_path):
@@ -91,19 +112,30 @@ def test_an_accuracy_is_better_the_higher_and_its_interval_ends_at_one(tmp_path)
     assert found.configs["test_high"].iloc[0] == 1.0
 
 
-def test_the_number_of_pairs_has_the_power_that_it_promises():
+def in_pairs(differences):
+    layers = Layers("dense", 1)
+    return [Sample(dict(enumerate(values)), layers=layers) for values in (differences, [0.0] * len(differences))]
+
+
+def test_the_number_of_seeds_has_the_power_that_it_promises():
     differences = np.array([0.5, 1.5, 2.5, -0.5])
-    n = pairs_needed(differences)
+    n = seeds_needed(*in_pairs(differences))
     effect = differences.mean() / differences.std(ddof=1)
     power = [stats.nct(k - 1, effect * math.sqrt(k)).sf(stats.t.ppf(0.975, k - 1)) for k in (n - 1, n)]
     assert power[0] < 0.8 <= power[1]
-    assert pairs_needed([1.0, -1.0]) is None
-    assert pairs_needed([1.0, 1.0]) is None
+    assert seeds_needed(*in_pairs([1.0, -1.0])) is None
+    assert seeds_needed(*in_pairs([1.0, 1.0])) is None
+    # Welch's, of equal variances: twice the variance of one, and twice the degrees of freedom
+    spread = Sample({1: 0.0, 2: 1.0, 3: 2.0}), Sample({1: 2.0, 2: 3.0, 3: 4.0})
+    k = seeds_needed(*spread)
+    power = [stats.nct(2 * m - 2, 2 / math.sqrt(2 / m)).sf(stats.t.ppf(0.975, 2 * m - 2)) for m in (k - 1, k)]
+    assert power[0] < 0.8 <= power[1]
 
 
 def test_several_tests_are_corrected_and_missing_ones_do_not_count():
-    assert holm([0.01, 0.04, math.nan, 0.03])[:2] == pytest.approx([0.03, 0.06])
-    assert holm([0.01, 0.04, math.nan, 0.03])[3] == pytest.approx(0.06)
+    adjusted = holm([0.01, 0.04, None, 0.03])
+    assert adjusted[:2] == pytest.approx([0.03, 0.06])
+    assert adjusted[2:] == [None, pytest.approx(0.06)]
 
 
 def test_an_interval_needs_two_values():

@@ -46,16 +46,15 @@ def test_a_trial_drawn_twice_counts_as_two():
 
 def test_the_parameter_that_decides_matters_more_than_chance_gives(tmp_path):
     generator = np.random.default_rng(0)
-    rows = [
-        trial(n, 0.1 * (n % 2) + 0.01 * generator.uniform(), batch_norm=bool(n % 2), lr=float(generator.uniform()))
-        for n in range(40)
-    ]
+    rates = generator.uniform(size=40).tolist()
+    rows = [trial(n, rate, batch_norm=bool(generator.integers(2)), lr=rate) for n, rate in enumerate(rates)]
     found = compute_importances(study(tmp_path, rows))
     first, second = found.parameters.itertuples()
-    assert (first.parameter, second.parameter) == ("batch_norm", "lr")
+    assert (first.parameter, second.parameter) == ("lr", "batch_norm")
+    assert first.by_chance == second.by_chance  # the greatest of both
     assert first.importance > first.by_chance
     assert second.importance < second.by_chance
-    assert "Batch norm matters more" in found.caption
+    assert "Learning rate matters more" in found.caption
     assert compute_importances(study(tmp_path, rows[:11])) is None
 
 
@@ -105,6 +104,23 @@ def test_best_trials_at_the_upper_bound_of_the_space_are_named(tmp_path):
     assert "dense depth" not in found.caption  # its lower bound is one layer
 
 
+def test_given_configurations_at_a_bound_ask_for_no_wider_range(tmp_path):
+    """Reported batch sizes lie where they lie: only what the sampler suggested could have gone further."""
+    common = {
+        "depth": 1, "width": 64, "batch_norm": False, "activation": "relu", "dropout": 0.0, "output_activation": "none",
+        "corruption": "none", "sparsity": 0.0, "contraction": 0.0, "optimizer": "adam", "weight_decay": 0.0,
+        "schedule": "constant", "batch_size": 32,
+    }  # fmt: skip
+    rows = [trial(n, 0.01 * n, lr=1e-2, **common) for n in range(5)]
+    rows += [trial(n, 0.1 * n, lr=1e-3, **common) for n in range(5, 17)]
+    for row in rows[:5]:
+        row.key = f"mnist_ae/{row.id}"
+    found = compute_bounds(study(tmp_path, rows))
+    assert found.points["trial_id"].nunique() == 12
+    assert "learning rate" not in found.caption
+    assert compute_bounds(study(tmp_path, rows[:14])) is None  # nine suggested
+
+
 def test_stopping_counts_the_epochs_that_were_not_run(tmp_path):
     rows = [
         trial(0, 0.1, epochs=8),
@@ -114,6 +130,23 @@ def test_stopping_counts_the_epochs_that_were_not_run(tmp_path):
     found = compute_stopping(study(tmp_path, rows))
     assert (found.run, found.saved, found.budget) == (10, 6, 8)
     assert "saved 6 epochs, 38%" in found.caption
+
+
+def test_trials_that_the_time_budget_cut_are_not_the_schedulers_and_save_nothing(tmp_path):
+    rows = [trial(0, 0.1, epochs=8), trial(1, 0.2, status="stopped", epochs=2)]
+    rows += [trial(n, 0.3, status="stopped", epochs=3) for n in (2, 3)]
+    rows[1].reason = "by the scheduler after epoch 2"
+    for row in rows[2:]:
+        row.reason = "by the time budget after epoch 3"
+    found = compute_stopping(study(tmp_path, rows))
+    assert found.saved == 6
+    assert found.trials["status"].value_counts().to_dict() == {"out of time": 2, "completed": 1, "stopped": 1}
+    assert "1 stopped and 2 out of time" in found.caption
+    assert "The time budget cut 2 trials off" in found.caption
+    assert "The asha scheduler saved 6 epochs" in found.caption
+    alone = compute_stopping(study(tmp_path, [rows[0], *rows[2:]]))
+    assert alone.saved == 0
+    assert "The scheduler stopped none" in alone.caption
 
 
 def test_the_front_has_what_no_other_trial_beats():

@@ -14,6 +14,7 @@ import torch
 from model_examples import example
 from small_networks import CONFIGS, TRAINING
 
+from study.data import tensors
 from study.training import fused, trainer
 from study.training.fused import FusedTrainer
 from study.training.trainer import OPTIMIZERS, NonFiniteLossError, Trainer
@@ -114,6 +115,15 @@ def test_in_single_precision_an_epoch_differs_by_rounding(case):
         assert timeless(got) == pytest.approx(timeless(run.epoch()), rel=3e-3)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.startswith("vae")])
+def test_evaluated_together_vaes_have_the_numbers_of_one_alone(case, monkeypatch):
+    monkeypatch.setattr(tensors, "EVALUATION_BATCH", 9)  # three images at once together, nine alone
+    config = config_of(case)
+    members, alone = trainers(config), trainers(config)
+    for got, run in zip(FusedTrainer(members)._evaluate(), alone, strict=True):
+        assert got == pytest.approx(run.evaluate("val"), rel=1e-5)
+
+
 @pytest.mark.parametrize("case", ["ae dense", "ae conv", "vae dense, gaussian", "classifier cnn, residual"])
 def test_one_step_of_gradient_descent_is_the_same_to_rounding_and_batch_norm_too(case):
     config = config_of(case, optimizer="sgd", momentum=0.0, lr=1e-2, batch_size=73)
@@ -124,11 +134,13 @@ def test_one_step_of_gradient_descent_is_the_same_to_rounding_and_batch_norm_too
         assert_same_weights(member.model, run.model, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+@pytest.mark.parametrize(
+    ("optimizer", "decay"), [*((name, "weights") for name in sorted(OPTIMIZERS)), ("adamw", "all"), ("adagrad", "all")]
+)
 @pytest.mark.usefixtures("float64")
-def test_every_optimizer_does_for_each_member_what_its_own_does(optimizer):
+def test_every_optimizer_does_for_each_member_what_its_own_does(optimizer, decay):
     momentum = {"momentum": 0.5} if optimizer in ("sgd", "rmsprop") else {}
-    config = config_of("ae conv", optimizer=optimizer, weight_decay=1e-2, lr=1e-2, **momentum)
+    config = config_of("ae conv", optimizer=optimizer, weight_decay=1e-2, decay=decay, lr=1e-2, **momentum)
     alone, members = trainers(config), trainers(config)
     together = FusedTrainer(members)
     for _ in range(2):
@@ -139,6 +151,7 @@ def test_every_optimizer_does_for_each_member_what_its_own_does(optimizer):
         assert member.evaluate("val")["mse"] == pytest.approx(expected["val_mse"], rel=1e-8)
         got, state = member.state_dict()["optimizer"], run.state_dict()["optimizer"]
         assert got["param_groups"] == state["param_groups"]
+        assert len(got["param_groups"]) == (2 if decay == "weights" else 1)
         assert got["state"].keys() == state["state"].keys()
         for number, values in state["state"].items():
             assert got["state"][number].keys() == values.keys()

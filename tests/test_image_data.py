@@ -66,17 +66,33 @@ def test_digest_depends_on_every_split_and_on_labels(tmp_path: Path) -> None:
     assert smaller.digest == load("digits", tmp_path, train_size=600).digest
 
 
-def test_subset_leaves_test_whole_and_says_so(tmp_path: Path) -> None:
+def test_subset_leaves_validation_and_test_whole_and_says_so(tmp_path: Path) -> None:
     digits = load("digits", tmp_path, train_size=100)
-    assert digits.sizes == {"train": 100, "val": 21, "test": 270}
+    assert digits.sizes == {"train": 100, "val": 270, "test": 270}
     assert np.bincount(digits.train.labels).tolist() == [10] * 10
     assert "100 of 1257" in digits.notes[-1]
+
+
+@pytest.mark.parametrize(("val_size", "val"), [(60, 60), ("proportional", 21)])
+def test_validation_is_as_small_as_is_asked_for(tmp_path: Path, val_size: int | str, val: int) -> None:
+    digits = load("digits", tmp_path, train_size=100, val_size=val_size)
+    assert digits.sizes == {"train": 100, "val": val, "test": 270}
+    assert digits.notes[-1] == f"A stratified 100 of 1257 training, {val} of 270 validation images."
+    assert (np.bincount(digits.val.labels) > 0).all()
+    assert load("digits", tmp_path, val_size=60).sizes == {"train": 1257, "val": 60, "test": 270}
+
+
+@pytest.mark.parametrize("val_size", [0, 9, 271])
+def test_impossible_val_size_is_refused(tmp_path: Path, val_size: int) -> None:
+    line = error_line(UsageError, lambda: load("digits", tmp_path, val_size=val_size))
+    assert f"--val-size {val_size} is not possible: digits has 270 validation images" in line
+    assert "10 to 270" in line
 
 
 def test_subset_takes_fewer_test_images_where_it_is_told_to_and_says_so(tmp_path: Path) -> None:
     digits = load("digits", tmp_path)
     small = subset(digits, 100, test_size=100)
-    assert small.sizes == {"train": 100, "val": 21, "test": 100}
+    assert small.sizes == {"train": 100, "val": 270, "test": 100}
     assert np.bincount(small.test.labels).tolist() == [10] * 10
     assert "100 of 270 test images" in small.notes[-1]
     assert small.digest != subset(digits, 100).digest

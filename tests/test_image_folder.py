@@ -74,7 +74,7 @@ def test_one_colour_image_makes_all_rgb(tmp_path: Path) -> None:
 def test_one_class_is_enough(tmp_path: Path) -> None:
     data = load(str(make_folder(tmp_path / "pets", {"all": 20})), tmp_path, train_size=2)
     assert data.num_classes == 1
-    assert data.sizes == {"train": 2, "val": 1, "test": 3}
+    assert data.sizes == {"train": 2, "val": 3, "test": 3}
 
 
 def test_other_and_hidden_files_are_left_out(tmp_path: Path) -> None:

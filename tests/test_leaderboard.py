@@ -68,6 +68,12 @@ def test_confirmed_configs_have_their_mean_and_their_number_of_completed_seeds(s
     assert table["test_mse"].tolist() == pytest.approx([0.32, 0.21])
 
 
+def test_trials_are_compared_with_pcas_clipped_errors_where_there_are_any(tmp_path):
+    baseline = [{**row, "val_mse_clipped": row["val_mse"] / 2} for row in PCA]
+    write_study(tmp_path, "night", trials(), baseline=baseline)
+    assert compute_leaderboard(read_study("night", tmp_path))["pca"].tolist() == [0.2, 0.125, 0.125]
+
+
 def test_accuracies_are_ranked_from_the_highest_and_not_compared_with_an_error_of_pca(tmp_path):
     runs = trials("val_accuracy") + confirmations("accuracy")
     baseline = [{"n_components": 8, "val_mse": 0.25, "val_accuracy": 0.9}]

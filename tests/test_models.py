@@ -14,6 +14,7 @@ from torch import nn
 import models
 from models.flowers import InverseMaxPool2d
 from models.registry import settings_of
+from study.data.tensors import positions
 
 AWKWARD_SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 100, 100), (3, 17, 30), (2, 31, 9)]
 CLASSES = 10
@@ -62,8 +63,8 @@ def test_a_batch_of_one_gives_what_it_gives_among_others(family, name, shape):
     network, images = build(example(family, name), shape).eval(), images_of(shape, 3)
     labels = torch.zeros(3, dtype=torch.long)
     assert network(images[:1]).shape == (1, *output_shape(family, shape))
-    alone = network.per_image(images[:1], labels[:1])
-    among = network.per_image(images, labels)
+    alone = network.per_image(images[:1], labels[:1], positions(images[:1]))
+    among = network.per_image(images, labels, positions(images))
     for metric, values in among.items():
         assert len(values) == 3
         torch.testing.assert_close(alone[metric], values[:1])
@@ -352,5 +353,5 @@ def test_the_general_networks_learn(config):
         optimizer.zero_grad()
         network.training_loss(images, labels)[0].backward()
         optimizer.step()
-    reached = network.eval().per_image(images, labels)["mse"].mean()
+    reached = network.eval().per_image(images, labels, positions(images))["mse"].mean()
     assert reached < 0.3 * mean_image_mse

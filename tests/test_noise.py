@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from models import noise
 from models._layers import Dropout
+from models.noise import Stream, of_images
 
 CPU = torch.device("cpu")
 KINDS = {
@@ -42,6 +44,54 @@ def test_what_was_recorded_can_be_drawn_again_by_any_generator_and_played_back()
         assert all(torch.equal(make(), numbers) for make, numbers in zip(KINDS.values(), first, strict=True))
     with noise.played_back(other):
         assert not any(torch.equal(make(), numbers) for make, numbers in zip(KINDS.values(), first, strict=True))
+
+
+def test_the_noise_of_an_image_depends_on_its_position_alone():
+    whole = of_images(Stream.CODES, torch.arange(50), (3, 7))
+    assert whole.shape == (50, 3, 7)
+    assert whole.dtype == torch.float32
+    for size in (1, 8, 50):
+        parts = [of_images(Stream.CODES, indices, (3, 7)) for indices in torch.split(torch.arange(50), size)]
+        assert torch.equal(torch.cat(parts), whole)
+    backwards = of_images(Stream.CODES, torch.arange(49, -1, -1), (3, 7))
+    assert torch.equal(backwards.flip(0), whole)
+    in_parts = [of_images(Stream.CODES, torch.arange(50), (7,), first=first) for first in (0, 7, 14)]
+    assert torch.equal(torch.stack(in_parts, 1), whole)
+    mapped = torch.func.vmap(lambda weight: weight * of_images(Stream.CODES, torch.arange(50), (3, 7)))(torch.ones(2))
+    assert torch.equal(mapped, torch.stack([whole, whole]))
+
+
+def test_no_number_is_drawn_twice_and_streams_and_seeds_have_nothing_in_common():
+    kinds = [(stream, seed) for stream in Stream for seed in (0, 1, 2**32 - 1)]
+    draws = [of_images(stream, torch.arange(400), (50,), seed=seed).flatten() for stream, seed in kinds]
+    assert all(len(drawn.unique()) > 19_900 for drawn in draws)  # of 20,000; float32 rounds some to the same
+    correlations = torch.corrcoef(torch.stack(draws)) - torch.eye(len(draws))
+    assert correlations.abs().max() < 5 / 20_000**0.5
+
+
+@pytest.mark.parametrize(("images", "size"), [(1, 100_000), (100_000, 1), (400, 250)])
+def test_the_noise_of_images_is_normal_and_independent(images, size):
+    n = 100_000
+    drawn = of_images(Stream.CORRUPTION, torch.arange(images), (size,)).double()
+    assert drawn.mean().item() == pytest.approx(0, abs=4 / n**0.5)
+    assert drawn.var().item() == pytest.approx(1, abs=4 * (2 / n) ** 0.5)
+    assert drawn.pow(4).mean().item() == pytest.approx(3, abs=4 * (96 / n) ** 0.5)
+    for dimension in (0, 1):  # neighbouring images, and neighbouring numbers of an image
+        if drawn.shape[dimension] > 1:
+            before, after = (
+                drawn.narrow(dimension, 0, drawn.shape[dimension] - 1),
+                drawn.narrow(dimension, 1, drawn.shape[dimension] - 1),
+            )
+            assert (before * after).mean().item() == pytest.approx(0, abs=4 / before.numel() ** 0.5)
+    assert stats.kstest(drawn.flatten().numpy(), "norm").pvalue > 0.001
+
+
+def test_the_hash_is_splitmix64s():
+    # the first outputs of the reference implementation (Vigna, splitmix64.c) for the seed 1234567
+    expected = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
+    states = torch.tensor([noise._signed(1234567 + step * noise._GAMMA) for step in range(1, 5)])
+    assert [value % 2**64 for value in noise._hash(states).tolist()] == expected
+    assert [noise._mixed(1234567 + step * noise._GAMMA) for step in range(1, 5)] == expected
 
 
 def test_numbers_that_were_not_drawn_are_not_given():

@@ -44,6 +44,25 @@ def test_errors_are_those_of_scikit_learns_reconstruction(n: int, solver: str, s
             assert row[f"{split}_pixel_rmse_255"] == pytest.approx(pixel_rmse, rel=1e-9)
 
 
+def test_clipped_errors_are_those_of_the_clipped_reconstruction() -> None:
+    train, test = (correlated_images(90, (1, 6, 6), seed=seed) for seed in (0, 1))
+    for images in (train, test):  # two grey levels: between them a rebuilt pixel falls short, beyond it overshoots
+        images[:] = np.where(images > 128, 255, 0)
+    fitted = pca.fit(train, 12)
+    for row in pca.evaluate(fitted, {"train": train, "test": test}, [1, 5, 12]):
+        rank = row["n_components"]
+        assert isinstance(rank, int)
+        for split, images in {"train": train, "test": test}.items():
+            rebuilt = reconstruction_by_sklearn(train, images, rank).clip(0, 1)
+            expected = np.square(images.reshape(len(images), -1) / 255 - rebuilt).mean()
+            assert row[f"{split}_mse_clipped"] == pytest.approx(expected, rel=1e-9)
+            assert pca.clipped_error(fitted, images, rank) == pytest.approx(expected, rel=1e-9)
+    unclipped, clipped = row["test_mse"], row["test_mse_clipped"]  # with 12 components
+    assert unclipped is not None
+    assert clipped is not None
+    assert clipped < 0.99 * unclipped
+
+
 def test_train_error_is_the_variance_that_is_not_kept() -> None:
     train = correlated_images(150, (1, 6, 6))
     total = (train / 255).reshape(len(train), -1).var(axis=0).mean()
@@ -69,8 +88,10 @@ def test_errors_do_not_depend_on_the_chunks(monkeypatch: pytest.MonkeyPatch) -> 
     train = correlated_images(70, (1, 5, 5))
     fitted = pca.fit(train, 10)
     whole = [row["train_mse"] for row in pca.evaluate(fitted, {"train": train}, [2, 10])]
+    clipped = [row["train_mse_clipped"] for row in pca.evaluate(fitted, {"train": train}, [2, 10])]
     monkeypatch.setattr(pca, "_CHUNK_VALUES", 3 * 25)
     rows = pca.evaluate(fitted, {"train": train}, [2, 10])
+    assert [row["train_mse_clipped"] for row in rows] == pytest.approx(clipped, rel=1e-12)
     assert [row["train_mse"] for row in rows] == pytest.approx(whole, rel=1e-12)
 
 

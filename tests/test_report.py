@@ -473,3 +473,33 @@ def _png(side):
     file = BytesIO()
     Image.new("RGB", (side, side)).save(file, "PNG")
     return file.getvalue()
+
+
+def test_the_repeat_command_reports_the_study_that_it_makes(storage):
+    again, reported = repeat_commands(read_study("night", storage))
+    assert again.endswith("--name night-again")
+    assert shlex.split(reported) == ["python", "analysis/report.py", "night-again"]
+
+
+def test_a_smoke_study_says_first_that_it_is_no_measurement(storage):
+    assert report_page(read_study("night", storage), ()).warning is None
+    left_by_a_study(storage, settings={**SETTINGS, "smoke": True})
+    html = render(report_page(read_study("night", storage), ()))
+    assert html.index("This is a smoke study") < html.index('id="headline"')
+    left_by_a_study(storage, settings={**SETTINGS, "smoke": True}, summary=None)
+    warning = report_page(read_study("night", storage), ()).warning
+    assert "measures nothing" in warning
+    assert "interrupted" in warning
+
+
+def test_a_study_whose_trials_were_all_given_has_no_sampler_that_chose(storage):
+    given = trials()
+    for run in given:
+        run.key = f"digits_ae/{run.id}"
+    left_by_a_study(storage, given + confirmations())
+    html = unescape(render(report_page(read_study("night", storage), ())))
+    assert "no sampler chose the settings of these trials (4 given, 0 suggested)" in html
+    assert "digits_ae, 4 trials (4 given, 0 suggested)" in html.replace("<wbr>", "")
+    left_by_a_study(storage, [*given[:1], *trials()[1:], *confirmations()])
+    html = unescape(render(report_page(read_study("night", storage), ())))
+    assert "1 given, 3 suggested; a sampler suggests more often what has been good" in html

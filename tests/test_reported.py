@@ -48,6 +48,16 @@ def test_a_reported_configuration_has_epochs_for_each_of_its_stages_and_a_note(k
     assert "{" not in entry.note
 
 
+@every_entry
+def test_what_a_report_leaves_open_is_named(key, entry):
+    """Every report leaves something open; a choice is a key of the config or words that the note has."""
+    words = {"channels", "kernel sizes", "epochs", "loss", "reconstruction loss", "which images", "places of dropout"}
+    assert entry.open_choices
+    assert len({*entry.open_choices}) == len(entry.open_choices)
+    assert {*entry.open_choices} <= {*entry.config} | words | {"L2 in the first stage"}
+    assert ("lr" in entry.open_choices) <= ("rate" in entry.note or "lr" in entry.note)
+
+
 def test_cifar_ae_is_trained_as_the_report_says():
     for pair in ("1+1", "1+2", "2+1", "2+2"):
         entry = REPORTED[f"cifar_ae/{pair}"]

@@ -3,7 +3,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from study.record.events import EpochEnded, RunEnded, RunStarted
 from study.record.state import StudyState
-from study.search.schedulers import build_scheduler
+from study.search.schedulers import build_scheduler, default_settings
 from study.settings.algorithms import SCHEDULERS
 from study.worker.job import EPOCH, Job, job_config
 
@@ -103,7 +103,7 @@ def test_asha_counts_a_resumed_trial_once_in_each_rung():
     scheduler.on_trial_add(Controller(), trial)
     scheduler.on_trial_result(Controller(), trial, {EPOCH: 4, "val_mse": curve(0, 4)})  # reported once more
     rungs = dict(scheduler._brackets[0]._rungs)
-    assert {epoch: list(recorded) for epoch, recorded in rungs.items()} == {9: [], 3: ["another"], 1: ["another"]}
+    assert {epoch: list(recorded) for epoch, recorded in rungs.items()} == {3: ["another"], 1: ["another"]}
 
 
 @pytest.mark.parametrize("name", ["asha", "median"])
@@ -152,3 +152,45 @@ def test_every_budget_is_allowed(name, epochs):
     scheduler.on_trial_add(Controller(), TuneTrial(0))
     result = {EPOCH: 1, "val_mse": 0.5}
     assert scheduler.on_trial_result(Controller(), TuneTrial(0), result) in ("CONTINUE", "STOP")
+
+
+def rungs(scheduler):
+    """The epochs of the rungs, bracket by bracket."""
+    return [sorted(milestone for milestone, _ in bracket._rungs) for bracket in scheduler._brackets]
+
+
+def test_thirty_epochs_have_rungs_at_3_and_9_and_not_at_27():
+    asha, hyperband = (build_scheduler(name, "val_mse", 30, StudyState()) for name in ("asha", "hyperband"))
+    assert rungs(asha) == [[3, 9]]
+    assert rungs(hyperband) == [[3, 9], [9], []]  # the last one is Hyperband's own, in which no trial is stopped
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband"])
+def test_no_rung_lies_beyond_two_thirds_of_any_budget(name):
+    for epochs in range(1, 101):
+        settings = default_settings(name, epochs)
+        grace, reduction = settings.grace_period, settings.reduction_factor
+        steps = [grace * reduction**power for power in range(10)]
+        allowed = [step for step in steps if step == grace or step <= 2 * epochs / 3]
+        found = rungs(build_scheduler(name, "val_mse", epochs, StudyState()))
+        assert found == [allowed[bracket:] for bracket in range(len(found))]
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband"])
+def test_no_trial_is_stopped_after_two_thirds_of_its_budget(name):
+    """Trials that all begin alike, and get worse than all before them later and later."""
+    state, ends = StudyState(), []
+    scheduler = build_scheduler(name, "val_mse", 30, state)
+    for number in range(60):
+        state.apply(run_event(number))
+        trial = TuneTrial(number)
+        scheduler.on_trial_add(Controller(), trial)
+        for epoch in range(1, 31):
+            decision = scheduler.on_trial_result(
+                Controller(), trial, {EPOCH: epoch, "val_mse": number * (epoch > number % 30)}
+            )
+            if decision == TrialScheduler.STOP:
+                break
+        ends.append(epoch)
+    assert min(ends) < 20
+    assert set(ends) <= {3, 9, 30}

@@ -222,7 +222,8 @@ def test_an_enqueued_point_comes_back_as_its_config(space, reported):
         study.enqueue_trial(point.params)
     for point in points:
         trial = study.ask()
-        assert space.suggest(trial, context) == point.config
+        # what L2 acts on is not searched: a report's is its own, which a study takes from the point
+        assert {**space.suggest(trial, context), "decay": point.config["decay"]} == point.config
         assert trial.params == point.params
         assert json.loads(json.dumps(point.params)) == point.params
 
@@ -297,12 +298,43 @@ def test_the_outline_of_a_space_has_every_parameter_that_a_sampler_can_meet(spac
     assert all(params.keys() <= outline.keys() for params, _, _ in sampled_at_home(space.name))
 
 
+@pytest.mark.parametrize("name", search_spaces.names())
+def test_l2_is_on_weights_alone_but_in_what_a_report_ran(name):
+    space = search_spaces.get(name)
+    assert all(config["decay"] == "weights" for _, _, config in sampled_at_home(name))
+    for point in space.points(context_of(space)):
+        assert point.config["decay"] == ("weights" if point.key == "default" else "all")
+    assert "decay" not in search_spaces.outline(space, context_of(space))  # it is not searched
+
+
 def test_the_outline_of_a_space_says_its_bounds():
     space = search_spaces.get("digits_ae")
     outline = search_spaces.outline(space, context_of(space))
     assert outline["optimizer"] == "one of 'adam', 'adamw', 'sgd', 'adagrad', 'rmsprop'"
-    assert outline["sgd_lr"] == "number 0.001 to 1, logarithmic"
+    assert outline["sgd_lr"] == "number 0.03 to 30, logarithmic"
     assert outline["fixed family"] == "'ae'"
+
+
+def test_the_ranges_of_sgd_and_l2_follow_the_familys_loss():
+    spaces = [search_spaces.get(f"cifar_{family}") for family in ("ae", "vae", "classifier")]
+    ae, vae, classifier = (search_spaces.outline(space, context_of(space)) for space in spaces)
+    assert (ae["sgd_lr"], ae["weight_decay"]) == (scale("0.03 to 30"), scale("1e-08 to 0.0001"))
+    assert (vae["sgd_lr"], vae["weight_decay"]) == (scale("0.001 to 1"), scale("1e-05 to 0.01"))
+    assert (classifier["sgd_lr"], classifier["weight_decay"]) == (scale("0.001 to 1"), scale("1e-07 to 0.01"))
+    assert classifier["pretrain_sgd_lr"] == ae["sgd_lr"]  # a first stage has an autoencoder's loss
+
+
+def test_around_a_reports_network_the_ranges_hold_what_reports_used():
+    ae, classifier = (search_spaces.get(name) for name in ("cifar_ae", "flowers_classifier"))
+    outline = search_spaces.outline(ae, context_of(ae))
+    assert outline["reported_sgd_lr"] == scale("0.001 to 30")
+    outline = search_spaces.outline(classifier, context_of(classifier))
+    assert outline["pretrain_reported_weight_decay"] == scale("1e-08 to 0.01")
+    assert "reported_sgd_lr" not in outline  # a classifier's own range holds them
+
+
+def scale(bounds):
+    return f"number {bounds}, logarithmic"
 
 
 @pytest.mark.parametrize("dataset", sorted(DATASETS))

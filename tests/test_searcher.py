@@ -145,8 +145,8 @@ def test_a_sampler_that_insists_on_large_networks_is_overruled(tmp_path, monkeyp
                 return "dense" if "dense" in distribution.choices else distribution.choices[0]
             return distribution.high
 
-    def insisting(name, seed, number):
-        return Insisting(number) if name == "tpe" else sampler_for_trial(name, seed, number)
+    def insisting(name, seed, number, given=0):
+        return Insisting(number) if name == "tpe" else sampler_for_trial(name, seed, number, given)
 
     monkeypatch.setattr("study.search.searcher.sampler_for_trial", insisting)
     driver = Driver(tmp_path / "s", space=CIFAR, max_params=2_000_000, trials=8)
@@ -242,6 +242,25 @@ def test_every_sampler_is_repeatable_by_seed_and_number(name):
 def test_a_sampler_is_added_by_one_line(name, monkeypatch):
     monkeypatch.setitem(SAMPLERS, "qmc", Sampler("quasi-random", name, {"scramble": True}))
     assert isinstance(sampler_for_trial("qmc", 0, 1), optuna.samplers.QMCSampler)
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp"])
+def test_the_random_start_of_a_sampler_that_models_follows_the_given_configurations(tmp_path, name):
+    """With nine given ones, trials 9 to 18 are what the random sampler would draw, and the later ones are not."""
+    driver, random = (Driver(tmp_path / of, space=CIFAR, sampler=of, trials=21) for of in (name, "random"))
+    pairs = [(driver.run().config, random.run().config) for _ in range(21)]
+    assert [run.key is not None for run in driver.state.trials] == [True] * 9 + [False] * 12
+    assert [one == other for one, other in pairs] == [True] * 19 + [False] * 2
+
+
+@pytest.mark.parametrize("directions", [["minimize"], ["minimize", "minimize"]], ids=["one", "several"])
+def test_tpe_models_parameters_together_whatever_optunas_default(directions):
+    sampler = sampler_for_trial("tpe", 0, 30)
+    study = optuna.create_study(sampler=sampler, directions=directions)
+    x = {"x": optuna.distributions.FloatDistribution(0, 1)}
+    for n in range(20):
+        study.add_trial(optuna.create_trial(params={"x": n / 20}, distributions=x, values=[n] * len(directions)))
+    assert sampler.infer_relative_search_space(study, study.trials[0]) == x  # empty if each is drawn by itself
 
 
 def test_the_journal_has_all_that_a_search_is_made_of(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from study.data.splits import MIN_PER_CLASS, Split, hold_out, random_order, shrink, stratified_order, three_way
+from study.data.splits import MIN_PER_CLASS, Split, hold_out, random_order, stratified_order, stratified_part, three_way
 
 
 def numbered(labels: np.ndarray) -> Split:
@@ -66,14 +66,11 @@ def test_three_way_is_70_15_15() -> None:
     assert [len(split) for split in three_way(numbered(np.arange(2000) % 4))] == [1400, 300, 300]
 
 
-def test_shrink_keeps_the_proportion_of_validation_and_every_class() -> None:
-    train, val = numbered(np.arange(1000) % 10), numbered(np.arange(200) % 10)
-    small, small_val = shrink(train, val, 500)
-    assert (len(small), len(small_val)) == (500, 100)
+def test_a_stratified_part_has_every_class_and_lies_inside_larger_ones() -> None:
+    train = numbered(np.arange(1000) % 10)
+    small, tiny = stratified_part(train, 500), stratified_part(train, 10)
     assert np.bincount(small.labels).tolist() == [50] * 10
-    assert np.bincount(small_val.labels).tolist() == [10] * 10
-    tiny, tiny_val = shrink(train, val, 10)
-    assert np.bincount(tiny.labels).tolist() == np.bincount(tiny_val.labels).tolist() == [1] * 10
+    assert np.bincount(tiny.labels).tolist() == [1] * 10
     assert set(numbers(tiny)) < set(numbers(small))
 
 

@@ -68,7 +68,11 @@ def test_the_tables_say_what_the_journal_says(finished):
     assert summary["trials"] == {status: counts[status] for status in ("completed", "stopped", "failed")}
     assert summary["epochs_run"] == len(history)
     assert float(trials[0]["val_mse"]) == state.trials[0].last["val_mse"]  # in full precision
-    assert len(table(study / "confirm.csv")) == 4
+    roles = Counter((row["confirm_of"], row["role"]) for row in table(study / "confirm.csv"))
+    best = summary["best"]["trial_id"]
+    chosen = {name for name, role in roles if role == "choose"}
+    assert len(chosen) == 2
+    assert roles == {(name, "choose"): 2 for name in chosen} | {(name, "report"): 2 for name in (best, "t0000")}
     ranks = {int(row["n_components"]) for row in table(study / "baseline.csv")}
     assert {2, 4, 8, 16, 32} | {int(row["config.latent_size"]) for row in trials} == ranks
 
@@ -80,7 +84,11 @@ def test_mlflow_has_one_run_for_each_with_the_right_statuses(finished):
     assert {name: run.data.tags["status"] for name, run in trials.items()} == {
         run.id: run.status for run in state_of(folder).trials
     }
-    assert len(runs) == 6 + 4 + 1
+    confirmations = [run.data.tags for run in runs if "confirm_of" in run.data.tags]
+    assert Counter((tags["confirm_of"], tags["role"]) for tags in confirmations) == Counter(
+        (run.confirm_of, run.role) for run in state_of(folder).confirmations
+    )
+    assert len(runs) == 6 + len(confirmations) + 1
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert experiment.artifact_location == (folder / "results" / "mlflow-artifacts" / "digits_ae").as_uri()
 

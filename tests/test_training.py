@@ -1,9 +1,14 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
+from small_networks import CONFIGS, TRAINING, network
 
+import models
 import search_spaces
 from search_spaces import Context
+from study.data import tensors
 from study.data.tensors import evaluation_batches
 from study.training.trainer import (
     OPTIMIZERS,
@@ -40,6 +45,102 @@ def trainer(seed=0, epochs=4, data=None, **changes):
 
 def deterministic(metrics):
     return {name: value for name, value in metrics.items() if "seconds" not in name and "per_second" not in name}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("changes", [{"width": 16}, {"depth": 2, "dropout": 0.0}, {"architecture": "pca"}])
+def test_the_order_of_the_images_follows_from_the_seed_alone(changes, optimizer):
+    changes = {**changes, "optimizer": optimizer} | ({"momentum": 0.5} if optimizer == "sgd" else {})
+    if changes.get("architecture") == "pca":
+        changes |= {"family": "ae", "kernel_size": 3}
+    one, other = trainer(seed=7), Trainer(pca_or_dense(changes), splits(), num_classes=10, epochs=4, seed=7)
+    assert [batch.tolist() for batch in one.batches()] == [batch.tolist() for batch in other.batches()]
+    one.train()
+    other.train()
+    assert [batch.tolist() for batch in one.batches()] == [batch.tolist() for batch in other.batches()]
+    assert [batch.tolist() for batch in trainer(seed=8).batches()] != [batch.tolist() for batch in one.batches()]
+
+
+def pca_or_dense(changes):
+    """Return the config with these changes; of the architecture `pca` without the key that it lacks."""
+    whole = config(**changes)
+    return {key: value for key, value in whole.items() if whole["architecture"] != "pca" or key != "output_activation"}
+
+
+def test_the_order_and_the_noise_are_not_made_of_the_initial_weights_numbers():
+    run = trainer(seed=7)
+    fresh = torch.Generator().manual_seed(7)
+    states = [fresh, *run.generators.values()]
+    drawn = [torch.rand(1000, generator=generator) for generator in states]
+    assert torch.corrcoef(torch.stack(drawn)).triu(1).abs().max() < 0.15
+
+
+def test_a_checkpoint_of_a_version_with_one_generator_goes_on_with_its_order():
+    before, after = trainer(seed=7), trainer(seed=7)
+    state = before.state_dict()
+    state["random"] = {"cpu": torch.Generator().manual_seed(5).get_state()}
+    after.load_state_dict(state)
+    order = torch.randperm(130, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(torch.cat(list(after.batches())), order)
+
+
+@pytest.mark.parametrize("size", [1, 7, 33, 500])
+@pytest.mark.parametrize("family", ["ae", "vae"])
+def test_any_evaluation_batch_gives_the_same_numbers(family, size, monkeypatch):
+    spoilt = {"corruption": "gaussian", "corruption_std": 0.3, "target": "clean"}
+    model, (images_, labels) = network(family, **spoilt), (images(40, 1), torch.zeros(40).long())
+    whole = per_image(model, images_, labels)
+    monkeypatch.setattr(tensors, "EVALUATION_BATCH", size)
+    for name, values in per_image(model, images_, labels).items():
+        # the noise is the same to the last digit; what is left is the rounding of matrix products of another height
+        torch.testing.assert_close(values, whole[name], rtol=1e-5, atol=1e-5)
+
+
+def test_large_images_have_a_draw_of_their_own_each():
+    given: list[torch.Tensor] = []
+    model = network("ae", (3, 100, 100), corruption="gaussian", corruption_std=0.1, target="clean")
+    model.encoder.register_forward_hook(lambda _module, inputs, _output: given.append(inputs[0]))
+    grey = torch.full((40, 3, 100, 100), 128, dtype=torch.uint8)
+    per_image(model, grey, torch.zeros(40).long())
+    assert max(map(len, given)) == 17  # at once
+    corrupted = torch.cat(given[1::2])
+    assert len(corrupted) == len(corrupted.flatten(1)[:, :50].unique(dim=0)) == 40
+
+
+def weights_after(decay, **changes):
+    """Return a VAE's parameters before and after a step without gradients, which leaves L2 alone to move them."""
+    config = {**CONFIGS["vae"], **TRAINING, "likelihood": "gaussian", **changes}
+    model = models.build({**config, "decay": decay} if decay else config, (1, 8, 8), 4)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    optimizer = build_optimizer(model.parameters(), {**config, "decay": decay} if decay else config)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    return before, dict(model.named_parameters())
+
+
+@pytest.mark.parametrize(("optimizer", "more"), [("adamw", {}), ("sgd", {"momentum": 0.0}), ("adam", {})])
+def test_l2_is_on_the_weights_of_layers_and_on_nothing_else_where_the_config_says_so(optimizer, more):
+    changes = {"optimizer": optimizer, "lr": 0.01, "weight_decay": 1.0, **more}
+    before, after = weights_after("weights", **changes)
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert moved == {name for name, value in after.items() if value.dim() >= 2}
+    assert "likelihood.unbounded_log_scale" in after.keys() - moved
+    for decay in ("all", None):  # a config of an earlier version has no such key
+        before, after = weights_after(decay, **changes)
+        still = {name for name, value in after.items() if torch.equal(value, before[name])}
+        assert all(not before[name].any() for name in still)
+        assert not torch.equal(*(of["likelihood.unbounded_log_scale"] for of in (before, after)))
+
+
+def test_a_checkpoint_of_a_config_without_the_key_loads_and_goes_on():
+    old = {key: value for key, value in config(optimizer="adamw", weight_decay=0.1).items() if key != "decay"}
+    before, after = (Trainer(old, splits(), num_classes=10, epochs=4, seed=0) for _ in range(2))
+    before.epoch()
+    state = copy.deepcopy(before.state_dict())
+    assert len(state["optimizer"]["param_groups"]) == 1
+    after.load_state_dict(state)
+    assert deterministic(after.epoch()) == deterministic(before.epoch())
 
 
 def test_the_loss_falls():

@@ -7,6 +7,7 @@ import pytest
 import torch
 from test_fused import config_of, splits, timeless
 
+from study.baselines.baseline import fit_axes
 from study.training import checkpoint
 from study.training.execution import PLAIN
 from study.training.replicates import StepTimes
@@ -178,3 +179,17 @@ def test_a_step_without_one_runs_values_is_done_and_has_nan_for_each_objective(s
 )
 def test_how_a_run_ended_is_told_by_its_last_report(report, expected):
     assert ending(report, 4) == expected
+
+
+def test_the_untrained_picture_of_a_network_that_starts_from_pca_is_pca(context):
+    """That network is no noise before it is trained: it reconstructs as PCA of the training images does."""
+    (job,) = jobs(test=True, case="ae from PCA", seeds=(3,))
+    alone = WorkerRun(job, context, CPU)
+    for _ in range(EPOCHS):
+        alone.step()
+    with np.load(context.checkpoints / job.id / "reconstructions.npz") as arrays:
+        originals, untrained = (arrays[name].reshape(len(arrays["mse"]), -1) for name in ("originals", "untrained"))
+    mean, axes = (part.double().numpy() for part in fit_axes(splits()["train"][0], job.config["latent_size"]))
+    codes = (originals / 255 - mean) @ axes.T
+    expected = np.clip(mean + codes @ axes, 0, 1) * 255
+    assert np.abs(untrained - expected).max() < 1.0  # rounded to grey levels

@@ -12,10 +12,10 @@ import pandas as pd
 
 import search_spaces
 from analysis.audits.evidence import BASELINES, Evidence, MeasuredStudy
-from search_spaces import Measured, Reported
-from study.record.intervals import Sample
+from search_spaces import OPEN_LAYERS, Measured, Reported
+from study.record.intervals import Layers, Sample
 
-_ALWAYS_WHOLE = ("params",)  # neither epochs nor the number of images change it
+_ALWAYS_WHOLE = ("params",)  # neither epochs nor the number of images change it, nor how it is trained
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Reading:
         other_epochs: the runs were shorter or longer than the report's, so that they cannot be its measure.
         images: training images of our runs; `all_images` of the whole data set, None if it is not known.
         is_subset: fewer images than the data set has, by --train-size.
+        open_choices: what the report left open of the configuration and could change the number.
     """
 
     measured: Measured
@@ -43,6 +44,7 @@ class Reading:
     images: int | None = None
     all_images: int | None = None
     is_subset: bool = False
+    open_choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +93,7 @@ def find(measured: Measured, evidence: Evidence, *, beside: str | None = None) -
         sample=both,
         source=", ".join(sources),
         is_subset=first.is_subset or second.is_subset,
+        open_choices=tuple(dict.fromkeys((*first.open_choices, *second.open_choices))),
     )
 
 
@@ -121,6 +124,7 @@ def _of_runs(measured: Measured, evidence: Evidence) -> Reading:
         images=study.sizes["train"],
         all_images=whole["train"] if whole else None,
         is_subset=study.is_subset and study.sizes != whole and not free,
+        open_choices=tuple(one for one in entry.open_choices if not free or one in OPEN_LAYERS),
     )
     values = {int(row["seed"]): _value(study, row, measured) for row in runs.rows.to_dict("records")}
     known = {seed: value for seed, value in values.items() if value is not None}
@@ -129,7 +133,9 @@ def _of_runs(measured: Measured, evidence: Evidence) -> Reading:
         return replace(reading, missing=f"the runs of {measured.subject} have no {measured.metric}{when}")
     if free:
         return replace(reading, sample=Sample({}, next(iter(known.values()))))
-    return replace(reading, sample=Sample.of(measured.metric, known))
+    counts: list[Any] = list(runs.rows["params"].dropna().unique()) if "params" in runs.rows else []
+    layers = Layers(entry.config["architecture"], int(counts[0])) if len(counts) == 1 else None
+    return replace(reading, sample=Sample.of(measured.metric, known, layers))
 
 
 def _reaches(epochs: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
@@ -155,6 +161,8 @@ def _same_settings(row: Mapping[Any, Any], config: Mapping[str, Any]) -> bool:
     """Whether a run had the settings that the key stands for now: older studies may have had others."""
     for name, value in config.items():
         cell = row.get(f"config.{name}", value)
+        if name == "decay" and pd.isna(cell):
+            continue  # a run of an earlier version, whose L2 was on all parameters
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if (float(cell) != value) if number else (str(cell) != str(value)):
             return False
@@ -172,8 +180,12 @@ def _value(study: MeasuredStudy, row: Mapping[Any, Any], measured: Measured) -> 
         except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
             return None  # damaged
     values = row if measured.epoch is None else study.at_epoch(run, measured.epoch) or {}
-    value = values.get(metric)
-    return None if value is None or pd.isna(value) else float(value)
+    # Networks that stay within [0, 1] have one error, and an earlier version clipped none.
+    for name in (metric, metric.removesuffix("_unclipped")):
+        value = values.get(name)
+        if value is not None and not pd.isna(value):
+            return float(value)
+    return None
 
 
 def _of_pca(measured: Measured, evidence: Evidence, dataset: str, components: int, beside: str | None) -> Reading:

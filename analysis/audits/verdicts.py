@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+import search_spaces
 from analysis.audits.evidence import Evidence
 from analysis.audits.readings import Reading, find
-from search_spaces import Bound, Check, Claim, Comparison, Measured
+from search_spaces import Audit, Bound, Check, Claim, Comparison, Measured
 from study.record.intervals import Interval, Sample, difference
 
 
@@ -16,6 +17,7 @@ class Verdict(StrEnum):
     """What can be said of a claim, the first that applies to any of its audits."""
 
     FAILS = "does not hold"
+    FAILS_OPEN = "does not hold under settings that the report leaves open"
     MISSING = "not measured yet"
     OTHER_EPOCHS = "measured at other epochs"
     SUBSET = "measured on a subset"
@@ -55,6 +57,8 @@ class Audited:
         words: the verdict for a reader, with the epochs and the images where they are why there is none.
         direction: what a subset's numbers point to, None elsewhere.
         pieces: the numbers of ours, each once.
+        notes: on the configurations of its numbers, what their report left open and what was chosen here, each with the
+            keys that it is about, "mnist_ae/dense, mnist_ae/vae: ...".
     """
 
     claim: Claim
@@ -62,13 +66,15 @@ class Audited:
     words: str
     direction: str | None
     pieces: tuple[Piece, ...]
+    notes: tuple[str, ...] = ()
 
 
 def audit(claim: Claim, evidence: Evidence) -> Audited:
     """Put a claim beside the evidence.
 
-    All of its audits have to hold; one that does not is enough for "does not hold". Numbers that are missing, of
-    other epochs than the report's, or of a part of the images give no verdict.
+    All of its audits have to hold; one that does not is enough for "does not hold". Where the networks of such a one
+    have settings that the report left open, other settings might have made it hold, and the verdict says so. Numbers
+    that are missing, of other epochs than the report's, or of a part of the images give no verdict.
     """
     found: list[tuple[Verdict, str, str | None]] = []
     pieces: dict[tuple[str, Measured], Piece] = {}
@@ -80,7 +86,20 @@ def audit(claim: Claim, evidence: Evidence) -> Audited:
     if not found:
         return Audited(claim, Verdict.NO_TEST, Verdict.NO_TEST, None, ())
     verdict, words, direction = min(found, key=lambda one: list(Verdict).index(one[0]))
-    return Audited(claim, verdict, words, direction, tuple(pieces.values()))
+    return Audited(claim, verdict, words, direction, tuple(pieces.values()), _notes(claim.audited_by))
+
+
+def _notes(audits: Iterable[Audit]) -> tuple[str, ...]:
+    """Return each note of ours on the configurations of these audits once, with the keys that it is about."""
+    reported = search_spaces.reported()
+    keys: dict[str, list[str]] = {}
+    for one in audits:
+        for measured in (*_sides(one)[0], *_sides(one)[1]):
+            for part in (measured, measured.minus):
+                if part is not None and part.subject in reported:
+                    about = keys.setdefault(reported[part.subject].note, [])
+                    about += [part.subject] * (part.subject not in about)
+    return tuple(f"{', '.join(subjects)}: {note}" for note, subjects in keys.items())
 
 
 def judge_check(interval: Interval, value: float, tolerance: float) -> Verdict:
@@ -108,7 +127,10 @@ def judge_bound(interval: Interval, at_least: float | None, at_most: float | Non
 
 
 def judge_comparison(lower: Iterable[Sample], higher: Iterable[Sample]) -> Verdict:
-    """Say whether each of `lower` is below each of `higher`, by the interval of each pair's difference."""
+    """Say whether each of `lower` is below each of `higher`, by the interval of each two's difference.
+
+    In pairs or by Welch's test: the rule of `study.record.intervals`.
+    """
     above = list(higher)
     verdicts = [_judge_pair(difference(one, other)) for one in lower for other in above]
     return min(verdicts, key=list(Verdict).index)
@@ -122,9 +144,7 @@ def _judge_pair(gap: Interval) -> Verdict:
     return Verdict.FAILS if gap.low >= 0 else Verdict.UNDECIDED
 
 
-def _judged(
-    claim: Claim, one: Check | Comparison | Bound, readings: list[Reading], lower: int
-) -> tuple[Verdict, str, str | None]:
+def _judged(claim: Claim, one: Audit, readings: list[Reading], lower: int) -> tuple[Verdict, str, str | None]:
     """Return the verdict of one audit, its words, and the direction that a subset shows."""
     for reading in readings:
         if reading.sample is None and not reading.other_epochs:  # of too few epochs a later one is missing anyway
@@ -146,8 +166,12 @@ def _judged(
     if part is not None and verdict in _POINTS:
         direction = _POINTS[verdict]
         return Verdict.SUBSET, f"{Verdict.SUBSET}: {direction}", direction
-    if verdict is Verdict.UNDECIDED and any(_is_one_seed(sample) for sample in samples):
-        return verdict, f"{verdict}: one seed has no interval", None
+    if verdict is Verdict.UNDECIDED:
+        why = next((sample.interval().missing for sample in samples if sample.interval().missing), None)
+        return verdict, f"{verdict}: {why}" if why else str(verdict), None
+    choices = dict.fromkeys(choice for reading in readings for choice in reading.open_choices)
+    if verdict is Verdict.FAILS and choices:
+        return Verdict.FAILS_OPEN, f"{Verdict.FAILS_OPEN}: {', '.join(choices)}", None
     return verdict, str(verdict), None
 
 
@@ -163,15 +187,11 @@ def stages(epochs: Iterable[int]) -> str:
     return " + ".join(map(str, epochs))
 
 
-def _is_one_seed(sample: Sample) -> bool:
-    return sample.exact is None and len(sample.values) < 2
-
-
-def _sides(one: Check | Comparison | Bound) -> tuple[tuple[Measured, ...], tuple[Measured, ...]]:
+def _sides(one: Audit) -> tuple[tuple[Measured, ...], tuple[Measured, ...]]:
     return (one.lower, one.higher) if isinstance(one, Comparison) else ((one.measured,), ())
 
 
-def _readings(one: Check | Comparison | Bound, evidence: Evidence) -> Iterator[tuple[str, Reading]]:
+def _readings(one: Audit, evidence: Evidence) -> Iterator[tuple[str, Reading]]:
     lower, higher = _sides(one)
     networks = {
         find(measured, evidence).source for measured in (*lower, *higher) if not measured.subject.startswith("pca/")

@@ -45,6 +45,8 @@ _COLUMNS = (
     "all_train_images",
     "our_source",
     "what_it_measures",
+    "left_open",
+    "choices_of_ours",
 )
 
 
@@ -69,6 +71,7 @@ def _rows(one: Audited) -> list[dict[str, object]]:
         "verdict_in_words": one.words,
         "direction": one.direction,
         "what_it_measures": claim.measures,
+        "choices_of_ours": " ".join(one.notes) or None,
     }
     return [about | _piece(piece) for piece in one.pieces] or [about]
 
@@ -84,6 +87,7 @@ def _piece(piece: Piece) -> dict[str, object]:
         "our_train_images": reading.images,
         "all_train_images": reading.all_images,
         "our_source": reading.source,
+        "left_open": ", ".join(reading.open_choices) or None,
     }
     if interval is not None:
         seeds = None if _is_exact(reading) else interval.n
@@ -155,7 +159,13 @@ def _is_exact(reading: Reading) -> bool:
 
 _ROOM = 110  # columns below which four cells side by side are too narrow to read
 _MOST_LINES = 6  # numbers of ours per claim; the CSV file has them all
-_STYLES = {Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNDECIDED: "yellow"}
+_MOST_NOTES = 2
+_STYLES = {
+    Verdict.HOLDS: "green",
+    Verdict.FAILS: "red",
+    Verdict.FAILS_OPEN: "yellow",
+    Verdict.UNDECIDED: "yellow",
+}
 
 
 def show(audited: Sequence[Audited], console: Console) -> None:
@@ -180,7 +190,8 @@ def _table(claims: Sequence[Audited]) -> Grid:
     table.add_column("measured by this project", ratio=5)
     table.add_column("verdict", ratio=3)
     for one in claims:
-        says = Group(Text(one.claim.key, style="bold"), Text(one.claim.statement), _measures(one), Text(""))
+        words = [Text(one.claim.statement), _measures(one), *_notes(one)]
+        says = Group(Text(one.claim.key, style="bold"), *words, Text(""))
         table.add_row(says, Text(claimed_words(one)), _ours(one), _verdict(one))
     return table
 
@@ -193,12 +204,21 @@ def _block(one: Audited) -> RenderableType:
         Padding(_ours(one), (0, 0, 0, 2)),
         Text.assemble(("verdict       ", "bold"), _verdict(one)),
         _measures(one),
+        *_notes(one),
     ]
     return Group(Text(one.claim.key, style="bold"), Padding(Group(*lines), (0, 0, 1, 2)))
 
 
 def _measures(one: Audited) -> Text:
     return Text(f"It measures: {one.claim.measures}", style="dim")
+
+
+def _notes(one: Audited) -> list[Text]:
+    """Return a line per note on choices that are ours, of several the first and how many more there are."""
+    notes = [f"Choices of ours: {note}" for note in one.notes[:_MOST_NOTES]]
+    if len(one.notes) > _MOST_NOTES:
+        notes.append(f"and {counted(len(one.notes) - _MOST_NOTES, 'more note')}, see --csv")
+    return [Text(note, style="dim") for note in notes]
 
 
 def _ours(one: Audited) -> Text:
@@ -220,7 +240,9 @@ _HOW = (
     "Ours are means over seeds with their 95 % interval (Student's t). Runs of fewer epochs than the report's, or on a "
     "part of the images, give no verdict. A number holds if our interval, widened by the claim's tolerance, contains "
     "it and reaches no further than that tolerance from its own mean; a comparison holds if the interval of the "
-    "difference lies on the claimed side of 0."
+    "difference lies on the claimed side of 0, by the paired t-test where both networks have the same seeds, "
+    "architecture and number of parameters, else by Welch's test. A report that leaves settings open is refuted only "
+    "under the settings that were chosen here, which stand below each verdict."
 )
 
 
@@ -241,5 +263,6 @@ def _items(one: Audited) -> tuple[Item, Item]:
         Fact("The report's number", claimed_words(one), one.claim.metric),
         Fact("Measured by this project", "; ".join(our_lines(one)) or "nothing"),
         Fact("Verdict", one.words, one.claim.measures),
+        *([Fact("Choices of ours", " ".join(one.notes))] if one.notes else []),
     ]
     return Paragraph(f"{one.claim.key}: {one.claim.statement}", note=True), Facts(facts)

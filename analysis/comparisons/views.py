@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.comparisons.winners import METRICS, RATIO, Pair, Winner
 from analysis.figures import style
-from analysis.words import cell, counted, with_interval
+from analysis.words import cell, counted, number, with_interval
 from search_spaces import FAMILY_FACTS
 from study.record import metrics
 from study.record.intervals import Interval
@@ -56,7 +56,10 @@ def compute_studies(winners: Sequence[Winner]) -> pd.DataFrame:
 
 
 def compute_differences(pairs: Sequence[Pair]) -> pd.DataFrame:
-    """Return a row per pair of studies and metric: the first minus the second with its 95 % interval, and words."""
+    """Return a row per pair of studies and metric: the first minus the second with its 95 % interval, test and words.
+
+    Only the primary metric of a pair has a verdict; `p_holm` is what it goes by.
+    """
     rows = [
         {
             "first": pair.first,
@@ -65,11 +68,15 @@ def compute_differences(pairs: Sequence[Pair]) -> pd.DataFrame:
             "difference": pair.gap and pair.gap.mean,
             "low": pair.gap and pair.gap.low,
             "high": pair.gap and pair.gap.high,
+            "seeds": pair.gap and pair.gap.n,
+            "test": pair.gap and pair.gap.test,
+            "p_holm": pair.p_holm,
             "verdict": pair.verdict,
         }
         for pair in pairs
     ]
-    return pd.DataFrame(rows, columns=["first", "second", "metric", "difference", "low", "high", "verdict"])
+    columns = ["first", "second", "metric", "difference", "low", "high", "seeds", "test", "p_holm", "verdict"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def side_by_side(winners: Sequence[Winner]) -> pd.DataFrame:
@@ -102,17 +109,20 @@ def _words(one: Winner) -> dict[str, str]:
     names = {RATIO: ratio, "test_probe_accuracy": _PROBE}
     for metric in METRICS:
         if metric in one.samples:
-            words[names.get(metric, metric)] = with_interval(one.samples[metric].interval(), "one seed")
+            words[names.get(metric, metric)] = with_interval(one.samples[metric].interval())
     if RATIO not in one.samples and one.note:
         words[ratio] = f"none: {one.note}"
     return words
 
 
 def pair_words(pair: Pair) -> str:
-    """Return a line on a pair."""
+    """Return a line on a pair, "" where it is one of the metrics without a verdict."""
+    if pair.verdict is None:
+        return ""
     if pair.metric is None or pair.gap is None:
         return f"{pair.first} and {pair.second}: {pair.verdict}"
-    return f"{pair.metric}: {pair.verdict}; difference {with_interval(pair.gap, 'one seed')}"
+    p = "" if pair.p_holm is None else f"; {pair.gap.test_words}, p = {number(pair.p_holm, 2)} after Holm's correction"
+    return f"{pair.metric}: {pair.verdict}; difference {with_interval(pair.gap)}{p}"
 
 
 def _seeds(one: Winner) -> int:
@@ -141,8 +151,9 @@ class Scores:
     def caption(self) -> str:
         """What is seen."""
         return (
-            "Mean over seeds with its 95 % interval, of the studies that may be compared by the metric. Intervals that "
-            "overlap may still differ: the table of differences has the interval of each pair."
+            "Mean over seeds with its 95 % interval, of the studies that saw the same images. Intervals that overlap "
+            "may still differ: the table of differences has the interval of each pair. A verdict goes by one metric of "
+            "studies of the same family and budget."
         )
 
 

@@ -1,4 +1,9 @@
-"""The winner of a study with all of its test metrics, and how two winners compare, metric by metric."""
+"""The winner of a study with all of its test metrics, and how two winners compare.
+
+A pair gets one verdict, by the test namesake of what both studies are ranked by, if both have the same data, family and
+budget: else a difference says as much of those as of what was searched. Holm's correction is over all pairs that get
+one. Every other metric is shown without a verdict.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from typing import Any
 from analysis.study_files import StudyFiles
 from search_spaces import FAMILY_FACTS
 from study.record import metrics
-from study.record.intervals import Interval, Sample, difference
+from study.record.intervals import Difference, Interval, Layers, Sample, difference, holm, told_apart
 
 RATIO = "ratio_to_pca"
 METRICS = (
@@ -85,13 +90,15 @@ def winner_of(files: StudyFiles) -> Winner:
         return Winner(**shared, **nothing, epochs=None, note=note)
     rows = files.confirm
     rows = rows[(rows["status"] == "completed") & (rows["confirm_of"] == best["trial_id"])]
+    if "role" in rows and (rows["role"] == "report").any():
+        rows = rows[rows["role"] == "report"]  # seeds that did not choose it
     if rows.empty:
         return Winner(**shared, **nothing, epochs=None, note="nothing was confirmed, so the test split was not touched")
-    samples = {}
+    samples, layers = {}, Layers(str(best["config"].get("architecture")), int(best["params"]))
     for metric in METRICS:
         if metric in rows and rows[metric].notna().any():
             known = rows[rows[metric].notna()]
-            samples[metric] = Sample.of(metric, dict(zip(known["seed"], known[metric], strict=True)))
+            samples[metric] = Sample.of(metric, dict(zip(known["seed"], known[metric], strict=True)), layers)
     if (ratio := _ratio(family, summary, samples)) is not None:
         samples[RATIO] = ratio
     return Winner(
@@ -111,9 +118,10 @@ def _ratio(family: str, summary: Mapping[str, Any], samples: Mapping[str, Sample
     row, facts = summary["baseline"], FAMILY_FACTS[family]
     if summary["ratio_to_pca"] is None or row is None or facts.compared not in samples:
         return None
-    baseline = facts.error(row[facts.compared])
+    # a summary of an earlier version compared errors that are not clipped
+    baseline = facts.error(row[facts.baseline_column if facts.baseline_column in row else facts.compared])
     errors = {seed: facts.error(value) for seed, value in samples[facts.compared].values.items()}
-    return Sample.of(RATIO, {seed: error / baseline for seed, error in errors.items()})
+    return Sample.of(RATIO, {seed: error / baseline for seed, error in errors.items()}, samples[facts.compared].layers)
 
 
 @dataclass(frozen=True)
@@ -124,58 +132,57 @@ class Pair:
         first: a study's name, as is `second`.
         metric: of `METRICS`, or None where no metric of theirs can be compared.
         gap: the first minus the second; None where they cannot be compared.
-        verdict: which is better, that it cannot be told, or why they cannot be compared.
+        verdict: by the primary metric which is better, that it cannot be told, or why there is no verdict; None for the
+            other metrics, which are shown without one.
+        p_holm: the p value that the verdict goes by, after Holm's correction over all pairs that get one; None without.
     """
 
     first: str
     second: str
     metric: str | None
-    gap: Interval | None
-    verdict: str
+    gap: Difference | None
+    verdict: str | None = None
+    p_holm: float | None = None
 
 
 def compare_pairs(winners: Sequence[Winner]) -> list[Pair]:
-    """Compare each two of the winners by every metric that both have."""
-    return [pair for first, second in combinations(winners, 2) for pair in _compare(first, second)]
-
-
-def _compare(first: Winner, second: Winner) -> list[Pair]:
-    for one in (first, second):
-        if one.name is None:
-            return [Pair(first.study, second.study, None, None, f"cannot be compared: of {one.study}, {one.note}")]
-    shared = [metric for metric in METRICS if metric in first.samples and metric in second.samples]
-    reasons = {metric: obstacle(first, second, metric) for metric in shared}
-    if not shared or all(reasons.values()):
-        why = "; ".join(dict.fromkeys(filter(None, reasons.values()))) or _other_metric(first, second)
-        return [Pair(first.study, second.study, None, None, f"cannot be compared: {why}")]
-    refused = dict.fromkeys(reason for reason in reasons.values() if reason)
-    pairs = [_pair(first, second, metric) for metric in shared if reasons[metric] is None]
-    for reason in refused:
-        names = ", ".join(metric for metric in shared if reasons[metric] == reason)
-        pairs.append(Pair(first.study, second.study, None, None, f"{names} cannot be compared: {reason}"))
+    """Compare each two of the winners: a verdict by the primary metric of each pair that can have one."""
+    twos = list(combinations(winners, 2))
+    reasons = [obstacle(first, second) for first, second in twos]
+    gaps = [
+        None if reason else _gap(first, second, metrics.on_test(first.metric))
+        for (first, second), reason in zip(twos, reasons, strict=True)
+    ]
+    adjusted = holm([None if gap is None else gap.p for gap in gaps])
+    pairs = []
+    for (first, second), reason, gap, p in zip(twos, reasons, gaps, adjusted, strict=True):
+        if gap is None:
+            pairs.append(Pair(first.study, second.study, None, None, f"no verdict: {reason}"))
+        else:
+            primary, words = metrics.on_test(first.metric), _verdict(first, second, gap, p)
+            pairs.append(Pair(first.study, second.study, primary, gap, words, p))
+        pairs += _others(first, second, judged=gap is not None)
     return pairs
 
 
-def obstacle(first: Winner, second: Winner, metric: str) -> str | None:
-    """Return why two winners cannot be compared by a metric that both have, None if they can.
+def obstacle(first: Winner, second: Winner) -> str | None:
+    """Return why two winners get no verdict, None if they get one.
 
-    Raw metrics need the same images in the same splits. The ratio to PCA has the difficulty of the data taken out of
-    it, so data sets may differ; but not how much of one was seen, nor what an error is.
+    Their images, splits, family, ranking and budgets have to be the same.
     """
-    other = _other_data(first, second)
-    if metric != RATIO:
-        return other
-    if FAMILY_FACTS[first.family].compared != FAMILY_FACTS[second.family].compared:
-        return (
-            "other metric: a classifier's ratio is of error rates, the other one of square errors, and its accuracy is "
-            "of a trained head, not of a linear probe"
-        )
-    if first.data["name"] == second.data["name"]:
-        return other
-    if first.is_subset != second.is_subset:
-        part, whole = (first, second) if first.is_subset else (second, first)
-        return f"other train size: {part.study} saw a part of its images, {whole.study} all of them"
-    return None
+    unknown = next((one for one in (first, second) if one.name is None), None)
+    if unknown is not None:
+        return f"of {unknown.study}, {unknown.note}"
+    primary = metrics.on_test(first.metric)
+    without = next((one.study for one in (first, second) if primary not in one.samples), None)
+    reasons = {
+        f"other family: {first.family} and {second.family}": first.family != second.family,
+        f"ranked by other metrics: {first.metric} and {second.metric}": first.metric != second.metric,
+        f"other budget: {first.trials} and {second.trials} trials": first.trials != second.trials,
+        f"other budget: runs of {first.epochs} and of {second.epochs} epochs": first.epochs != second.epochs,
+        f"{without} has no {primary}": without is not None,
+    }
+    return _other_data(first, second) or next((reason for reason, applies in reasons.items() if applies), None)
 
 
 def _other_data(first: Winner, second: Winner) -> str | None:
@@ -191,21 +198,34 @@ def _other_data(first: Winner, second: Winner) -> str | None:
     return None
 
 
-def _other_metric(first: Winner, second: Winner) -> str:
-    kinds = [", ".join(metric for metric in METRICS if metric in one.samples) or "nothing" for one in (first, second)]
-    return f"other metrics: {first.study} has {kinds[0]}; {second.study} has {kinds[1]}"
+def _others(first: Winner, second: Winner, *, judged: bool) -> list[Pair]:
+    """Return the differences that get no verdict, of metrics of the same images and the same meaning."""
+    if first.name is None or second.name is None or _other_data(first, second) is not None:
+        return []
+    same_error = FAMILY_FACTS[first.family].compared == FAMILY_FACTS[second.family].compared
+    shared = [metric for metric in METRICS if metric in first.samples and metric in second.samples]
+    # A classifier's ratio is of error rates, and its accuracy on codes is of a trained head, not of a linear probe.
+    shared = [metric for metric in shared if same_error or metric not in (RATIO, "test_probe_accuracy")]
+    primary = metrics.on_test(first.metric) if judged else None
+    return [
+        Pair(first.study, second.study, metric, _gap(first, second, metric)) for metric in shared if metric != primary
+    ]
 
 
-def _pair(first: Winner, second: Winner, metric: str) -> Pair:
-    gap = difference(first.samples[metric], second.samples[metric])
+def _gap(first: Winner, second: Winner, metric: str) -> Difference:
+    return difference(first.samples[metric], second.samples[metric])
+
+
+def _verdict(first: Winner, second: Winner, gap: Difference, p: float | None) -> str:
+    metric = metrics.on_test(first.metric)
     better, worse = (first, second) if (gap.mean > 0) == (metrics.mode(metric) == "max") else (second, first)
-    if gap.ci95 is None:
-        verdict = f"{better.study} is ahead of {worse.study}, but one seed has no interval"
-    elif gap.ci95[0] > 0 or gap.ci95[1] < 0:
-        verdict = f"{better.study} is better than {worse.study}"
+    if gap.missing:
+        words = f"{better.study} is ahead of {worse.study}, but {gap.missing}" if gap.mean else gap.missing
+    elif told_apart(gap, p):
+        words = f"{better.study} is better than {worse.study}"
     else:
-        verdict = f"{first.study} and {second.study} cannot be told apart"
+        words = f"{first.study} and {second.study} cannot be told apart"
     sizes = [one.config.get("latent_size") for one in (first, second)]
-    if metric != RATIO and "accuracy" not in metric and "entropy" not in metric and sizes[0] != sizes[1]:
-        verdict += f"; their codes have {sizes[0]} and {sizes[1]} numbers, and the error falls with the size"
-    return Pair(first.study, second.study, metric, gap, verdict)
+    if "accuracy" not in metric and sizes[0] != sizes[1]:
+        words += f"; their codes have {sizes[0]} and {sizes[1]} numbers, and the error falls with the size"
+    return words

@@ -15,14 +15,18 @@ from analysis.study_files import StudyFiles
 from analysis.words import number, value_label
 from search_spaces import AskConfig
 
+_NOT_SEARCHED = ("config.family", "config.decay")
 _FEW_VALUES = 5  # numbers of so many values at most are compared value by value
 _LOG_RATIO = 20.0  # a range as wide as this is looked at on a logarithmic scale
 _ZERO_ROOM = 0.14  # of an axis, for a 0 before a logarithmic range
 
 
 def varied_parameters(trials: pd.DataFrame) -> list[str]:
-    """Return the `config.*` columns in which these trials differ; absent counts as no value of its own."""
-    names = [str(name) for name in trials if str(name).startswith("config.") and name != "config.family"]
+    """Return the `config.*` columns in which these trials differ; absent counts as no value of its own.
+
+    What L2 acts on (`decay`) is not searched: reported configurations have theirs, and it is no parameter.
+    """
+    names = [str(name) for name in trials if str(name).startswith("config.") and name not in _NOT_SEARCHED]
     return [name for name in names if trials[name].dropna().astype(str).nunique() > 1]
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from analysis.figures import Drawing, style
 from analysis.figures._parameters import sampled_ranges
 from analysis.study_files import StudyFiles
-from analysis.trials import ended_trials, records
+from analysis.trials import ended_trials, records, suggested
 from analysis.words import joined, number, parameter_label
 
 _BEST = 5
@@ -52,15 +52,20 @@ class Bounds:
             if row.best >= _FEWEST and count > row.best / 2 and (end == "upper" or row.log or value not in _FLOORS)
         ]
         if words:
-            first = f"Of the best {self.best} trials most have {joined(words)}: a wider range might do better."
+            first = (
+                f"Of the best {self.best} suggested trials most have {joined(words)}: a wider range might do better."
+            )
         else:
-            first = f"No range has most of the best {self.best} trials at a bound beyond which it could be widened."
+            first = f"No range has most of the best {self.best} suggested trials at a bound that could be widened."
         return f"{first} A line is the range that a parameter was drawn from, logarithmic where it was searched so."
 
 
 def compute_bounds(study: StudyFiles) -> Bounds | None:
-    """Return where the best five trials lie in the searched ranges; None with fewer than ten ended trials."""
-    ended = ended_trials(study)
+    """Return where the best five suggested trials lie in the searched ranges; None with fewer than ten of them.
+
+    Given configurations (the default, reported ones) have settings of their own: no wider range would move them.
+    """
+    ended = suggested(ended_trials(study))
     if len(ended) < _LEAST_TRIALS:
         return None
     points = pd.DataFrame(
@@ -73,9 +78,9 @@ def compute_bounds(study: StudyFiles) -> Bounds | None:
                 "low": drawn.low,
                 "high": drawn.high,
                 "log": drawn.log,
-                "best": rank <= _BEST,
+                "best": place < _BEST,
             }
-            for trial, rank, ranges in zip(ended["trial_id"], ended["rank"], sampled_ranges(study, ended), strict=True)
+            for place, (trial, ranges) in enumerate(zip(ended["trial_id"], sampled_ranges(study, ended), strict=True))
             for drawn in ranges
             if drawn.high > drawn.low
         ]

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 from scipy import stats
 
 from analysis.figures import Drawing, FurtherTable, style
@@ -26,24 +25,34 @@ from analysis.trials import (
 )
 from analysis.words import counted, number
 from study.record import metrics
+from study.record.intervals import (
+    LEAST_SEEDS,
+    LEVEL,
+    Layers,
+    Sample,
+    are_pairs,
+    difference,
+    holm,
+    told_apart,
+)
 
 _TESTED = 3
-_LEAST_SEEDS = 3  # of two, a paired test has one degree of freedom and an unknown spread
 _SHOWN = 24
-_POWER, _LEVEL = 0.8, 0.05  # of the paired tests
-_MOST_PAIRS = 10_000
+_POWER = 0.8
+_MOST_SEEDS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
 class Confirmation:
-    """Confirmed configs, their seeds, and paired tests.
+    """Confirmed configs, their seeds, and the tests between the first three.
 
     Attributes:
         configs: a row per config, the winner first: rank, confirm_of, architecture, n, and mean, low and high (95 %
             over seeds) of the objective on validation (val_) and test images (test_).
-        seeds: a row per config and seed: confirm_of, seed, val, test.
-        tests: a row per pair among the first three: first, second, split, shared seeds n, difference (of the first
-            minus the second, mean), low and high, p, p_holm, pairs_needed for a power of 80 %, and told_apart.
+        seeds: a row per config and seed: confirm_of, seed, val, test, architecture, params.
+        tests: a row per pair among the first three: first, second, split, test ("paired" or "welch", by the rule of
+            `study.record.intervals`), seeds n of the one with fewer, difference (of the first minus the second, mean),
+            low and high, p, p_holm, seeds_needed of each for a power of 80 %, and told_apart.
         objective: the metric and its direction.
     """
 
@@ -66,13 +75,14 @@ class Confirmation:
     def _sentence(self, row: Any) -> str:
         ranks = f"Ranks {row.first_rank} and {row.second_rank} ({row.first} and {row.second})"
         if row.n < 2:
-            return f"{ranks} cannot be told apart: they share {counted(row.n, 'seed')}."
+            return f"{ranks} cannot be told apart: one of them has {counted(row.n, 'seed')}."
         gap = f"difference {number(row.difference)} on {_SPLITS[row.split]} data"
-        if row.n < _LEAST_SEEDS:
-            return f"{ranks} cannot be told apart from {row.n} seeds ({gap}); {self._needed(row)}."
         if np.isnan(row.p):
-            return f"{ranks} gave the same difference on every seed ({gap}), so no test can be made."
-        p = f"paired t-test, p = {number(row.p_holm, 2)} after Holm's correction, {row.n} seeds"
+            what = "the same difference on every seed" if row.test == "paired" else "each the same value on every seed"
+            return f"{ranks} gave {what} ({gap}), so no test can be made."
+        if row.n < LEAST_SEEDS:
+            return f"{ranks} cannot be told apart from {row.n} seeds ({gap}); {self._needed(row)}."
+        p = f"{_TEST_WORDS[row.test]}, p = {number(row.p_holm, 2)} after Holm's correction, {row.n} seeds"
         if row.told_apart:
             as_ranked = (row.difference * self.objective.sign) < 0
             found = f"{row.first} is better" if as_ranked else f"{row.second} is better, unlike on validation data"
@@ -80,9 +90,9 @@ class Confirmation:
         return f"{ranks} are not distinguishable ({gap}; {p}); {self._needed(row)}."
 
     def _needed(self, row: Any) -> str:
-        if pd.isna(row.pairs_needed):
+        if pd.isna(row.seeds_needed):
             return "no reasonable number of seeds would tell such a difference"
-        seeds = max(int(row.pairs_needed), row.n + 1)  # those that there are were not enough
+        seeds = max(int(row.seeds_needed), row.n + 1)  # those that there are were not enough
         return f"if difference and spread are what they seem, about {seeds} seeds would be needed"
 
     @property
@@ -95,13 +105,13 @@ class Confirmation:
             first += f" ({number(best['test_low'], 4)} … {number(best['test_high'], 4)})"
         few = " With so few seeds the t-test leans on their differences being normal." if self._leans else ""
         return (
-            f"{first} over {counted(int(best['n']), 'seed')}. {self.verdict}{few} Intervals are over seeds on one "
-            "split; they do not cover other images."
+            f"{first} over {counted(int(best['n']), 'seed')}. {self.verdict}{few}{_RULE * (not self.tests.empty)} "
+            "Intervals are over seeds on one split; they do not cover other images."
         )
 
     @property
     def _leans(self) -> bool:
-        return not self.tests.empty and bool(self.tests["n"].between(_LEAST_SEEDS, 5).any())
+        return not self.tests.empty and bool(self.tests["n"].between(LEAST_SEEDS, 5).any())
 
     @property
     def _name(self) -> str:
@@ -109,6 +119,10 @@ class Confirmation:
 
 
 _SPLITS = {"val": "validation", "test": "test"}
+_TEST_WORDS = {"paired": "paired t-test", "welch": "Welch's t-test"}
+_RULE = (
+    " Configs are compared seed by seed where seeds, architecture and number of parameters agree, else by Welch's test."
+)
 
 
 def compute_confirmation(study: StudyFiles) -> Confirmation | None:
@@ -121,30 +135,34 @@ def compute_confirmation(study: StudyFiles) -> Confirmation | None:
     rows = []
     for rank, name in enumerate(order, start=1):
         mine = runs[runs["confirm_of"] == name]
-        val = mean_of(mine["value"], objective.metric)
+        val = mean_of(mine["value"].dropna(), objective.metric)
         test = mean_of(mine["test_value"].dropna(), objective.metric)
         rows.append(
             {
                 "rank": rank,
                 "confirm_of": name,
                 "architecture": mine["config.architecture"].iloc[0] if "config.architecture" in mine else "",
-                "n": val.n,
+                "n": max(val.n, test.n),
                 **columns_of(val, "val_"),
                 **columns_of(test, "test_"),
             }
         )
-    seeds = runs[["confirm_of", "seed", "value", "test_value"]].rename(columns={"value": "val", "test_value": "test"})
-    return Confirmation(pd.DataFrame(rows), seeds, _tests(seeds, order[:_TESTED]), objective)
+    columns = {"value": "val", "test_value": "test", "config.architecture": "architecture"}
+    kept = ["confirm_of", "seed", *columns, "params"]
+    seeds = runs[[name for name in kept if name in runs]].rename(columns=columns)
+    return Confirmation(pd.DataFrame(rows), seeds, _tests(seeds, order, objective), objective)
 
 
-def _tests(seeds: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Return the paired tests on test data, which chose nothing; on validation data where that is missing."""
-    split = "test" if seeds["test"].notna().all() else "val"
-    wide = seeds.drop_duplicates(["confirm_of", "seed"]).pivot(index="seed", columns="confirm_of", values=split)
-    rows = []
-    for (i, first), (j, second) in combinations(enumerate(names, start=1), 2):
-        differences = (wide[first] - wide[second]).dropna()
-        gap = mean_of(differences)
+def _tests(seeds: pd.DataFrame, names: list[str], objective: Objective) -> pd.DataFrame:
+    """Return the tests on test data, which chose nothing; on validation data where that is missing."""
+    split = "test" if seeds["test"].notna().any() else "val"
+    known = seeds[seeds[split].notna()]
+    ranks = {name: rank for rank, name in enumerate(names, start=1) if (known["confirm_of"] == name).any()}
+    samples = {name: _sample(known[known["confirm_of"] == name], split, objective) for name in ranks}
+    rows, found = [], []
+    for (first, i), (second, j) in combinations(list(ranks.items())[:_TESTED], 2):
+        gap = difference(samples[first], samples[second])
+        found.append(gap)
         rows.append(
             {
                 "first": first,
@@ -152,18 +170,29 @@ def _tests(seeds: pd.DataFrame, names: list[str]) -> pd.DataFrame:
                 "first_rank": i,
                 "second_rank": j,
                 "split": split,
+                "test": gap.test,
                 "n": gap.n,
                 **columns_of(gap),
-                "p": paired_p(differences),
-                "pairs_needed": pairs_needed(differences),
+                "p": np.nan if gap.p is None else gap.p,
+                "seeds_needed": seeds_needed(samples[first], samples[second]),
             }
         )
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows).rename(columns={"mean": "difference"})
-    table["p_holm"] = holm(table["p"].tolist())
-    table["told_apart"] = (table["n"] >= _LEAST_SEEDS) & (table["p_holm"] < _LEVEL)
+    adjusted = holm([gap.p for gap in found])
+    table["p_holm"] = [np.nan if p is None else p for p in adjusted]
+    table["told_apart"] = [told_apart(gap, p) for gap, p in zip(found, adjusted, strict=True)]
     return table
+
+
+def _sample(rows: pd.DataFrame, split: str, objective: Objective) -> Sample:
+    rows = rows.drop_duplicates("seed")
+    values = {int(seed): float(value) for seed, value in zip(rows["seed"], rows[split], strict=True)}
+    layers = None
+    if {"architecture", "params"} <= set(rows):
+        layers = Layers(str(rows["architecture"].iloc[0]), int(rows["params"].iloc[0]))
+    return Sample.of(objective.test_metric if split == "test" else objective.metric, values, layers)
 
 
 def plot_confirmation(data: Confirmation) -> Figure:
@@ -196,35 +225,32 @@ def plot_confirmation(data: Confirmation) -> Figure:
     return drawn
 
 
-def paired_p(differences: ArrayLike) -> float:
-    """Return the two-sided p value of the paired t-test; NaN of fewer than two differences or where none varies."""
-    sample = np.asarray(differences, dtype=float)
-    if len(sample) < 2 or np.ptp(sample) == 0:
-        return math.nan
-    return float(stats.ttest_1samp(sample, 0.0).pvalue)
+def seeds_needed(first: Sample, second: Sample) -> int | None:
+    """Return how many seeds of each the test of their difference, at 5 %, needs to see it with a chance of 80 %.
 
-
-def pairs_needed(differences: ArrayLike) -> int | None:
-    """Return how many pairs a paired t-test at 5 % needs to see such a difference with a chance of 80 %.
-
-    Taken at its word are the mean and the standard deviation of the differences at hand, which few pairs know badly.
-    The power is that of the noncentral t distribution (Cohen, "Statistical power analysis", 1988, chapter 2). None
-    where the differences do not vary, or more than 10,000 are needed.
+    Taken at its word are the mean and the standard deviations at hand, which few seeds know badly. The power is that of
+    the noncentral t distribution (Cohen, "Statistical power analysis", 1988, chapter 2). None where nothing varies, or
+    more than 10,000 are needed.
     """
-    sample = np.asarray(differences, dtype=float)
-    if len(sample) < 2 or np.ptp(sample) == 0:
+    pairs = first.minus(second) if are_pairs(first, second) else None
+    parts = [list(one.values.values()) for one in ([pairs] if pairs else [first, second])]
+    if min(map(len, parts)) < 2:
         return None
-    effect = abs(float(sample.mean())) / float(sample.std(ddof=1))
+    variances = [float(np.var(part, ddof=1)) for part in parts]
+    if not any(variances):
+        return None
+    total = sum(variances)
+    freedom = total**2 / sum(variance**2 for variance in variances)  # degrees of freedom for each seed more than one
+    effect = abs(difference(first, second).mean) / math.sqrt(total)
 
     def power(n: int) -> float:
-        critical = float(stats.t.ppf(1 - _LEVEL / 2, n - 1))
-        shifted = stats.nct(n - 1, effect * math.sqrt(n))
-        return float(shifted.sf(critical))
+        critical = float(stats.t.ppf(1 - LEVEL / 2, freedom * (n - 1)))
+        return float(stats.nct(freedom * (n - 1), effect * math.sqrt(n)).sf(critical))
 
     low, high = 2, 2
     while power(high) < _POWER:
         low, high = high, high * 2
-        if high > _MOST_PAIRS:
+        if high > _MOST_SEEDS:
             return None
     while low < high:
         middle = (low + high) // 2
@@ -232,20 +258,9 @@ def pairs_needed(differences: ArrayLike) -> int | None:
     return high
 
 
-def holm(p_values: list[float]) -> list[float]:
-    """Return p values adjusted for being several (Holm, Scand. J. Statist. 6, 1979); NaN stay and do not count."""
-    adjusted = [math.nan] * len(p_values)
-    known = sorted((p, i) for i, p in enumerate(p_values) if not math.isnan(p))
-    highest = 0.0
-    for step, (p, i) in enumerate(known):
-        highest = max(highest, min(1.0, p * (len(known) - step)))
-        adjusted[i] = highest
-    return adjusted
-
-
-def _paired_tests(data: Confirmation) -> list[FurtherTable]:
-    caption = "Paired tests between the first three: p, and p after Holm's correction"
-    return [] if data.tests.empty else [FurtherTable("paired_tests", caption, data.tests)]
+def _tables(data: Confirmation) -> list[FurtherTable]:
+    caption = "Tests between the first three: p, and p after Holm's correction"
+    return [] if data.tests.empty else [FurtherTable("tests_between_configs", caption, data.tests)]
 
 
 DRAWINGS = (
@@ -255,7 +270,7 @@ DRAWINGS = (
         "Confirmed configs, every seed",
         compute_confirmation,
         plot_confirmation,
-        more=_paired_tests,
+        more=_tables,
         folded=False,
     ),
 )

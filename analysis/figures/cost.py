@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import Drawing, Drawings, style
 from analysis.study_files import StudyFiles
-from analysis.trials import ended_trials, numbers
+from analysis.trials import ended_trials, is_out_of_time, numbers
 from analysis.words import counted, joined, number
 from study.record import metrics
 
@@ -99,7 +99,8 @@ def plot_cost(data: Cost) -> Figure:
     return drawn
 
 
-_STATUSES = ("completed", "stopped", "failed")
+_OUT_OF_TIME = "out of time"
+_STATUSES = ("completed", "stopped", _OUT_OF_TIME, "failed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,8 @@ class Stopping:
     """Epochs by trial.
 
     Attributes:
-        trials: a row per ended trial: trial_id, number, status, epochs (of the last stage).
+        trials: a row per ended trial: trial_id, number, status, epochs (of the last stage). "stopped" is by the
+            scheduler, "out of time" by the search's time budget.
         budget: the most epochs that a trial could have.
         scheduler: what stopped trials.
     """
@@ -127,7 +129,7 @@ class Stopping:
 
     @property
     def saved(self) -> int:
-        """Epochs that stopped trials would have run to the end of the budget."""
+        """Epochs that the trials that the scheduler stopped would have run to the end of the budget."""
         stopped = self.trials[self.trials["status"] == "stopped"]
         return int((self.budget - stopped["epochs"]).clip(lower=0).sum())
 
@@ -137,8 +139,12 @@ class Stopping:
         counts = self.trials["status"].value_counts()
         words = joined([f"{counts[status]} {status}" for status in _STATUSES if counts.get(status)])
         first = f"{counted(len(self.trials), 'ended trial')} ({words}) ran {counted(self.run, 'epoch')}."
+        if cut := counts.get(_OUT_OF_TIME, 0):
+            first += (
+                f" The time budget cut {counted(int(cut), 'trial')} off: that saved nothing, it is what is missing."
+            )
         if not self.saved:
-            return f"{first} None was stopped early."
+            return f"{first} {'The scheduler stopped none' if cut else 'None was stopped early'}."
         share = self.saved / (self.run + self.saved)
         return (
             f"{first} The {self.scheduler} scheduler saved {counted(self.saved, 'epoch')}, {share:.0%} of what the "
@@ -155,7 +161,8 @@ def compute_stopping(study: StudyFiles) -> Stopping | None:
     if trials.empty:
         return None
     epochs = numbers(trials, "epochs").fillna(0).astype(int)
-    rows = trials[["trial_id", "number", "status"]].assign(epochs=epochs).sort_values("number", kind="stable")
+    status = trials["status"].mask(is_out_of_time(trials), _OUT_OF_TIME)
+    rows = trials[["trial_id", "number"]].assign(status=status, epochs=epochs).sort_values("number", kind="stable")
     settings = study.settings
     completed = rows.loc[rows["status"] == "completed", "epochs"]
     budget = completed.max() if len(completed) else max(int(settings.get("epochs") or 0), int(epochs.max()))

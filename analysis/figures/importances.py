@@ -17,6 +17,8 @@ from study.record import metrics
 
 _PRIOR = 1.0  # trials that a uniform distribution counts for, Optuna's `prior_weight`
 _LEAST_IN_REGIME = 2
+_RESAMPLES = 200
+_LEVEL = 0.05  # how often anything at all is named in a study in which nothing matters
 
 
 def shares(found: np.ndarray) -> np.ndarray:
@@ -39,39 +41,62 @@ def divergences(codes: np.ndarray, ranks: np.ndarray, copies: np.ndarray, quanti
         copies: (trials,) how often each trial is in the sample.
         quantile: the share of the trials that count as the best.
     """
+    best = _best(ranks, copies, quantile)
+    return np.concatenate([_divergence(column, copies, best[np.newaxis]) for column in codes.T])
+
+
+def _best(ranks: np.ndarray, copies: np.ndarray, quantile: float) -> np.ndarray:
+    """Return how often each trial is among the best, (trials,)."""
     drawn = copies > 0
     order = np.argsort(ranks[drawn], kind="stable")
     reached = np.cumsum(copies[drawn][order])
     last = ranks[drawn][order][np.searchsorted(reached, np.ceil(quantile * reached[-1]))]
-    best = np.where(ranks <= last, copies, 0)
-    return np.array([_divergence(column, copies, best) for column in codes.T])
+    return np.where(ranks <= last, copies, 0)
 
 
-def _divergence(column: np.ndarray, copies: np.ndarray, best: np.ndarray) -> float:
+def _divergence(column: np.ndarray, copies: np.ndarray, best: np.ndarray) -> np.ndarray:
+    """Return one parameter's divergence for each of several choices of the best: (choices,) of (choices, trials)."""
     has = column >= 0
     values = int(column.max()) + 1
     everywhere = np.bincount(column[has], copies[has], values)
-    among_best = np.bincount(column[has], best[has], values)
-    if values < 2 or everywhere.sum() < _LEAST_IN_REGIME or not among_best.any():
-        return 0.0
-    top, local = _density(among_best), _density(everywhere)
-    divergence = float(local @ (top / local - 1) ** 2)
-    share = among_best.sum() / best.sum()
-    return float(share**2 / (everywhere.sum() / copies.sum()) * divergence)
+    if values < 2 or everywhere.sum() < _LEAST_IN_REGIME:
+        return np.zeros(len(best))
+    among_best = (column[has] == np.arange(values)[:, np.newaxis]).astype(float) @ best[:, has].T
+    top, local = _density(among_best), _density(everywhere[:, np.newaxis])
+    divergence = (local * (top / local - 1) ** 2).sum(axis=0)
+    share = among_best.sum(axis=0) / best.sum(axis=1)
+    found: np.ndarray = share**2 / (everywhere.sum() / copies.sum()) * divergence
+    return found
+
+
+def greatest_by_chance(codes: np.ndarray, ranks: np.ndarray, quantile: float, generator: np.random.Generator) -> float:
+    """Return what the greatest divergence of all parameters exceeds in at most 5 % of the studies where none matters.
+
+    The arguments are those of `divergences`. It is of the greatest, over shuffles of the ranks, as every parameter is
+    looked at (Westfall and Young, "Resampling-based multiple testing", 1993, for the maximum of several).
+    """
+    once = np.ones(len(ranks))
+    best = _best(ranks, once, quantile)
+    shuffled = np.stack([generator.permutation(best) for _ in range(_RESAMPLES)])
+    greatest = np.max([_divergence(column, once, shuffled) for column in codes.T], axis=0)
+    # "higher" makes the test exact: of 201 values the study's own is among the ten greatest in 5 % at most.
+    return float(np.quantile(greatest, 1 - _LEVEL, method="higher"))
 
 
 def _density(counts: np.ndarray) -> np.ndarray:
-    """Return the probability of each value, smoothed as Optuna's Parzen estimator of a categorical parameter does."""
-    kernels = np.count_nonzero(counts) + 1
-    smoothed = (counts.sum() / kernels + counts) / (len(counts) / kernels + 1)
-    density: np.ndarray = (smoothed + _PRIOR / len(counts)) / (counts.sum() + _PRIOR) + 1e-12
+    """Return the probability of each value, smoothed as Optuna's Parzen estimator of a categorical parameter does.
+
+    For each column of `counts`, (values, choices).
+    """
+    kernels, total = np.count_nonzero(counts, axis=0) + 1, counts.sum(axis=0)
+    smoothed = (total / kernels + counts) / (len(counts) / kernels + 1)
+    density: np.ndarray = (smoothed + _PRIOR / len(counts)) / (total + _PRIOR) + 1e-12
     return density
 
 
 _LEAST_TRIALS = 12
 _TOP_TRIALS = 5  # Optuna's advice: at least as many above the target quantile
 _SHOWN = 14
-_RESAMPLES = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +105,8 @@ class Importances:
 
     Attributes:
         parameters: a row per parameter, the most important first: parameter, importance, low and high (95 %, bootstrap
-            over trials), by_chance (what it exceeds in one of twenty shuffles of the objective), trials that had it.
+            over trials), by_chance (what the greatest of all parameters exceeds in one of twenty shuffles of the
+            objective, the same for each), trials that had it.
         trials: ended trials.
         best: how many of them count as the best.
         metric: the objective.
@@ -103,8 +129,10 @@ class Importances:
         first = f"{names} matter{'s' if len(beyond) == 1 else ''} more than" if names else "No parameter exceeds what"
         return (
             f"{first[:1].upper()}{first[1:]} chance gives (black tick) for being among the best {self.best} of "
-            f"{counted(self.trials, 'ended trial')} by {metrics.label(self.metric)}. PED-ANOVA, bootstrapped over "
-            "trials; it says what told the best from the rest in this search, not what would help elsewhere."
+            f"{counted(self.trials, 'ended trial')} by {metrics.label(self.metric)}. Chance is the greatest importance "
+            "of all parameters in shuffles of the objective: if none mattered, one would be named in at most one study "
+            "of twenty. PED-ANOVA, bootstrapped over trials; it says what told the best from the rest in this search, "
+            "not what would help elsewhere."
         )
 
 
@@ -129,7 +157,7 @@ def compute_importances(study: StudyFiles) -> Importances | None:
     resampled = [shares(divergences(codes, ranks, copies, top)) for copies in drawn]
     found = divergences(codes, ranks, once, top)
     # Shares of shuffled trials would sum to 1 as well: chance is measured before that, in the same unit.
-    chance = [divergences(codes, generator.permutation(ranks), once, top) for _ in range(_RESAMPLES)]
+    chance = greatest_by_chance(codes, ranks, top, generator)
     low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
     table = pd.DataFrame(
         {
@@ -137,7 +165,7 @@ def compute_importances(study: StudyFiles) -> Importances | None:
             "importance": shares(found),
             "low": low,
             "high": high,
-            "by_chance": np.quantile(chance, 0.95, axis=0) / (found.sum() or 1.0),
+            "by_chance": chance / (found.sum() or 1.0),
             "trials": [int(trials[name].notna().sum()) for name in names],
         }
     ).sort_values("importance", ascending=False, kind="stable", ignore_index=True)

@@ -19,6 +19,8 @@ from analysis.trials import (
     ended_trials,
     mean_of,
     numbers,
+    pca_errors,
+    pca_is_clipped,
     records,
 )
 from analysis.words import counted, interval_text, number
@@ -35,11 +37,13 @@ class RateDistortion:
         confirmed: a row per confirmed config, the winner first: the same, with val_mse as the mean over its seeds,
             test_mse, test_low and test_high (95 %), pca_test_mse and ratio_to_pca on the test split.
         pca: n_components, val_mse, test_mse.
+        clipped: whether the reconstructions were clipped to [0, 1] before their errors were taken, PCA's and networks'.
     """
 
     trials: pd.DataFrame
     confirmed: pd.DataFrame
     pca: pd.DataFrame
+    clipped: bool = True
 
     def table(self) -> pd.DataFrame:
         """Return trials and confirmed configs below each other; `what` says which, PSNR is −10 log10 of the MSE."""
@@ -61,7 +65,12 @@ class RateDistortion:
         """What is seen, with its numbers."""
         return f"{self._headline()} {self._rank()}".strip() + (
             " A larger code makes every error smaller, so points compare only with the curve above or below them; "
-            "PSNR here is that of the mean MSE."
+            "PSNR here is that of the mean MSE. "
+            + (
+                "Reconstructions are clipped to [0, 1], PCA's too."
+                if self.clipped
+                else "The study is of an earlier version: reconstructions are not clipped to [0, 1], PCA's neither."
+            )
         )
 
     def _headline(self) -> str:
@@ -94,13 +103,13 @@ class RateDistortion:
 
 def compute_rate_distortion(study: StudyFiles) -> RateDistortion | None:
     """Return errors by latent size; None for classifiers, and where no network has a reconstruction error yet."""
-    pca = pd.DataFrame({name: numbers(study.baseline, name) for name in ("n_components", "val_mse", "test_mse")})
+    pca = pca_errors(study)
     pca = pca[pca["n_components"].notna() & (pca["val_mse"] > PCA_ERROR_FLOOR)].sort_values("n_components")
     trials = _with_pca(_columns(ended_trials(study), "trial_id"), pca)
     confirmed = _with_pca(_confirmed(study), pca)
     if trials.empty and confirmed.empty:
         return None
-    return RateDistortion(trials, confirmed, pca.reset_index(drop=True))
+    return RateDistortion(trials, confirmed, pca.reset_index(drop=True), pca_is_clipped(study))
 
 
 def equivalent_rank(error: float, components: np.ndarray, errors: np.ndarray) -> tuple[float, str]:

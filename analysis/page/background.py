@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.page.parts import Commands, Fact, Facts, Item, Paragraph, Section, Table
 from analysis.study_files import StudyFiles
+from analysis.trials import given_and_suggested, suggested
 from analysis.words import cell
 from study.record import metrics
 from study.record.settings import options, repeat_words
@@ -78,8 +79,8 @@ def methods(study: StudyFiles) -> Section:
         ),
         Paragraph(f"{baseline} saw exactly the training images that the trials saw; it has no seeds."),
         Paragraph(
-            "What mattered among the hyperparameters is observational: the sampler chose more often what had been "
-            "good, and one setting went with others. Only a study that changes one setting alone can say more."
+            f"What mattered among the hyperparameters is observational: {_chosen(study)}, and one setting went with "
+            "others. Only a study that changes one setting alone can say more."
         ),
         Paragraph(
             f"Not tested: another split of {data.get('name', 'the data')}, other data, longer training than the "
@@ -92,8 +93,16 @@ def methods(study: StudyFiles) -> Section:
     return Section("methods", "Methods and limits", items)
 
 
+def _chosen(study: StudyFiles) -> str:
+    """Return who chose the settings of the trials."""
+    counts = given_and_suggested(study)
+    if suggested(study.trials).empty:
+        return f"no sampler chose the settings of these trials ({counts})"
+    return f"the trials' settings were not drawn evenly ({counts}; a sampler suggests more often what has been good)"
+
+
 def repeat_commands(study: StudyFiles) -> list[str]:
-    """Return the command that runs the same study under another name, and the one that writes this report."""
-    words = repeat_words(study.settings)
-    again = shlex.join(["python", "study/run.py", *words, "--name", f"{study.name}-again"])
-    return [again, shlex.join(["python", "analysis/report.py", study.name])]
+    """Return the command that runs the same study under another name, and the one that writes that one's report."""
+    name = f"{study.name}-again"
+    again = shlex.join(["python", "study/run.py", *repeat_words(study.settings), "--name", name])
+    return [again, shlex.join(["python", "analysis/report.py", name])]

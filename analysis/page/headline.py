@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.page.parts import Fact, Facts, Section
 from analysis.study_files import StudyFiles
-from analysis.trials import compute_leaderboard
+from analysis.trials import compute_leaderboard, given_and_suggested
 from analysis.words import cell, counted, duration, summary_interval
 from study.record import metrics
 
@@ -29,6 +29,7 @@ def _searched(study: StudyFiles) -> Fact:
         value = f"no search: the reported configurations {settings['reported']}"
     else:
         value = f"{settings.get('space', 'an unknown space')}, {counted(len(study.trials), 'trial')}"
+        value += f" ({given_and_suggested(study)})" if len(study.trials) else ""
     sizes = data.get("sizes", {})
     images = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
     how = [
@@ -60,7 +61,7 @@ def _result(study: StudyFiles) -> list[Fact | None]:
         )
         return [named, val, _baseline(summary)]
     score = Fact(_capital(metrics.label(test)), summary_interval(best["test"]), _beside(summary, best))
-    return [named, score, _baseline(summary), _certainty(summary)]
+    return [named, score, _gain(summary), _baseline(summary), _certainty(summary)]
 
 
 def _named(trial: str, summary: Mapping[str, Any]) -> str:
@@ -76,8 +77,18 @@ def config_words(config: Mapping[str, Any], params: int) -> str:
 
 def _beside(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     val = best["val"][summary["metric"]]
-    seeds = counted(val["n"], "fresh seed")
-    return f"The network was chosen on validation data, where it has {cell(val['mean'])} over the same {seeds}."
+    return (
+        f"The network was chosen on validation data, where it has {cell(val['mean'])} over {counted(val['n'], 'seed')}."
+    )
+
+
+def _gain(summary: Mapping[str, Any]) -> Fact | None:
+    """Say how much better the winner is than the space's default, on seeds that chose neither."""
+    gain = summary.get("gain")
+    if gain is None:
+        return None
+    default = summary_interval(summary["default"]["test"])
+    return Fact("What tuning gained", summary_interval(gain), f"Over the space's default, which has {default}.")
 
 
 def _baseline(summary: Mapping[str, Any]) -> Fact | None:
@@ -92,7 +103,8 @@ def _baseline(summary: Mapping[str, Any]) -> Fact | None:
         what = "error rate"
     else:
         title = f"Against PCA with {counted(row['n_components'], 'component')}"
-        value = f"{cell(row['test_mse'])} {metrics.label('test_mse')}"
+        name = "test_mse_clipped" if "test_mse_clipped" in row else "test_mse"  # of an earlier version
+        value = f"{cell(row[name])} {metrics.label('test_mse')}"
         own = summary["confirmed"][0]["test"].get("test_mse") if summary["confirmed"] else None
         detail = (
             f"the network: {summary_interval(own)}"
@@ -114,11 +126,14 @@ def _certainty(summary: Mapping[str, Any]) -> Fact | None:
     verdict = str(summary["verdict"])
     if summary["baseline"] and "test_accuracy" in summary["baseline"]:
         verdict = verdict.replace("PCA's", "the regression's").replace("PCA", "the logistic regression")
-    detail = (
-        f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start, not another split of the data."
-        if seeds > 1
-        else "One seed says nothing about the luck of a start."
-    )
+    if seeds < 2:
+        detail = "One seed says nothing about the luck of a start."
+    elif summary["best"]["test"]["ci95"] is None:
+        detail = f"{seeds} seeds that do not differ have no interval: how much others would is not known."
+    else:
+        detail = (
+            f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start, not another split of the data."
+        )
     return Fact("How sure", _capital(verdict), detail)
 
 

@@ -88,7 +88,9 @@ _CAPTIONS = {
         "with the most. MSE is per pixel, on [0, 1].",
     ),
     "pca": _Caption("PCA", "The same test images through PCA with as many components as the network's code has."),
-    "untrained": _Caption("Untrained", "The same test images through the network before training."),
+    "untrained": _Caption(
+        "Untrained", "The same test images through the network before training; one that starts from PCA is PCA then."
+    ),
     "denoising": _Caption(
         "Denoising",
         "Test images, the same images corrupted as in training, and what the network makes of the corrupted ones.",

@@ -9,7 +9,7 @@ from analysis.page import background, pictures
 from analysis.page.headline import headline
 from analysis.page.parts import Item, Page, Paragraph, Section, Table
 from analysis.study_files import StudyFiles
-from analysis.trials import compute_leaderboard
+from analysis.trials import compute_leaderboard, given_and_suggested
 
 _REASON_WIDTH = 160  # characters of a reason; its whole text is in trials.csv
 
@@ -40,8 +40,8 @@ def report_page(study: StudyFiles, drawings: Drawings) -> Page:
             "what-mattered",
             "What mattered",
             [*drawn("what-mattered"), *kept(_failures(study))],
-            "Observational: settings were chosen together, and more often where they had been good. These figures say "
-            "where to look next; they prove no cause.",
+            f"Observational ({given_and_suggested(study)}): settings were chosen together. These figures say where to "
+            "look next; they prove no cause.",
         ),
         Section("stopping", "Which trials were stopped", drawn("stopping")),
         Section("parallel-coordinates", "Every trial's settings", drawn("parallel-coordinates")),
@@ -53,13 +53,20 @@ def report_page(study: StudyFiles, drawings: Drawings) -> Page:
     return Page(
         title=f"Study {study.name}",
         lead=f"A study of {kind}: what was searched, what was found, how sure that is, and what it cost.",
-        warning=study.partial,
+        warning=" ".join(filter(None, (_no_measurement(study), study.partial))) or None,
         sections=[
             *(section for section in sections if section.items),
             background.settings(study),
             background.methods(study),
         ],
     )
+
+
+def _no_measurement(study: StudyFiles) -> str | None:
+    """Return what has to be said of a smoke study, in a sentence; None for any other."""
+    if not study.settings.get("smoke"):
+        return None
+    return "This is a smoke study, of a few images and epochs: it shows that the whole path works and measures nothing."
 
 
 def _confirmation(study: StudyFiles, drawn: list[Item]) -> Section:

@@ -85,13 +85,20 @@ class PcaBaseline:
         return self._fitted
 
     def validation_error(self) -> Callable[[Run], float | None]:
-        """Return a function that gives PCA's validation error at a run's latent size, None where there is none."""
-        fitted = self.fitted()
-        curve = pca.error_curve(fitted, self._splits["val"].images)
+        """Return a function that gives PCA's validation error at a run's latent size, None where there is none.
+
+        It is that of the clipped reconstructions, as a network's is: measured when a size is first asked for.
+        """
+        fitted, images = self.fitted(), self._splits["val"].images
+        known: dict[int, float] = {}
 
         def error(run: Run) -> float | None:
-            rank = run.config["latent_size"]
-            return float(curve[rank - 1]) if rank <= fitted.rank else None
+            rank: int = run.config["latent_size"]
+            if rank > fitted.rank:
+                return None
+            if rank not in known:
+                known[rank] = pca.clipped_error(fitted, images, rank)
+            return known[rank]
 
         return error
 
@@ -100,12 +107,16 @@ class PcaBaseline:
         fitted = self.fitted()
         return pca.reconstruct(fitted, images, components) if components <= fitted.rank else None
 
-    def rows(self, known: Collection[int], configs: Collection[Mapping[str, Any]]) -> list[BaselineRow]:
-        """Return the rows of the baseline that are not among the `known` numbers of components yet."""
+    def rows(self, known: Mapping[int, Mapping[str, Any]], configs: Collection[Mapping[str, Any]]) -> list[BaselineRow]:
+        """Return the rows of the baseline that are not among the `known` ones, by number of components, yet.
+
+        A row of an earlier version, which had no clipped errors, is measured anew.
+        """
+        whole = {rank for rank, row in known.items() if "test_mse_clipped" in row}
         images = self._splits["train"].images
         limit = _rank_limit(images)
         wanted = {*pca.standard_ranks(len(images), images[0].size), *(config["latent_size"] for config in configs)}
-        wanted = {rank for rank in wanted - set(known) if rank <= limit}
+        wanted = {rank for rank in wanted - whole if rank <= limit}
         if not wanted:
             return []
         fitted = self.fitted(max(wanted))
@@ -117,8 +128,8 @@ class PcaBaseline:
 class LinearClassifierBaseline(PcaBaseline):
     """A logistic regression on PCA codes, for classifiers."""
 
-    def rows(self, known: Collection[int], configs: Collection[Mapping[str, Any]]) -> list[BaselineRow]:
-        """Return the rows of the baseline that are not among the `known` numbers of components yet."""
+    def rows(self, known: Mapping[int, Mapping[str, Any]], configs: Collection[Mapping[str, Any]]) -> list[BaselineRow]:
+        """Return the rows of the baseline if none are `known` yet."""
         if known:
             return []
         fitted = self.fitted(max(CLASSIFIER_RANKS))

@@ -21,6 +21,9 @@ _HEADINGS = {
     "train_mse": "train MSE",
     "val_mse": "val MSE",
     "test_mse": "test MSE",
+    "train_mse_clipped": "train, clipped",
+    "val_mse_clipped": "val, clipped",
+    "test_mse_clipped": "test, clipped",
     "train_pixel_rmse_255": "train RMSE/255",
     "test_pixel_rmse_255": "test RMSE/255",
 }
@@ -74,7 +77,7 @@ def format_table(rows: Sequence[BaselineRow]) -> str:
     for row in rows:
         table.add_row(*(_cell(name, row[name]) for name in columns))
     text = io.StringIO()
-    Console(file=text, width=120).print(table)
+    Console(file=text, width=160).print(table)
     return text.getvalue().rstrip("\n")
 
 

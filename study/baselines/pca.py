@@ -19,8 +19,8 @@ from study.record.tables import BASELINE
 SPLITS = ("train", "val", "test")
 BaselineRow = dict[str, int | float | None]
 
-# Pixels of one chunk of images: 64 MiB in float64, and as much again while a block is subtracted.
-_CHUNK_VALUES = 2**23
+# Pixels of one chunk of images: 32 MiB in float64, and three times as much again while a block is subtracted.
+_CHUNK_VALUES = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,9 @@ def fit(train_images: NDArray[np.uint8], max_components: int) -> Pca:
 def evaluate(pca: Pca, images: Mapping[str, NDArray[np.uint8]], ranks: Iterable[int]) -> list[BaselineRow]:
     """Return one row per rank, ascending, with the keys `BASELINE.columns`.
 
-    `*_mse` is the mean square error per pixel on [0, 1]. `*_pixel_rmse_255` is in grey levels of 0 … 255: the
+    `*_mse` is the mean square error per pixel on [0, 1], `*_mse_clipped` that of the reconstructions clipped to
+    [0, 1], as they are shown and as a network's are compared with them. `*_pixel_rmse_255` is in
+    grey levels of 0 … 255: the
     root mean square error of each pixel over the images, averaged over the pixels (by Jensen's inequality at
     most the root of the overall mean square). Columns of a split that is missing or empty are None.
 
@@ -129,30 +131,24 @@ def evaluate(pca: Pca, images: Mapping[str, NDArray[np.uint8]], ranks: Iterable[
         row["n_components"] = rank
         row["explained_variance"] = float(pca.explained_variance[rank - 1])
         row["fit_seconds"] = pca.fit_seconds
-        for split, per_pixel in errors.items():
+        for split, (per_pixel, clipped) in errors.items():
             row[f"{split}_mse"] = float(per_pixel[index].mean())
+            row[f"{split}_mse_clipped"] = float(clipped[index])
             if f"{split}_pixel_rmse_255" in row:
                 row[f"{split}_pixel_rmse_255"] = float(255 * np.sqrt(per_pixel[index]).mean())
         rows.append(row)
     return rows
 
 
-def error_curve(pca: Pca, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the mean square error per pixel at every number of components, float64 of shape (components,).
-
-    One projection gives all of them: each component takes its squared coefficient off the error (Pythagoras).
+def clipped_error(pca: Pca, images: NDArray[np.uint8], components: int) -> float:
+    """Return the mean square error per pixel of images' reconstructions, clipped to [0, 1], at one rank.
 
     Args:
         pca: fitted to the training images.
         images: uint8, shape (images, channels, height, width), of any split.
+        components: the rank, within 1 … `pca.rank`.
     """
-    total = 0.0
-    captured = np.zeros(len(pca.components))
-    for chunk in _chunks(images):
-        centred = _unit_pixels(chunk) - pca.mean
-        total += float(np.square(centred).sum())
-        captured += np.square(centred @ pca.components.T).sum(axis=0)
-    return (total - np.cumsum(captured)) / (len(images) * len(pca.mean))
+    return float(_squared_errors(pca, images, [components])[1][0])
 
 
 def codes(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.float64]:
@@ -183,25 +179,30 @@ def components_for_variance(pca: Pca, fraction: float) -> int:
     return min(int(np.searchsorted(kept, fraction)) + 1, pca.rank)
 
 
-def _squared_errors(pca: Pca, images: NDArray[np.uint8], ranks: list[int]) -> NDArray[np.float64]:
-    """Return the mean square error of each pixel at each rank, shape (ranks, pixels).
+def _squared_errors(
+    pca: Pca, images: NDArray[np.uint8], ranks: list[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean square error of each pixel at each rank, (ranks, pixels), and the mean clipped one, (ranks,).
 
     The components are orthonormal, so what rank k leaves is what rank j < k left less the part along
-    components j + 1 … k: all ranks together cost one projection to the largest.
+    components j + 1 … k: all ranks together cost one projection to the largest. A reconstruction is the image less
+    what is left of it, so that it is clipped to [0, 1] where what is left is clipped to [image - 1, image].
     """
-    totals = np.zeros((len(ranks), len(pca.mean)))
+    totals, clipped = np.zeros((len(ranks), len(pca.mean))), np.zeros(len(ranks))
     for chunk in _chunks(images):
-        residual = _unit_pixels(chunk)
-        if residual.shape[1] != len(pca.mean):
-            raise ValueError(f"images of {residual.shape[1]:,} pixels; the PCA was fitted to {len(pca.mean):,}")
-        residual -= pca.mean
+        pixels = _unit_pixels(chunk)
+        if pixels.shape[1] != len(pca.mean):
+            raise ValueError(f"images of {pixels.shape[1]:,} pixels; the PCA was fitted to {len(pca.mean):,}")
+        residual = pixels - pca.mean
         done = 0
         for index, rank in enumerate(ranks):
             block = pca.components[done:rank]
             residual -= (residual @ block.T) @ block
             totals[index] += np.einsum("ij,ij->j", residual, residual)
+            shown = np.clip(residual, pixels - 1, pixels)
+            clipped[index] += np.einsum("ij,ij->", shown, shown)
             done = rank
-    return totals / len(images)
+    return totals / len(images), clipped / (len(images) * len(pca.mean))
 
 
 def _chunks(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:

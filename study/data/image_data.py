@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from search_spaces import DatasetSpec, datasets
-from study.data.splits import Split, shrink, stratified_part, three_way
+from study.data.splits import Split, stratified_part, three_way
 from study.record.errors import DataError, UsageError, choose_from
 
 __all__ = ["ImageData", "Split", "default_data_dir", "load", "subset"]
@@ -71,6 +72,7 @@ def load(
     *,
     image_size: int | None = None,
     train_size: int | None = None,
+    val_size: int | Literal["proportional"] | None = None,
     progress: Callable[[str], None] = _say_nothing,
 ) -> ImageData:
     """Load a built-in data set, or a folder of images with one sub-folder per class.
@@ -78,7 +80,7 @@ def load(
     source: a name in `search_spaces.datasets()`, which comes first, or a path ("./mnist" for a folder of that name).
     data_dir: where built-in sets lie or are downloaded to.
     image_size: pixels a side that a folder's images are scaled and cropped to.
-    train_size: a stratified subset of the training images, see `subset`.
+    train_size, val_size: stratified subsets of the training and the validation images, see `subset`.
     progress: gets a line now and then while a set is downloaded or decoded.
     Raises DataError for a set that is missing, damaged or unreadable and UsageError for settings that do not
     fit it, each with one line that says how to mend it.
@@ -96,26 +98,36 @@ def load(
         data = _load_builtin(spec, data_dir, progress)
     else:
         data = _load_folder(source, image_size, progress)
-    return data if train_size is None else subset(data, train_size)
+    return subset(data, train_size, val_size)
 
 
-def subset(data: ImageData, train_size: int, *, test_size: int | None = None) -> ImageData:
-    """Take a seeded, stratified `train_size` of the training images; validation shrinks in proportion.
+def subset(
+    data: ImageData,
+    train_size: int | None,
+    val_size: int | Literal["proportional"] | None = None,
+    *,
+    test_size: int | None = None,
+) -> ImageData:
+    """Take seeded, stratified subsets of the training and the validation images; smaller ones lie inside larger ones.
 
-    The test split stays whole, unless no more than `test_size` of its images are wanted, for a run that measures
-    nothing. Training and validation keep at least an image of every class.
-    Raises UsageError unless `train_size` lies between the number of classes (at least 2) and all.
+    Validation data choose, so all of them are used unless `val_size` says otherwise: how many, or "proportional" to
+    shrink as the training images do. The test split stays whole, unless no more than `test_size` of its images are
+    wanted, for a run that measures nothing. Every split keeps at least an image of every class.
+    Raises UsageError unless the sizes lie between the number of classes (at least 2) and all.
     """
-    fewest, most = max(2, data.num_classes), len(data.train)
-    if not fewest <= train_size <= most:
-        raise UsageError(
-            f"--train-size {train_size} is not possible: {data.name} has {most} training images in "
-            f"{data.num_classes} classes; allowed: {fewest} to {most}"
-        )
     train, val, test, notes = data.train, data.val, data.test, []
-    if train_size < most:
-        train, val = shrink(train, val, train_size)
-        notes.append(f"A stratified {len(train)} of {most} training, {len(val)} of {len(data.val)} validation images.")
+    if train_size is not None:
+        _check_size("--train-size", train_size, train, "training", data)
+        train = stratified_part(train, train_size)
+    if val_size == "proportional":
+        val = stratified_part(val, max(data.num_classes, round(len(val) * len(train) / len(data.train))))
+    elif val_size is not None:
+        _check_size("--val-size", val_size, val, "validation", data)
+        val = stratified_part(val, val_size)
+    if (len(train), len(val)) != (len(data.train), len(data.val)):
+        notes.append(
+            f"A stratified {len(train)} of {len(data.train)} training, {len(val)} of {len(data.val)} validation images."
+        )
     if test_size is not None and test_size < len(test):
         test = stratified_part(test, test_size)
         notes.append(f"A stratified {test_size} of {len(data.test)} test images: no measurement.")
@@ -123,6 +135,15 @@ def subset(data: ImageData, train_size: int, *, test_size: int | None = None) ->
         return data
     digest = _digest(train, val, test)
     return replace(data, train=train, val=val, test=test, digest=digest, notes=(*data.notes, *notes))
+
+
+def _check_size(option: str, size: int, split: Split, what: str, data: ImageData) -> None:
+    fewest, most = max(2, data.num_classes), len(split)
+    if not fewest <= size <= most:
+        raise UsageError(
+            f"{option} {size} is not possible: {data.name} has {most} {what} images in {data.num_classes} classes; "
+            f"allowed: {fewest} to {most}"
+        )
 
 
 def _load_builtin(spec: DatasetSpec, data_dir: Path, progress: Callable[[str], None]) -> ImageData:

@@ -75,12 +75,3 @@ def three_way(data: Split, fraction: float = 0.15) -> tuple[Split, Split, Split]
 def stratified_part(data: Split, count: int) -> Split:
     """Take a stratified `count` of the images; smaller parts lie inside larger ones."""
     return data.take(stratified_order(data.labels)[:count])
-
-
-def shrink(train: Split, val: Split, train_size: int) -> tuple[Split, Split]:
-    """Take a stratified `train_size` of the training images, and as large a share of the validation images.
-
-    Validation keeps at least an image of every class. Smaller subsets lie inside larger ones.
-    """
-    val_size = max(len(np.unique(val.labels)), round(len(val) * train_size / len(train)))
-    return stratified_part(train, train_size), stratified_part(val, val_size)

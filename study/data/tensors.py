@@ -27,6 +27,11 @@ def to_bytes(pixels: Tensor) -> Tensor:
     return pixels.clamp(0, 1).mul(255).round().to(torch.uint8)
 
 
+def positions(images: Tensor) -> Tensor:
+    """Return the positions of a split's images, int64 (n,), on their device: what an evaluation's noise depends on."""
+    return torch.arange(len(images), device=images.device)
+
+
 def evaluation_batches(images: Tensor, networks: int = 1) -> Iterator[slice]:
     """Yield the slices of a split in which a network, or several at once, are evaluated."""
     pixels = images[0].numel()

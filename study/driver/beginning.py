@@ -10,6 +10,7 @@ import search_spaces
 from search_spaces import Context
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
+from study.driver import confirmation
 from study.record import disk, metrics
 from study.record.errors import UsageError
 from study.record.events import StudyStarted
@@ -57,7 +58,7 @@ def check_disk(settings: Settings, context: Context, resources: Resources) -> No
         max((count for count in counts if count <= limit), default=0),
         running=resources.concurrent,
         kept=settings.confirm_top,
-        confirmed=(len(configs) if settings.reported else settings.confirm_top) * settings.confirm_seeds,
+        confirmed=confirmation.runs_at_most(settings, space, context)[1],
     )
 
 

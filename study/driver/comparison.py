@@ -32,8 +32,9 @@ class Comparison:
 def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, rows: Mapping[int, Row]) -> Comparison:
     """Compare a config with the baseline, on the test split if it was confirmed.
 
-    Autoencoders of both kinds by the test MSE (a VAE's is that of its mean reconstruction) with PCA at the same number
-    of components; classifiers by the test error rate with the logistic regression that is best on validation data.
+    Autoencoders of both kinds by the test MSE of reconstructions clipped to [0, 1] (a VAE's is that of its mean
+    reconstruction) with PCA's, clipped too, at the same number of components; classifiers by the test error rate
+    with the logistic regression that is best on validation data.
 
     Args:
         family: "ae", "vae" or "classifier".
@@ -49,10 +50,16 @@ def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, ro
         return Comparison(row, None, "the test split was not touched (--confirm 0)")
     errors = [facts.error(run.known[facts.compared]) for run in winner.runs]
     error = mean_interval(errors, *metrics.limits(facts.error_metric))
-    baseline = facts.error(row[facts.compared])
-    if baseline < metrics.PCA_ERROR_FLOOR:
-        return Comparison(row, None, "PCA's error is only rounding at this number of components")
+    baseline = facts.error(row[facts.baseline_column])
+    if baseline < metrics.PCA_ERROR_FLOOR:  # a verdict never needs a ratio
+        return Comparison(row, None, _NO_RATIO[facts.baseline], _verdict(error, baseline))
     return Comparison(row, error.mean / baseline, None, _verdict(error, baseline))
+
+
+_NO_RATIO = {
+    "pca": "PCA's error is only rounding at this number of components",
+    "linear_classifier": "the regression makes no error on the test images",
+}
 
 
 def _best_classifier(rows: Mapping[int, Row]) -> Row | None:
@@ -62,7 +69,10 @@ def _best_classifier(rows: Mapping[int, Row]) -> Row | None:
 def _verdict(error: Interval, baseline: float) -> str:
     """Say whether the network or PCA is better, as far as the interval over the seeds allows."""
     if error.ci95 is None:
-        return "lower than PCA's, of one seed" if error.mean < baseline else "higher than PCA's, of one seed"
+        seeds = "of one seed" if error.n < 2 else f"of {error.n} seeds, which do not differ"
+        if error.mean == baseline:
+            return f"the same as PCA's, {seeds}"
+        return f"{'lower' if error.mean < baseline else 'higher'} than PCA's, {seeds}"
     low, high = error.ci95
     if high < baseline:
         return "better than PCA"

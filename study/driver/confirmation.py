@@ -1,18 +1,18 @@
-"""After the search: the best configs trained again on fresh seeds, and the test split touched once."""
+"""After the search: seeds that choose the winner by validation data, then fresh ones that report its test metrics."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import models
 from search_spaces import Context, Space
 from study.record import metrics
+from study.record.events import Config, Role
 from study.record.folder import StudyFolder
-from study.record.intervals import Interval, mean_interval
+from study.record.intervals import Interval, Layers, Sample, difference, mean_interval
 from study.record.ranking import best_trials, confirmed_order
 from study.record.settings import Settings
 from study.record.state import Run, StudyState
@@ -29,16 +29,31 @@ class Candidate:
     """A config to confirm, and what it is called: its trial's id, or the key of a reported configuration."""
 
     id: str
-    config: dict[str, Any]
+    config: Config
     key: str | None
     params: int
     budget: Budget
 
-    def job(self, settings: Settings, replicate: int) -> Job:
-        """Return the run of one seed; every candidate has the same seeds, so that they can be compared in pairs."""
+    def job(self, settings: Settings, replicate: int, *, test: bool) -> Job:
+        """Return the run of one seed; every candidate has the same seeds.
+
+        Args:
+            settings: The study's.
+            replicate: Which seed, from 1.
+            test: Whether the test split is evaluated at the end.
+        """
         seed = derive_seed(settings.seed, _CONFIRMATION, replicate)
-        name = f"{self.id}-s{replicate}"
-        return Job(name, self.config, seed, self.budget.epochs, self.budget.pretrain_epochs, test=True)
+        epochs = self.budget
+        return Job(f"{self.id}-s{replicate}", self.config, seed, epochs.epochs, epochs.pretrain_epochs, test=test)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run of the confirmation that has not ended yet."""
+
+    candidate: Candidate
+    job: Job
+    role: Role
 
 
 def candidates(state: StudyState, settings: Settings, space: Space, context: Context) -> list[Candidate]:
@@ -53,70 +68,170 @@ def candidates(state: StudyState, settings: Settings, space: Space, context: Con
             _untried(key, entry.config, context, reported_budget(entry, settings.epochs))
             for key, entry in selected(settings.reported, space.name).items()
         ]
-    chosen = {
-        run.id: Candidate(run.id, run.config, run.key, run.params, Budget(run.budget, run.pretrain_budget))
+    chosen = [
+        Candidate(run.id, run.config, run.key, run.params, Budget(run.budget, run.pretrain_budget))
         for run in best_trials(state, space.metric)[: settings.confirm_top]
-    }
-    if settings.confirm_reported:
-        tried = {run.key: run for run in state.trials if run.key}
-        for point in space.points(context):
-            epochs = searched_budget(point.config, space, settings.epochs)
-            candidate = _untried(point.key, point.config, context, epochs)
-            if point.key in tried:
-                candidate = replace(candidate, id=tried[point.key].id)
-            chosen.setdefault(candidate.id, candidate)
-    return list(chosen.values())
+    ]
+    given = _given(state, settings, space, context) if settings.confirm_reported else []
+    return list({candidate.id: candidate for candidate in (*chosen, *given)}.values())
 
 
-def _untried(key: str, config: dict[str, Any], context: Context, epochs: Budget) -> Candidate:
+def runs_at_most(settings: Settings, space: Space, context: Context) -> tuple[int, int]:
+    """Return how many runs the confirmation has at most: those that choose the winner, and those that report on it."""
+    if not settings.confirm_top:
+        return 0, 0
+    seeds = settings.confirm_seeds
+    if settings.reported:
+        several, others = len(selected(settings.reported, space.name)), 0
+    else:
+        others = len(space.points(context)) if settings.confirm_reported else 1
+        several = settings.confirm_top + (others if settings.confirm_reported else 0)
+    return several * seeds if several > 1 else 0, (1 + others) * seeds
+
+
+def _untried(key: str, config: Config, context: Context, epochs: Budget) -> Candidate:
     params = models.count_parameters(config, context.image_shape, context.num_classes)
     return Candidate(key.replace("/", "_"), config, key, params, epochs)
 
 
-def missing_jobs(state: StudyState, settings: Settings, chosen: list[Candidate]) -> list[tuple[Candidate, Job]]:
-    """Return the confirmation runs that have not ended yet, seed by seed."""
-    jobs = [
-        (candidate, candidate.job(settings, replicate))
-        for replicate in range(1, settings.confirm_seeds + 1)
-        for candidate in chosen
+def choosing(state: StudyState, settings: Settings, chosen: Sequence[Candidate]) -> list[Planned]:
+    """Return what is left of the runs that choose the winner, by validation data, seed by seed; none of one candidate.
+
+    The test split is evaluated only of reported configurations without a search, which are there to be measured.
+    """
+    if len(chosen) < 2:
+        return []
+    replicates = range(1, settings.confirm_seeds + 1)
+    return _missing(state, settings, chosen, replicates, "choose", test=settings.reported is not None)
+
+
+def reporting(
+    state: StudyState, settings: Settings, chosen: Sequence[Candidate], reported: Sequence[Candidate]
+) -> list[Planned]:
+    """Return what is left of the runs that report on some configs: as many seeds, none of which chose anything.
+
+    Args:
+        state: The study.
+        settings: Its settings.
+        chosen: The candidates among which the winner was chosen.
+        reported: The winner and what it is put beside.
+    """
+    first = settings.confirm_seeds if len(chosen) > 1 else 0
+    replicates = range(first + 1, first + settings.confirm_seeds + 1)
+    return _missing(state, settings, reported, replicates, "report", test=True)
+
+
+def beside(state: StudyState, settings: Settings, space: Space, context: Context) -> list[Candidate]:
+    """Return what the winner is reported with: the space's default and, if asked for, the reported configurations."""
+    if settings.reported or not settings.confirm_top:
+        return []
+    given = _given(state, settings, space, context)
+    return given if settings.confirm_reported else given[:1]
+
+
+def _given(state: StudyState, settings: Settings, space: Space, context: Context) -> list[Candidate]:
+    """Return the configurations that a search begins with, the default first, under the ids of their trials if any."""
+    tried = {run.key: run.id for run in state.trials if run.key}
+    candidates = []
+    for point in space.points(context):
+        epochs = searched_budget(point.config, space, settings.epochs)
+        candidate = _untried(point.key, point.config, context, epochs)
+        candidates.append(replace(candidate, id=tried.get(point.key, candidate.id)))
+    return candidates
+
+
+def _missing(
+    state: StudyState,
+    settings: Settings,
+    candidates: Sequence[Candidate],
+    replicates: Iterable[int],
+    role: Role,
+    *,
+    test: bool,
+) -> list[Planned]:
+    planned = [
+        Planned(candidate, candidate.job(settings, replicate, test=test), role)
+        for replicate in replicates
+        for candidate in candidates
     ]
-    return [(c, job) for c, job in jobs if job.id not in state.runs or state.runs[job.id].status == "running"]
+    return [one for one in planned if one.job.id not in state.runs or state.runs[one.job.id].status == "running"]
 
 
 @dataclass(frozen=True)
 class Confirmed:
-    """A confirmed config: its runs that were completed, and `model`, the one with the best validation value."""
+    """A confirmed config with its completed runs.
+
+    Attributes:
+        candidate: what it is called.
+        key: "default", a reported key, or None for a sampled config.
+        config: its settings.
+        chose: the runs on the seeds that chose the winner, by validation data; those of an earlier version did both.
+        reported: the runs on seeds that chose nothing.
+    """
 
     candidate: str
     key: str | None
-    config: dict[str, Any]
-    runs: list[Run]
-    model: Run
+    config: Config
+    chose: list[Run]
+    reported: list[Run]
 
-    def interval(self, metric: str) -> Interval:
-        """Return the mean of a metric over the seeds."""
-        return mean_interval([run.known[metric] for run in self.runs], *metrics.limits(metric))
+    @property
+    def runs(self) -> list[Run]:
+        """The runs that say how good it is on the test split: of fresh seeds, where there are any."""
+        return self.reported or self.chose
+
+    def mean(self, metric: str) -> Interval:
+        """Return the mean of a metric: on the test split of `runs`, on validation data of the seeds that chose.
+
+        Raises:
+            KeyError: a test metric of a config that was not reported on.
+        """
+        runs = self.runs if metric.startswith("test_") else self.chose or self.reported
+        return mean_interval([run.known[metric] for run in runs], *metrics.limits(metric))
+
+    def model(self, metric: str) -> Run:
+        """Return the run with the best value of a validation metric among those whose networks are kept."""
+        sign = metrics.sign(metrics.mode(metric))
+        return min(self.runs, key=lambda run: sign * run.last[metric])
 
     @property
     def test_metrics(self) -> dict[str, Interval]:
         """Every metric of the test split, over the seeds that have it."""
         first, *others = (run.final for run in self.runs)
         names = [name for name in first if name.startswith("test_") and all(name in final for final in others)]
-        return {name: self.interval(name) for name in names}
+        return {name: self.mean(name) for name in names}
 
 
-def confirmed(state: StudyState, chosen: list[Candidate], metric: str) -> list[Confirmed]:
-    """Return the candidates of which a seed was completed, the winner first."""
-    mode = metrics.mode(metric)
-    completed = [run for run in state.confirmations if run.status == "completed"]
-    runs = {candidate.id: [run for run in completed if run.confirm_of == candidate.id] for candidate in chosen}
-    values = {name: [run.last[metric] for run in mine] for name, mine in runs.items()}
-    by_id = {candidate.id: candidate for candidate in chosen}
-    found = []
-    for name in confirmed_order(values, mode):
-        model = min(runs[name], key=lambda run: metrics.sign(mode) * run.last[metric])
-        found.append(Confirmed(name, by_id[name].key, by_id[name].config, runs[name], model))
-    return found
+def confirmed(state: StudyState, candidates: Sequence[Candidate], metric: str) -> list[Confirmed]:
+    """Return the candidates of which a seed was completed: by their choosing seeds, the winner first."""
+    by_id = {candidate.id: candidate for candidate in candidates}
+    runs: dict[str, dict[bool, list[Run]]] = {name: {True: [], False: []} for name in by_id}
+    for run in state.confirmations:
+        if run.status == "completed" and run.confirm_of in runs:
+            runs[run.confirm_of][run.role == "report"].append(run)
+    several = any(mine[False] for mine in runs.values())
+    values = {name: [run.last[metric] for run in mine[not several]] for name, mine in runs.items()}
+    ranked = confirmed_order(values, metrics.mode(metric))
+    ranked += [name for name in runs if name not in ranked and (runs[name][True] or runs[name][False])]
+    return [
+        Confirmed(name, by_id[name].key, by_id[name].config, runs[name][False], runs[name][True]) for name in ranked
+    ]
+
+
+def gain(winner: Confirmed, default: Confirmed, metric: str) -> Interval:
+    """Return how much better the winner is than the default in a test metric, over the seeds that report on both.
+
+    Positive is better, whatever the metric's direction. In pairs where both have the same layers, else by Welch's test.
+    """
+    samples = [
+        Sample.of(
+            metric,
+            {run.seed: run.final[metric] for run in one.reported},
+            Layers(one.config["architecture"], one.reported[0].params),
+        )
+        for one in (default, winner)
+    ]
+    return difference(*samples).scaled(metrics.sign(metrics.mode(metric)))
 
 
 def promote(folder: StudyFolder, run_id: str) -> None:

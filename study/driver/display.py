@@ -36,7 +36,8 @@ class Display:
         self._metric = metric
         self.console = console or Console(highlight=False, soft_wrap=True)
         self._phase = ""
-        self._jobs = 0  # confirmation runs, known when they begin
+        self._jobs = 0  # confirmation runs of this phase, known when it begins
+        self._ended_before = 0  # those that had ended before it
         self._epochs = 0  # seen by this driver
         self._start = time.monotonic()
         self.pca: Callable[[Run], float | None] = lambda run: None
@@ -58,8 +59,14 @@ class Display:
         self.console.print(Text(line))
 
     def begin(self, phase: str, jobs: int = 0) -> None:
-        """Name what goes on now: "data", "search", "confirmation" and so on."""
+        """Name what goes on now: "data", "search", "choosing", "confirmation" and so on.
+
+        Args:
+            phase: Its name.
+            jobs: How many confirmation runs it has.
+        """
         self._phase, self._jobs = phase, jobs
+        self._ended_before = self._ended_runs("confirm") if jobs else 0
         self._start, self._epochs = time.monotonic(), 0
         if not self.console.is_terminal:
             self.say(f"[{phase}]")
@@ -100,10 +107,10 @@ class Display:
         return "  ".join(parts)
 
     def _panel(self) -> RenderableType:
-        kind: Kind = "confirm" if self._phase == "confirmation" else "trial"
+        kind: Kind = "confirm" if self._jobs else "trial"
         counts = self._state.count(kind)
-        total = self._jobs if kind == "confirm" else self._settings.trials
-        done = counts["completed"] + counts["stopped"] + counts["failed"]
+        total = self._jobs or self._settings.trials
+        done = self._ended_runs(kind) - self._ended_before
         head = Table.grid(padding=(0, 2))
         head.add_row(
             Text(self._settings.name, "bold"),
@@ -122,6 +129,10 @@ class Display:
         runs = [run for run in list(self._state.runs.values()) if run.status == "running"]
         # Lines of their own: a line that is longer than the terminal is wide is cut off.
         return Group(head, Text("  ".join(progress)), Text(self._to_beat()), _running(runs, self._metric))
+
+    def _ended_runs(self, kind: Kind) -> int:
+        counts = self._state.count(kind)
+        return sum(counts.values()) - counts["running"]
 
     def _to_beat(self) -> str:
         best = best_trials(self._state, self._metric)

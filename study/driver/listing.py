@@ -88,7 +88,7 @@ def _drawn(settings: Settings, context: Context, trials: int | None) -> Iterator
     for number in range(trials or max(_CONFIGS, len(points))):
         if number < len(points):
             study.enqueue_trial(points[number].params)
-        study.sampler = sampler_for_trial(settings.sampler, settings.seed, number)
+        study.sampler = sampler_for_trial(settings.sampler, settings.seed, number, len(points))
         yield points[number].key if number < len(points) else settings.sampler, space.suggest(study.ask(), context)
 
 

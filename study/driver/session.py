@@ -21,7 +21,7 @@ from study.cluster import joining
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
 from study.driver import confirmation, summary
-from study.driver.confirmation import Candidate
+from study.driver.confirmation import Candidate, Confirmed, Planned
 from study.driver.display import Display
 from study.evaluation.samples import illustrate
 from study.record import files, tables
@@ -111,16 +111,41 @@ class Session:
     def run(self) -> dict[str, Any]:
         """Go through what is left of the study and return its summary."""
         self._compare_with_pca()
+        choosing, reporting = confirmation.runs_at_most(self._settings, self._space, self._context)
+        if reporting:
+            self._display.say(
+                f"confirmation: {choosing} runs choose the winner, {reporting} on fresh seeds report on it, at most"
+                if choosing
+                else f"confirmation: {reporting} runs at most"
+            )
         if not self._settings.reported:
             self._search()
         _stop_if_all_failed("trial", self._state.trials)
-        chosen = confirmation.candidates(self._state, self._settings, self._space, self._context)
-        chosen = [candidate for candidate in chosen if self._fits(candidate)]
-        self._confirm(chosen)
+        confirmed = self._confirm()
         if self._settings.reported:
             _stop_if_all_failed("run", self._state.confirmations)
         self._baseline()
-        return self._finish(chosen)
+        return self._finish(confirmed)
+
+    def _confirm(self) -> list[Confirmed]:
+        """Choose the winner, report on it and on what it is put beside, and return the confirmed configs, it first."""
+        state, settings, metric = self._state, self._settings, self._space.metric
+        chosen = self._fitting(confirmation.candidates(state, settings, self._space, self._context))
+        self._train("choosing", confirmation.choosing(state, settings, chosen))
+        beside = self._fitting(confirmation.beside(state, settings, self._space, self._context))
+        candidates = list({candidate.id: candidate for candidate in (*chosen, *beside)}.values())
+        for name in [one.candidate for one in confirmation.confirmed(state, chosen, metric)] or [c.id for c in chosen]:
+            # The second best comes in where no seed of the best can be trained again.
+            winner = next(candidate for candidate in chosen if candidate.id == name)
+            reported = list({candidate.id: candidate for candidate in (winner, *beside)}.values())
+            self._train("confirmation", confirmation.reporting(state, settings, chosen, reported))
+            ended = confirmation.confirmed(state, candidates, metric)
+            if any(one.candidate == name and one.test_metrics for one in ended):
+                return sorted(ended, key=lambda one: one.candidate != name)
+        return []
+
+    def _fitting(self, candidates: list[Candidate]) -> list[Candidate]:
+        return [candidate for candidate in candidates if self._fits(candidate)]
 
     def _fits(self, candidate: Candidate) -> bool:
         """Return whether a candidate is small enough; those of the search are, others have not been looked at.
@@ -146,13 +171,18 @@ class Session:
     def _baseline(self) -> None:
         """Record the baseline of every latent size of a run."""
         configs = [run.config for run in self._state.runs.values()]
-        if rows := self._baselines.rows(self._state.baseline.keys(), configs):
+        if rows := self._baselines.rows(self._state.baseline, configs):
             self._recorder.record(BaselineMeasured(rows))
 
     def _search(self) -> None:
         if self._state.search_ended is not None:
             return
         settings = self._settings
+        given = min(len(self._space.points(self._context)), settings.trials)
+        suggested = settings.trials - given
+        self._display.say(f"search: {given} trials are given, {suggested} suggested by the sampler, at most")
+        if not suggested:
+            self._display.say(f"search: nothing is searched; --trials above {given} would")
         self._display.begin("search")
         budget = settings.time_budget_s
         ends = time.monotonic() + budget - self._searched_before if budget else float("inf")
@@ -177,16 +207,16 @@ class Session:
         self._tune(searcher, scheduler, left, out_of_time)
         self._recorder.record(SearchEnded("time budget" if out_of_time() else "trials"))
 
-    def _confirm(self, chosen: list[Candidate]) -> None:
-        jobs = confirmation.missing_jobs(self._state, self._settings, chosen)
-        if not jobs:
+    def _train(self, phase: str, planned: list[Planned]) -> None:
+        """Train runs of the confirmation until all have ended."""
+        if not planned:
             return
-        self._display.begin("confirmation", self._settings.confirm_seeds * len(chosen))
-        candidates = {job.id: candidate for candidate, job in jobs}
+        self._display.begin(phase, len(planned))
+        by_job = {one.job.id: one for one in planned}
 
         def begin(job: Job) -> None:
             if job.id not in self._state.runs:
-                candidate = candidates[job.id]
+                candidate = by_job[job.id].candidate
                 self._recorder.record(
                     RunStarted(
                         id=job.id,
@@ -199,29 +229,31 @@ class Session:
                         key=candidate.key,
                         confirm_of=candidate.id,
                         pretrain_budget=job.pretrain_epochs,
+                        role=by_job[job.id].role,
                     )
                 )
 
-        searcher = JobList(self._together(jobs), begin, self._space.metric)
+        searcher = JobList(self._together(planned), begin, self._space.metric)
         scheduler = build_scheduler("none", self._space.metric, 1, self._state)
         self._tune(searcher, scheduler, searcher.most, lambda: False)
 
-    def _together(self, jobs: list[tuple[Candidate, Job]]) -> list[tuple[Job, ...]]:
+    def _together(self, planned: list[Planned]) -> list[tuple[Job, ...]]:
         """Put the replicates of each candidate that are to be trained together into one group."""
         resources = self._resources
-        wanted = most_together(self._settings.fuse, len(jobs), resources.concurrent, resources.gpus)
+        wanted = most_together(self._settings.fuse, len(planned), resources.concurrent, resources.gpus)
         limits = resources.limits(self._settings.max_params)
         most = {}
-        for candidate, _ in jobs:
+        for candidate in {one.candidate.id: one.candidate for one in planned}.values():
             fit = limits.replicates(candidate.config, self._context, candidate.params) if wanted > 1 else 1
             most[candidate.id] = min(wanted, fit)
-        return grouped([(candidate.id, job) for candidate, job in jobs], most)
+        return grouped([(one.candidate.id, one.job) for one in planned], most)
 
     def _tune(
         self, searcher: Searcher, scheduler: TrialScheduler, samples: int, out_of_time: Callable[[], bool]
     ) -> None:
         keep = max(1, self._settings.confirm_top)
-        recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep)
+        time_budget = engine.TimeBudget(out_of_time)
+        recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep, time_budget)
         engine.run(
             searcher,
             scheduler,
@@ -229,15 +261,14 @@ class Session:
             context=self._worker,
             resources=self._resources,
             samples=samples,
-            out_of_time=out_of_time,
+            time_budget=time_budget,
         )
 
-    def _finish(self, chosen: list[Candidate]) -> dict[str, Any]:
+    def _finish(self, confirmed: list[Confirmed]) -> dict[str, Any]:
         """Keep the best network, and write the summary and every table."""
-        confirmed = confirmation.confirmed(self._state, chosen, self._space.metric)
         ranked = best_trials(self._state, self._space.metric)
         if confirmed:
-            confirmation.promote(self._folder, confirmed[0].model.id)
+            confirmation.promote(self._folder, confirmed[0].model(self._space.metric).id)
             self._illustrate(confirmed[0].config)
         elif ranked:
             self._keep_checkpoint_as_best(ranked[0])

@@ -7,7 +7,7 @@ from typing import Any
 
 from search_spaces import Space
 from study.driver.comparison import compare
-from study.driver.confirmation import Confirmed
+from study.driver.confirmation import Confirmed, gain
 from study.driver.listing import short
 from study.record import metrics
 from study.record.commands import hint, storage_words
@@ -28,8 +28,10 @@ def summarize(
 ) -> dict[str, Any]:
     """Return the content of summary.json.
 
-    `epochs_run` counts the epochs of the search. `best` is the winner of the confirmation; without one it is the best
-    trial, whose `val` is then a single value and whose `test` and `model` are null.
+    `epochs_run` counts the epochs of the search, `given` and `suggested` its trials by where they came from. `best` is
+    the winner of the confirmation; without one it is the best trial, whose `val` is then a single value and whose
+    `test` and `model` are null. `default` is the space's default beside the winner, on the same seeds, and `gain` how
+    much better the winner is in the objective's test metric; both are null where the default won.
 
     Args:
         state: The study, its search and confirmation ended.
@@ -45,10 +47,14 @@ def summarize(
         "metric": space.metric,
         "mode": metrics.mode(space.metric),
         "trials": {status: counts[status] for status in ("completed", "stopped", "failed")},
+        "given": sum(run.key is not None for run in state.trials),
+        "suggested": sum(run.key is None for run in state.trials),
         "refused": len(state.refused),
         "epochs_run": sum(len(run.epochs) for run in state.trials),
         "confirmed": [_confirmed(one, space) for one in confirmed],
         "best": None,
+        "default": None,
+        "gain": None,
         "baseline": None,
         "ratio_to_pca": None,
         "ratio_note": "there is no best network",
@@ -64,6 +70,11 @@ def summarize(
     best = _best(state, space, winner)
     if best is None:
         return summary
+    default = next((one for one in confirmed if one.key == "default" and one.reported), None)
+    if winner and default and default is not winner:
+        test = metrics.on_test(space.metric)
+        summary["default"] = {"trial_id": default.candidate, "test": default.mean(test).to_json()}
+        summary["gain"] = gain(winner, default, test).to_json()
     return summary | {"best": best, **compare(space.family, best["config"], winner, baseline).to_json()}
 
 
@@ -72,10 +83,10 @@ def _confirmed(one: Confirmed, space: Space) -> dict[str, Any]:
     return {
         "id": one.candidate,
         "key": one.key,
-        "epochs": one.model.budget,
-        "pretrain_epochs": one.model.pretrain_budget,
-        "params": one.model.params,
-        "val": {space.metric: one.interval(space.metric).to_json()},
+        "epochs": one.runs[0].budget,
+        "pretrain_epochs": one.runs[0].pretrain_budget,
+        "params": one.runs[0].params,
+        "val": {space.metric: one.mean(space.metric).to_json()},
         "test": {name: interval.to_json() for name, interval in one.test_metrics.items()},
     }
 
@@ -83,13 +94,13 @@ def _confirmed(one: Confirmed, space: Space) -> dict[str, Any]:
 def _best(state: StudyState, space: Space, winner: Confirmed | None) -> dict[str, Any] | None:
     if winner:
         test = metrics.on_test(space.metric)
-        model = winner.model
+        model = winner.model(space.metric)
         return {
             "trial_id": winner.candidate,
             "config": winner.config,
             "params": model.params,
-            "val": {space.metric: winner.interval(space.metric).to_json()},
-            "test": winner.interval(test).to_json(),
+            "val": {space.metric: winner.mean(space.metric).to_json()},
+            "test": winner.mean(test).to_json(),
             "model": {"seed": model.seed, "val": model.last[space.metric], "test": model.final[test]},
         }
     ranked = best_trials(state, space.metric)
@@ -122,13 +133,17 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
         lines.append(f"  test     {_test(summary)} {_interval(best['test'])}")
         others = {name: value for name, value in summary["confirmed"][0]["test"].items() if name != _test(summary)}
         lines.append("           " + ", ".join(f"{name} {value['mean']:.4g}" for name, value in others.items()))
+    if summary["gain"]:
+        value = _interval(summary["default"]["test"])
+        lines.append(f"  default  {_test(summary)} {value}; tuning gained {_interval(summary['gain'])}")
     if summary["baseline"]:
         row = summary["baseline"]
         lines.append(f"  PCA      {_baseline(row)}")
     if summary["ratio_to_pca"] is not None:
         lines.append(f"  ratio    {summary['ratio_to_pca']:.3f} of PCA's error: {summary['verdict']}")
     else:
-        lines.append(f"  ratio    none: {summary['ratio_note']}")
+        verdict = f"; {summary['verdict']}" if summary["verdict"] else ""
+        lines.append(f"  ratio    none: {summary['ratio_note']}{verdict}")
     if len(summary["confirmed"]) > 1:
         lines += [f"  {_ranked(one, summary)}" for one in summary["confirmed"]]
     if "pareto_front" in summary:
@@ -148,7 +163,8 @@ def _extent(summary: Mapping[str, Any]) -> str:
         return f"no search; reported configurations: {len(confirmed)}, seeds of each: {summary['best']['test']['n']}"
     return (
         f"{trials['completed']} trials completed, {trials['stopped']} stopped, {trials['failed']} failed, "
-        f"{refused} refused; {summary['epochs_run']} epochs"
+        f"{refused} refused, {summary['given']} given and {summary['suggested']} suggested; "
+        f"{summary['epochs_run']} epochs"
     )
 
 
@@ -159,19 +175,23 @@ def _test(summary: Mapping[str, Any]) -> str:
 def _baseline(row: Mapping[str, Any]) -> str:
     if "test_accuracy" in row:
         return f"test_accuracy {row['test_accuracy']:.6f}: logistic regression on {row['n_components']} components"
-    return f"test_mse {row['test_mse']:.6f} with as many components, {row['n_components']}"
+    error = row.get("test_mse_clipped", row["test_mse"])  # an earlier version had the unclipped one alone
+    return f"test_mse {error:.6f} with as many components, {row['n_components']}"
 
 
 def _ranked(one: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     """Return a line on a confirmed config: what it is called, and its objective on validation and test data."""
     name = f"{one['id']} ({one['key']})" if one["key"] else one["id"]
-    val, test = one["val"][summary["metric"]], one["test"][_test(summary)]
-    return f"confirmed {name:<28} {summary['metric']} {_interval(val)}, {_test(summary)} {_interval(test)}"
+    line = f"confirmed {name:<28} {summary['metric']} {_interval(one['val'][summary['metric']])}"
+    test = one["test"].get(_test(summary))
+    return f"{line}, {_test(summary)} {_interval(test)}" if test else line
 
 
 def _interval(value: Mapping[str, Any]) -> str:
     if value["ci95"] is None:
-        return f"{value['mean']:.6f} ({value['n']} seed)"
+        return (
+            f"{value['mean']:.6f} ({'1 seed' if value['n'] == 1 else str(value['n']) + ' seeds, which do not differ'})"
+        )
     low, high = value["ci95"]
     return f"{value['mean']:.6f} (95 % interval {low:.6f} to {high:.6f}, {value['n']} seeds)"
 

@@ -75,10 +75,10 @@ def _log_likelihood(model: Network, split: TensorSplit, seed: int) -> float:
     assert isinstance(model, Generative)
     images, labels = split
     affordable = max(1, _DECODED_PIXELS // (IMPORTANCE_SAMPLES * images[0].numel()))
-    chosen = images[stratified_sample(labels, min(LIKELIHOOD_IMAGES, affordable))]
-    generator = torch.Generator().manual_seed(seed)
+    sample = stratified_sample(labels, min(LIKELIHOOD_IMAGES, affordable))
+    chosen = images[sample]
     parts = [
-        model.log_likelihood(to_pixels(chosen[batch]), IMPORTANCE_SAMPLES, generator)
+        model.log_likelihood(to_pixels(chosen[batch]), IMPORTANCE_SAMPLES, sample[batch], seed)
         for batch in evaluation_batches(chosen)
     ]
     return torch.cat(parts).double().mean().item()

@@ -71,7 +71,7 @@ def top_classes(model: Predictive, image: NDArray[np.uint8], top: int) -> list[t
 
 
 def draw_reconstruction(model: Network, image: NDArray[np.uint8], file: Path) -> float:
-    """Write an image beside its reconstruction, and return the square error per pixel on [0, 1].
+    """Write an image beside its reconstruction, and return the square error per pixel of what is shown.
 
     Args:
         model: An autoencoder.
@@ -84,7 +84,7 @@ def draw_reconstruction(model: Network, image: NDArray[np.uint8], file: Path) ->
     with torch.inference_mode():
         pixels = to_pixels(torch.tensor(image)[None])
         reconstruction = model(pixels).float()
-        mse = (reconstruction - pixels).square().mean().item()
+        mse = (reconstruction.clamp(0, 1) - pixels).square().mean().item()
         shown = to_bytes(reconstruction[0]).numpy()
     picture = draw_rows([ImageRow(np.stack([image, shown]), captions=("original", "reconstruction"))], side=128)
     try:

@@ -13,7 +13,6 @@ from study.data.tensors import TensorSplit, evaluation_batches, stratified_sampl
 
 PER_GROUP = 8  # best, typical and worst reconstructions
 CODES = 2000  # images on the map of the codes
-_NOISE_SEED = 8
 _CODE_VALUES = 2**22  # 16 MiB of codes at most: 655 images of 6,400 numbers
 
 
@@ -25,7 +24,7 @@ def collect(
     reconstructions: `originals`, `reconstructions` and `untrained` (the same images through the network before
     training), uint8 (n, channels, height, width), ordered in three `groups` of equal size, best, typical and worst by
     `mse`; with the `labels` and the `indices` into the test split. A network that was trained on corrupted inputs also
-    has `corrupted`, the same images corrupted, and `denoised`, what it makes of those.
+    has `corrupted`, the same images corrupted as for `denoised_mse`, and `denoised`, what it makes of those.
 
     codes: `codes` float32 (m, latent_size) of a stratified sample of the images, with their `labels` and `indices`.
     """
@@ -41,7 +40,7 @@ def collect(
         "indices": chosen,
     }
     if isinstance(model, Corruptive) and "denoised_mse" in values:
-        given = _corrupted(model, originals)
+        given = _corrupted(model, originals, chosen)
         arrays |= {"corrupted": given, "denoised": reconstruct(model, given)}
     return {
         "reconstructions": {**to_numpy(arrays), "groups": groups},
@@ -69,9 +68,9 @@ def to_numpy(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
 
-def _corrupted(model: Corruptive, images: Tensor) -> Tensor:
-    generator = torch.Generator().manual_seed(_NOISE_SEED)
-    return torch.cat([to_bytes(model.corrupted(to_pixels(images[b]), generator)) for b in evaluation_batches(images)])
+def _corrupted(model: Corruptive, images: Tensor, indices: Tensor) -> Tensor:
+    batches = evaluation_batches(images)
+    return torch.cat([to_bytes(model.corrupted(to_pixels(images[b]), indices[b])) for b in batches])
 
 
 def _by_error(errors: Tensor) -> tuple[Tensor, np.ndarray]:

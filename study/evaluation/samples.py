@@ -34,7 +34,7 @@ def write(
     Args:
         folder: Where the files go.
         model: The trained network, on the device of the images.
-        untrained: The same network with its initial weights.
+        untrained: The same network before it was trained; one that starts from PCA is PCA then.
         splits: "test" is read: images uint8 (n, channels, height, width), labels int64 (n,), on the model's device.
         values: `Network.per_image` of every test image, (n, ...), floats in float64.
     """

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Literal
 
 Status = Literal["running", "completed", "stopped", "failed"]
 Kind = Literal["trial", "confirm"]
+Role = Literal["choose", "report"]
+"""Of a confirmation: whether its seeds choose the winner, by validation data, or report on it, on the test split."""
 Metrics = dict[str, float]
 Config = dict[str, Any]  # flat; a value is a number, a word or a switch
 
@@ -87,6 +89,7 @@ class RunStarted(Event):
         budget: epochs of the last stage; `pretrain_budget` of a first one.
         key: "default", a reported key, or None for a sampled config.
         confirm_of: what a confirmation confirms.
+        role: of a confirmation; None in journals of an earlier version, whose seeds did both.
         optuna: what makes the trial anew in another Optuna storage.
     """
 
@@ -102,6 +105,7 @@ class RunStarted(Event):
     confirm_of: str | None = None
     pretrain_budget: int = 0
     optuna: dict[str, Any] = field(default_factory=dict)
+    role: Role | None = None
 
 
 @dataclass(frozen=True)

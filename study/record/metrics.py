@@ -28,6 +28,8 @@ class Metric:
 
 METRICS: Mapping[str, Metric] = {
     "mse": Metric("MSE per pixel"),
+    "mse_unclipped": Metric("MSE per pixel, not clipped to [0, 1]"),
+    "mse_clipped": Metric("MSE per pixel, clipped to [0, 1]"),
     "denoised_mse": Metric("denoised MSE per pixel"),
     "psnr": Metric("PSNR (dB)", "max", -math.inf),
     "ssim": Metric("SSIM", "max", -1.0, 1.0),

@@ -20,6 +20,7 @@ from study.record.values import (
     flag,
     gpus,
     integer,
+    integer_or,
     list_of,
     one_of,
     positive,
@@ -28,6 +29,7 @@ from study.record.values import (
 )
 
 Fuse = Literal["auto", "on", "off"]
+Proportional = Literal["proportional"]
 Said = bool | int | float | str
 """A setting as a command line or a file says it."""
 
@@ -198,6 +200,15 @@ class Settings:
         _data("of a folder's images", integer(1), "N", default="from the images", with_reported=False),
     ] = None
     train_size: Annotated[int | None, _data("a stratified subset", integer(1), "N", default="all images")] = None
+    val_size: Annotated[
+        int | Proportional | None,
+        _data(
+            "a stratified subset of the images that choose; proportional: as --train-size shrinks the others",
+            integer_or("proportional"),
+            "N|proportional",
+            default="all images",
+        ),
+    ] = None
 
     address: Annotated[
         str | None,
@@ -248,6 +259,8 @@ class Settings:
         """Return the settings that `to_json` gave, in this version or an earlier one, which lacks later fields."""
         known = {field.name for field in fields(cls)}
         kept = {key: value for key, value in values.items() if key in known}
+        if "val_size" not in values and values.get("train_size") is not None:
+            kept["val_size"] = "proportional"  # as it was before there was a choice
         return cls(**{**kept, "objectives": tuple(values["objectives"])})
 
 

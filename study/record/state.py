@@ -18,6 +18,7 @@ from study.record.events import (
     Pretrained,
     Published,
     Refused,
+    Role,
     RunEnded,
     RunStarted,
     SearchEnded,
@@ -47,6 +48,7 @@ class Run:
     confirm_of: str | None = None
     pretrain_budget: int = 0
     optuna: dict[str, Any] = field(default_factory=dict)
+    role: Role | None = None
     pretraining: list[Metrics] = field(default_factory=list)  # the first stage's epochs
     epochs: list[Metrics] = field(default_factory=list)
     status: Status = "running"

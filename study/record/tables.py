@@ -66,7 +66,7 @@ def history(state: StudyState) -> list[Row]:
 def confirmations(state: StudyState) -> list[Row]:
     """Return a row per confirmed config and seed, with the metrics of its last epoch and of the test split."""
     return [
-        {"confirm_id": run.id, "confirm_of": run.confirm_of, "seed": run.seed, **_end(run)}
+        {"confirm_id": run.id, "confirm_of": run.confirm_of, "role": run.role, "seed": run.seed, **_end(run)}
         | {**_config(run), **_metrics(run.last), **run.final}
         for run in state.confirmations
     ]
@@ -93,7 +93,9 @@ def baseline(state: StudyState) -> list[Row]:
 
 TRIALS = Table("trials", ("trial_id", "number", *_END), trials)
 HISTORY = Table("history", ("trial_id", "epoch", "seconds"), history)
-CONFIRM = Table("confirm", ("confirm_id", "confirm_of", "key", "seed", *(n for n in _END if n != "key")), confirmations)
+CONFIRM = Table(
+    "confirm", ("confirm_id", "confirm_of", "key", "role", "seed", *(n for n in _END if n != "key")), confirmations
+)
 BASELINE = Table(
     "baseline",
     (
@@ -102,6 +104,9 @@ BASELINE = Table(
         "train_mse",
         "val_mse",
         "test_mse",
+        "train_mse_clipped",
+        "val_mse_clipped",
+        "test_mse_clipped",
         "train_pixel_rmse_255",
         "test_pixel_rmse_255",
         "fit_seconds",

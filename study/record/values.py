@@ -39,6 +39,19 @@ def integer(least: int) -> Reader[int]:
     return read
 
 
+def integer_or(other: str) -> Reader[int | str]:
+    """Return a reader of whole numbers of at least 1, or of one word."""
+
+    def read(option: str, text: str) -> int | str:
+        if text == other:
+            return text
+        if not re.fullmatch(r"\+?\d+", text) or int(text) < 1:
+            raise UsageError(f"{option} {text!r} is not allowed; give {other} or a whole number of at least 1")
+        return int(text)
+
+    return read
+
+
 def positive(option: str, text: str) -> float:
     """Read a finite number above 0."""
     value = _number(text)

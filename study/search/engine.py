@@ -79,14 +79,21 @@ class StudyTrainable(tune.Trainable):
 
 
 class TimeBudget(Unpickled, tune.Stopper):
-    """Stops each run at its next result once time is up, so that a running one finishes its epoch."""
+    """Stops each run at its next result once time is up, so that a running one finishes its epoch.
+
+    Attributes:
+        stopped: Tune's ids of the runs that had to stop; Tune asks the scheduler only of the others.
+    """
 
     def __init__(self, out_of_time: Callable[[], bool]) -> None:
         self._out_of_time = out_of_time
+        self.stopped: set[str] = set()
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Say whether the run that reported `result` has to stop."""
-        return self._out_of_time()
+        if self._out_of_time():
+            self.stopped.add(trial_id)
+        return trial_id in self.stopped
 
     def stop_all(self) -> bool:
         """Never stop a run in mid-epoch."""
@@ -101,7 +108,7 @@ def run(
     context: WorkerContext,
     resources: Resources,
     samples: int,
-    out_of_time: Callable[[], bool],
+    time_budget: TimeBudget,
 ) -> None:
     """Train the jobs that `searcher` suggests, at most `samples`, until all have ended.
 
@@ -128,7 +135,7 @@ def run(
                 name="study",
                 storage_path=scratch,
                 callbacks=callbacks,
-                stop=TimeBudget(out_of_time),
+                stop=time_budget,
                 # Tune stores a class trainable at its end by default; see Worker for whose checkpoints count.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=context.retries),

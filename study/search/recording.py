@@ -14,7 +14,7 @@ from study.record.events import EpochEnded, Metrics, Noted, Placed, Pretrained, 
 from study.record.folder import StudyFolder
 from study.record.journal import Recorder
 from study.record.ranking import best_trials
-from study.search.engine import Unpickled
+from study.search.engine import TimeBudget, Unpickled
 from study.training import checkpoint
 from study.worker.job import Job, Report, ending, jobs_of, step_of
 
@@ -27,10 +27,13 @@ class TuneRecorder(Unpickled, tune.Callback):
         folder: The study's folder.
         metric: The objective, such as "val_mse".
         keep: How many ended trials keep their checkpoint: those with the best objective.
+        time_budget: Knows which runs it has stopped.
     """
 
-    def __init__(self, recorder: Recorder, folder: StudyFolder, metric: str, keep: int) -> None:
-        self._recorder = recorder
+    def __init__(
+        self, recorder: Recorder, folder: StudyFolder, metric: str, keep: int, time_budget: TimeBudget
+    ) -> None:
+        self._recorder, self._time_budget = recorder, time_budget
         self._folder = folder
         self._metric, self._keep = metric, keep
         self._places: dict[str, tuple[str, int]] = {}  # run -> host and process
@@ -77,13 +80,16 @@ class TuneRecorder(Unpickled, tune.Callback):
             self._recorder.record(EpochEnded(run.id, report.epoch, report.metrics))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Record the end that a run came to by itself or by the scheduler."""
+        """Record the end that a run came to by itself, by the scheduler or by the time budget."""
         step = step_of(trial.last_result)
         if step.declined:
             return
         for job in jobs_of(trial.config):
             report = step.reports.get(job.id)
             status, reason = ending(report, job.epochs)
+            if status == "stopped" and reason is None:
+                by = "time budget" if trial.trial_id in self._time_budget.stopped else "scheduler"
+                reason = f"by the {by} after epoch {len(self._recorder.state.runs[job.id].epochs)}"
             self._end(job, status, reason, report.final if report else {})
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -97,11 +103,10 @@ class TuneRecorder(Unpickled, tune.Callback):
             self._end(job, "failed", f"its worker died: {_error(trial)}", {})
 
     def _end(self, job: Job, status: Status, reason: str | None, final: Metrics) -> None:
-        if status == "stopped" and reason is None:
-            reason = f"by the scheduler after epoch {len(self._recorder.state.runs[job.id].epochs)}"
         self._recorder.record(RunEnded(job.id, status, reason, final))
         if job.test:
             return
+        # What a run that only chooses the winner has learned is of no use either.
         self._kept.add(job.id)
         best = {run.id for run in best_trials(self._recorder.state, self._metric)[: self._keep]}
         for run_id in self._kept - best:

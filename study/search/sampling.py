@@ -11,15 +11,18 @@ import numpy as np
 
 import models
 from search_spaces import Reported, Space
-from study.settings.algorithms import SAMPLERS
+from study.settings.algorithms import RANDOM_START, SAMPLERS
 from study.training.stages import Budget
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 
-def sampler_for_trial(name: str, seed: int, number: int) -> BaseSampler:
+def sampler_for_trial(name: str, seed: int, number: int, given: int = 0) -> BaseSampler:
     """Return the sampler of one trial.
+
+    A sampler that models what has ended first draws `RANDOM_START` trials at random. They are counted from the
+    configurations that the study was given (`given`), which are chosen by hand and cover no space.
 
     A sampler of its own for every trial, seeded by (study seed, trial number), draws what it would have drawn in an
     uninterrupted study; one long-lived generator would begin again after a resume.
@@ -31,7 +34,8 @@ def sampler_for_trial(name: str, seed: int, number: int) -> BaseSampler:
     make = getattr(import_module(module or "optuna.samplers"), kind)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return cast("BaseSampler", make(seed=derive_seed(seed, number), **sampler.options))
+        start = {sampler.random_start: RANDOM_START + given} if sampler.random_start else {}
+        return cast("BaseSampler", make(seed=derive_seed(seed, number), **sampler.options, **start))
 
 
 def derive_seed(*parts: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from math import inf
 from typing import Any
 
@@ -16,6 +17,8 @@ from study.record.state import StudyState
 from study.search.engine import Unpickled
 from study.settings.algorithms import REDUCTION_FACTOR, SCHEDULERS
 from study.worker.job import EPOCH, Job, job_config, job_of
+
+LAST_RUNG = Fraction(2, 3)  # of the budget: no rung of successive halving lies later, but for a longer grace period
 
 
 @dataclass(frozen=True)
@@ -124,20 +127,27 @@ def default_settings(name: str, max_epochs: int) -> SchedulerSettings:
 
 
 def _asha(metric: str, max_epochs: int, settings: SchedulerSettings, brackets: int) -> TrialScheduler:
+    """Return successive halving whose rungs lie at two thirds of the budget at most.
+
+    A later rung saves little, and throws away trials that are nearly done. Tune makes its rungs from `max_t`, and
+    leaves what has passed the last one alone with `stop_last_trials=False`. A bracket whose first rung would lie later
+    stops nothing: it is the one in which Hyperband (Li et al. 2018, section 3) gives every trial its whole budget.
+    """
     grace, reduction = settings.grace_period, settings.reduction_factor
     assert grace is not None
     assert reduction is not None
-    # The first rung of the last bracket must lie below the budget, or that bracket has none.
+    # Beyond it there are no more of Hyperband's brackets, as each begins a rung later than the one before.
     while brackets > 1 and grace * reduction ** (brackets - 1) > max_epochs:
         brackets -= 1
     return StudyAsha(
         time_attr=EPOCH,
         metric=metric,
         mode=mode(metric),
-        max_t=max_epochs,
+        max_t=max(grace, int(LAST_RUNG * max_epochs)),
         grace_period=grace,
         reduction_factor=reduction,
         brackets=brackets,
+        stop_last_trials=False,
     )
 
 

@@ -191,16 +191,17 @@ class StudySearcher(Unpickled, Searcher):
     def _ask(self) -> tuple[optuna.Trial, Config, str | None]:
         state = self._recorder.state
         asked = len(state.trials) + len(state.refused)
-        key = None
-        if self._points:
-            point = self._points.pop(0)
-            key = point.key
+        point = self._points.pop(0) if self._points else None
+        if point:
             self._study.enqueue_trial(point.params)
         accepted = state.trials[-1].optuna["number"] + 1 if state.trials else 0
         sampler = "random" if asked - accepted >= _RANDOM_AFTER else self._plan.sampler
-        self._study.sampler = sampler_for_trial(sampler, self._plan.seed, asked)
+        given = sum(run.key is not None for run in state.trials)
+        self._study.sampler = sampler_for_trial(sampler, self._plan.seed, asked, given)
         trial = self._study.ask()
-        return trial, self._suggest_params(trial), key
+        config = self._suggest_params(trial)
+        # A given config may have what the space never searches.
+        return (trial, dict(point.config), point.key) if point else (trial, config, None)
 
     def _report(self, trial_id: str, report: Report) -> None:
         # Optuna takes no values of epochs with several objectives; a resumed run repeats the epoch of its checkpoint.

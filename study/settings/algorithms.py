@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+RANDOM_START = 10  # trials that are drawn at random before a sampler models them: Optuna's own number
 REDUCTION_FACTOR = 3
 """A third of the trials passes each rung. Li et al. 2020 (ASHA) use 4; 30 epochs then have two rungs only."""
 
@@ -21,6 +22,7 @@ class Sampler:
         help: What it is, in a few words.
         name: Its class, "NAME" in `optuna.samplers` or "MODULE:NAME" elsewhere; it takes a `seed`.
         options: What else it is made with.
+        random_start: The argument that says how many trials end before it begins to model, "" if it does not model.
         several: Whether it can search for several objectives at once.
     """
 
@@ -28,6 +30,7 @@ class Sampler:
     name: str
     options: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     several: bool = False
+    random_start: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,18 @@ class Scheduler:
 
 
 SAMPLERS: Mapping[str, Sampler] = {
-    # Running trials count as bad ones, or trials side by side would be asked for the same place.
-    "tpe": Sampler("tree-structured Parzen estimator", "TPESampler", {"constant_liar": True}, several=True),
+    # Multivariate: parameters depend on each other (Falkner et al. 2018, BOHB); Optuna's own default depends on its
+    # version and on the number of objectives. Running trials count as bad ones (constant_liar), or trials side by side
+    # would be asked for the same place.
+    "tpe": Sampler(
+        "tree-structured Parzen estimator",
+        "TPESampler",
+        {"multivariate": True, "constant_liar": True},
+        several=True,
+        random_start="n_startup_trials",
+    ),
     "random": Sampler("independent draws", "RandomSampler"),
-    "gp": Sampler("Gaussian process", "GPSampler", {"deterministic_objective": False}),
+    "gp": Sampler("Gaussian process", "GPSampler", {"deterministic_objective": False}, random_start="n_startup_trials"),
     "nsga2": Sampler("genetic, for a Pareto front", "NSGAIISampler", {"population_size": 20}, several=True),
 }
 

@@ -17,7 +17,7 @@ from study.record.folder import check_name
 from study.record.settings import Settings, options
 from study.settings.algorithms import MULTI_OBJECTIVE_SAMPLERS
 
-_SMOKE = {"trials": 2, "epochs": 1, "train_size": 256, "confirm_top": 1, "confirm_seeds": 2}
+_SMOKE = {"trials": 2, "epochs": 1, "train_size": 256, "val_size": "proportional", "confirm_top": 1, "confirm_seeds": 2}
 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:

@@ -127,7 +127,8 @@ def end_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
     if best["test"]:
         metrics[f"best_{on_test(summary['metric'])}"] = best["test"]["mean"]
     if summary["baseline"]:
-        metrics["pca_test_mse"] = summary["baseline"]["test_mse"]
+        row = summary["baseline"]
+        metrics |= {f"pca_{name}": row[name] for name in ("test_mse", "test_mse_clipped") if name in row}
     if summary["ratio_to_pca"] is not None:
         metrics["ratio_to_pca"] = summary["ratio_to_pca"]
     return metrics

@@ -23,7 +23,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from models import Network, noise
 from models.noise import Draw
-from study.data.tensors import evaluation_batches, to_pixels
+from study.data.tensors import evaluation_batches, positions, to_pixels
 from study.record.events import Metrics
 from study.training.trainer import NonFiniteLossError, Trainer, build_optimizer
 
@@ -132,8 +132,9 @@ class FusedTrainer:
     def _stacked_optimizer(self, losses: Sequence[nn.Module], parameters: Tensors) -> torch.optim.Optimizer:
         """Return an optimizer of the stacked parameters in the state in which the members' own are."""
         first = self.members[0]
-        optimizer = build_optimizer(parameters.values(), first.config)  # type: ignore[arg-type]
-        optimizer.param_groups[0]["lr"] = first.optimizer.param_groups[0]["lr"]
+        optimizer = build_optimizer(parameters.values(), first.config, stacked=True)  # type: ignore[arg-type]
+        for group, single in zip(optimizer.param_groups, first.optimizer.param_groups, strict=True):
+            group["lr"] = single["lr"]
         for name, singles in _by_name(losses):
             states = [
                 member.optimizer.state.get(single, {}) for member, single in zip(self.members, singles, strict=True)
@@ -176,17 +177,17 @@ class FusedTrainer:
             member.model.eval()
         evaluations = [_PerImage(member.model) for member in self.members]
         state = stack_module_state(evaluations)
-        # The noise of an evaluation has a fixed seed: the same for all.
+        # The noise of an evaluation depends on the image alone: the same for all.
         per_image = vmap(
-            lambda own, pixels, classes: functional_call(evaluations[0], own, (pixels, classes)),
-            in_dims=(0, None, None),
-            randomness="same",
+            lambda own, pixels, classes, where: functional_call(evaluations[0], own, (pixels, classes, where)),
+            in_dims=(0, None, None, None),
         )
+        indices = positions(images)
         parts: dict[str, list[Tensor]] = {}
         with _quietly():
             for batch in evaluation_batches(images, len(self.members)):
                 with self.members[0].execution.autocast(self.members[0].device):
-                    evaluated = per_image(state, to_pixels(images[batch]), labels[batch])
+                    evaluated = per_image(state, to_pixels(images[batch]), labels[batch], indices[batch])
                 for name, values in evaluated.items():
                     parts.setdefault(name, []).append(values.double() if values.is_floating_point() else values)
         whole = {name: torch.cat(values, dim=1) for name, values in parts.items()}
@@ -214,8 +215,8 @@ class _PerImage(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor, labels: Tensor) -> Tensors:
-        return self.network.per_image(images, labels)
+    def forward(self, images: Tensor, labels: Tensor, indices: Tensor) -> Tensors:
+        return self.network.per_image(images, labels, indices)
 
 
 def _draws(loss: nn.Module, pixels: Tensor, labels: Tensor) -> list[Draw]:

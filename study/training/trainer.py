@@ -8,6 +8,7 @@ for _ in range(30):
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,11 +24,12 @@ from torch.optim.lr_scheduler import LambdaLR
 import models
 from models import Network, noise
 from study.baselines.baseline import PcaAxes, fit_axes
-from study.data.tensors import TensorSplit, evaluation_batches, to_pixels
+from study.data.tensors import TensorSplit, evaluation_batches, positions, to_pixels
 from study.training.execution import PLAIN, Execution
 
-# Each takes (parameters, config). `fused` does the whole update in one kernel where PyTorch has one.
-OPTIMIZERS: Mapping[str, Callable[[Iterable[nn.Parameter], Mapping[str, Any]], Optimizer]] = {
+# Each takes (parameters or groups of them, config). `fused` does the whole update in one kernel where PyTorch has one.
+Parameters = list[nn.Parameter] | list[dict[str, Any]]
+OPTIMIZERS: Mapping[str, Callable[[Parameters, Mapping[str, Any]], Optimizer]] = {
     "adam": lambda p, c: Adam(p, lr=c["lr"], weight_decay=c["weight_decay"], fused=True),
     "adamw": lambda p, c: AdamW(p, lr=c["lr"], weight_decay=c["weight_decay"], fused=True),
     "sgd": lambda p, c: SGD(p, lr=c["lr"], weight_decay=c["weight_decay"], momentum=c["momentum"], fused=True),
@@ -43,6 +45,10 @@ SCHEDULES: Mapping[str, Callable[[float], float]] = {
     # Loshchilov & Hutter 2017 (SGDR), eq. 5, one period, to 1 % of the initial rate.
     "cosine": lambda done: 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2,
 }
+
+
+ORDER = "order"
+"""The generator of the order of the images among those of a run; the one of its noise has the name of its device."""
 
 
 class NonFiniteLossError(RuntimeError):
@@ -63,6 +69,13 @@ class Initial:
 
 
 RANDOM = Initial()
+
+
+def start(model: Network, config: Mapping[str, Any], images: Tensor, axes: PcaAxes | None) -> None:
+    """Give a fresh network that starts from PCA its mean and axes; they are fitted to `images` where there are none."""
+    if models.starts_from_pca(config):
+        mean, components = axes or fit_axes(images, config["latent_size"])
+        model.start_from_pca(mean, components[: config["latent_size"]])
 
 
 class Trainer:
@@ -101,9 +114,7 @@ class Trainer:
         torch.manual_seed(seed)
         channels, height, width = images.shape[1:]
         self.model = models.build(self.config, (channels, height, width), num_classes)
-        if models.starts_from_pca(self.config):
-            mean, components = initial.axes or fit_axes(images, self.config["latent_size"])
-            self.model.start_from_pca(mean, components[: self.config["latent_size"]])
+        start(self.model, self.config, images, initial.axes)
         if initial.encoder is not None:
             self.model.load_encoder(initial.encoder)
         self.generators = _generators(self.device, seed)
@@ -184,9 +195,12 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self.epochs_done = state["epochs_done"]
+        random = state["random"]
+        if ORDER not in random:  # an earlier version drew the order from "cpu", and on a CPU the noise as well
+            random = {ORDER: random["cpu"], **{name: random[name] for name in random if name != "cpu"}}
         for name, generator in self.generators.items():
-            if name in state["random"]:  # not where the run goes on on another kind of device
-                generator.set_state(state["random"][name].cpu())
+            if name in random:  # not where the run goes on on another kind of device
+                generator.set_state(random[name].cpu())
 
     def train(self, most: int | None = None) -> dict[str, float]:
         """Train on the batches of an epoch, at most `most` of them, and return the means of the training metrics."""
@@ -220,7 +234,7 @@ class Trainer:
         """Yield the indices of an epoch's batches; not a last one of one image, on which batch norm is undefined."""
         n = len(self.data["train"][0])
         # To the device at once: a copy of each batch's indices would wait for the device each time.
-        order = torch.randperm(n, generator=self.generators["cpu"]).to(self.device)
+        order = torch.randperm(n, generator=self.generators[ORDER]).to(self.device)
         for batch in torch.split(order, self.config["batch_size"]):
             if len(batch) > 1 or n == 1:
                 yield batch
@@ -240,24 +254,45 @@ def per_image(model: Network, images: Tensor, labels: Tensor, execution: Executi
 
     Args:
         model: A network of any family, on the device of the images.
-        images: uint8 (n, channels, height, width).
+        images: uint8 (n, channels, height, width), a whole split: an image's noise depends on its position.
         labels: int64 (n,).
         execution: Its precision; by default float32, that of the network as it is saved.
     """
     model.eval()
     parts: dict[str, list[Tensor]] = {}
+    indices = positions(images)
     for batch in evaluation_batches(images):
         with execution.autocast(images.device):
-            evaluated = model.per_image(to_pixels(images[batch]), labels[batch])
+            evaluated = model.per_image(to_pixels(images[batch]), labels[batch], indices[batch])
         for name, values in evaluated.items():
             parts.setdefault(name, []).append(values.double() if values.is_floating_point() else values)
     return {name: torch.cat(values) for name, values in parts.items()}
 
 
-def build_optimizer(parameters: Iterable[nn.Parameter], config: Mapping[str, Any]) -> Optimizer:
-    """Return the optimizer that `config` names, over those of `parameters` that are not frozen."""
+def build_optimizer(
+    parameters: Iterable[nn.Parameter], config: Mapping[str, Any], *, stacked: bool = False
+) -> Optimizer:
+    """Return the optimizer that `config` names, over those of `parameters` that are not frozen.
+
+    With `decay` "weights" it has two groups, and L2 acts on the first alone: on the weights of layers, which have two
+    dimensions or more, and not on biases, the gains of norms and a likelihood's log σ.
+
+    Args:
+        parameters: Of a network, or stacked ones of several.
+        config: Its training keys are read.
+        stacked: Whether they have a first dimension for the networks, which does not count.
+    """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    return OPTIMIZERS[config["optimizer"]](trained, config)
+    build = OPTIMIZERS[config["optimizer"]]
+    if config.get("decay") != "weights":  # a config of an earlier version has no such key
+        return build(trained, config)
+    least = 3 if stacked else 2
+    weights: dict[str, Any] = {"params": [parameter for parameter in trained if parameter.dim() >= least]}
+    others: dict[str, Any] = {
+        "params": [parameter for parameter in trained if parameter.dim() < least],
+        "weight_decay": 0.0,
+    }
+    return build([group for group in (weights, others) if group["params"]], config)
 
 
 def build_schedule(optimizer: Optimizer, config: Mapping[str, Any], epochs: int) -> LambdaLR:
@@ -267,11 +302,15 @@ def build_schedule(optimizer: Optimizer, config: Mapping[str, Any], epochs: int)
 
 
 def _generators(device: torch.device, seed: int) -> dict[str, torch.Generator]:
-    """Return a generator on the CPU, for the order of the images, and one on `device`, for noise: "cpu" is both.
+    """Return a generator on `device` for noise, by its type, and one on the CPU for the order of the images.
 
-    The first goes on where the initial weights end, so that the noise is not made of the numbers that they are made of.
+    Each is seeded by the run's seed and its own name alone, so that networks of any size see the same order: seeds pair
+    them. Nor are their numbers those that the initial weights are made of.
     """
-    generators = {"cpu": torch.Generator().set_state(torch.get_rng_state())}
-    if device.type != "cpu":
-        generators[device.type] = torch.Generator(device).manual_seed(seed)
-    return generators
+    derived = {
+        name: int.from_bytes(hashlib.sha256(f"{name} {seed}".encode()).digest()[:7]) for name in ("order", "noise")
+    }
+    return {
+        ORDER: torch.Generator().manual_seed(derived["order"]),
+        device.type: torch.Generator(device).manual_seed(derived["noise"]),
+    }

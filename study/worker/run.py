@@ -17,7 +17,7 @@ from study.record.events import Metrics
 from study.training import checkpoint
 from study.training.execution import Execution
 from study.training.stages import Budget, StagedTraining
-from study.training.trainer import Initial, per_image
+from study.training.trainer import Initial, per_image, start
 from study.worker.job import Job, Report
 from study.worker.shared_data import SharedData, fetched, on_device
 
@@ -117,8 +117,9 @@ class WorkerRun:
         folder = checkpoint.path(self._context.checkpoints, job.id).parent
         models.save(model, job.config, shared.image_shape, shared.num_classes, folder)
         torch.manual_seed(job.seed)
-        untrained = models.build(job.config, shared.image_shape, shared.num_classes).to(self._device)
-        samples.write(folder, model, untrained, splits, values)
+        untrained = models.build(job.config, shared.image_shape, shared.num_classes)
+        start(untrained, job.config, splits["train"][0], fetched(shared.axes))
+        samples.write(folder, model, untrained.to(self._device), splits, values)
         metrics = model.metrics(values) | final_metrics(model, splits, values, job.seed)
         # As the reports measured it: after training and without dropout, where train_* is of the epoch in progress.
         trained = model.metrics(per_image(model, *splits["train"]))

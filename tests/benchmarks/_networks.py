@@ -107,7 +107,7 @@ class Wrapped(models.Network):
         loss = self._loss(self.network(images), images, labels)
         return loss, {"mean": loss.detach()}
 
-    def per_image(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def per_image(self, images: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Tensor]:
         """Return the loss of each image, shape (batch,)."""
         outputs = self.network(images)
         pairs = zip(outputs.split(1), images.split(1), labels.split(1), strict=True)

@@ -43,7 +43,7 @@ def lines(options: argparse.Namespace) -> list[Line]:
         for size in sizes:
             load_before = (_machine.load(),)
             runs = pool.map(train, [(size, seed) for seed in range(1, options.seeds + 1)], chunksize=1)
-            baseline = rows[size]["test_mse"]
+            baseline = rows[size]["test_mse_clipped"]
             errors = [run["test_mse"] for run in runs]
             interval = Interval.of(errors)
             about = f"{interval.ci95[0]:.6f} … {interval.ci95[1]:.6f}" if interval.ci95 else "none"

@@ -1,0 +1,93 @@
+"""Optimizers with their learning rates, momenta and weight decays, in ranges that suit a family's loss.
+
+SGD's step is proportional to the gradient, and so is the L2 that outweighs it: both depend on the loss, which is an
+error per pixel of about 0.01, nats per pixel of about 3, or nats per image of about 1. Adam, AdamW, Adagrad and
+RMSprop divide by the gradient's size, so that their rates fit every loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from search_spaces._ask import Ask
+
+Range = tuple[float, float]
+"""(lowest, highest), on a logarithmic scale"""
+
+OPTIMIZERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop")
+
+# Measured with tests/benchmarks/measure_bounds.py on digits; docs/method.md has the table, with n and epochs.
+_RATES: Mapping[str, Range] = {
+    # Digits, error per pixel: 1e-4 is still at 0.050 after 285 steps, 3e-3 at 0.0154, 1e-2 at 0.0151; 3e-2 is dead.
+    "adam": (1e-4, 1e-2),
+    "adamw": (1e-4, 1e-2),
+    # Its steps shrink as the squared gradients add up, so it starts higher: 0.01 is at 0.0169, 0.1 is dead (0.17).
+    "adagrad": (1e-3, 5e-2),
+    "rmsprop": (1e-4, 1e-2),  # as Adam's, not measured
+}
+_NAMES = {"adam": "lr", "adamw": "lr", "adagrad": "adagrad_lr", "rmsprop": "lr"}
+_DECOUPLED = (1e-3, 1.0)  # AdamW shrinks weights by lr times this a step, so it takes larger values (the default: 0.01)
+
+
+@dataclass(frozen=True)
+class TrainingRanges:
+    """What depends on the size of a loss's gradient.
+
+    Attributes:
+        sgd: SGD's learning rate.
+        l2: weight decay that is added to the gradient, of all optimizers but AdamW.
+    """
+
+    sgd: Range
+    l2: Range
+
+
+PIXEL_ERROR = TrainingRanges(
+    # Digits, momentum 0.9: 0.01 is at 0.033 after 30 epochs, 0.1 at 0.0178, 1 at 0.0137, and 3 is dead (0.19); without
+    # momentum 3 is at 0.0164 after 15. CIFAR-10, dense, 5 epochs, in a review of cb24965: 1 is at 0.0330, 3 at 0.0237,
+    # 10 at 0.0180, Adam at 0.0164.
+    sgd=(3e-2, 30.0),
+    # Digits, Adam: up to 3e-6 nothing is lost; in that review 0 is at 0.01246, 1e-5 at 0.01253, 1e-4 at 0.0140, 1e-3 at
+    # 0.0236, 1e-2 at 0.0708.
+    l2=(1e-8, 1e-4),
+)
+PIXEL_NATS = TrainingRanges(
+    sgd=(1e-3, 1.0),  # not measured
+    # Digits, Adam, nats of an image: 0 is at 170.31, 1e-5 at 170.29, 1e-4 at 170.17, 1e-3 at 169.90, 1e-2 at 170.68.
+    l2=(1e-5, 1e-2),
+)
+CROSS_ENTROPY = TrainingRanges(
+    # With momentum 0.9, digits, 6 epochs: 0.01 is at 77.1 %, 0.1 at 96.9, 0.3 at 97.7, 1 at 95.7. A report has 0.001.
+    sgd=(1e-3, 1.0),
+    l2=(1e-7, 1e-2),  # a report's highest is 0.01; not measured
+)
+
+# What reports ran their own networks with, where a family's range does not have it: SGD at PyTorch's rate, and most L2.
+_REPORTED_SGD, _REPORTED_L2 = 1e-3, 1e-2
+
+
+def optimization(ask: Ask, ranges: TrainingRanges, stage: str = "") -> None:
+    """Ask for an optimizer and its settings; `stage` is what their keys begin with, for example "pretrain_"."""
+    optimizer = ask.choice(f"{stage}optimizer", OPTIMIZERS)
+    if optimizer == "sgd":
+        name, bounds = _with_reported(ask, "sgd_lr", ranges.sgd, _REPORTED_SGD)
+    else:
+        name, bounds = _NAMES[optimizer], _RATES[optimizer]
+    ask.number(f"{stage}lr", bounds, name=stage + name, log=True)
+    if optimizer in ("sgd", "rmsprop"):
+        # Beyond 0.99 an update remembers more steps than a small study's epoch has.
+        ask.number(f"{stage}momentum", (0.0, 0.99), name=f"{stage}{optimizer}_momentum")
+    if optimizer == "adamw":
+        name, bounds = "adamw_weight_decay", _DECOUPLED
+    else:
+        name, bounds = _with_reported(ask, "weight_decay", ranges.l2, _REPORTED_L2)
+    ask.unless(f"{stage}weight_decay", 0.0, bounds, flag=f"{stage}l2", name=stage + name)
+
+
+def _with_reported(ask: Ask, name: str, bounds: Range, reported: float) -> tuple[str, Range]:
+    """Return the name and the range of a parameter; of a report's network, one that holds what reports used."""
+    wide = (min(bounds[0], reported), max(bounds[1], reported))
+    if "/" in ask.config["architecture"] and wide != bounds:
+        return f"reported_{name}", wide
+    return name, bounds
