@@ -41,7 +41,7 @@ def _run(argv: Sequence[str] | None) -> None:
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write every trial in full precision")
     options = parser.read(argv)
     if options.csv:
-        files.check_writable(options.csv, "leaderboard.csv")
+        files.check_writable(options.csv, "leaderboard.csv", "--csv")
     if options.tracking_uri is None:
         study = read_study(options.name, options.storage)
     else:

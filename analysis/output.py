@@ -35,9 +35,9 @@ def check_outputs(options: argparse.Namespace) -> None:
     Raises:
         UsageError: one of them cannot, or there is no page to open.
     """
-    for file, example in ((options.csv, "numbers.csv"), (options.out, "page.html")):
+    for option, file, example in (("--csv", options.csv, "numbers.csv"), ("--out", options.out, "page.html")):
         if file is not None:
-            files.check_writable(file, example)
+            files.check_writable(file, example, option)
     if options.open and options.out is None:
         raise UsageError("--open shows the page that --out FILE writes; name one")
 

@@ -15,8 +15,10 @@ from study.data.image_data import default_data_dir
 @pytest.fixture(scope="session", autouse=True)
 def as_a_worker() -> None:
     """Let PyTorch work as in a study's worker, with one thread: more get into each other's way in small networks."""
+    from study.driver.launch import import_pytorch
     from study.training.execution import prepare_process
 
+    import_pytorch()  # or a command's thread goes on with it after the command, while pytest goes through the modules
     prepare_process(threads=1)
 
 

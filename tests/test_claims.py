@@ -114,6 +114,8 @@ def metrics_of(subject: str) -> set[str]:
         *OF_A_RUN,
         *(f"{split}_{name}" for split in ("train", "train_eval", "val", "test") for name in METRICS[family]),
     }
+    if kind == "cifar_ae":  # linear at its end
+        names |= {f"{split}_mse_unclipped" for split in ("train", "train_eval", "val", "test")}
     if family == "classifier":
         classes = DATASETS[DATA_OF[kind]].class_names
         names |= {f"test_confusion:{true}:{predicted}" for true in classes for predicted in classes}

@@ -110,6 +110,11 @@ def test_every_trial_is_written_in_full_precision(tmp_path):
     assert pd.read_csv(tmp_path / "board.csv")["val_mse"].tolist() == [0.2, 0.1 + 0.2, 0.1]
 
 
+def test_a_folder_in_place_of_a_file_is_one_line_that_names_the_option(storage, capsys):
+    assert main(["night", "--storage", str(storage), "--csv", str(storage)]) == 2
+    assert capsys.readouterr().err.startswith(f"study: --csv '{storage}' is a folder; allowed: ")
+
+
 def test_an_unknown_study_is_one_line_and_exit_2(storage, capsys):
     assert main(["day", "--storage", str(storage)]) == 2
     err = capsys.readouterr().err

@@ -64,7 +64,7 @@ def test_cifar_ae_is_trained_as_the_report_says():
         assert entry.config == {
             **{"family": "ae", "architecture": f"cifar_ae/{pair}", "latent_size": 108, "dropout": 0.0},
             **{"corruption": "none", "sparsity": 0.0, "contraction": 0.0},
-            **{"optimizer": "adam", "lr": 0.001, "weight_decay": 0.0},
+            **{"optimizer": "adam", "lr": 0.001, "weight_decay": 0.0, "decay": "all"},
             **{"schedule": "constant", "batch_size": 35},
         }
         assert entry.epochs == (100,)

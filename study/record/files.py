@@ -74,19 +74,19 @@ def finite(value: Any) -> Any:
     return value
 
 
-def check_writable(out: Path, example: str) -> None:
-    """Return if the file `out`, which a command is asked for, can be written; `example` is a name that it could have.
+def check_writable(out: Path, example: str, option: str = "--out") -> None:
+    """Return if the file `out`, which a command's `option` names, can be written; `example` is a name it could have.
 
     Raises:
         UsageError: it is a folder, or lies where nothing can be written.
     """
     folder = next(parent for parent in out.absolute().parents if parent.exists())
     if out.is_dir():
-        raise UsageError(f"--out '{out}' is a folder; allowed: a file's path, such as {out / example}")
+        raise UsageError(f"{option} '{out}' is a folder; allowed: a file's path, such as {out / example}")
     if not folder.is_dir():
-        raise UsageError(f"'{out}' cannot be written: {folder} is not a folder")
+        raise UsageError(f"{option} '{out}' cannot be written: {folder} is not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"'{out}' cannot be written: {folder} is read-only; name another place")
+        raise UsageError(f"{option} '{out}' cannot be written: {folder} is read-only; name another place")
 
 
 def write_output(out: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[str] = ()) -> None:

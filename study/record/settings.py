@@ -95,7 +95,7 @@ class Settings:
     tracking_uri: Annotated[
         str,
         _study(
-            "where MLflow keeps runs",
+            "MLflow's database or server, or tensorboard:DIR",
             metavar="URI",
             default="$MLFLOW_TRACKING_URI, else sqlite:///mlflow.db",
             resumable=True,
