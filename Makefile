@@ -22,13 +22,13 @@ study: $(VENV)/.study  ## run a study: make study SPACE=cifar_ae ARGS="--trials 
 	$(BIN)/python study/run.py --space $(SPACE) $(ARGS)
 
 test: $(VENV)/.dev  ## the default test suite
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -m "not slow and not gpu and not cluster"
 
 test-all: $(VENV)/.dev  ## everything that this machine can run
 	$(BIN)/python -m pytest
 
 test-cluster: $(VENV)/.dev  ## ray up to ray down on isolated hosts, and on AWS played by moto (root, sshd, rsync)
-	$(BIN)/python -m pytest -m cluster
+	$(BIN)/python -m pytest -m "cluster and not slow"
 
 bench: $(VENV)/.dev  ## every benchmark beside its peers, into this machine's table: make bench ARGS="--only epoch"
 	$(BIN)/python tests/benchmarks $(ARGS)
