@@ -56,7 +56,9 @@ def test_a_vaes_nats_stand_beside_those_of_the_best_pca_of_at_most_its_size(tmp_
     found = compute_nats(studied)
     assert found.trials["pca_val_nelbo"].tolist() == pytest.approx([np.nan, 400, 390], nan_ok=True)
     assert found.confirmed["pca_test_nelbo"].tolist() == [410]  # of 8 components, which validation images chose
-    assert "(297.2 … 346.8, 3 seeds) with 12 numbers a code, probabilistic PCA 410 with at most as many" in found.caption
+    assert (
+        "(297.2 … 346.8, 3 seeds) with 12 numbers a code, probabilistic PCA 410 with at most as many" in found.caption
+    )
     assert plot_nats(found).axes[1].get_ylabel() == "−ELBO (nats per image)"
     assert compute_nats(study(tmp_path, trials, family="vae", pca={8: 0.1})) is None  # of an earlier version
     unconfirmed = compute_nats(study(tmp_path, trials[1:], family="vae", nats={4: 500}))

@@ -71,21 +71,21 @@ class ProbabilisticPca:
         Args:
             pixels: in [0, 1], shape (images, pixels).
         """
-        images, places = np.nonzero((pixels < BIN / 2) | (pixels > 1 - BIN / 2))
+        ends = (pixels < BIN / 2) | (pixels > 1 - BIN / 2)
         kept = 1 - self.noise / self.variances  # of the code, by its posterior mean
         decoded = self.mean + ((pixels - self.mean) @ self.components.T * kept) @ self.components
         spread = self.noise * (kept @ self.components**2)
         scale = math.sqrt(self.noise)
-        values, means, spreads = pixels[images, places], decoded[images, places], spread[places]
+        values, means, spreads = pixels[ends], decoded[ends], np.broadcast_to(spread, pixels.shape)[ends]
         inside = np.where(values < 0.5, values + BIN / 2 - means, means - values + BIN / 2) / scale
         density = (np.square(values - means) + spreads + UNIFORM_NOISE) / (2 * self.noise)
         density += math.log(2 * math.pi * self.noise) / 2 - math.log(BIN)
         nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
         deviations = np.sqrt(spreads) / scale
-        ends = np.zeros_like(inside)
+        gain = float(density.sum())
         for node, weight in zip(nodes, weights / weights.sum(), strict=True):
-            ends -= weight * torch.special.log_ndtr(torch.from_numpy(inside + node * deviations)).numpy()
-        return float((density - ends).sum())
+            gain += weight * float(torch.special.log_ndtr(torch.from_numpy(inside + node * deviations)).sum())
+        return gain
 
     def coded_nelbo(self, nelbo: float) -> float:
         """Return the bound by way of codes, in which Jensen's inequality is for each pixel given a code.
