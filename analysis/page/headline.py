@@ -163,7 +163,8 @@ def _best_so_far(study: StudyFiles) -> Fact:
         return Fact("Best so far", "none: no trial has been completed or stopped yet")
     row = board.iloc[0]
     pca = row.get("pca")
-    beside = f" PCA at the same size: {cell(pca)}." if pd.notna(pca) else ""
+    which = "PCA at the same size" if metric == "val_mse" else "Probabilistic PCA of at most that size"
+    beside = f" {which}: {cell(pca)}." if pd.notna(pca) else ""
     return Fact(
         "Best so far",
         f"{row['trial_id']}: {cell(float(row[metric]))} {metrics.label(metric)}",

@@ -145,8 +145,8 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
     else:
         verdict = f"; {summary['verdict']}" if summary["verdict"] else ""
         lines.append(f"  ratio    none: {summary['ratio_note']}{verdict}")
-    if summary["nats"]:
-        lines.append(f"  nats     {_nats(summary['nats'])}")
+    if nats := summary.get("nats"):  # not of an earlier version
+        lines.append(f"  nats     {_nats(nats)}")
     if len(summary["confirmed"]) > 1:
         lines += [f"  {_ranked(one, summary)}" for one in summary["confirmed"]]
     if "pareto_front" in summary:
