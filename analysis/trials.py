@@ -116,14 +116,17 @@ def compute_leaderboard(study: StudyFiles, top: int | None = None) -> pd.DataFra
         top: The most rows to return; all by default.
 
     Returns:
-        Columns `trial_id`, `status`, `epochs`, `params`, `config.*` of the network, the metric, and, where the metric
-        is an error that PCA has too, `pca` and `ratio_to_pca`.
+        Columns `trial_id`, `status`, `epochs`, `params`, `config.*` of the network, the metric, and, where PCA has
+        it too, `pca`; of an error also `ratio_to_pca`.
     """
     metric = study.metric
     if metric not in study.trials:
         return pd.DataFrame(columns=[*_SHOWN, metric])
     best = ended_trials(study).head(top if top is not None else len(study.trials))
     table = best[[name for name in _SHOWN if name in best] + [metric]]
+    if metric == "val_nelbo" and "config.latent_size" in table:
+        nats = pca_nats(study)
+        return table if nats.empty else table.assign(pca=nats_at(nats, table["config.latent_size"])["val_nelbo"])
     if metric != "val_mse":
         return table  # PCA has no other metric at a latent size
     pca = pca_errors(study).set_index("n_components")[metric]
@@ -141,6 +144,26 @@ def pca_errors(study: StudyFiles) -> pd.DataFrame:
     ending = "_clipped" if pca_is_clipped(study) else ""
     columns = {"n_components": "n_components", "val_mse": f"val_mse{ending}", "test_mse": f"test_mse{ending}"}
     return pd.DataFrame({name: numbers(study.baseline, column) for name, column in columns.items()})
+
+
+def pca_nats(study: StudyFiles) -> pd.DataFrame:
+    """Return the nats of probabilistic PCA that a VAE's compare with, ascending; empty where none were measured.
+
+    Columns n_components, val_nelbo and test_nelbo: with at most so many components, of as many as have the fewest
+    nats on validation images, as the study's own verdict has it.
+    """
+    columns = {"n_components": "n_components", "val_nelbo": "val_nelbo_clipped", "test_nelbo": "test_nelbo_clipped"}
+    rows = pd.DataFrame({name: numbers(study.baseline, column) for name, column in columns.items()})
+    rows = rows[rows["n_components"].notna() & rows["val_nelbo"].notna()].sort_values("n_components")
+    best = [int(rows["val_nelbo"].iloc[: end + 1].argmin()) for end in range(len(rows))]
+    chosen = rows[["val_nelbo", "test_nelbo"]].iloc[best].reset_index(drop=True)
+    return chosen.assign(n_components=rows["n_components"].to_numpy())
+
+
+def nats_at(nats: pd.DataFrame, latent_sizes: pd.Series) -> pd.DataFrame:
+    """Return the row of `pca_nats` for each latent size, NaN where PCA was not measured with so few components."""
+    places = np.searchsorted(nats["n_components"], latent_sizes.astype(float), side="right") - 1
+    return nats.reindex(places).set_index(latent_sizes.index)
 
 
 def completed_confirmations(study: StudyFiles) -> pd.DataFrame:

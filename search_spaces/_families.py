@@ -17,6 +17,7 @@ class FamilyFacts:
         further: what a study can be asked to optimise besides.
         baseline: PCA at the same number of components, or a logistic regression on PCA codes.
         compared: the test metric that is put beside the baseline's.
+        nats: whether its networks are compared with probabilistic PCA as well, in nats of the 8-bit image.
         on_encoder: whether its networks can stand on the encoder of an earlier study.
     """
 
@@ -24,6 +25,7 @@ class FamilyFacts:
     further: tuple[str, ...] = ()
     baseline: Literal["pca", "linear_classifier"] = "pca"
     compared: Literal["test_mse", "test_accuracy"] = "test_mse"
+    nats: bool = False
     on_encoder: bool = False
 
     @property
@@ -49,7 +51,7 @@ class FamilyFacts:
 FAMILY_FACTS: Mapping[str, FamilyFacts] = MappingProxyType(
     {
         "ae": FamilyFacts("val_mse"),
-        "vae": FamilyFacts("val_nelbo", ("val_mse",)),
+        "vae": FamilyFacts("val_nelbo", ("val_mse",), nats=True),
         "classifier": FamilyFacts(
             "val_accuracy",
             ("val_cross_entropy", "val_calibration_error"),

@@ -23,6 +23,7 @@ def study(
     family: str = "ae",
     confirm: list[MadeUpRun] | None = None,
     pca: dict[int, float] | None = None,
+    nats: dict[int, float] | None = None,
     objectives: list[str] | None = None,
     epochs: int = 8,
     clipped: bool = True,
@@ -30,7 +31,8 @@ def study(
     """Return a study of these runs; `pca` is PCA's error by number of components, on every split.
 
     It is that of clipped reconstructions, half of the other one; without `clipped`, as a study of an earlier version
-    has it, it is the other one, and there is none of clipped ones.
+    has it, it is the other one, and there is none of clipped ones. `nats` are those of probabilistic PCA on validation
+    images by number of components; on test images there are 10 more.
 
     Where the folder is there already, such as with samples, the study is another one beside it with the same samples.
     """
@@ -40,6 +42,10 @@ def study(
     if clipped:
         baseline = [{**row, "val_mse_clipped": row["val_mse"], "test_mse_clipped": row["test_mse"]} for row in baseline]
         baseline = [{**row, "val_mse": 2 * row["val_mse"], "test_mse": 2 * row["test_mse"]} for row in baseline]
+    baseline += [
+        {"n_components": k, "val_nelbo_clipped": value, "test_nelbo_clipped": value + 10}
+        for k, value in (nats or {}).items()
+    ]
     name = f"study{len(list(storage.glob('study*')))}"
     runs = [*trials, *(confirm or [])]
     folder = write_study(storage, name, runs, space=f"digits_{family}", settings=settings, data=data, baseline=baseline)

@@ -52,6 +52,18 @@ def test_ratios_are_of_the_clipped_errors_that_the_study_was_compared_by(tmp_pat
     assert sorted(winner.samples[RATIO].values.values()) == pytest.approx([0.5, 0.55])
 
 
+def test_a_vae_stands_beside_the_nats_of_the_probabilistic_pca_that_it_was_compared_with(tmp_path):
+    write(tmp_path, "old", "mnist_vae", test_nelbo=[910.0, 911.0])
+    assert "pca_nelbo" not in compute_studies(compute_comparison(["old"], tmp_path).winners)
+    folder = write(tmp_path, "night", "mnist_vae", test_nelbo=[900.0, 901.0])
+    summary = json.loads((folder / "summary.json").read_text()) | {"nats": {"test_nelbo_clipped": 1500.25}}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    winners = compute_comparison(["night", "old"], tmp_path).winners
+    assert compute_studies(winners)["pca_nelbo"].iloc[0] == 1500.25
+    words = side_by_side(winners).set_index("quantity")
+    assert words.loc["test_nelbo of probabilistic PCA"].tolist() == ["1,500", "–"]
+
+
 def verdicts(storage, *names):
     return {pair.metric: pair.verdict for pair in compute_comparison(names, storage).pairs}
 

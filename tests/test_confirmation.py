@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import bootstrap, ttest_1samp
@@ -7,12 +9,14 @@ from search_spaces import Context
 from study.driver import confirmation
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed
-from study.driver.summary import summarize
+from study.driver.summary import summarize, text
 from study.record.events import EpochEnded, RunEnded, RunStarted, StudyStarted
+from study.record.folder import StudyFolder
 from study.record.intervals import Interval, mean_interval
 from study.record.ranking import best_trials, pareto_front
 from study.record.state import Run, StudyState
 from study.settings import command_line, resolve
+from study.tracking.tracker import end_metrics
 
 SPACE = search_spaces.get("digits_ae")
 CONTEXT = Context(SPACE.image_shape, 10)
@@ -294,6 +298,60 @@ def test_equal_seeds_are_not_sure_of_being_better():
 
 
 def test_a_vae_is_compared_by_the_error_of_its_mean_reconstruction():
-    run = Run("t0000-s1", "confirm", 0, {}, 1, 1, 1, None, 0.0, final={"test_nelbo": 900.0, "test_mse": 0.02})
-    compared = compare("vae", {"latent_size": 8}, Confirmed("t0000", None, {}, [], [run]), row(0.04))
+    compared = compare("vae", {"latent_size": 8}, coded([900.0]), row(0.04))
     assert compared.ratio == pytest.approx(0.5)
+    assert compared.nats == {"verdict": None, "note": "PCA has no nats at up to 8 components"}  # of an earlier version
+
+
+def coded(nelbos):
+    """Return confirmations of a VAE's config with these bounds on test images."""
+    runs = [
+        Run(f"t0-s{n}", "confirm", 0, {}, n, 1, 1, None, 0.0, final={"test_nelbo": nelbo, "test_mse": 0.02})
+        for n, nelbo in enumerate(nelbos)
+    ]
+    return Confirmed("t0", None, {}, [], runs)
+
+
+def nats_rows():
+    """PCA that has its fewest validation nats at 4 of 2, 4, 8 and 16 components below 16."""
+    values = {2: 220.0, 4: 200.0, 8: 205.0, 16: 150.0}
+    return {
+        size: {**row(0.04)[8], "n_components": size, "test_nelbo": 400.0}
+        | {"val_nelbo_clipped": nats, "test_nelbo_clipped": nats + 1}
+        for size, nats in values.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("nelbos", "verdict"),
+    [
+        ([180.0, 181.0, 182.0], "a lower bound than PCA's"),
+        ([210.0, 211.0, 212.0], "a higher bound than PCA's"),
+        ([190.0, 201.5, 212.0], "a bound not distinguishable from PCA's"),
+        ([180.0], "lower than PCA's, of one seed"),
+    ],
+)
+def test_a_vae_is_compared_in_nats_with_the_best_probabilistic_pca_of_at_most_its_size(nelbos, verdict):
+    compared = compare("vae", {"latent_size": 8}, coded(nelbos), nats_rows())
+    assert compared.nats == {
+        "n_components": 4,
+        "test_nelbo": 400.0,
+        "test_nelbo_clipped": 201.0,
+        "verdict": verdict,
+        "note": None,
+    }
+    assert compared.row["n_components"] == 8  # errors are compared at the same size
+    untouched = compare("vae", {"latent_size": 8}, None, nats_rows())
+    assert untouched.nats["note"] == untouched.note == "the test split was not touched (--confirm 0)"
+    assert compare("ae", {"latent_size": 8}, coded(nelbos), nats_rows()).nats is None
+
+
+def test_the_end_of_a_vaes_study_says_both_verdicts(state):
+    summary = summarize(state, settings(), SPACE, [], {})
+    summary |= compare("vae", {"latent_size": 8}, coded([180.0, 181.0, 182.0]), nats_rows()).to_json()
+    said = text(summary, StudyFolder(Path("results/night")), "sqlite:///mlflow.db")
+    assert "ratio    0.500 of PCA's error: lower than PCA's, of 3 seeds, which do not differ" in said
+    line = "nats     test_nelbo_clipped 201.000000 of probabilistic PCA with 4 components: a lower bound than PCA's"
+    assert line in said
+    logged = end_metrics(summary)
+    assert (logged["pca_test_nelbo"], logged["pca_test_nelbo_clipped"]) == (400.0, 201.0)

@@ -7,6 +7,7 @@ from scipy import stats
 
 from analysis.figures.codes import compute_code_map, compute_kl
 from analysis.figures.confirmation import compute_confirmation, seeds_needed
+from analysis.figures.nats import compute_nats, plot_nats
 from analysis.figures.predictions import compute_class_accuracy, compute_confusion
 from analysis.figures.rate_distortion import compute_rate_distortion, equivalent_rank
 from analysis.trials import mean_of
@@ -46,6 +47,23 @@ def test_a_study_of_a_version_without_clipped_errors_is_compared_by_the_others_a
     assert new.ratio == old.ratio == pytest.approx(0.5)  # not 0.25, of the unclipped errors that the new one has too
     assert new.caption.endswith("Reconstructions are clipped to [0, 1], PCA's too.")
     assert old.caption.endswith("reconstructions are not clipped to [0, 1], PCA's neither.")
+
+
+def test_a_vaes_nats_stand_beside_those_of_the_best_pca_of_at_most_its_size(tmp_path):
+    trials = [trial(number, 300.0, metric="val_nelbo", latent_size=size) for number, size in enumerate((2, 12, 40))]
+    confirm = seeds("t0001", [310, 320, 330], [312, 322, 332], "nelbo", latent_size=12)
+    studied = study(tmp_path, trials, confirm=confirm, family="vae", nats={4: 500, 8: 400, 12: 410, 32: 390})
+    found = compute_nats(studied)
+    assert found.trials["pca_val_nelbo"].tolist() == pytest.approx([np.nan, 400, 390], nan_ok=True)
+    assert found.confirmed["pca_test_nelbo"].tolist() == [410]  # of 8 components, which validation images chose
+    assert (
+        "(297.2 … 346.8, 3 seeds) with 12 numbers a code, probabilistic PCA 410 with at most as many" in found.caption
+    )
+    assert plot_nats(found).axes[1].get_ylabel() == "−ELBO (nats per image)"
+    assert compute_nats(study(tmp_path, trials, family="vae", pca={8: 0.1})) is None  # of an earlier version
+    unconfirmed = compute_nats(study(tmp_path, trials[1:], family="vae", nats={4: 500}))
+    assert "was not confirmed, has a validation" in unconfirmed.caption
+    assert len(plot_nats(unconfirmed).axes) == 1
 
 
 def test_without_a_confirmation_the_test_split_is_not_spoken_for(tmp_path):

@@ -74,6 +74,15 @@ def test_trials_are_compared_with_pcas_clipped_errors_where_there_are_any(tmp_pa
     assert compute_leaderboard(read_study("night", tmp_path))["pca"].tolist() == [0.2, 0.125, 0.125]
 
 
+def test_nats_are_compared_with_those_of_the_best_pca_of_at_most_the_size_and_by_no_ratio(tmp_path):
+    nats = [{"n_components": size, "val_nelbo_clipped": value} for size, value in ((2, 220.0), (4, 210.0), (6, 215.0))]
+    board = compute_leaderboard(studied(tmp_path, trials("val_nelbo"), space="digits_vae", baseline=nats))
+    assert board["pca"].tolist() == [210.0, 210.0, 210.0]
+    assert "ratio_to_pca" not in board
+    earlier = studied(tmp_path / "old", trials("val_nelbo"), space="digits_vae")
+    assert "pca" not in compute_leaderboard(earlier)
+
+
 def test_accuracies_are_ranked_from_the_highest_and_not_compared_with_an_error_of_pca(tmp_path):
     runs = trials("val_accuracy") + confirmations("accuracy")
     baseline = [{"n_components": 8, "val_mse": 0.25, "val_accuracy": 0.9}]

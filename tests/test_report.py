@@ -326,6 +326,18 @@ def test_study_that_found_nothing_says_so(storage, no_figures):
     assert "none: no trial was completed" in page_of(storage)
 
 
+@pytest.mark.parametrize("error", ["better than PCA", None])
+def test_a_vaes_report_says_its_verdict_in_nats_and_by_error(storage, no_figures, error):
+    nats = {"n_components": 3, "test_nelbo": 400.25, "test_nelbo_clipped": 201.5, "note": None}
+    said = {"verdict": error, "nats": nats | {"verdict": "a lower bound than PCA's"}}
+    left_by_a_study(storage, summary=SUMMARY | said)
+    assert run(storage) == 0
+    html = page_of(storage)
+    assert f"In nats a lower bound than PCA's; by error {error or 'not compared'}" in unescape(html)
+    assert "With 3 components, of up to 4 the best on validation images" in html
+    assert "201.5 test −ELBO (nats per image)" in html
+
+
 def test_unconfirmed_study_says_that_the_test_split_was_not_touched(storage, no_figures):
     best = SUMMARY["best"] | {"test": None}
     unconfirmed = {"best": best, "confirmed": [], "ratio_to_pca": None, "verdict": None, "ratio_note": "not touched"}

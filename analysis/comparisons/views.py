@@ -18,11 +18,13 @@ from study.record.intervals import Interval
 _SETTINGS = ("latent_size", "optimizer", "lr", "batch_size", "dropout", "weight_decay", "batch_norm", "encoder")
 _PROBE = "test_probe_accuracy (linear, on the codes)"
 _RATIOS = {"pca": "MSE over PCA's at this size", "linear_classifier": "error rate over a regression's on PCA codes"}
+_PCA_NELBO = "test_nelbo of probabilistic PCA"
 _ORDER = (
     *("family", "data", "ranked by", "trials", "best", "architecture"),
     *(name.replace("_", " ") for name in _SETTINGS),
     *("parameters", "seconds a run"),
     *(_PROBE if metric == "test_probe_accuracy" else metric for metric in METRICS if metric != RATIO),
+    _PCA_NELBO,
     *_RATIOS.values(),
 )
 
@@ -43,6 +45,7 @@ def compute_studies(winners: Sequence[Winner]) -> pd.DataFrame:
             "seeds": _seeds(one),
             "epochs": one.epochs,
             "params": one.params,
+            "pca_nelbo": one.pca_nelbo,
             "seconds_a_run": one.seconds.mean if one.seconds else None,
         }
         for metric, sample in one.samples.items():
@@ -51,6 +54,8 @@ def compute_studies(winners: Sequence[Winner]) -> pd.DataFrame:
         row |= {f"config.{key}": value for key, value in one.config.items()}
         rows.append(row | {"note": one.note})
     table = pd.DataFrame(rows)
+    if table["pca_nelbo"].isna().all():
+        table = table.drop(columns="pca_nelbo")
     whole = [name for name in ("seeds", "epochs", "params") if name in table]
     return table.astype(dict.fromkeys(whole, "Int64"))
 
@@ -110,6 +115,8 @@ def _words(one: Winner) -> dict[str, str]:
     for metric in METRICS:
         if metric in one.samples:
             words[names.get(metric, metric)] = with_interval(one.samples[metric].interval())
+    if one.pca_nelbo is not None:
+        words[_PCA_NELBO] = cell(one.pca_nelbo)
     if RATIO not in one.samples and one.note:
         words[ratio] = f"none: {one.note}"
     return words

@@ -50,6 +50,7 @@ class Winner:
         seconds: of training, one run of it.
         epochs: of the last stage of a run, and `trials` how many the search had.
         note: why something is missing.
+        pca_nelbo: of a VAE, the test −ELBO of the probabilistic PCA that its study was compared with.
     """
 
     study: str
@@ -65,6 +66,7 @@ class Winner:
     epochs: int | None
     trials: int
     note: str | None
+    pca_nelbo: float | None = None
 
 
 def winner_of(files: StudyFiles) -> Winner:
@@ -110,6 +112,7 @@ def winner_of(files: StudyFiles) -> Winner:
         seconds=Sample.of("seconds", dict(zip(rows["seed"], rows["seconds"], strict=True))).interval(),
         epochs=int(rows["epochs"].max()),
         note=None if RATIO in samples else summary["ratio_note"],
+        pca_nelbo=(summary.get("nats") or {}).get("test_nelbo_clipped"),
     )
 
 

@@ -24,7 +24,7 @@ from analysis.trials import (
     records,
 )
 from analysis.words import counted, interval_text, number
-from study.record.metrics import PCA_ERROR_FLOOR
+from study.record.metrics import PCA_ERROR_FLOOR, on_test
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +105,8 @@ def compute_rate_distortion(study: StudyFiles) -> RateDistortion | None:
     """Return errors by latent size; None for classifiers, and where no network has a reconstruction error yet."""
     pca = pca_errors(study)
     pca = pca[pca["n_components"].notna() & (pca["val_mse"] > PCA_ERROR_FLOOR)].sort_values("n_components")
-    trials = _with_pca(_columns(ended_trials(study), "trial_id"), pca)
-    confirmed = _with_pca(_confirmed(study), pca)
+    trials = _with_pca(by_size(ended_trials(study), "trial_id"), pca)
+    confirmed = _with_pca(confirmed_by_size(study), pca)
     if trials.empty and confirmed.empty:
         return None
     return RateDistortion(trials, confirmed, pca.reset_index(drop=True), pca_is_clipped(study))
@@ -134,40 +134,45 @@ def equivalent_rank(error: float, components: np.ndarray, errors: np.ndarray) ->
     return float(np.exp(found)), ""
 
 
-def _columns(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+def by_size(rows: pd.DataFrame, name: str, metric: str = "val_mse") -> pd.DataFrame:
+    """Return the columns `name`, architecture, latent_size and a validation metric, without rows that lack either."""
     found = pd.DataFrame(
         {
             name: rows.get(name),
             "architecture": rows.get("config.architecture", pd.Series(dtype=object)),
             "latent_size": numbers(rows, "config.latent_size"),
-            "val_mse": numbers(rows, "val_mse"),
+            metric: numbers(rows, metric),
         }
     )
-    return found[found["latent_size"].notna() & found["val_mse"].notna()]
+    return found[found["latent_size"].notna() & found[metric].notna()]
 
 
-def _confirmed(study: StudyFiles) -> pd.DataFrame:
-    runs = completed_confirmations(study)
-    rows = _columns(runs, "confirm_of").assign(test_mse=numbers(runs, "test_mse"))
+def confirmed_by_size(study: StudyFiles, metric: str = "val_mse") -> pd.DataFrame:
+    """Return a row per confirmed config, the winner first, with the mean of a metric and its test namesake's interval.
+
+    Columns confirm_of, architecture, latent_size, the metric, its namesake, test_low, test_high and seeds.
+    """
+    runs, test_metric = completed_confirmations(study), on_test(metric)
+    rows = by_size(runs, "confirm_of", metric).assign(**{test_metric: numbers(runs, test_metric)})
     found = []
     for name in confirmed_order(study):
         mine = rows[rows["confirm_of"] == name]
-        if mine.empty or mine["test_mse"].isna().all():
+        if mine.empty or mine[test_metric].isna().all():
             continue
-        test = mean_of(mine["test_mse"].dropna(), "test_mse")
+        test = mean_of(mine[test_metric].dropna(), test_metric)
         found.append(
             {
                 "confirm_of": name,
                 "architecture": mine["architecture"].iloc[0],
                 "latent_size": mine["latent_size"].iloc[0],
-                "val_mse": mine["val_mse"].mean(),
-                "test_mse": test.mean,
+                metric: mine[metric].mean(),
+                test_metric: test.mean,
                 "test_low": test.ci95[0] if test.ci95 else np.nan,
                 "test_high": test.ci95[1] if test.ci95 else np.nan,
                 "seeds": test.n,
             }
         )
-    return pd.DataFrame(found, columns=None if found else ["architecture", "latent_size", "val_mse", "test_mse"])
+    return pd.DataFrame(found, columns=None if found else ["architecture", "latent_size", metric, test_metric])
 
 
 def _with_pca(rows: pd.DataFrame, pca: pd.DataFrame) -> pd.DataFrame:
@@ -195,9 +200,9 @@ def plot_rate_distortion(data: RateDistortion) -> Figure:
         pca = data.pca[data.pca[f"{split}_mse"].notna()]
         axis.plot(pca["n_components"], pca[f"{split}_mse"], color=style.INK, linewidth=1.4, label="PCA")
         if split == "val":
-            _scatter(axis, data.trials, marks)
+            scatter(axis, data.trials, "val_mse", marks)
         else:
-            _intervals(axis, data.confirmed, marks, named="val" not in panels)
+            intervals(axis, data.confirmed, "test_mse", marks, named="val" not in panels)
         style.title(axis, "Trials, on validation images" if split == "val" else "Confirmed, on test images")
         axis.set_ylabel("MSE per pixel")
         _zoom(axis, data, split)
@@ -215,22 +220,27 @@ def plot_rate_distortion(data: RateDistortion) -> Figure:
     return drawn
 
 
-def _scatter(axis: Axes, trials: pd.DataFrame, marks: dict[str, tuple[str, str]]) -> None:
+def scatter(axis: Axes, trials: pd.DataFrame, metric: str, marks: dict[str, tuple[str, str]]) -> None:
+    """Draw a metric of trials by their latent size, with a mark per architecture."""
     for name, rows in trials.groupby("architecture", sort=False):
         colour, marker = marks[str(name)]
         axis.scatter(
-            rows["latent_size"], rows["val_mse"], 42, colour, marker=marker, alpha=0.75, linewidths=0, label=str(name)
+            rows["latent_size"], rows[metric], 42, colour, marker=marker, alpha=0.75, linewidths=0, label=str(name)
         )
 
 
-def _intervals(axis: Axes, confirmed: pd.DataFrame, marks: dict[str, tuple[str, str]], *, named: bool) -> None:
+def intervals(
+    axis: Axes, confirmed: pd.DataFrame, metric: str, marks: dict[str, tuple[str, str]], *, named: bool
+) -> None:
+    """Draw the means of a metric and their intervals, columns `test_low` and `test_high`, by latent size."""
     seen: set[str] = set()
     for row in records(confirmed):
         colour, marker = marks[row.architecture]
-        spread = [[row.test_mse - row.test_low], [row.test_high - row.test_mse]]
+        mean = getattr(row, metric)
+        spread = [[mean - row.test_low], [row.test_high - mean]]
         axis.errorbar(
             row.latent_size,
-            row.test_mse,
+            mean,
             yerr=np.nan_to_num(spread),
             color=colour,
             marker=marker,

@@ -61,7 +61,7 @@ def _result(study: StudyFiles) -> list[Fact | None]:
         )
         return [named, val, _baseline(summary)]
     score = Fact(_capital(metrics.label(test)), summary_interval(best["test"]), _beside(summary, best))
-    return [named, score, _gain(summary), _baseline(summary), _certainty(summary)]
+    return [named, score, _gain(summary), _baseline(summary), _nats(summary), _certainty(summary)]
 
 
 def _named(trial: str, summary: Mapping[str, Any]) -> str:
@@ -119,11 +119,30 @@ def _baseline(summary: Mapping[str, Any]) -> Fact | None:
     return Fact(title, value, _capital(detail) + ".")
 
 
+def _nats(summary: Mapping[str, Any]) -> Fact | None:
+    """Say how many nats probabilistic PCA needs for the images that a VAE is measured in."""
+    nats = summary.get("nats")  # not of an earlier version
+    if not nats:
+        return None
+    if "n_components" not in nats:
+        return Fact("Against probabilistic PCA", "not compared", _capital(nats["note"]) + ".")
+    value = f"{cell(nats['test_nelbo_clipped'])} {metrics.label('test_nelbo')}"
+    size = summary["best"]["config"]["latent_size"]
+    detail = (
+        f"with {counted(nats['n_components'], 'component')}, of up to {size:,} the best on validation images. It is "
+        "an upper bound, as the network's is, and black and white count for all beyond. "
+        f"Under uniform dequantisation alone: {cell(nats['test_nelbo'])}."
+    )
+    return Fact("Against probabilistic PCA", value, _capital(detail))
+
+
 def _certainty(summary: Mapping[str, Any]) -> Fact | None:
-    if summary["verdict"] is None:
+    verdict = summary["verdict"]
+    if nats := (summary.get("nats") or {}).get("verdict"):
+        verdict = f"in nats {nats}; by error {verdict or 'not compared'}"
+    if verdict is None:
         return None
     seeds = summary["best"]["test"]["n"]
-    verdict = str(summary["verdict"])
     if summary["baseline"] and "test_accuracy" in summary["baseline"]:
         verdict = verdict.replace("PCA's", "the regression's").replace("PCA", "the logistic regression")
     if seeds < 2:
@@ -144,7 +163,8 @@ def _best_so_far(study: StudyFiles) -> Fact:
         return Fact("Best so far", "none: no trial has been completed or stopped yet")
     row = board.iloc[0]
     pca = row.get("pca")
-    beside = f" PCA at the same size: {cell(pca)}." if pd.notna(pca) else ""
+    which = "PCA at the same size" if metric == "val_mse" else "Probabilistic PCA of at most that size"
+    beside = f" {which}: {cell(pca)}." if pd.notna(pca) else ""
     return Fact(
         "Best so far",
         f"{row['trial_id']}: {cell(float(row[metric]))} {metrics.label(metric)}",

@@ -19,6 +19,7 @@ from analysis.study_files import StudyFiles
 
 MODULES = (
     "rate_distortion",
+    "nats",
     "confirmation",
     "predictions",
     "codes",

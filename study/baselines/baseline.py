@@ -54,11 +54,16 @@ class Split(Protocol):
 class PcaBaseline:
     """PCA at the standard numbers of components and at every latent size, for autoencoders.
 
+    In nats, too, as probabilistic PCA, and with `clipped_nats` as VAEs are compared with it.
+
     Args:
         splits: "train", "val" and "test" of the study's data.
         elsewhere: Runs what takes long.
         say: Called before something takes long.
     """
+
+    clipped_nats: Collection[str] = ()
+    """The splits of which `pca.evaluate` measures that."""
 
     def __init__(self, splits: Mapping[str, Split], elsewhere: Elsewhere, say: Callable[[str], None]) -> None:
         self._splits, self._elsewhere, self._say = splits, elsewhere, say
@@ -110,9 +115,10 @@ class PcaBaseline:
     def rows(self, known: Mapping[int, Mapping[str, Any]], configs: Collection[Mapping[str, Any]]) -> list[BaselineRow]:
         """Return the rows of the baseline that are not among the `known` ones, by number of components, yet.
 
-        A row of an earlier version, which had no clipped errors, is measured anew.
+        A row of an earlier version, which had no clipped errors or no nats, is measured anew.
         """
-        whole = {rank for rank, row in known.items() if "test_mse_clipped" in row}
+        columns = ["test_mse_clipped", "test_nelbo", *(f"{split}_nelbo_clipped" for split in self.clipped_nats)]
+        whole = {rank for rank, row in known.items() if all(name in row for name in columns)}
         images = self._splits["train"].images
         limit = _rank_limit(images)
         wanted = {*pca.standard_ranks(len(images), images[0].size), *(config["latent_size"] for config in configs)}
@@ -122,7 +128,15 @@ class PcaBaseline:
         fitted = self.fitted(max(wanted))
         self._say("PCA baseline")
         splits = {name: self._splits[name].images for name in pca.SPLITS}
-        return pca.evaluate(fitted, splits, [rank for rank in wanted if rank <= fitted.rank])
+        return pca.evaluate(
+            fitted, splits, [rank for rank in wanted if rank <= fitted.rank], clipped_nats=self.clipped_nats
+        )
+
+
+class ProbabilisticPcaBaseline(PcaBaseline):
+    """PCA for VAEs: the same, and the nats of 8-bit images that they are compared with."""
+
+    clipped_nats = ("val", "test")
 
 
 class LinearClassifierBaseline(PcaBaseline):
@@ -142,7 +156,10 @@ class LinearClassifierBaseline(PcaBaseline):
 
 def baseline_of(family: str) -> type[PcaBaseline]:
     """Return the baseline of a family."""
-    return {"pca": PcaBaseline, "linear_classifier": LinearClassifierBaseline}[FAMILY_FACTS[family].baseline]
+    facts = FAMILY_FACTS[family]
+    if facts.baseline == "linear_classifier":
+        return LinearClassifierBaseline
+    return ProbabilisticPcaBaseline if facts.nats else PcaBaseline
 
 
 def evaluate_linear_classifier(fitted: Pca, ranks: Sequence[int], *arrays: NDArray[Any]) -> list[BaselineRow]:

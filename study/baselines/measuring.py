@@ -15,7 +15,7 @@ from study.baselines import pca
 from study.baselines.pca import BaselineRow
 from study.record.errors import UsageError
 
-_HEADINGS = {
+_ERRORS = {
     "n_components": "components",
     "explained_variance": "variance kept",
     "train_mse": "train MSE",
@@ -26,6 +26,14 @@ _HEADINGS = {
     "test_mse_clipped": "test, clipped",
     "train_pixel_rmse_255": "train RMSE/255",
     "test_pixel_rmse_255": "test RMSE/255",
+}
+_NATS = {
+    "n_components": "components",
+    "train_nelbo": "train nats",
+    "val_nelbo": "val nats",
+    "test_nelbo": "test nats",
+    "val_nelbo_clipped": "val, clipped",
+    "test_nelbo_clipped": "test, clipped",
 }
 
 
@@ -64,16 +72,25 @@ def measure(
         say(f"left out {', '.join(left_out)} components: {reason}")
     ranks = {*components, *(rank for rank in standard if rank <= fitted.rank)}
     ranks |= {pca.components_for_variance(fitted, fraction) for fraction in fractions}
-    say(f"measuring the error at {len(ranks)} numbers of components")
-    return pca.evaluate(fitted, splits, ranks)
+    say(f"measuring error and nats at {len(ranks)} numbers of components")
+    return pca.evaluate(fitted, splits, ranks, clipped_nats=("val", "test"))
 
 
-def format_table(rows: Sequence[BaselineRow]) -> str:
-    """Return the rows of `pca.evaluate` as aligned text, without the columns that no row fills."""
-    columns = [name for name in _HEADINGS if any(row[name] is not None for row in rows)]
+def format_errors(rows: Sequence[BaselineRow]) -> str:
+    """Return the errors in the rows of `pca.evaluate` as aligned text, without the columns that no row fills."""
+    return _format(rows, _ERRORS)
+
+
+def format_nats(rows: Sequence[BaselineRow]) -> str:
+    """Return the nats in them in the same way."""
+    return _format(rows, _NATS)
+
+
+def _format(rows: Sequence[BaselineRow], headings: Mapping[str, str]) -> str:
+    columns = [name for name in headings if any(row[name] is not None for row in rows)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in columns:
-        table.add_column(_HEADINGS[name], justify="right", no_wrap=True)
+        table.add_column(headings[name], justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*(_cell(name, row[name]) for name in columns))
     text = io.StringIO()
@@ -92,4 +109,6 @@ def _refuse_above(limit: int, components: Sequence[int], reason: str) -> None:
 def _cell(name: str, value: int | float | None) -> str:
     if value is None:
         return ""
-    return f"{value:,}" if name == "n_components" else f"{value:.{4 if '255' in name else 6}f}"
+    if name == "n_components":
+        return f"{value:,}"
+    return f"{value:.{4 if '255' in name else 2 if 'nelbo' in name else 6}f}"

@@ -7,13 +7,15 @@ k principal components (Baldi and Hornik, 1989, Neural Networks 2), so PCA at k 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from study.baselines import probabilistic_pca
+from study.baselines.probabilistic_pca import ProbabilisticPca
 from study.record.tables import BASELINE
 
 SPLITS = ("train", "val", "test")
@@ -32,6 +34,9 @@ class Pca:
         components: orthonormal rows, the largest variance first, shape (components, pixels).
         explained_variance: the fraction of the variance that the first k components keep, at index k - 1;
             shape (components,).
+        variances: mean squares along the components, over the images themselves (not divided by one less), shape
+            (components,).
+        total_variance: along all axes together, those included that have no component here.
         rank: how many of `components` carry variance; the rest are rounding error.
         solver: scikit-learn's `svd_solver` that was used.
         fit_seconds: wall time of the fit, the conversion to float64 included.
@@ -40,6 +45,8 @@ class Pca:
     mean: NDArray[np.float64]
     components: NDArray[np.float64]
     explained_variance: NDArray[np.float64]
+    variances: NDArray[np.float64]
+    total_variance: float
     rank: int
     solver: Literal["covariance_eigh", "full"]
     fit_seconds: float
@@ -91,29 +98,47 @@ def fit(train_images: NDArray[np.uint8], max_components: int) -> Pca:
     variances = fitted.explained_variance_
     # The tolerance of numpy.linalg.matrix_rank, for the eigenvalues of the covariance.
     noise = variances[0] * max(n_images, n_pixels) * np.finfo(np.float64).eps
+    mean_squares = variances * (n_images - 1) / n_images
     return Pca(
         mean=fitted.mean_,
         components=fitted.components_,
         explained_variance=np.cumsum(fitted.explained_variance_ratio_),
+        variances=mean_squares,
+        total_variance=float(mean_squares[0] / fitted.explained_variance_ratio_[0]),
         rank=int(np.count_nonzero(variances > noise)),
         solver=solver,
         fit_seconds=time.perf_counter() - started,
     )
 
 
-def evaluate(pca: Pca, images: Mapping[str, NDArray[np.uint8]], ranks: Iterable[int]) -> list[BaselineRow]:
+def probabilistic(pca: Pca, components: int) -> ProbabilisticPca:
+    """Return probabilistic PCA with so many components, within 1 … `pca.rank`."""
+    axes, variances = pca.components[:components], pca.variances[:components]
+    return probabilistic_pca.fit(pca.mean, axes, variances, pca.total_variance)
+
+
+def evaluate(
+    pca: Pca,
+    images: Mapping[str, NDArray[np.uint8]],
+    ranks: Iterable[int],
+    *,
+    clipped_nats: Collection[str] = (),
+) -> list[BaselineRow]:
     """Return one row per rank, ascending, with the keys `BASELINE.columns`.
 
     `*_mse` is the mean square error per pixel on [0, 1], `*_mse_clipped` that of the reconstructions clipped to
     [0, 1], as they are shown and as a network's are compared with them. `*_pixel_rmse_255` is in
     grey levels of 0 … 255: the
     root mean square error of each pixel over the images, averaged over the pixels (by Jensen's inequality at
-    most the root of the overall mean square). Columns of a split that is missing or empty are None.
+    most the root of the overall mean square). `*_nelbo` is −log p under probabilistic PCA and uniform
+    dequantisation, in nats per image, `*_nelbo_clipped` that of it where black and white stand for all that
+    lies beyond, as a VAE's likelihoods have it. Columns of a split that is missing or empty are None.
 
     Args:
         pca: fitted to the training images.
         images: any of "train", "val", "test", each uint8 of shape (images, channels, height, width).
         ranks: numbers of components; duplicates count once.
+        clipped_nats: the splits to measure `*_nelbo_clipped` of, which takes long where much is black or white.
 
     Raises:
         ValueError: a rank is not within 1 … `pca.rank`, a split has another name or another image size.
@@ -125,17 +150,23 @@ def evaluate(pca: Pca, images: Mapping[str, NDArray[np.uint8]], ranks: Iterable[
     if unknown := sorted(set(images) - set(SPLITS)):
         raise ValueError(f"split {unknown[0]!r} is not one of {', '.join(SPLITS)}")
     errors = {split: _squared_errors(pca, images[split], ordered) for split in SPLITS if len(images.get(split, ()))}
+    models = [probabilistic(pca, rank) for rank in ordered]
+    gains = {split: _mean_gains(models, images[split]) for split in errors if split in clipped_nats}
     rows = []
     for index, rank in enumerate(ordered):
         row: BaselineRow = dict.fromkeys(BASELINE.columns)
         row["n_components"] = rank
         row["explained_variance"] = float(pca.explained_variance[rank - 1])
         row["fit_seconds"] = pca.fit_seconds
-        for split, (per_pixel, clipped) in errors.items():
+        for split, (per_pixel, clipped, squares) in errors.items():
             row[f"{split}_mse"] = float(per_pixel[index].mean())
             row[f"{split}_mse_clipped"] = float(clipped[index])
             if f"{split}_pixel_rmse_255" in row:
                 row[f"{split}_pixel_rmse_255"] = float(255 * np.sqrt(per_pixel[index]).mean())
+            nelbo = models[index].nelbo(squares[:rank], per_pixel[index].sum())
+            row[f"{split}_nelbo"] = nelbo
+            if split in gains:  # both are bounds of the same, and without a gain the first one is the closer
+                row[f"{split}_nelbo_clipped"] = min(nelbo, models[index].coded_nelbo(nelbo) - gains[split][index])
         rows.append(row)
     return rows
 
@@ -181,14 +212,17 @@ def components_for_variance(pca: Pca, fraction: float) -> int:
 
 def _squared_errors(
     pca: Pca, images: NDArray[np.uint8], ranks: list[int]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean square error of each pixel at each rank, (ranks, pixels), and the mean clipped one, (ranks,).
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean square errors of each pixel at each rank, (ranks, pixels), clipped ones, (ranks,), and of codes.
+
+    The last are the mean squares of the coordinates along the components, (largest rank,).
 
     The components are orthonormal, so what rank k leaves is what rank j < k left less the part along
     components j + 1 … k: all ranks together cost one projection to the largest. A reconstruction is the image less
     what is left of it, so that it is clipped to [0, 1] where what is left is clipped to [image - 1, image].
     """
     totals, clipped = np.zeros((len(ranks), len(pca.mean))), np.zeros(len(ranks))
+    squares = np.zeros(max(ranks, default=0))
     for chunk in _chunks(images):
         pixels = _unit_pixels(chunk)
         if pixels.shape[1] != len(pca.mean):
@@ -197,12 +231,20 @@ def _squared_errors(
         done = 0
         for index, rank in enumerate(ranks):
             block = pca.components[done:rank]
-            residual -= (residual @ block.T) @ block
+            coordinates = residual @ block.T
+            residual -= coordinates @ block
+            squares[done:rank] += np.einsum("ij,ij->j", coordinates, coordinates)
             totals[index] += np.einsum("ij,ij->j", residual, residual)
             shown = np.clip(residual, pixels - 1, pixels)
             clipped[index] += np.einsum("ij,ij->", shown, shown)
             done = rank
-    return totals / len(images), clipped / (len(images) * len(pca.mean))
+    return totals / len(images), clipped / (len(images) * len(pca.mean)), squares / len(images)
+
+
+def _mean_gains(models: list[ProbabilisticPca], images: NDArray[np.uint8]) -> list[float]:
+    """Return each model's gain from the ends of the grey scale, in nats per image."""
+    gains = [sum(model.gain_of_ends(_unit_pixels(chunk)) for chunk in _chunks(images)) for model in models]
+    return [gain / len(images) for gain in gains]
 
 
 def _chunks(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:

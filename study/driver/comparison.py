@@ -1,9 +1,9 @@
-"""The winner beside the baseline: the ratio of the errors, and what can be said of it."""
+"""The winner beside the baseline: the ratio of the errors, a VAE's nats, and what can be said of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from search_spaces import FAMILY_FACTS
@@ -16,17 +16,23 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A row of the baseline, and the network's test error over its: `ratio`, or None and in `note` why."""
+    """A row of the baseline, and the network's test error over its: `ratio`, or None and in `note` why.
+
+    `nats` is a VAE beside probabilistic PCA: `n_components`, PCA's `test_nelbo` and `test_nelbo_clipped`, and a
+    `verdict` by the latter, or None and in `note` why; None for other families.
+    """
 
     row: Row | None
     ratio: float | None
     note: str | None
     verdict: str | None = None
+    nats: Row | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what summary.json says of it."""
         row = self.row and dict(self.row)
-        return {"baseline": row, "ratio_to_pca": self.ratio, "ratio_note": self.note, "verdict": self.verdict}
+        said = {"baseline": row, "ratio_to_pca": self.ratio, "ratio_note": self.note, "verdict": self.verdict}
+        return said | {"nats": self.nats and dict(self.nats)}
 
 
 def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, rows: Mapping[int, Row]) -> Comparison:
@@ -34,7 +40,7 @@ def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, ro
 
     Autoencoders of both kinds by the test MSE of reconstructions clipped to [0, 1] (a VAE's is that of its mean
     reconstruction) with PCA's, clipped too, at the same number of components; classifiers by the test error rate
-    with the logistic regression that is best on validation data.
+    with the logistic regression that is best on validation data. VAEs also by test −ELBO, with probabilistic PCA.
 
     Args:
         family: "ae", "vae" or "classifier".
@@ -42,12 +48,19 @@ def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, ro
         winner: Its confirmation, None without one.
         rows: The baseline by number of components.
     """
+    nats = _nats(config["latent_size"], winner, rows) if FAMILY_FACTS[family].nats else None
+    return replace(_compare_errors(family, config, winner, rows), nats=nats)
+
+
+def _compare_errors(
+    family: str, config: Mapping[str, Any], winner: Confirmed | None, rows: Mapping[int, Row]
+) -> Comparison:
     facts = FAMILY_FACTS[family]
     row = _best_classifier(rows) if facts.baseline == "linear_classifier" else rows.get(config["latent_size"])
     if row is None:
         return Comparison(None, None, f"PCA has no {config.get('latent_size', '')} components in these data")
     if winner is None:
-        return Comparison(row, None, "the test split was not touched (--confirm 0)")
+        return Comparison(row, None, _UNTOUCHED)
     errors = [facts.error(run.known[facts.compared]) for run in winner.runs]
     error = mean_interval(errors, *metrics.limits(facts.error_metric))
     baseline = facts.error(row[facts.baseline_column])
@@ -56,6 +69,24 @@ def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, ro
     return Comparison(row, error.mean / baseline, None, _verdict(error, baseline))
 
 
+def _nats(latent_size: int, winner: Confirmed | None, rows: Mapping[int, Row]) -> Row:
+    """Compare with probabilistic PCA of at most so many components, of as many as have the fewest validation nats.
+
+    Unlike its error, PCA's nats do not fall with every component: a VAE that is free to leave numbers of its code
+    unused would else be put beside a PCA that is not.
+    """
+    known = [row for rank, row in rows.items() if rank <= latent_size and row.get("val_nelbo_clipped") is not None]
+    best = min(known, key=lambda row: row["val_nelbo_clipped"], default=None)
+    if best is None:
+        return {"verdict": None, "note": f"PCA has no nats at up to {latent_size} components"}
+    found = {name: best[name] for name in ("n_components", "test_nelbo", "test_nelbo_clipped")}
+    if winner is None:
+        return {**found, "verdict": None, "note": _UNTOUCHED}
+    bound = mean_interval([run.known["test_nelbo"] for run in winner.runs], *metrics.limits("test_nelbo"))
+    return {**found, "verdict": _verdict(bound, best["test_nelbo_clipped"], _BOUNDS), "note": None}
+
+
+_UNTOUCHED = "the test split was not touched (--confirm 0)"
 _NO_RATIO = {
     "pca": "PCA's error is only rounding at this number of components",
     "linear_classifier": "the regression makes no error on the test images",
@@ -66,14 +97,20 @@ def _best_classifier(rows: Mapping[int, Row]) -> Row | None:
     return max(rows.values(), key=lambda row: row["val_accuracy"], default=None)
 
 
-def _verdict(error: Interval, baseline: float) -> str:
-    """Say whether the network or PCA is better, as far as the interval over the seeds allows."""
+_BETTER = ("better than PCA", "worse than PCA", "not distinguishable from PCA")
+# of two bounds on −log p the lower one says nothing sure of what they bound
+_BOUNDS = ("a lower bound than PCA's", "a higher bound than PCA's", "a bound not distinguishable from PCA's")
+
+
+def _verdict(error: Interval, baseline: float, words: tuple[str, str, str] = _BETTER) -> str:
+    """Say whether the network or PCA has less, as far as the interval over the seeds allows.
+
+    `words` say that it is the network, that it is PCA, and that it cannot be said.
+    """
     if error.ci95 is None:
         seeds = "of one seed" if error.n < 2 else f"of {error.n} seeds, which do not differ"
         if error.mean == baseline:
             return f"the same as PCA's, {seeds}"
         return f"{'lower' if error.mean < baseline else 'higher'} than PCA's, {seeds}"
     low, high = error.ci95
-    if high < baseline:
-        return "better than PCA"
-    return "worse than PCA" if low > baseline else "not distinguishable from PCA"
+    return words[0] if high < baseline else words[1] if low > baseline else words[2]

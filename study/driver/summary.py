@@ -59,6 +59,7 @@ def summarize(
         "ratio_to_pca": None,
         "ratio_note": "there is no best network",
         "verdict": None,
+        "nats": None,
         "wall_s": state.wall_s,
     }
     if len(settings.objectives) > 1:
@@ -144,6 +145,8 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
     else:
         verdict = f"; {summary['verdict']}" if summary["verdict"] else ""
         lines.append(f"  ratio    none: {summary['ratio_note']}{verdict}")
+    if nats := summary.get("nats"):  # not of an earlier version
+        lines.append(f"  nats     {_nats(nats)}")
     if len(summary["confirmed"]) > 1:
         lines += [f"  {_ranked(one, summary)}" for one in summary["confirmed"]]
     if "pareto_front" in summary:
@@ -177,6 +180,14 @@ def _baseline(row: Mapping[str, Any]) -> str:
         return f"test_accuracy {row['test_accuracy']:.6f}: logistic regression on {row['n_components']} components"
     error = row.get("test_mse_clipped", row["test_mse"])  # an earlier version had the unclipped one alone
     return f"test_mse {error:.6f} with as many components, {row['n_components']}"
+
+
+def _nats(nats: Mapping[str, Any]) -> str:
+    """Return what is said of a VAE beside probabilistic PCA."""
+    if "n_components" not in nats:
+        return f"not compared: {nats['note']}"
+    bound = f"test_nelbo_clipped {nats['test_nelbo_clipped']:.6f}"
+    return f"{bound} of probabilistic PCA with {nats['n_components']} components: {nats['verdict'] or nats['note']}"
 
 
 def _ranked(one: Mapping[str, Any], summary: Mapping[str, Any]) -> str:

@@ -34,6 +34,7 @@ METRICS: Mapping[str, Metric] = {
     "psnr": Metric("PSNR (dB)", "max", -math.inf),
     "ssim": Metric("SSIM", "max", -1.0, 1.0),
     "nelbo": Metric("−ELBO (nats per image)"),
+    "nelbo_clipped": Metric("−ELBO (nats per image), beyond black and white counted as these"),
     "reconstruction": Metric("reconstruction (nats per image)"),
     "kl": Metric("KL (nats per image)"),
     "bits_per_dimension": Metric("bits per dimension"),

@@ -129,6 +129,8 @@ def end_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
     if summary["baseline"]:
         row = summary["baseline"]
         metrics |= {f"pca_{name}": row[name] for name in ("test_mse", "test_mse_clipped") if name in row}
+    nats = summary.get("nats") or {}  # not of an earlier version
+    metrics |= {f"pca_{name}": nats[name] for name in ("test_nelbo", "test_nelbo_clipped") if name in nats}
     if summary["ratio_to_pca"] is not None:
         metrics["ratio_to_pca"] = summary["ratio_to_pca"]
     return metrics

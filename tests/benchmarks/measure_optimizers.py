@@ -1,10 +1,12 @@
 """What the bounds of an optimizer do to a comparison: the best of random configs under each, at equal budgets.
 
     python tests/benchmarks/measure_optimizers.py digits_ae --seeds 5 --configs 16 --epochs 15
+    python tests/benchmarks/measure_optimizers.py cifar_ae --network mnist_ae --train-size 2000
 
-The network is the space's default. Learning rate, momentum and L2 are drawn at random: from the ranges of the space's
-family (`now`), and from those that all families shared before (`before`). A seed draws its own configs, on the same
-quantiles of both. Printed are the best errors under SGD and Adam of each seed, and the ratio of the two.
+The network is the space's default, or that of another space (`--network`) for this one's images. Learning rate,
+momentum and L2 are drawn at random: from the ranges of the space's family (`now`), and from those that all families
+shared before (`before`). A seed draws its own configs, on the same quantiles of both. Printed are the best errors
+under SGD and Adam of each seed, and the ratio of the two.
 """
 
 from __future__ import annotations
@@ -68,19 +70,25 @@ def main() -> None:
     parser.add_argument("--configs", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--train-size", type=int)
+    parser.add_argument("--val-size", type=int)
+    parser.add_argument("--network", help="a space whose default is trained in place of the space's own")
     options = parser.parse_args()
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     prepare_process(1)
     space = search_spaces.get(options.space)
-    images = image_data.load(space.dataset, image_data.default_data_dir(), train_size=options.train_size)
+    default = search_spaces.get(options.network or options.space).default
+    images = image_data.load(
+        space.dataset, image_data.default_data_dir(), train_size=options.train_size, val_size=options.val_size
+    )
     data = {
         name: (torch.from_numpy(split.images), torch.from_numpy(split.labels))
         for name, split in {"train": images.train, "val": images.val}.items()
     }
     lower_is_better = mode(space.metric) == "min"
     arms = {"before": BEFORE, "now": NOW[space.family]}
-    print(f"{options.space}, best {space.metric} of {options.configs} configs, {options.epochs} epochs")
+    print(f"{options.space}, {default['architecture']}, {len(images.train):,} images, {options.epochs} epochs")
+    print(f"best {space.metric} ({len(images.val):,} images) of {options.configs} configs")
     ratios: dict[str, list[float]] = {name: [] for name in arms}
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         words = []
@@ -88,7 +96,7 @@ def main() -> None:
             best = {}
             for optimizer in COMPARED:
                 seeds = [derive_seed(seed, number) for number in range(options.configs)]
-                configs = [draw(space.default, optimizer, ranges, one) for one in seeds]
+                configs = [draw(default, optimizer, ranges, one) for one in seeds]
                 trainers = (
                     Trainer(config, data, num_classes=images.num_classes, epochs=options.epochs, seed=one)
                     for config, one in zip(configs, seeds, strict=True)
