@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 import search_spaces
-from analysis.audits.evidence import BASELINES, Evidence, MeasuredStudy
+from analysis.audits.evidence import Evidence, MeasuredStudy
 from search_spaces import OPEN_LAYERS, Measured, Reported
 from study.record.intervals import Layers, Sample
 
@@ -195,9 +195,9 @@ def _of_pca(measured: Measured, evidence: Evidence, dataset: str, components: in
     for study in own:
         if (value := _pca_value(_by_components(study.baseline), components, measured.metric)) is not None:
             return Reading(measured, Sample({}, value), source=study.name, images=study.sizes["train"])
-    table = evidence.baselines.get(dataset)
-    if table is not None and (value := _pca_value(table, components, measured.metric)) is not None:
-        return Reading(measured, Sample({}, value), source=f"{BASELINES}/{dataset}.csv")
+    for table in evidence.baselines:
+        if table.dataset == dataset and (value := _pca_value(table.rows, components, measured.metric)) is not None:
+            return Reading(measured, Sample({}, value), source=table.source)
     for study in sorted(studies, key=lambda one: -one.sizes["train"]):
         if (value := _pca_value(_by_components(study.baseline), components, measured.metric)) is not None:
             # A study's PCA leaves out the images that are held out for validation; the reports' did not.
