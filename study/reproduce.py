@@ -34,7 +34,7 @@ from study import interrupt
 from study.interrupt import Interrupted
 from study.record import commands
 from study.record.errors import INTERRUPTED, UsageError, choose_from
-from study.record.reproductions import BASELINES, KEPT, LIKE_THE_REPORT
+from study.record.reproductions import BASELINES, KEPT, LIKE_THE_REPORT, PACES
 from study.record.settings import add_option, options, plain
 from study.record.values import duration, integer
 
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 _MACHINE = tuple(name for name, option in options().items() if option.resumable and option.with_reported)
 """Options of `study run` that say where and how a study runs: a resumed one may be given others."""
-_PACES = "paces.json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -114,7 +113,7 @@ def _run(asked: argparse.Namespace) -> int:
     reported, pca = selected(asked.keys)
     storage, kept = (Path(os.path.abspath(path.expanduser())) for path in (asked.storage, asked.out or KEPT))
     machine = Machine.here(asked.cpus_per_trial or 1.0, asked.gpus_per_trial, asked.max_concurrent)
-    paces = Paces(storage / _PACES, machine.name, probe_on(machine))
+    paces = Paces(storage / PACES, machine.name, probe_on(machine))
     studies = [Reproduction(key, entry, asked.seeds, storage) for key, entry in reported.items()]
     plan = planned(studies, paces, machine)
     if plan:
@@ -124,6 +123,7 @@ def _run(asked: argparse.Namespace) -> int:
         print(f"{key} with {', '.join(map(str, components))} components: {ended}")
     if asked.dry_run:
         return 0
+    paces.write_to(kept / PACES)
     statuses, left = [0], []
     for key, components in pca.items():
         statuses.append(_fit_pca(key, components, storage, kept, asked))

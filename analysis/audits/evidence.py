@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ class MeasuredStudy:
         """
         self.name = f"{KEPT_AS}/{files.folder.name}" if kept else files.folder.name
         self.folder = files.paths
+        self.about = files.about
         self.baseline = files.baseline
         self.summary = files.summary
         self.data: dict[str, Any] = files.about["data"]
@@ -80,6 +82,10 @@ class MeasuredStudy:
             if match := _WHOLE.search(note):
                 return {"train": int(match[1]), "val": int(match[2]), "test": self.sizes["test"]}
         return None
+
+    def history(self, run_ids: Collection[str]) -> pd.DataFrame:
+        """Return a row for each of these runs and epochs of its last stage, with every metric."""
+        return self._epochs[self._epochs["confirm_id"].isin(list(run_ids))]
 
     def at_epoch(self, run_id: str, epoch: int) -> dict[str, float] | None:
         """Return the metrics after an epoch of a run's last stage, None if there was no such epoch."""
@@ -116,26 +122,26 @@ class MeasuredStudy:
         return confusion if len(mine) else None
 
 
-def read_evidence(storage: Path, kept: Path | None = None) -> Evidence:
+def read_evidence(storage: Path | None, kept: Path | None = None) -> Evidence:
     """Read every study below the storage folder, and what the repository keeps; what cannot be read gives a line.
 
     Args:
-        storage: The folder of the studies. That of the default name need not be there.
+        storage: The folder of the studies, None for none. That of the default name need not be there.
         kept: The folder of what `study reproduce` keeps, None for none.
 
     Raises:
         UsageError: there is no such storage folder.
     """
-    if not storage.is_dir() and (kept is None or storage != Path(STORAGE)):
+    if storage and not storage.is_dir() and (kept is None or storage != Path(STORAGE)):
         raise UsageError(f"--storage {str(storage)!r} is no folder; name the one that holds the studies")
     studies: list[MeasuredStudy] = []
     baselines: list[PcaTable] = []
     skipped: list[str] = []
-    named = [(file.parent, False) for file in sorted(storage.glob("*/journal.jsonl"))]
-    named += [(file.parent, True) for file in sorted(kept.glob(f"*/{tables.ABOUT}"))] if kept else []
-    for folder, is_kept in named:
+    folders = [(file.parent, False) for file in sorted(storage.glob("*/journal.jsonl"))] if storage else []
+    folders += [(file.parent, True) for file in sorted(kept.glob(f"*/{tables.ABOUT}"))] if kept else []
+    for folder, is_kept in folders:
         try:
-            found = read_kept(folder) if is_kept else read_study(folder.name, storage)
+            found = read_kept(folder) if is_kept else read_study(folder.name, folder.parent)
             studies.append(MeasuredStudy(found, kept=is_kept))
         except (StudyError, OSError, ValueError, KeyError, TypeError) as error:
             skipped.append(f"study {folder.name!r} is left out: {_reason(error)}")

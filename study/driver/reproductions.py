@@ -141,6 +141,14 @@ class Paces:
             files.write_json(self._file, self._known)
         return known
 
+    def write_to(self, file: Path) -> None:
+        """Add what is known to another file of paces."""
+        known = _read(file)
+        for machine, paces in self._known.items():
+            known[machine] = known.get(machine, {}) | paces
+        if known:
+            files.write_json(file, known)
+
 
 @dataclass(frozen=True)
 class Machine:

@@ -16,6 +16,10 @@ CONFUSION = "confusion.csv"
 """How many test images of a class were taken for another, by run: a row for each two where there are any."""
 CONFUSION_COLUMNS = ("confirm_id", "true", "predicted", "images")
 
+PACES = "paces.json"
+"""Seconds of an epoch of each stage by machine and configuration, as `study reproduce` measured them on some batches;
+beside the studies, and beside what is kept."""
+
 TABLES = (tables.CONFIRM, tables.CONFIRM_HISTORY, tables.PRETRAINING, tables.BASELINE)
 """The tables of a study that are kept; of a search there is nothing."""
 
