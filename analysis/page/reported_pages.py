@@ -59,7 +59,10 @@ def _ladder(*rungs: str) -> tuple[Claimed | Curves, ...]:
     parts: list[Claimed | Curves] = []
     for rung in rungs:
         key = f"cifar_cnn/{rung}"
-        parts += [Curves(f"Model {rung}: loss", "loss", (key,)), Curves(f"Model {rung}: accuracy", "accuracy", (key,))]
+        parts += [
+            Curves(f"Model {rung}: loss", "cross_entropy", (key,)),
+            Curves(f"Model {rung}: accuracy", "accuracy", (key,)),
+        ]
         parts.append(Claimed(f"Model {rung}", (f"{key}/",)))
     return tuple(parts)
 
@@ -74,7 +77,7 @@ def _variant(title: str, key: str) -> tuple[Claimed | Curves | Pictures, ...]:
 
 def _classifier(title: str, key: str) -> tuple[Claimed | Curves | Pictures, ...]:
     return (
-        Curves(f"{title}: loss", "loss", (key,)),
+        Curves(f"{title}: loss", "cross_entropy", (key,)),
         Curves(f"{title}: accuracy", "accuracy", (key,)),
         Pictures(f"{title}: confusion matrix", "confusion", (key,)),
         Claimed(title, (f"{key}/",)),
@@ -120,14 +123,14 @@ REPORTED_PAGES = (
         "신상윤, *AutoEncoder with CNN*, no year printed",
         (
             Claimed("Batch normalisation (5.가)", ("flowers/batch_norm/", "flowers/no_batch_norm/")),
-            Curves("Batch normalisation: cost", "loss", ("flowers/batch_norm", "flowers/no_batch_norm")),
+            Curves("Batch normalisation: cost", "cross_entropy", ("flowers/batch_norm", "flowers/no_batch_norm")),
             Claimed(
                 "Optimizers (5.나)",
                 tuple(f"flowers/{optimizer}/" for optimizer in ("sgd", "adagrad", "rmsprop", "adam")),
             ),
             Curves(
                 "Optimizers: cost",
-                "loss",
+                "cross_entropy",
                 tuple(f"flowers/{optimizer}" for optimizer in ("sgd", "adagrad", "rmsprop", "adam")),
             ),
             Claimed("Regularisation (5.다)", ("flowers/adagrad_", "flowers/overfits", "flowers/regularisation")),

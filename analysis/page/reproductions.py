@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import search_spaces
-from analysis.audits.evidence import Evidence, read_evidence
+from analysis.audits.evidence import KEPT_AS, Evidence, read_evidence
 from analysis.audits.readings import Runs, best_runs
 from analysis.audits.verdicts import Audited, Verdict, audit, stages
 from analysis.audits.views import claimed_words, our_lines
@@ -83,7 +83,7 @@ def _report(report: ReportedPage, sources: _Sources) -> Iterator[str]:
             shown = [one for one in left if one.claim.key.startswith(part.claims)]
             left = [one for one in left if one not in shown]
             if shown:
-                yield f"### {part.title}\n\n{_claims_table(shown)}"
+                yield f"### {part.title}\n\n{_claims_table(shown, sources)}"
         elif isinstance(part, Curves):
             yield from _curves(part, report.key, sources)
         else:
@@ -127,12 +127,22 @@ def _machine(about: dict[str, Any]) -> str:
     return f"{environment.get('cpu', '')}, {counted(threads, 'thread')} a run"
 
 
-def _claims_table(shown: Sequence[Audited]) -> str:
+def _claims_table(shown: Sequence[Audited], sources: _Sources) -> str:
     rows = []
     for one in shown:
-        ours = "<br>".join(map(_escaped, our_lines(one)))
+        lines = [] if one.verdict is Verdict.MISSING else our_lines(one)
+        ours = "<br>".join(_linked(line, sources) for line in lines)
         rows.append([_escaped(one.claim.statement), claimed_words(one), ours or "–", f"**{_escaped(one.words)}**"])
     return _table(["the report says", "claimed", "measured here", "verdict"], rows)
+
+
+def _linked(text: str, sources: _Sources) -> str:
+    """Return a text as it is, with links to the studies and tables that are kept."""
+    plain, *rest = re.split(rf"{KEPT_AS}/([\w.+/-]+)", text)
+    pieces = [_escaped(plain)]
+    for name, after in zip(rest[::2], rest[1::2], strict=True):
+        pieces += [f"[{_escaped(name)}]({sources.link(sources.kept / name)})", _escaped(after)]
+    return "".join(pieces)
 
 
 def _curves(part: Curves, report: str, sources: _Sources) -> Iterator[str]:
