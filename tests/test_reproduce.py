@@ -136,16 +136,35 @@ def test_a_dry_run_measures_and_trains_nothing(tmp_path, monkeypatch, capsys):
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["paces.json"]
 
 
-def test_a_probe_takes_the_batches_for_the_whole():
+def test_a_probe_takes_a_few_batches_for_the_whole_of_each_stage(monkeypatch):
+    """By a clock that only training moves: 2 s a batch, and 1 s for each 10 images of an evaluation."""
     import torch
 
-    from study.training.pace import epoch_seconds
+    from study.training import pace
 
-    one = search_spaces.reported()["mnist_ae/dense"]
-    first = epoch_seconds(one.config, one.image_shape, 10, {"train": 640, "val": 200}, torch.device("cpu"))
-    tenfold = epoch_seconds(one.config, one.image_shape, 10, {"train": 6400, "val": 2000}, torch.device("cpu"))
-    assert len(first) == 1
-    assert 3 < tenfold[0] / first[0] < 33  # ten times the images, on a machine that others use too
+    clock = [0.0]
+    monkeypatch.setattr(pace.time, "perf_counter", lambda: clock[0])
+    trained = []
+
+    class Clocked:
+        def __init__(self, config, data, **_):
+            self.images = {name: len(images) for name, (images, _) in data.items()}
+            self.batch_size = config["batch_size"]
+
+        def train(self, most):
+            assert most * self.batch_size <= self.images["train"]
+            trained.append(most)
+            clock[0] += 2.0 * most
+
+        def evaluate(self, split):
+            clock[0] += self.images[split] / 10
+
+    monkeypatch.setattr(pace, "Trainer", Clocked)
+    one = search_spaces.reported()["fashion/classifier_frozen"]
+    sizes = {"train": 1_050, "val": 500}  # 11 batches of 100
+    found = pace.epoch_seconds(one.config, one.image_shape, 10, sizes, torch.device("cpu"))
+    assert found == (11 * 2.0 + 50.0,) * 2
+    assert trained == [1, 1] * 2  # of batches that take longer than a second, no more than two
 
 
 # --- what runs

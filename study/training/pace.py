@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -11,10 +13,9 @@ import models
 from study.data.tensors import TensorSplit
 from study.training.trainer import Trainer
 
-_BATCHES = 4
-_EVALUATED = 200  # images: several of the smallest batches that an evaluation has
-_LEAST_SECONDS = 1.0  # of measuring, so that the clock and the first steps count for little
-_LONG_SECONDS = 4.0  # of a first pass, beside which what a process does only once is small
+_BATCHES = 64  # at most, after a first one that also pays for what a process does once
+_EVALUATED = 100  # images: several of the smallest batches that an evaluation has
+_LEAST_SECONDS = 1.0  # of measuring, where a batch does not take longer
 
 
 def epoch_seconds(
@@ -51,17 +52,21 @@ def _stage(
         images = torch.randint(0, 256, (count, *image_shape), dtype=torch.uint8, generator=generator)
         return images.to(device), (torch.arange(count) % num_classes).to(device)
 
+    whole = math.ceil(sizes["train"] / config["batch_size"])
     data = {
         "train": split(min(_BATCHES * config["batch_size"], sizes["train"])),
         "val": split(min(_EVALUATED, sizes["val"])),
     }
     trainer = Trainer(config, data, num_classes=num_classes, epochs=1, seed=0)
-    passes = [trainer.epoch()]
-    if passes[0]["seconds"] < _LONG_SECONDS:
-        passes = [trainer.epoch()]
-    while sum(one["seconds"] for one in passes) < _LEAST_SECONDS:
-        passes.append(trainer.epoch())
-    return sum(
-        sum(one[f"{name}_seconds"] for one in passes) / len(passes) * sizes[name] / len(images)
-        for name, (images, _) in data.items()
-    )
+    first = _seconds(lambda: trainer.train(1))
+    batches = max(1, min(_BATCHES, whole, int(_LEAST_SECONDS / first)))
+    training = _seconds(lambda: trainer.train(batches)) / batches * whole
+    first = _seconds(lambda: trainer.evaluate("val"))
+    evaluating = first if first > _LEAST_SECONDS else _seconds(lambda: trainer.evaluate("val"))
+    return training + evaluating * sizes["val"] / len(data["val"][0])
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
