@@ -14,13 +14,15 @@ import numpy as np
 import psutil
 import pytest
 import recorded_studies
+import torch
 from PIL import Image
 from recorded_studies import made_up_seeds
-from study_processes import environment, prepare, table, wait_for, without_timings
+from study_processes import environment, prepare, table, wait_for
 
 import search_spaces
-from search_spaces import Reported
+from search_spaces import Reported, digits
 from study import reproduce
+from study.data import image_data
 from study.driver import child, keeping
 from study.driver.reproductions import Machine, Paces, Planned, Reproduction, plan_text, planned
 from study.record import commands
@@ -28,6 +30,8 @@ from study.record.errors import UsageError
 from study.record.folder import StudyFolder
 from study.record.journal import read_state
 from study.record.reproductions import name_of
+from study.training import pace
+from study.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 MACHINE = Machine("a processor, 1 thread a run", "cpu", 1, 1)
@@ -138,10 +142,6 @@ def test_a_dry_run_measures_and_trains_nothing(tmp_path, monkeypatch, capsys):
 
 def test_a_probe_takes_a_few_batches_for_the_whole_of_each_stage(monkeypatch):
     """By a clock that only training moves: 2 s a batch, and 1 s for each 10 images of an evaluation."""
-    import torch
-
-    from study.training import pace
-
     clock = [0.0]
     monkeypatch.setattr(pace.time, "perf_counter", lambda: clock[0])
     trained = []
@@ -346,51 +346,61 @@ if any(word.endswith(("study/run.py", "study/reproduce.py")) for word in sys.ori
     config = next(space for space in digits.SPACES if space.family == "ae").default
     digits.REPORTED = {"digits/dense": entry(digits.DATASET, "ae", (40,), "Planted.", dict(config))}
 """
-ARGV = [sys.executable, str(commands.script("reproduce")), "digits/*", "--seeds", "2", "--max-concurrent", "1"]
+ARGV = ["digits/*", "--seeds", "1", "--cpus-per-trial", "1", "--max-concurrent", "1", "--out", "kept"]
+EPOCHS = 40
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
     prepare(folder)
     (folder / "sitecustomize.py").write_text(PLANTED)
     env = environment() | {"PYTHONPATH": str(folder)}
+    command = [sys.executable, str(commands.script("reproduce")), *ARGV]
     with (folder / "output.txt").open("a") as log:
-        return subprocess.Popen([*ARGV, "--out", "kept"], cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
 
 
-def test_ended_twice_it_ends_with_the_numbers_of_the_one_that_was_not(tmp_path):
-    whole, ended = tmp_path / "whole", tmp_path / "ended"
-    whole.mkdir()
-    ended.mkdir()
-    name = name_of("digits/dense", 2)
+def uninterrupted(config: dict[str, object], seed: int) -> list[dict[str, float]]:
+    """Return the metrics of each epoch of a run, trained here at one go."""
+    data = image_data.load("digits", Path())
+    splits = {
+        name: tuple(map(torch.from_numpy, (data.splits[name].images, data.splits[name].labels)))
+        for name in ("train", "val")
+    }
+    trainer = Trainer(config, splits, num_classes=data.num_classes, epochs=EPOCHS, seed=seed)
+    return [trainer.epoch() for _ in range(EPOCHS)]
+
+
+def test_ended_twice_it_ends_with_the_numbers_of_a_run_that_was_not(tmp_path, monkeypatch, capsys):
+    name = name_of("digits/dense", 1)
+    study = StudyFolder(tmp_path / "results" / name)
 
     def epochs() -> int:
-        journal = ended / "results" / name / "journal.jsonl"
-        return sum(len(run.epochs) for run in read_state(journal).confirmations) if journal.exists() else 0
+        return sum(len(run.epochs) for run in read_state(study.journal).confirmations) if study.has_begun else 0
 
-    for least, number in ((5, signal.SIGKILL), (50, signal.SIGTERM)):
-        process = start(ended)
+    for least, number in ((5, signal.SIGKILL), (20, signal.SIGTERM)):
+        process = start(tmp_path)
         wait_for(lambda n=least: epochs() >= n, process)
         children = psutil.Process(process.pid).children(recursive=True)
-        began = time.monotonic()
+        began, before = time.monotonic(), epochs()
         process.send_signal(number)
         assert process.wait(60) == (130 if number == signal.SIGTERM else -number)
-        wait_for(lambda: not StudyFolder(ended / "results" / name).is_locked, seconds=60)
-        print(f"left {time.monotonic() - began:.1f} s after {number.name} at {epochs()} epochs")
+        wait_for(lambda: not study.is_locked, seconds=60)
+        print(f"left {time.monotonic() - began:.1f} s after {number.name}, in epoch {before + 1} of {EPOCHS}")
         for one in children:  # Ray's agents outlive their driver
             if one.is_running():
                 one.kill()
-    for folder in (whole, ended):
-        process = start(folder)
-        assert process.wait(600) == 0, (folder / "output.txt").read_text()
-    kept = [folder / "kept" / name for folder in (whole, ended)]
-    for file in ("confirm.csv", "confirm_history.csv", "baseline.csv"):
-        first, second = (without_timings(table(folder / file)) for folder in kept)
-        assert first == second, file
-    rows = table(kept[0] / "confirm.csv")
-    assert [(row["status"], row["epochs"]) for row in rows] == [("completed", "40")] * 2
-    for folder in kept:
-        assert (folder / "reconstructions.png").stat().st_size <= keeping.MOST_BYTES
-        assert_names_no_machine(folder, tmp_path)
-    before = (ended / "output.txt").read_text()
-    assert start(ended).wait(120) == 0  # nothing is left
-    assert "finished" in (ended / "output.txt").read_text().removeprefix(before)
+    assert start(tmp_path).wait(600) == 0, (tmp_path / "output.txt").read_text()
+    kept = tmp_path / "kept" / name
+    (row,) = table(kept / "confirm.csv")
+    assert (row["status"], row["epochs"], row["key"]) == ("completed", str(EPOCHS), "digits/dense")
+    config = next(space for space in digits.SPACES if space.family == "ae").default
+    for mine, theirs in zip(table(kept / "confirm_history.csv"), uninterrupted(config, int(row["seed"])), strict=True):
+        assert (float(mine["train_mse"]), float(mine["val_mse"])) == (theirs["train_mse"], theirs["val_mse"])
+    assert (kept / "reconstructions.png").stat().st_size <= keeping.MOST_BYTES
+    assert_names_no_machine(kept, tmp_path)
+    # Nothing is left, and what was kept is there.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(search_spaces, "reported", lambda: {"digits/dense": entry(EPOCHS)})
+    monkeypatch.setattr(child, "run_to_end", None)
+    assert reproduce.main(ARGV) == 0
+    assert "finished" in capsys.readouterr().out
