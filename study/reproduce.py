@@ -114,7 +114,7 @@ def _run(asked: argparse.Namespace) -> int:
     storage, kept = (Path(os.path.abspath(path.expanduser())) for path in (asked.storage, asked.out or KEPT))
     machine = Machine.here(asked.cpus_per_trial or 1.0, asked.gpus_per_trial, asked.max_concurrent)
     paces = Paces(storage / PACES, machine.name, probe_on(machine))
-    studies = [Reproduction(key, entry, asked.seeds, storage) for key, entry in reported.items()]
+    studies = [Reproduction.of(key, entry, asked.seeds, storage) for key, entry in reported.items()]
     plan = planned(studies, paces, machine)
     if plan:
         print(plan_text(plan, machine, asked.time_budget))
@@ -173,9 +173,11 @@ def _given(asked: argparse.Namespace, names: Sequence[str]) -> list[str]:
 
 def _keep(study: Reproduction, kept: Path, *, again: bool) -> None:
     """Write what is kept of a finished study, where it is not there yet or is to be written again."""
-    from study.driver.keeping import keep
+    from study.driver.keeping import compared, keep
 
     if again or not (kept / study.folder.name).is_dir():
+        for line in compared(study.folder, kept):
+            print(line)
         print(f"kept in {os.path.relpath(keep(study.folder, kept))}")
 
 

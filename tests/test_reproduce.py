@@ -117,6 +117,15 @@ def test_the_cheapest_comes_first_and_what_is_done_counts(tmp_path):
     assert both[-1].seconds == 330 + around  # two seeds at a time
 
 
+def test_a_finished_study_on_more_seeds_stands_for_one_on_fewer(tmp_path):
+    runs = made_up_seeds("a_b", {"val_mse": [0.1] * 5}, key="a/b")
+    recorded_studies.write_study(tmp_path, name_of("a/b", 5), runs, summary={})
+    recorded_studies.write_study(tmp_path, name_of("a/b", 7), runs[:1])  # not finished
+    for seeds, found in ((3, 5), (5, 5), (6, 6)):
+        study = Reproduction.of("a/b", entry(1), seeds, tmp_path)
+        assert (study.seeds, study.finished) == (found, found == 5)
+
+
 def test_the_plan_says_hours_and_what_does_not_fit_the_budget(tmp_path):
     studies = [Reproduction(f"a/{epochs}", entry(epochs), 1, tmp_path) for epochs in (1, 9)]
     plan = [Planned(study, (3600.0,), 3600.0 * study.entry.epochs[0]) for study in studies]
@@ -182,6 +191,8 @@ def finished_runs(tmp_path, monkeypatch):
 
     monkeypatch.setattr(child, "run_to_end", run_to_end)
     monkeypatch.setattr(keeping, "keep", lambda folder, into: into / folder.name)
+    monkeypatch.setattr(keeping, "compared", lambda folder, into: [])
+    monkeypatch.setattr(reproduce, "KEPT", tmp_path / "kept")
     monkeypatch.setattr("study.training.pace.epoch_seconds", lambda *about: (60.0,))
     monkeypatch.setattr(search_spaces, "reported", lambda: {"a/short": entry(1), "a/long": entry(90), "a/x": entry(2)})
     return tmp_path / "results", ran, ends
@@ -309,6 +320,23 @@ def test_a_finished_study_leaves_its_tables_and_pictures_and_no_path_of_the_mach
     assert about["environment"] == {"git_commit": "abc", "cpu": "a processor"}
     assert about["hours"]["training"] == pytest.approx(4 / 3600, abs=1e-4)
     assert_names_no_machine(kept, tmp_path, Path("/home/me"))
+
+
+def test_a_run_is_compared_with_what_is_kept_of_its_configuration_and_seed(tmp_path):
+    def finished(name: str, *test_mse: float) -> StudyFolder:
+        runs = made_up_seeds("a_b", {"val_mse": [0.1] * len(test_mse), "test_mse": test_mse}, key="a/b")
+        about = {"summary": {}, "data": {"class_names": []}}
+        return StudyFolder(recorded_studies.write_study(tmp_path / name, name, runs, **about))
+
+    kept = tmp_path / "kept"
+    five = finished("reproduce-a-b-x3", 0.1, 0.2, 0.3)
+    assert keeping.compared(five, kept) == []
+    keeping.keep(five, kept)
+    again = finished("reproduce-a-b-x2", 0.1, 0.22)
+    assert keeping.compared(again, kept) == [
+        "a_b-s1 has the same numbers as was kept in reproduce-a-b-x3",
+        "a_b-s2 differs, most in test_mse, by 0.1 of it, from what was kept in reproduce-a-b-x3",
+    ]
 
 
 def assert_names_no_machine(kept: Path, *folders: Path) -> None:

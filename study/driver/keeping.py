@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 import shutil
@@ -21,6 +22,7 @@ from study.record.state import StudyState
 MOST_BYTES = 300_000
 """Of a picture."""
 _PATH = re.compile(r"(?<![\w/:.])~?/[^\s'\",;]+")
+_TIMES = frozenset({"train_seconds", "val_seconds", "compile_seconds", "images_per_second"})
 _COLOURS = 256
 _SMALLER = 0.85  # of each side, until a picture is small enough
 
@@ -28,7 +30,8 @@ _SMALLER = 0.85  # of each side, until a picture is small enough
 def keep(folder: StudyFolder, into: Path) -> Path:
     """Write what is kept of a finished study into a folder of its name below `into`, and return that folder.
 
-    It takes the place of what was there, whole or not at all. Where the study ran and was kept is left out.
+    It takes the place of what was there, whole or not at all. Left out is where the study ran and lies, and of the
+    times all but the seconds of each epoch and run.
     """
     state = journal.read_state(folder.journal)
     assert state.summary is not None
@@ -39,7 +42,7 @@ def keep(folder: StudyFolder, into: Path) -> Path:
     files.write_json(part / tables.ABOUT, _about(state))
     files.write_json(part / tables.SUMMARY, state.summary)
     for table in TABLES:
-        if rows := [_without_paths(row) for row in table.rows(state)]:
+        if rows := [_kept_row(row) for row in table.rows(state)]:
             files.write_csv(part / table.file, rows, table.columns)
     if confusions := list(_confusions(folder, state)):
         files.write_csv(part / CONFUSION, confusions, CONFUSION_COLUMNS)
@@ -63,8 +66,9 @@ def _about(state: StudyState) -> dict[str, Any]:
     return {**about, "settings": settings, "hours": {key: round(value, 4) for key, value in hours.items()}}
 
 
-def _without_paths(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of a table; the reason of a run that failed may have named a file of the machine."""
+def _kept_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of a table as it is kept; the reason of a run that failed may have named a file of the machine."""
+    row = {key: value for key, value in row.items() if key not in _TIMES}
     return row | {"reason": _PATH.sub("…", row["reason"])} if row.get("reason") else row
 
 
@@ -80,6 +84,40 @@ def _confusions(folder: StudyFolder, state: StudyState) -> Iterator[dict[str, An
         for true, predicted in np.argwhere(confusion).tolist():
             cell = (run.id, names[true], names[predicted], int(confusion[true, predicted]))
             yield dict(zip(CONFUSION_COLUMNS, cell, strict=True))
+
+
+def compared(folder: StudyFolder, into: Path) -> list[str]:
+    """Return a line on each run of a study, of whose configuration and seed there is one below `into` already.
+
+    It says whether the numbers are the same to the last digit, else by how much they differ at most.
+    """
+    lines = []
+    before = {(row["key"], row["seed"]): (file.parent.name, row) for file, row in _kept_runs(into)}
+    for row in tables.confirmations(journal.read_state(folder.journal)):
+        name, old = before.get((row["key"], str(row["seed"])), ("", {}))
+        changes = [change for key, value in _kept_row(row).items() if (change := _change(old.get(key), value, key))]
+        if changes:
+            part, column = max(changes)
+            lines.append(
+                f"{row['confirm_id']} differs, most in {column}, by {part:.2g} of it, from what was kept in {name}"
+            )
+        elif name:
+            lines.append(f"{row['confirm_id']} has the same numbers as was kept in {name}")
+    return lines
+
+
+def _kept_runs(into: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    for file in sorted(into.glob(f"*/{tables.CONFIRM.file}")):
+        with file.open(newline="", encoding="utf-8") as lines:
+            yield from ((file, row) for row in csv.DictReader(lines))
+
+
+def _change(old: str | None, new: object, column: str) -> tuple[float, str] | None:
+    """Return by what part a measured number has changed, and its column; None where it is the same or no measure."""
+    if not isinstance(new, float) or not column.startswith(("train_", "val_", "test_")) or old in (None, "", str(new)):
+        return None
+    before = float(old)
+    return abs(new - before) / max(abs(before), 1e-300), column
 
 
 def small_png(picture: Path) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,16 @@ class Reproduction:
     entry: Reported
     seeds: int
     storage: Path
+
+    @classmethod
+    def of(cls, key: str, entry: Reported, seeds: int, storage: Path) -> Reproduction:
+        """Return the study on so many seeds, or a finished one on more of them, which says all that it would."""
+        for folder in sorted(storage.glob(name_of(key, "*"))):
+            more = re.fullmatch(re.escape(name_of(key, "*")).replace(r"\*", r"(\d+)"), folder.name)
+            other = cls(key, entry, int(more[1]), storage) if more else None
+            if other and other.seeds > seeds and other.finished:
+                return other
+        return cls(key, entry, seeds, storage)
 
     @property
     def folder(self) -> StudyFolder:

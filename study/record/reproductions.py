@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from study.record import tables
 
@@ -27,7 +28,7 @@ LIKE_THE_REPORT: tuple[str, ...] = ()
 """Options of `study run` by which a study keeps to its report beyond the configuration; its name says them."""
 
 
-def name_of(key: str, seeds: int) -> str:
-    """Return the name of the study that trains a reported configuration on so many seeds."""
+def name_of(key: str, seeds: int | Literal["*"]) -> str:
+    """Return the name of the study that trains a reported configuration on so many seeds; "*" stands for any number."""
     words = [word.removeprefix("--") for word in LIKE_THE_REPORT]
     return "-".join(["reproduce", *key.split("/"), f"x{seeds}", *words])
