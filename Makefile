@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: study test test-all test-cluster bench lint format ui clean
+.PHONY: study reproduce test test-all test-cluster bench lint format ui clean
 .DEFAULT_GOAL := study
 
 # Each stamp is renewed when what is installed may have changed.
@@ -20,6 +20,9 @@ $(VENV)/.dev: $(VENV)/.study
 
 study: $(VENV)/.study  ## run a study: make study SPACE=cifar_ae ARGS="--trials 16"
 	$(BIN)/python study/run.py --space $(SPACE) $(ARGS)
+
+reproduce: $(VENV)/.study  ## train the reports' own networks: make reproduce ARGS="'fashion/*' --seeds 1"
+	$(BIN)/python study/reproduce.py $(ARGS)
 
 test: $(VENV)/.dev  ## the default test suite
 	$(BIN)/python -m pytest -m "not slow and not gpu and not cluster"

@@ -1,8 +1,9 @@
 """Each claim of the reports beside what this project measured under the same definition.
 
 KEY is a claim's key, a glob such as 'cifar_ae/pca_*', or a report's name; without one every claim is audited.
-Numbers are looked up in the confirmations of the studies in the storage folder and in results/baselines/*.csv, which
-study/baseline.py writes. Nothing is trained.
+Numbers are looked up in the confirmations of the studies in the storage folder, in its baselines/*.csv, which
+study/baseline.py writes, and in analysis/reproductions, what the repository keeps of study/reproduce.py. Each number
+is shown with its run. Nothing is trained.
 
 Examples:
     python analysis/audit.py
@@ -30,16 +31,24 @@ from analysis.audits.views import compute_table, page_of, show
 from search_spaces import Claim
 from study.record import commands
 from study.record.errors import UsageError, nearest
+from study.record.reproductions import KEPT
 
 
-def compute_audit(keys: Sequence[str], storage: Path) -> tuple[list[Audited], tuple[str, ...]]:
+def compute_audit(
+    keys: Sequence[str], storage: Path, kept: Path | None = None
+) -> tuple[list[Audited], tuple[str, ...]]:
     """Return the audited claims, and a line on each study that could not be read.
+
+    Args:
+        keys: As `select` takes them.
+        storage: The folder of the studies.
+        kept: The folder of what the repository keeps of reproductions; None for none.
 
     Raises:
         UsageError: no claim has such a key, or there is no such storage folder.
     """
     claims = select(keys)
-    evidence = read_evidence(storage)
+    evidence = read_evidence(storage, kept)
     return [audit(claim, evidence) for claim in claims], evidence.skipped
 
 
@@ -71,10 +80,12 @@ def _run(argv: Sequence[str] | None) -> None:
     parser = commands.parser("audit", __doc__)
     parser.add_argument("keys", nargs="*", metavar="KEY", help="a claim, a glob or a report; default all")
     commands.add_storage(parser)
+    kept = "folder of what is kept of reproductions (default: analysis/reproductions)"
+    parser.add_argument("--reproductions", type=Path, default=KEPT, metavar="DIR", help=kept)
     output.add_page_options(parser)
     options = parser.read(argv)
     output.check_outputs(options)
-    audited, skipped = compute_audit(options.keys, options.storage)
+    audited, skipped = compute_audit(options.keys, options.storage, options.reproductions)
     if options.csv:
         output.write_table(options.csv, compute_table(audited))
     if options.out:

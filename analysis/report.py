@@ -1,7 +1,10 @@
 """The report of a study as one HTML file with its tables beside it.
 
+With --reproductions, instead, the page of the five reports beside what this project measured, in Markdown.
+
 Examples:
     python analysis/report.py night --open
+    python analysis/report.py --reproductions
     python analysis/report.py night --tracking-uri http://host:5000 --out night/index.html
 """
 
@@ -21,10 +24,15 @@ from analysis.output import write_page
 from analysis.page.parts import Page
 from analysis.study_files import NoStudyError, StudyFiles, read_study
 from study.record import commands, files
+from study.record.errors import UsageError
 from study.record.folder import StudyFolder
+from study.record.reproductions import KEPT
 
 LIMIT = 15 * 2**20
 """Bytes above which a report is said to be large: mail and MLflow's viewer take so much."""
+
+
+_PAGE = Path(__file__).resolve().parents[1] / "docs" / "reproductions.md"
 
 
 def build(study: StudyFiles) -> Page:
@@ -42,13 +50,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> None:
     parser = commands.parser("report", __doc__)
-    parser.add_argument("name", metavar="NAME", help="the study's name")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="the study's name")
+    kept = "write the page of the reports, docs/reproductions.md unless --out names another, from what is kept in DIR"
+    parser.add_argument(
+        "--reproductions", type=Path, nargs="?", const=KEPT, metavar="DIR", help=f"{kept} (analysis/reproductions)"
+    )
     commands.add_storage(parser)
     commands.add_out(parser, "the page to write; default report/index.html in the study's folder")
     parser.add_argument("--tracking-uri", metavar="URI", help="read the study from MLflow alone, not from its files")
     parser.add_argument("--no-mlflow", action="store_true", help="do not store the report with the study's MLflow run")
     commands.add_open(parser)
     options = parser.read(argv)
+    if options.reproductions is not None:
+        _write_reproductions(options)
+        return
+    if options.name is None:
+        raise UsageError("NAME is missing: the study's name; or give --reproductions")
     with tempfile.TemporaryDirectory(prefix="study-report-") as scratch:
         study = _read(options, Path(scratch))
         path: Path = options.out or StudyFolder(options.storage / study.name).report / "index.html"
@@ -67,6 +84,20 @@ def _run(argv: Sequence[str] | None) -> None:
         _store(study, path.parent)
     if options.open:
         commands.open_in_browser(path)
+
+
+def _write_reproductions(options: argparse.Namespace) -> None:
+    from analysis.page.reproductions import write_reproductions
+
+    kept: Path = options.reproductions
+    if options.name is not None or options.open:
+        raise UsageError("--reproductions is a Markdown page of all that is kept: it takes no NAME and no --open")
+    if not kept.is_dir():
+        raise UsageError(f"--reproductions {str(kept)!r} is no folder; study reproduce writes one")
+    page: Path = options.out or _PAGE
+    files.check_writable(page, "reproductions.md")
+    write_reproductions(kept, page)
+    print(page)
 
 
 def _store(study: StudyFiles, folder: Path) -> None:

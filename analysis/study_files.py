@@ -134,13 +134,23 @@ def read_study(name: str, storage: Path) -> StudyFiles:
     return read_tables(folder.path, "interrupted", ended=state.summary is not None)
 
 
-def read_tables(folder: Path, unfinished: State, *, ended: bool = True) -> StudyFiles:
+def read_kept(folder: Path) -> StudyFiles:
+    """Read what the repository keeps of a finished study.
+
+    Raises:
+        NoStudyError: a file is missing, damaged or not one of a study.
+    """
+    return read_tables(folder, "incomplete", without=(TRIALS, HISTORY, BASELINE))
+
+
+def read_tables(folder: Path, unfinished: State, *, ended: bool = True, without: tuple[Table, ...] = ()) -> StudyFiles:
     """Read the tables in a folder.
 
     Args:
         folder: Where study.json and the .csv files lie.
         unfinished: What the study is if it has no summary.
         ended: Whether a summary.json that is there is the study's last word.
+        without: Tables that are empty where there is no file.
 
     Raises:
         NoStudyError: a file is missing, damaged or not one of a study.
@@ -152,8 +162,9 @@ def read_tables(folder: Path, unfinished: State, *, ended: bool = True) -> Study
     summary = _json(folder / tables.SUMMARY) if ended and (folder / tables.SUMMARY).is_file() else None
     found = {
         table.name: _csv(folder / table.file, _NEEDED[table])
+        if (folder / table.file).is_file() or not (table.optional or table in without)
+        else _empty(table)
         for table in tables.TABLES
-        if not table.optional or (folder / table.file).is_file()
     }
     state: State = "finished" if summary is not None else unfinished
     runs = [*found[TRIALS.name]["status"], *found[CONFIRM.name]["status"]]

@@ -14,6 +14,7 @@ _VERBS = {
     "run": "search a space, confirm the best networks, compare them with PCA",
     "resume": "go on with an interrupted study: study resume NAME",
     "list": "name every search space",
+    "reproduce": "train the reports' own configurations, the cheapest first",
     "report": "write the report of a study as one HTML file",
     "compare": "studies side by side, with intervals",
     "audit": "what the reports claimed, beside what studies measured",

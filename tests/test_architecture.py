@@ -17,7 +17,7 @@ FLOORS = (
     {"worker"},
     {"search"},
     {"driver", "simulation"},
-    {"run", "baseline", "predict", "simulate", "cluster_check", "__main__"},
+    {"run", "reproduce", "baseline", "predict", "simulate", "cluster_check", "__main__"},
 )
 """Rooms of study/, each of which may import those below it and itself."""
 FILES = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]

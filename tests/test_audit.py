@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,17 @@ from analysis.audits.views import compute_table, our_lines, page_of, show
 from analysis.page.render import render
 from search_spaces import Check, Claim, Comparison, Measured
 from study.data.image_data import load, subset
+from study.driver.keeping import keep
+from study.record.folder import StudyFolder
 from study.record.intervals import Interval, Layers, Sample
 
 D, F = "cifar_cnn/D", "cifar_cnn/F"
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(tmp_path_factory, monkeypatch):
+    """Let the command find nothing that the repository keeps: each case is of the studies that it makes up."""
+    monkeypatch.setattr("analysis.audit.KEPT", tmp_path_factory.mktemp("kept"))
 
 
 def audited(storage, key):
@@ -374,6 +383,53 @@ def test_one_audit_that_fails_is_enough_and_all_have_to_hold(tmp_path):
     assert verdict(Check(Measured(D, "val_accuracy"), 0.03)) is Verdict.HOLDS
     assert verdict(check, missing) is Verdict.MISSING
     assert verdict(missing, behind) is Verdict.FAILS_OPEN
+
+
+# --- what the repository keeps of reproductions
+
+
+def kept_of(tmp_path, name, rows, space, **about):
+    """Write a study, keep what the repository keeps of it, and return the folder of what is kept."""
+    folder = StudyFolder(write_study(tmp_path / "elsewhere", name, rows, space=space, summary={}, **about))
+    for row in rows:
+        arrays = np.full((10, 10), 3 if row.id.endswith("s1") else 5)
+        (folder.checkpoints / row.id).mkdir(parents=True)
+        np.savez(folder.checkpoints / row.id / "predictions.npz", confusion=arrays)
+    keep(folder, tmp_path / "kept")
+    return tmp_path / "kept"
+
+
+def test_what_is_kept_is_evidence_where_there_is_no_study(tmp_path, monkeypatch, capsys):
+    key = "fashion/classifier_finetuned"
+    rows = runs(key, test_accuracy=[0.9, 0.91])
+    kept = kept_of(tmp_path, "reproduce-fashion-x2", rows, "fashion_classifier")
+    kept_of(tmp_path, "reproduce-D-x3", runs(D, val_accuracy=[0.58, 0.59, 0.60]), "cifar_classifier")
+    (kept / "baselines").mkdir()
+    write_pca(kept, "mnist", [{"n_components": 44, "train_pixel_rmse_255": 23.877350758777983}])
+    monkeypatch.chdir(tmp_path)  # without a folder results
+    found, skipped = compute_audit([], Path("results"), kept)
+    by_key = {one.claim.key: one for one in found}
+    assert skipped == ()
+    one = by_key[f"{D}/val_accuracy"]
+    assert (one.verdict, one.decided_by) == (Verdict.HOLDS, ("reproductions/reproduce-D-x3",))
+    pca = by_key["mnist_ae/pca_0.8/train_rmse"]
+    assert (pca.verdict, pca.decided_by) == (Verdict.HOLDS, ("reproductions/baselines/mnist.csv",))
+    shirts = by_key[f"{key}/shirt_as_shirt"].pieces[0].reading.sample
+    assert sorted(shirts.values.values()) == [3, 5]
+    monkeypatch.setattr("analysis.audit.KEPT", kept)
+    assert main([f"{D}/val_accuracy"]) == 0
+    assert "holds, by reproductions/reproduce-D-x3" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_users_own_study_counts_beside_what_is_kept_by_the_same_rule(tmp_path):
+    kept = kept_of(tmp_path, "kept", runs(D, val_accuracy=[0.58, 0.59, 0.60]), "cifar_classifier")
+    storage = tmp_path / "results"
+    write_study(storage, "own", runs(D, val_accuracy=[0.1, 0.11]), space="cifar_classifier")
+    (fewer,), _ = compute_audit([f"{D}/val_accuracy"], storage, kept)
+    assert fewer.decided_by == ("reproductions/kept",)
+    write_study(storage, "more", runs(D, val_accuracy=[0.1, 0.11, 0.1, 0.11]), space="cifar_classifier")
+    (more,), _ = compute_audit([f"{D}/val_accuracy"], storage, kept)
+    assert (more.verdict, more.decided_by) == (Verdict.FAILS_OPEN, ("more",))
 
 
 # --- the command

@@ -1,8 +1,9 @@
-"""Everything below a storage folder that can speak for or against a claim: studies, and PCA's own tables."""
+"""Everything that can speak for or against a claim: studies and PCA's own tables, a user's and the repository's."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.study_files import StudyFiles, read_study
+from analysis.study_files import StudyFiles, read_kept, read_study
+from study.record import tables
+from study.record.commands import STORAGE
 from study.record.errors import StudyError, UsageError, one_line
+from study.record.reproductions import BASELINES, CONFUSION
 
-BASELINES = "baselines"
-"""The folder that study/baseline.py writes its tables to, each named after its data set."""
+KEPT_AS = "reproductions"
+"""What stands before the name of a study, or of a table, that the repository keeps."""
 _WHOLE = re.compile(r"A stratified \d+ of (\d+) training, \d+ of (\d+) validation images")
 _NEEDED = ("confirm_id", "confirm_of", "key", "seed", "status", "epochs", "pretrain_epochs")
 
@@ -25,26 +29,36 @@ class Evidence:
 
     Attributes:
         studies: those that could be read, by name.
-        baselines: PCA of all training images of a data set, [numbers of components x columns], by data set.
+        baselines: PCA of all training images of a data set, a user's own before the repository's.
         skipped: a line on each folder or file that could not be read.
     """
 
     studies: tuple[MeasuredStudy, ...]
-    baselines: dict[str, pd.DataFrame]
+    baselines: tuple[PcaTable, ...]
     skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PcaTable:
+    """PCA of all training images of a data set, [numbers of components x columns], and what it is called."""
+
+    dataset: str
+    source: str
+    rows: pd.DataFrame
 
 
 class MeasuredStudy:
     """A study's runs of reported configurations, and its data. Confirmations only: a trial has no fresh seed."""
 
-    def __init__(self, files: StudyFiles) -> None:
-        """Take the files of a study.
+    def __init__(self, files: StudyFiles, *, kept: bool = False) -> None:
+        """Take the files of a study, or what the repository keeps of it.
 
         Raises:
             KeyError, TypeError: they lack what a study has.
         """
-        self.name = files.folder.name
+        self.name = f"{KEPT_AS}/{files.folder.name}" if kept else files.folder.name
         self.folder = files.paths
+        self.about = files.about
         self.baseline = files.baseline
         self.summary = files.summary
         self.data: dict[str, Any] = files.about["data"]
@@ -69,6 +83,10 @@ class MeasuredStudy:
                 return {"train": int(match[1]), "val": int(match[2]), "test": self.sizes["test"]}
         return None
 
+    def history(self, run_ids: Collection[str]) -> pd.DataFrame:
+        """Return a row for each of these runs and epochs of its last stage, with every metric."""
+        return self._epochs[self._epochs["confirm_id"].isin(list(run_ids))]
+
     def at_epoch(self, run_id: str, epoch: int) -> dict[str, float] | None:
         """Return the metrics after an epoch of a run's last stage, None if there was no such epoch."""
         rows = self._epochs[(self._epochs["confirm_id"] == run_id) & (self._epochs["epoch"] == epoch)]
@@ -79,8 +97,11 @@ class MeasuredStudy:
     def confusion(self, run_id: str, candidate: str, seed: int) -> np.ndarray | None:
         """Return how many test images of a class (rows) were taken for another (columns), None where it is gone.
 
-        Each run has its own beside its network; the winner's are in samples/ too.
+        Each run has its own beside its network, or in one table with the others; the winner's are in samples/ too.
         """
+        table = self.folder.path / CONFUSION
+        if table.is_file():
+            return self._confusion(pd.read_csv(table, dtype={"true": str, "predicted": str}), run_id)
         files = [self.folder.checkpoints / run_id / "predictions.npz"]
         best = (self.summary or {}).get("best") or {}
         if best.get("trial_id") == candidate and (best.get("model") or {}).get("seed") == seed:
@@ -91,29 +112,47 @@ class MeasuredStudy:
                     return np.asarray(arrays["confusion"])
         return None
 
+    def _confusion(self, cells: pd.DataFrame, run_id: str) -> np.ndarray | None:
+        """Return the matrix of a run from the cells of all runs that are not 0; None where it has none."""
+        names = self.data["class_names"]
+        confusion = np.zeros((len(names), len(names)), dtype=np.int64)
+        mine = cells[cells["confirm_id"] == run_id]
+        for cell in mine.to_dict("records"):
+            confusion[names.index(cell["true"]), names.index(cell["predicted"])] = cell["images"]
+        return confusion if len(mine) else None
 
-def read_evidence(storage: Path) -> Evidence:
-    """Read every study below the storage folder; what cannot be read is left out with a line.
+
+def read_evidence(storage: Path | None, kept: Path | None = None) -> Evidence:
+    """Read every study below the storage folder, and what the repository keeps; what cannot be read gives a line.
+
+    Args:
+        storage: The folder of the studies, None for none. That of the default name need not be there.
+        kept: The folder of what `study reproduce` keeps, None for none.
 
     Raises:
-        UsageError: there is no such folder.
+        UsageError: there is no such storage folder.
     """
-    if not storage.is_dir():
+    if storage and not storage.is_dir() and (kept is None or storage != Path(STORAGE)):
         raise UsageError(f"--storage {str(storage)!r} is no folder; name the one that holds the studies")
-    studies, skipped = [], []
-    for journal in sorted(storage.glob("*/journal.jsonl")):
-        name = journal.parent.name
+    studies: list[MeasuredStudy] = []
+    baselines: list[PcaTable] = []
+    skipped: list[str] = []
+    folders = [(file.parent, False) for file in sorted(storage.glob("*/journal.jsonl"))] if storage else []
+    folders += [(file.parent, True) for file in sorted(kept.glob(f"*/{tables.ABOUT}"))] if kept else []
+    for folder, is_kept in folders:
         try:
-            studies.append(MeasuredStudy(read_study(name, storage)))
+            found = read_kept(folder) if is_kept else read_study(folder.name, folder.parent)
+            studies.append(MeasuredStudy(found, kept=is_kept))
         except (StudyError, OSError, ValueError, KeyError, TypeError) as error:
-            skipped.append(f"study {name!r} is left out: {_reason(error)}")
-    baselines = {}
-    for file in sorted((storage / BASELINES).glob("*.csv")):
-        try:
-            baselines[file.stem] = pd.read_csv(file).set_index("n_components")
-        except (OSError, ValueError, KeyError) as error:
-            skipped.append(f"{BASELINES}/{file.name} is left out: {_reason(error)}")
-    return Evidence(tuple(studies), baselines, tuple(skipped))
+            skipped.append(f"study {folder.name!r} is left out: {_reason(error)}")
+    for parent in (storage, kept):
+        for file in sorted((parent / BASELINES).glob("*.csv")) if parent else []:
+            source = f"{KEPT_AS}/{BASELINES}/{file.name}" if parent == kept else f"{BASELINES}/{file.name}"
+            try:
+                baselines.append(PcaTable(file.stem, source, pd.read_csv(file).set_index("n_components")))
+            except (OSError, ValueError, KeyError) as error:
+                skipped.append(f"{source} is left out: {_reason(error)}")
+    return Evidence(tuple(studies), tuple(baselines), tuple(skipped))
 
 
 def _reason(error: Exception) -> str:

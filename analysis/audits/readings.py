@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 import search_spaces
-from analysis.audits.evidence import BASELINES, Evidence, MeasuredStudy
+from analysis.audits.evidence import Evidence, MeasuredStudy
 from search_spaces import OPEN_LAYERS, Measured, Reported
 from study.record.intervals import Layers, Sample
 
@@ -48,7 +48,7 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class _Runs:
+class Runs:
     """The completed runs of a reported configuration in one study."""
 
     study: MeasuredStudy
@@ -57,6 +57,7 @@ class _Runs:
 
     @property
     def epochs(self) -> tuple[int, ...]:
+        """The epochs of each stage, the fewest of any run."""
         first, last = int(self.rows["pretrain_epochs"].min()), int(self.rows["epochs"].min())
         return (first, last) if len(self.entry.epochs) > 1 else (last,)
 
@@ -107,7 +108,7 @@ def _plain(measured: Measured, evidence: Evidence, beside: str | None) -> Readin
 
 
 def _of_runs(measured: Measured, evidence: Evidence) -> Reading:
-    runs = _best_runs(measured.subject, evidence)
+    runs = best_runs(measured.subject, evidence)
     if runs is None:
         return Reading(measured, missing=f"{measured.subject} has not been run")
     study, entry = runs.study, runs.entry
@@ -143,7 +144,8 @@ def _reaches(epochs: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     return epochs[:-1] == wanted[:-1] and epochs[-1] >= wanted[-1]
 
 
-def _best_runs(key: str, evidence: Evidence) -> _Runs | None:
+def best_runs(key: str, evidence: Evidence) -> Runs | None:
+    """Return the runs of a reported configuration that say most about it, None where there are none."""
     entry = search_spaces.reported()[key]
     dataset = entry.space.split("_", maxsplit=1)[0]
     found = []
@@ -153,7 +155,7 @@ def _best_runs(key: str, evidence: Evidence) -> _Runs | None:
         rows = study.runs[study.runs["key"] == key]
         rows = rows[[_same_settings(row, entry.config) for row in rows.to_dict("records")]]
         if len(rows):
-            found.append(_Runs(study, entry, rows))
+            found.append(Runs(study, entry, rows))
     return max(found, key=lambda runs: runs.rank, default=None)
 
 
@@ -195,9 +197,9 @@ def _of_pca(measured: Measured, evidence: Evidence, dataset: str, components: in
     for study in own:
         if (value := _pca_value(_by_components(study.baseline), components, measured.metric)) is not None:
             return Reading(measured, Sample({}, value), source=study.name, images=study.sizes["train"])
-    table = evidence.baselines.get(dataset)
-    if table is not None and (value := _pca_value(table, components, measured.metric)) is not None:
-        return Reading(measured, Sample({}, value), source=f"{BASELINES}/{dataset}.csv")
+    for table in evidence.baselines:
+        if table.dataset == dataset and (value := _pca_value(table.rows, components, measured.metric)) is not None:
+            return Reading(measured, Sample({}, value), source=table.source)
     for study in sorted(studies, key=lambda one: -one.sizes["train"]):
         if (value := _pca_value(_by_components(study.baseline), components, measured.metric)) is not None:
             # A study's PCA leaves out the images that are held out for validation; the reports' did not.

@@ -27,6 +27,9 @@ class Verdict(StrEnum):
     NO_TEST = "no run could tell"
 
 
+DECIDED = (Verdict.HOLDS, Verdict.FAILS, Verdict.FAILS_OPEN)
+"""The verdicts that say something of a claim."""
+
 _POINTS = {
     Verdict.HOLDS: "points the claim's way",
     Verdict.FAILS: "points against the claim",
@@ -67,6 +70,13 @@ class Audited:
     direction: str | None
     pieces: tuple[Piece, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def decided_by(self) -> tuple[str, ...]:
+        """The studies and tables whose numbers gave the verdict; none where there is none yet."""
+        if self.verdict not in DECIDED:
+            return ()
+        return tuple(dict.fromkeys(piece.reading.source for piece in self.pieces if piece.reading.source))
 
 
 def audit(claim: Claim, evidence: Evidence) -> Audited:

@@ -32,6 +32,7 @@ _COLUMNS = (
     "verdict",
     "verdict_in_words",
     "direction",
+    "decided_by",
     "role",
     "our_subject",
     "our_metric",
@@ -70,6 +71,7 @@ def _rows(one: Audited) -> list[dict[str, object]]:
         "verdict": str(one.verdict),
         "verdict_in_words": one.words,
         "direction": one.direction,
+        "decided_by": ", ".join(one.decided_by) or None,
         "what_it_measures": claim.measures,
         "choices_of_ours": " ".join(one.notes) or None,
     }
@@ -110,6 +112,11 @@ def metric_words(piece: Piece) -> str:
         words += f" minus {other.metric.split(':')[0] if ':' in other.metric else other.metric}"
         words += f" of {other.subject}" if other.subject != measured.subject else ""
     return words if piece.scale == 1 else f"{words} × {piece.scale:g}"
+
+
+def verdict_words(one: Audited) -> str:
+    """Return the verdict with the studies and tables that decided it."""
+    return f"{one.words}, by {', '.join(one.decided_by)}" if one.decided_by else one.words
 
 
 def claimed_words(one: Audited) -> str:
@@ -229,7 +236,7 @@ def _ours(one: Audited) -> Text:
 
 
 def _verdict(one: Audited) -> Text:
-    return Text(one.words, style=_STYLES.get(one.verdict, ""))
+    return Text(verdict_words(one), style=_STYLES.get(one.verdict, ""))
 
 
 _LEAD = (
@@ -262,7 +269,7 @@ def _items(one: Audited) -> tuple[Item, Item]:
     facts = [
         Fact("The report's number", claimed_words(one), one.claim.metric),
         Fact("Measured by this project", "; ".join(our_lines(one)) or "nothing"),
-        Fact("Verdict", one.words, one.claim.measures),
+        Fact("Verdict", verdict_words(one), one.claim.measures),
         *([Fact("Choices of ours", " ".join(one.notes))] if one.notes else []),
     ]
     return Paragraph(f"{one.claim.key}: {one.claim.statement}", note=True), Facts(facts)

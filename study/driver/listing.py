@@ -33,7 +33,7 @@ def list_spaces() -> str:
                 str(space.epochs),
             )
         )
-    return _table(rows)
+    return table(rows)
 
 
 def dry_run(settings: Settings, trials: int | None) -> str:
@@ -58,7 +58,7 @@ def dry_run(settings: Settings, trials: int | None) -> str:
         refused = settings.max_params is not None and params > settings.max_params
         shown = ", ".join(f"{key}={short(value)}" for key, value in config.items() if key != "family")
         rows.append((origin, f"{params:,}" + (" refused" if refused else ""), shown))
-    return _table(rows)
+    return table(rows)
 
 
 def _shape_and_classes(settings: Settings) -> tuple[tuple[int, int, int], int]:
@@ -97,7 +97,8 @@ def short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
+def table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Return rows, the first of them the heading, as lines with their columns below each other."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join(lines)

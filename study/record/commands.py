@@ -17,6 +17,7 @@ from study.record.values import Reader
 
 SCRIPTS = {
     "run": "study/run.py",
+    "reproduce": "study/reproduce.py",
     "baseline": "study/baseline.py",
     "predict": "study/predict.py",
     "simulate": "study/simulate.py",
@@ -34,6 +35,11 @@ STORAGE = "results"
 STORAGE_HELP = "folder of the studies"
 
 _ROOT = Path(__file__).resolve().parents[2]
+
+
+def script(verb: str) -> Path:
+    """Return the file of a command."""
+    return _ROOT / SCRIPTS[verb]
 
 
 class Parser(argparse.ArgumentParser):
@@ -148,9 +154,9 @@ def hint(verb: str, *arguments: str) -> str:
     elif _started_as() == "python -m study":
         words = [_python(), "-m", "study", verb]
     elif verb in ("resume", "list"):
-        words = [_python(), _near(_ROOT / SCRIPTS["run"]), f"--{verb}"]
+        words = [_python(), _near(script("run")), f"--{verb}"]
     else:
-        words = [_python(), _near(_ROOT / SCRIPTS[verb])]
+        words = [_python(), _near(script(verb))]
     return shlex.join([*words, *arguments])
 
 

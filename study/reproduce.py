@@ -1,0 +1,211 @@
+"""Train the reports' own configurations with their own epochs and images: a study for each, the cheapest first.
+
+Says before it starts what is done, what is left, and the hours that it takes here, measured on some batches and
+remembered. Each study is one of `study run`: ended at any moment, it is gone on with by the same command, and has lost
+an epoch at most. What does not fit into the time budget is left. PCA of the reports' data sets has the keys pca/DATA.
+What the repository keeps of a finished study, its tables and pictures, goes to analysis/reproductions.
+
+Examples:
+    python study/reproduce.py --dry-run
+    python study/reproduce.py 'fashion/*' --seeds 1
+    python study/reproduce.py --time-budget 150m --max-concurrent 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if __package__ in (None, ""):
+    # Run as a file: import the packages from the checkout, not this folder's modules from the top.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import search_spaces
+from search_spaces import Comparison, Reported
+from study import interrupt
+from study.interrupt import Interrupted
+from study.record import commands
+from study.record.errors import INTERRUPTED, UsageError, choose_from
+from study.record.reproductions import BASELINES, KEPT, LIKE_THE_REPORT, PACES
+from study.record.settings import add_option, options, plain
+from study.record.values import duration, integer
+
+if TYPE_CHECKING:
+    from study.driver.reproductions import Reproduction
+
+_MACHINE = tuple(name for name, option in options().items() if option.resumable and option.with_reported)
+"""Options of `study run` that say where and how a study runs: a resumed one may be given others."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0, 1 or 2 as the worst of its studies ended, 2 (unusable input) or 130 (interrupted)."""
+    try:
+        with interrupt.handled():
+            return commands.exit_status(lambda: _run(_parse(argv)))
+    except Interrupted:
+        print("study: interrupted; the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = commands.parser("reproduce", __doc__)
+    which = "a configuration, or several, such as 'fashion/*' (default: all)"
+    parser.add_argument("keys", nargs="*", metavar="GLOB", help=which)
+    commands.add_value(parser, "--seeds", integer(1), "N", "of each configuration (default: 5)", default=5)
+    budget = "begin no study that does not fit into it, and stop at its end, such as 150m (default: none)"
+    commands.add_value(parser, "--time-budget", duration, "TIME", budget)
+    parser.add_argument("--dry-run", action="store_true", help="say what is left and how long it takes; train nothing")
+    commands.add_storage(parser)
+    commands.add_out(parser, "folder of what is kept of finished studies (default: analysis/reproductions)", "DIR")
+    machines = parser.add_argument_group("machines")
+    for name in _MACHINE:
+        add_option(machines, name)
+    return parser.read(argv)
+
+
+def selected(patterns: Sequence[str]) -> tuple[dict[str, Reported], dict[str, list[int]]]:
+    """Return the reported configurations, and PCA's numbers of components by key, that patterns mean; without any, all.
+
+    Raises:
+        UsageError: a pattern means nothing.
+    """
+    reported, pca = search_spaces.reported(), claimed_components()
+    known = [*reported, *pca]
+    for pattern in patterns:
+        if not any(fnmatchcase(key, pattern) for key in known):
+            raise UsageError(choose_from("configuration", pattern, known))
+    chosen = {key for key in known if not patterns or any(fnmatchcase(key, pattern) for pattern in patterns)}
+    return (
+        {key: entry for key, entry in reported.items() if key in chosen},
+        {key: components for key, components in pca.items() if key in chosen},
+    )
+
+
+def claimed_components() -> dict[str, list[int]]:
+    """Return the numbers of PCA's components that claims are about, by a key such as "pca/cifar"."""
+    found: dict[str, set[int]] = {}
+    for subject in _subjects():
+        kind, *rest = subject.split("/")
+        if kind == "pca":
+            found.setdefault(f"pca/{rest[0]}", set()).add(int(rest[1]))
+    return {key: sorted(components) for key, components in sorted(found.items())}
+
+
+def _subjects() -> Iterator[str]:
+    for claim in search_spaces.claims():
+        for audit in claim.audited_by:
+            several = isinstance(audit, Comparison)
+            yield from (one.subject for one in ((*audit.lower, *audit.higher) if several else (audit.measured,)))
+
+
+def _run(asked: argparse.Namespace) -> int:
+    from study.driver.reproductions import Machine, Paces, Reproduction, hours, plan_text, planned, probe_on
+
+    began = time.monotonic()
+    reported, pca = selected(asked.keys)
+    storage, kept = (Path(os.path.abspath(path.expanduser())) for path in (asked.storage, asked.out or KEPT))
+    machine = Machine.here(asked.cpus_per_trial or 1.0, asked.gpus_per_trial, asked.max_concurrent)
+    paces = Paces(storage / PACES, machine.name, probe_on(machine))
+    studies = [Reproduction.of(key, entry, asked.seeds, storage) for key, entry in reported.items()]
+    plan = planned(studies, paces, machine)
+    if plan:
+        print(plan_text(plan, machine, asked.time_budget))
+    for key, components in pca.items():
+        ended = "finished" if _has_pca(_pca_file(storage, key), components) else "not begun"
+        print(f"{key} with {', '.join(map(str, components))} components: {ended}")
+    if asked.dry_run:
+        return 0
+    paces.write_to(kept / PACES)
+    statuses, left = [0], []
+    for key, components in pca.items():
+        statuses.append(_fit_pca(key, components, storage, kept, asked))
+    for one in plan:
+        remaining = None if asked.time_budget is None else asked.time_budget - (time.monotonic() - began)
+        if one.study.finished:
+            _keep(one.study, kept, again=False)
+        elif remaining is not None and one.seconds > remaining:
+            left.append(f"{one.study.key}, {hours(one.seconds)} hours")
+        elif one.study.folder.is_locked:
+            left.append(f"{one.study.key}, which another process runs")
+        else:
+            statuses.append(_train(one.study, kept, remaining, asked))
+    for line in left:
+        print(f"left: {line}")
+    print(f"{commands.hint('audit')} says what it means for the reports' claims")
+    return max(statuses)
+
+
+def _train(study: Reproduction, kept: Path, seconds: float | None, asked: argparse.Namespace) -> int:
+    """Run a study to its end, or for so long, keep what it leaves, and return the exit status that it deserves."""
+    from study.driver.child import OUT_OF_TIME, run_to_end
+
+    name, storage = study.folder.name, str(study.storage)
+    if study.folder.has_begun:
+        words = ["--resume", name, "--storage", storage]
+    else:
+        asks = ["--reported", study.key, "--confirm", f"1x{study.seeds}", *LIKE_THE_REPORT]
+        words = [*asks, "--name", name, "--storage", storage]
+    print(f"\n{study.key}: {study.progress}", flush=True)
+    status = run_to_end("run", [*words, *_given(asked, _MACHINE)], seconds)
+    if status == OUT_OF_TIME:
+        print(f"{study.key}: the time budget is used up; the same command goes on")
+        return 0
+    if status == INTERRUPTED:  # somebody asked the study itself to leave
+        raise Interrupted
+    if status == 0:
+        _keep(study, kept, again=True)
+    return status
+
+
+def _given(asked: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Return the words of the options among `names` that were given."""
+    values = {name: getattr(asked, name.replace("-", "_")) for name in names}
+    return [word for name, value in values.items() if value is not None for word in (f"--{name}", plain(value))]
+
+
+def _keep(study: Reproduction, kept: Path, *, again: bool) -> None:
+    """Write what is kept of a finished study, where it is not there yet or is to be written again."""
+    from study.driver.keeping import compared, keep
+
+    if again or not (kept / study.folder.name).is_dir():
+        for line in compared(study.folder, kept):
+            print(line)
+        print(f"kept in {os.path.relpath(keep(study.folder, kept))}")
+
+
+def _fit_pca(key: str, components: Sequence[int], storage: Path, kept: Path, asked: argparse.Namespace) -> int:
+    """Fit PCA to all training images of a data set, unless that is done, keep its table, and return the exit status."""
+    from study.driver.child import run_to_end
+
+    file = _pca_file(storage, key)
+    if not _has_pca(file, components):
+        words = ["--data", file.stem, "--components", ",".join(map(str, components)), "--out", str(file)]
+        if status := run_to_end("baseline", [*words, *_given(asked, ["data-dir"])]):
+            return status
+    copy = _pca_file(kept, key)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, copy)
+    return 0
+
+
+def _pca_file(folder: Path, key: str) -> Path:
+    return folder / BASELINES / f"{key.removeprefix('pca/')}.csv"
+
+
+def _has_pca(file: Path, components: Sequence[int]) -> bool:
+    if not file.is_file():
+        return False
+    with file.open(newline="", encoding="utf-8") as lines:
+        return {str(count) for count in components} <= {row["n_components"] for row in csv.DictReader(lines)}
+
+
+if __name__ == "__main__":
+    commands.end_process(main())
