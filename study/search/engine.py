@@ -5,14 +5,19 @@ A worker process imports this module before it is up, so nothing heavy is import
 
 from __future__ import annotations
 
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayActorError
 from ray.tune.error import TuneError
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -76,6 +81,32 @@ class StudyTrainable(tune.Trainable):
             self._worker = Worker(ray.get(self._reference.context))
             self._worker.begin(self._jobs)
         return tune_result(self._worker.step(), self._worker.objectives)
+
+
+class OneFaultController(TuneController):
+    """Tune's controller, for which the death of a worker is one fault.
+
+    Where a worker dies between two jobs, Tune hears of it twice: from the process, and lets the next trial wait for
+    another one; then from the `reset` that the process was asked for, and ends the trial, since it is waiting. Nor does
+    Tune forget that reset, and so would not give the trial a process again.
+    """
+
+    def _trial_task_failure(self, trial: Trial, exception: Exception) -> None:
+        self._resetting_trials.discard(trial)
+        if trial.status == Trial.PENDING and isinstance(exception, RayActorError):
+            return  # what `_actor_failed` has seen to
+        super()._trial_task_failure(trial, exception)
+
+
+@contextmanager
+def _controlled() -> Iterator[None]:
+    """Let Tune make an `OneFaultController`; it has no way of its own to be given one."""
+    loop: Any = sys.modules["ray.tune.tune"]
+    before, loop.TuneController = loop.TuneController, OneFaultController
+    try:
+        yield
+    finally:
+        loop.TuneController = before
 
 
 class TimeBudget(Unpickled, tune.Stopper):
@@ -143,7 +174,7 @@ def run(
             ),
         )
         try:
-            with interrupt.deferred():
+            with interrupt.deferred(), _controlled():
                 tuner.fit()
         except TuneError as error:  # it holds the traceback of another error as text
             raise next((cause for cause in chain(error) if isinstance(cause, StudyError)), error) from error
