@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from study.training.checkpoint import EncoderSource
 
 _LEAVE_SECONDS = 4.0  # that the tracker may take after Ctrl-C; Ray's shutdown needs the rest of the ten
+_LISTED = 5  # files in a message
 _DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 
 
@@ -66,13 +67,18 @@ def resume(name: str, storage: Path, restate: Any) -> int:
     from study.driver import beginning
     from study.driver.environment import git_commit
     from study.record import folder as folders
+    from study.record import kept
     from study.record.journal import read_state
 
     folder = folders.existing(storage, name)
     with folders.locked(folder):
         state = read_state(folder.journal)
         settings, changed = restate(state.settings)
-        if state.summary is not None and not changed and state.published:
+        damaged = kept.damaged(folder, state) if state.summary is not None and not changed else []
+        if damaged:
+            listed = ", ".join(damaged[:_LISTED]) + (" …" if len(damaged) > _LISTED else "")
+            print(f"study: {len(damaged)} files are missing or damaged and are made again: {listed}", file=sys.stderr)
+        elif state.summary is not None and not changed and state.published:
             print(f"Study {folder.name} is finished; a larger --trials than {settings.trials} extends it.")
             return 0
         data = _load(settings)

@@ -24,9 +24,9 @@ from study.driver import confirmation, summary
 from study.driver.confirmation import Candidate, Confirmed, Planned
 from study.driver.display import Display
 from study.evaluation.samples import illustrate
-from study.record import files, tables
+from study.record import files, kept, tables
 from study.record.errors import StudyError
-from study.record.events import BaselineMeasured, Event, Finished, RunEnded, RunStarted, SearchEnded
+from study.record.events import BaselineMeasured, Event, Finished, Remade, RunEnded, RunStarted, SearchEnded
 from study.record.folder import StudyFolder
 from study.record.journal import Recorder
 from study.record.ranking import best_trials
@@ -38,9 +38,11 @@ from study.search.recording import TuneRecorder
 from study.search.schedulers import build_scheduler
 from study.search.searcher import SearchPlan, StudySearcher
 from study.settings.resolve import space_context
+from study.tracking.tracker import STUDY
 from study.training import checkpoint
 from study.training.checkpoint import EncoderSource
 from study.training.execution import Execution
+from study.training.stages import Budget
 from study.worker.job import Job
 from study.worker.run import WorkerContext
 from study.worker.shared_data import SharedData
@@ -268,14 +270,19 @@ class Session:
         """Keep the best network, and write the summary and every table."""
         ranked = best_trials(self._state, self._space.metric)
         if confirmed:
-            confirmation.promote(self._folder, confirmed[0].model(self._space.metric).id)
+            self._keep_network(confirmed[0].model(self._space.metric))
             self._illustrate(confirmed[0].config)
         elif ranked:
             self._keep_checkpoint_as_best(ranked[0])
-        result = summary.summarize(self._state, self._settings, self._space, confirmed, self._state.baseline)
+        said = self._state.summary  # of an earlier driver: its files are made again
+        result = said or summary.summarize(self._state, self._settings, self._space, confirmed, self._state.baseline)
         tables.write(self._folder, self._state)
         files.write_json(self._folder.path / tables.SUMMARY, result)
-        self._recorder.record(Finished(result))
+        left = kept.of_study(self._folder)
+        if said is None:
+            self._recorder.record(Finished(result, left))
+        elif left != self._state.files:
+            self._recorder.record(Remade(STUDY, left))
         for run in self._state.confirmations:
             # What training went on from; the network stays, since a later extension may make it the winner.
             checkpoint.path(self._folder.checkpoints, run.id).unlink(missing_ok=True)
@@ -287,13 +294,45 @@ class Session:
 
         illustrate(self._folder.samples, self._data.class_names, by_pca)
 
+    def _keep_network(self, run: Run) -> None:
+        """Promote the network and samples of a confirmation run, made again by its seed where they are damaged."""
+        found = confirmation.left(self._folder, run)
+        if found is None:
+            self._train_again(run, test=True)
+            found = confirmation.left(self._folder, run)
+        if found is None:
+            raise StudyError(f"the network of {run.id} is damaged, and its seed has not made it again")
+        confirmation.promote(self._folder, found)
+
+    def _train_again(self, run: Run, *, test: bool) -> None:
+        """Train a run that has ended once more, from its seed, for the files that it left."""
+        self._display.say(f"{run.id:<9} what it has left is missing or damaged: it is trained again")
+        candidate = Candidate(run.id, run.config, run.key, run.params, Budget(run.budget, run.pretrain_budget))
+        until = len(run.epochs)
+        job = Job(run.id, run.config, run.seed, run.budget, run.pretrain_budget, until=until, test=test)
+        self._train("mending", [Planned(candidate, job, run.role or "report")])
+
     def _keep_checkpoint_as_best(self, run: Run) -> None:
-        state = checkpoint.load(self._folder.checkpoints, run.id)
+        state = self._checkpoint(run)
+        if state is None and not kept.damaged(self._folder, self._state):
+            return  # an earlier driver has kept it
         if state is None:
-            raise StudyError(f"the checkpoint of the best trial, {run.id}, is missing from {self._folder.checkpoints}")
+            checkpoint.delete(self._folder.checkpoints, run.id)
+            self._train_again(run, test=False)
+            state = self._checkpoint(run)
+        if state is None:
+            raise StudyError(f"the checkpoint of the best trial, {run.id}, is damaged, and cannot be made again")
         model = models.build(run.config, self._data.image_shape, self._data.num_classes)
         model.load_state_dict(state["model"])
         models.save(model, run.config, self._data.image_shape, self._data.num_classes, self._folder.best)
+
+    def _checkpoint(self, run: Run) -> dict[str, Any] | None:
+        """Return a trial's checkpoint, None where it is missing, damaged or not of the trial's last epoch."""
+        try:
+            state = checkpoint.load(self._folder.checkpoints, run.id)
+        except Exception:  # whatever PyTorch and pickle raise of damaged files
+            return None
+        return state if state is not None and state["epochs_done"] == len(run.epochs) else None
 
     def _keep_tables(self, event: Event) -> None:
         """Write the CSV files of a running study now and then, the more seldom the longer it takes."""

@@ -12,6 +12,8 @@ Kind = Literal["trial", "confirm"]
 Role = Literal["choose", "report"]
 """Of a confirmation: whether its seeds choose the winner, by validation data, or report on it, on the test split."""
 Metrics = dict[str, float]
+Files = dict[str, str]
+"""What is on the disk, by the file's name: its size in bytes and the SHA-256 of its content (`study.record.kept`)."""
 Config = dict[str, Any]  # flat; a value is a number, a word or a switch
 
 
@@ -154,13 +156,19 @@ class EpochEnded(Event):
 
 @dataclass(frozen=True)
 class RunEnded(Event):
-    """A run ended; `final` are a confirmation's metrics of the test split and of the training images."""
+    """A run ended.
+
+    Attributes:
+        final: a confirmation's metrics of the test split and of the training images.
+        files: its network and samples, in its folder of checkpoints.
+    """
 
     name: ClassVar[str] = "end"
     id: str
     status: Status
     reason: str | None
     final: Metrics
+    files: Files = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -190,10 +198,20 @@ class SearchEnded(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The study is finished, and this is its summary.json."""
+    """The study is finished, and this is its summary.json; `files` are all that it left in its folder."""
 
     name: ClassVar[str] = "finish"
     summary: dict[str, Any]
+    files: Files = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Remade(Event):
+    """What was missing or damaged of a run that has ended, or of the finished study ("study"), was made again."""
+
+    name: ClassVar[str] = "remade"
+    id: str
+    files: Files
 
 
 @dataclass(frozen=True)
@@ -245,6 +263,7 @@ EVENTS: Mapping[str, type[Event]] = {
         BaselineMeasured,
         SearchEnded,
         Finished,
+        Remade,
         TrackingChanged,
         Tracked,
         Delivered,

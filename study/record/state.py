@@ -12,12 +12,14 @@ from study.record.events import (
     Delivered,
     EpochEnded,
     Event,
+    Files,
     Finished,
     Kind,
     Metrics,
     Pretrained,
     Published,
     Refused,
+    Remade,
     Role,
     RunEnded,
     RunStarted,
@@ -54,6 +56,7 @@ class Run:
     status: Status = "running"
     reason: str | None = None
     final: Metrics = field(default_factory=dict)  # a confirmation's test metrics
+    files: Files = field(default_factory=dict)  # a confirmation's network and samples
 
     @property
     def last(self) -> Metrics:
@@ -84,6 +87,7 @@ class StudyState:
     delivered: set[str] = field(default_factory=set)  # the ids of ended runs that the tracker has in full
     search_ended: str | None = None
     summary: dict[str, Any] | None = None
+    files: Files = field(default_factory=dict)  # what the finished study left in its folder
     published: bool = False  # the tracker has the artifacts of the finished study
     wall_s: float = 0.0
     _session_start: float = 0.0
@@ -137,7 +141,7 @@ class StudyState:
                     epochs.append({"epoch": event.epoch, **event.metrics})
             case RunEnded():
                 run = self.runs[event.id]
-                run.status, run.reason, run.final = event.status, event.reason, event.final
+                run.status, run.reason, run.final, run.files = event.status, event.reason, event.final, event.files
             case BaselineMeasured():
                 self.baseline.update({row["n_components"]: row for row in event.rows})
             case Tracked():
@@ -147,7 +151,11 @@ class StudyState:
             case SearchEnded():
                 self.search_ended = event.reason
             case Finished():
-                self.summary = event.summary
+                self.summary, self.files = event.summary, event.files
+            case Remade(id="study"):
+                self.files = event.files
+            case Remade():
+                self.runs[event.id].files = event.files
             case Published():
                 self.published = True
         self.wall_s = self._wall_before + self._since_start(event)

@@ -10,10 +10,11 @@ from ray.tune.experiment import Trial
 
 from study import interrupt
 from study.record import disk
-from study.record.events import EpochEnded, Metrics, Noted, Placed, Pretrained, RunEnded, Status
+from study.record.events import EpochEnded, Noted, Placed, Pretrained, Remade, RunEnded, Status
 from study.record.folder import StudyFolder
 from study.record.journal import Recorder
 from study.record.ranking import best_trials
+from study.record.state import Run
 from study.search.engine import TimeBudget, Unpickled
 from study.training import checkpoint
 from study.worker.job import Job, Report, ending, jobs_of, step_of
@@ -90,7 +91,7 @@ class TuneRecorder(Unpickled, tune.Callback):
             if status == "stopped" and reason is None:
                 by = "time budget" if trial.trial_id in self._time_budget.stopped else "scheduler"
                 reason = f"by the {by} after epoch {len(self._recorder.state.runs[job.id].epochs)}"
-            self._end(job, status, reason, report.final if report else {})
+            self._end(job, status, reason, report)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say that a run's worker died, and that the run is set up again."""
@@ -100,10 +101,14 @@ class TuneRecorder(Unpickled, tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record a run whose worker died more often than a run is retried."""
         for job in jobs_of(trial.config):
-            self._end(job, "failed", f"its worker died: {_error(trial)}", {})
+            self._end(job, "failed", f"its worker died: {_error(trial)}", None)
 
-    def _end(self, job: Job, status: Status, reason: str | None, final: Metrics) -> None:
-        self._recorder.record(RunEnded(job.id, status, reason, final))
+    def _end(self, job: Job, status: Status, reason: str | None, last: Report | None) -> None:
+        run, report = self._recorder.state.runs[job.id], last or Report(0)
+        if run.status != "running":  # it is trained once more, for the files that it left
+            self._end_again(run, status, reason, report)
+            return
+        self._recorder.record(RunEnded(job.id, status, reason, report.final, report.files))
         if job.test:
             return
         # What a run that only chooses the winner has learned is of no use either.
@@ -112,6 +117,16 @@ class TuneRecorder(Unpickled, tune.Callback):
         for run_id in self._kept - best:
             checkpoint.delete(self._folder.checkpoints, run_id)
         self._kept &= best
+
+    def _end_again(self, run: Run, status: Status, reason: str | None, report: Report) -> None:
+        """Record what is there anew of a run that had ended, and say where its numbers are not those of the journal."""
+        if status == "failed":
+            self._recorder.record(Noted(run.id, f"cannot be trained again: {reason}"))
+            return
+        before, now = run.last.get(self._metric), report.metrics.get(self._metric)
+        if before != now:
+            self._recorder.record(Noted(run.id, f"trained again, its {self._metric} is {now} instead of {before}"))
+        self._recorder.record(Remade(run.id, report.files))
 
 
 def _error(trial: Trial) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +30,8 @@ def save(checkpoints: Path, run_id: str, state: dict[str, Any]) -> None:
     """
 
     def produce(part: Path) -> None:
-        with part.open("wb") as file:
+        with part.open("wb") as file:  # to a path, PyTorch's own writer hides that the disk is full
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
 
     files.write(path(checkpoints, run_id), produce)
 

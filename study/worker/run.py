@@ -12,7 +12,7 @@ import torch
 import models
 from study.evaluation import samples
 from study.evaluation.final_metrics import final_metrics
-from study.record import files
+from study.record import files, kept
 from study.record.events import Metrics
 from study.training import checkpoint
 from study.training.execution import Execution
@@ -96,7 +96,8 @@ class WorkerRun:
         After the last epoch of a confirmation, the test split is evaluated.
         """
         training = self.training
-        done = training.epochs_done >= self.job.epochs
+        done = training.epochs_done >= (self.job.until or self.job.epochs)
+        tested = done and self.job.test
         pretraining = [] if self._reported else training.pretraining
         note, self.note, self._reported = self.note, None, True
         return Report(
@@ -105,21 +106,25 @@ class WorkerRun:
             params=sum(weight.numel() for weight in training.model.parameters()),
             done=done,
             pretraining=pretraining,
-            final=self._finish() if done and self.job.test else {},
+            final=self._finish() if tested else {},
+            files=kept.fingerprints(self._folder, (*kept.NETWORK, "*.npz")) if tested else {},
             note=note,
         )
+
+    @property
+    def _folder(self) -> Path:
+        return checkpoint.path(self._context.checkpoints, self.job.id).parent
 
     def _finish(self) -> Metrics:
         """Evaluate the test split, the only time that a run sees it, and leave the network and its samples."""
         shared, job, model = self._context.data, self.job, self.training.model
         splits = {split: on_device(shared, split, self._device) for split in ("train", "val", "test")}
         values = per_image(model, *splits["test"])
-        folder = checkpoint.path(self._context.checkpoints, job.id).parent
-        models.save(model, job.config, shared.image_shape, shared.num_classes, folder)
+        models.save(model, job.config, shared.image_shape, shared.num_classes, self._folder)
         torch.manual_seed(job.seed)
         untrained = models.build(job.config, shared.image_shape, shared.num_classes)
         start(untrained, job.config, splits["train"][0], fetched(shared.axes))
-        samples.write(folder, model, untrained.to(self._device), splits, values)
+        samples.write(self._folder, model, untrained.to(self._device), splits, values)
         metrics = model.metrics(values) | final_metrics(model, splits, values, job.seed)
         # As the reports measured it: after training and without dropout, where train_* is of the epoch in progress.
         trained = model.metrics(per_image(model, *splits["train"]))
