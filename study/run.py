@@ -73,7 +73,9 @@ def _resume(line: CommandLine) -> int:
         return 0
     from study.driver import launch
 
-    return launch.resume(line.resume, storage, lambda recorded: resumed_settings(line.given, recorded))
+    return launch.resume(
+        line.resume, storage, lambda recorded: resumed_settings(line.given, recorded), line.retry_failed
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from types import SimpleNamespace
 
 import pytest
 import ray.tune.tune  # noqa: F401  (where Tune makes its controller)
@@ -19,7 +18,7 @@ def test_a_fault_that_tune_reports_twice_is_one_fault(monkeypatch):
     monkeypatch.setattr(
         engine.TuneController, "_process_trial_failure", lambda self, trial, exception: processed.append(trial.status)
     )
-    trial = SimpleNamespace(status=Trial.RUNNING)
+    trial = type("WaitingTrial", (), {"status": Trial.RUNNING})()
     controller = engine.OneFaultController.__new__(engine.OneFaultController)
     controller.__dict__ |= {"_resetting_trials": set(), "_fail_fast": False, "_print_trial_errors": False}
     controller._trial_task_failure(trial, ActorDiedError())

@@ -13,13 +13,14 @@ from study import interrupt
 from study.interrupt import Interrupted
 from study.record.commands import hint, say_progress, storage_words
 from study.record.errors import INTERRUPTED
-from study.record.events import Published, SessionStarted, StudyStarted
+from study.record.events import Published, SessionStarted, StudyStarted, TriedAgain
 
 if TYPE_CHECKING:
     from study.cluster.resources import Resources
     from study.data.image_data import ImageData
     from study.driver.display import Display
     from study.driver.session import Setup
+    from study.record.events import Event
     from study.record.folder import StudyFolder
     from study.record.journal import Recorder
     from study.record.settings import Settings
@@ -56,13 +57,14 @@ def start(settings: Settings) -> int:
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first)
 
 
-def resume(name: str, storage: Path, restate: Any) -> int:
+def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -> int:
     """Go on with a study where its journal ends, and return the exit status.
 
     Args:
         name: The study's.
         storage: The folder that it lies in.
         restate: From the recorded settings to those to go on with, and those of them that say that there is more to do.
+        retry_failed: Whether all failed runs are tried again; those of an unfinished study that the machine failed are.
     """
     from study.driver import beginning
     from study.driver.environment import git_commit
@@ -74,11 +76,14 @@ def resume(name: str, storage: Path, restate: Any) -> int:
     with folders.locked(folder):
         state = read_state(folder.journal)
         settings, changed = restate(state.settings)
-        damaged = kept.damaged(folder, state) if state.summary is not None and not changed else []
+        finished = state.summary is not None and not changed
+        failed = [run for run in state.runs.values() if run.status == "failed"]
+        again = [TriedAgain(run.id) for run in failed if retry_failed or (run.by_machine and not finished)]
+        damaged = kept.damaged(folder, state) if finished else []
         if damaged:
             listed = ", ".join(damaged[:_LISTED]) + (" …" if len(damaged) > _LISTED else "")
             print(f"study: {len(damaged)} files are missing or damaged and are made again: {listed}", file=sys.stderr)
-        elif state.summary is not None and not changed and state.published:
+        elif finished and state.published and not again:
             print(f"Study {folder.name} is finished; a larger --trials than {settings.trials} extends it.")
             return 0
         data = _load(settings)
@@ -92,7 +97,7 @@ def resume(name: str, storage: Path, restate: Any) -> int:
             from study.driver.session import Setup
 
             first = SessionStarted(changed, resources.gpu_json)
-            return _run(Setup(settings, folder, data, resources, encoder, probe_file), first)
+            return _run(Setup(settings, folder, data, resources, encoder, probe_file), first, *again)
 
 
 def _load(settings: Settings) -> ImageData:
@@ -146,8 +151,8 @@ def _encoder(settings: Settings, data: ImageData) -> EncoderSource | None:
     return checkpoint.load_encoder(settings.storage_path, settings.encoder_from, data.image_shape)
 
 
-def _run(setup: Setup, first: StudyStarted | SessionStarted) -> int:
-    """Drive the study to its end, or to an interruption that it can be resumed from."""
+def _run(setup: Setup, *first: Event) -> int:
+    """Drive the study to its end, or to an interruption that it can be resumed from; record the events `first`."""
     import search_spaces
     from study.driver.display import Display
     from study.driver.session import Session
@@ -165,7 +170,8 @@ def _run(setup: Setup, first: StudyStarted | SessionStarted) -> int:
     tracker = build_tracker(settings.tracking_uri, recorder.record, folder.path.parent)
     tracker.started(before)
     recorder.listen(tracker.event)
-    recorder.record(first)
+    for event in first:
+        recorder.record(event)
     try:
         with display, disk.explained(folder.path):
             recorder.listen(display)
@@ -212,6 +218,6 @@ def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, ending: En
     try:
         tables.write(folder, recorder.state)
     except OSError as error:
-        if not disk.problem(error):  # the reason to leave; the tables are made again from the journal
+        if not disk.problem(error, folder.path):  # the reason to leave; the tables are made again from the journal
             raise
     tracker.close(ending, _LEAVE_SECONDS)

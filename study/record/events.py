@@ -161,6 +161,8 @@ class RunEnded(Event):
     Attributes:
         final: a confirmation's metrics of the test split and of the training images.
         files: its network and samples, in its folder of checkpoints.
+        by_machine: of a failed run, whether it may do better on another machine or later: its worker died, or memory
+            ran out.
     """
 
     name: ClassVar[str] = "end"
@@ -169,6 +171,15 @@ class RunEnded(Event):
     reason: str | None
     final: Metrics
     files: Files = field(default_factory=dict)
+    by_machine: bool = False
+
+
+@dataclass(frozen=True)
+class TriedAgain(Event):
+    """A failed run is to be trained once more."""
+
+    name: ClassVar[str] = "again"
+    id: str
 
 
 @dataclass(frozen=True)
@@ -259,6 +270,7 @@ EVENTS: Mapping[str, type[Event]] = {
         Pretrained,
         EpochEnded,
         RunEnded,
+        TriedAgain,
         Noted,
         BaselineMeasured,
         SearchEnded,

@@ -28,6 +28,7 @@ from study.record.events import (
     Status,
     StudyStarted,
     Tracked,
+    TriedAgain,
 )
 
 
@@ -55,6 +56,7 @@ class Run:
     epochs: list[Metrics] = field(default_factory=list)
     status: Status = "running"
     reason: str | None = None
+    by_machine: bool = False  # of a failed run: whether it may do better later, or elsewhere
     final: Metrics = field(default_factory=dict)  # a confirmation's test metrics
     files: Files = field(default_factory=dict)  # a confirmation's network and samples
 
@@ -141,7 +143,10 @@ class StudyState:
                     epochs.append({"epoch": event.epoch, **event.metrics})
             case RunEnded():
                 run = self.runs[event.id]
-                run.status, run.reason, run.final, run.files = event.status, event.reason, event.final, event.files
+                run.status, run.reason, run.by_machine = event.status, event.reason, event.by_machine
+                run.final, run.files = event.final, event.files
+            case TriedAgain():
+                self._try_again(self.runs[event.id])
             case BaselineMeasured():
                 self.baseline.update({row["n_components"]: row for row in event.rows})
             case Tracked():
@@ -163,6 +168,13 @@ class StudyState:
     def _since_start(self, event: Event) -> float:
         """Return the seconds of this session; an earlier version wrote down only what the machine's clock said."""
         return max(0.0, event.time - self._session_start) if event.elapsed is None else event.elapsed
+
+    def _try_again(self, run: Run) -> None:
+        run.status, run.reason, run.by_machine = "running", None, False
+        self.delivered.discard(run.id)
+        self.summary, self.published = None, False
+        if run.kind == "trial":
+            self.search_ended = None
 
     def _begin_session(self, event: SessionStarted) -> None:
         self._wall_before, self._session_start = self.wall_s, event.time

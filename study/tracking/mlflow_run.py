@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from study.record.events import Delivered, Event, RunEnded, RunStarted, SessionStarted, StudyStarted
+from study.record.events import Delivered, Event, RunEnded, RunStarted, SessionStarted, StudyStarted, TriedAgain
 from study.tracking.tracker import STUDY, Ending, Point, Points, ending_points
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
@@ -30,9 +30,13 @@ class Pending:
 
 
 def undelivered(events: Iterable[Event]) -> list[Event]:
-    """Return those of a journal's events that MLflow may lack: all but those of runs that it has in full."""
+    """Return those of a journal's events that MLflow may lack: all but those of runs that it has in full.
+
+    A run that failed may be tried again, with its events before that; they are sent once more, and are the same.
+    """
     events = list(events)
     delivered = {event.id for event in events if isinstance(event, Delivered)}
+    delivered -= {event.id for event in events if isinstance(event, RunEnded) and event.status == "failed"}
     return [event for event in events if getattr(event, "id", None) not in delivered]
 
 
@@ -74,6 +78,11 @@ class Outbox:
                 ended = self._of(event.id, ms)
                 ended.tags |= {"status": event.status, "reason": event.reason or ""}
                 ended.ended = ("FAILED" if event.status == "failed" else "FINISHED", ms)
+            case TriedAgain():
+                self._running.add(event.id)
+                again = self._of(event.id, ms)
+                again.tags |= {"status": "running", "reason": ""}
+                again.ended = ("RUNNING", ms)
             case Ending():
                 parent = self._of(STUDY, ms)
                 parent.points += ending_points(event)

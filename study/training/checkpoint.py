@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,8 @@ def save(checkpoints: Path, run_id: str, state: dict[str, Any]) -> None:
     Raises:
         OSError: the disk is full or the storage folder cannot be reached from this node.
     """
+    if not checkpoints.parent.is_dir():  # it has gone: what is written to the place where it was mounted is lost
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(checkpoints.parent))
 
     def produce(part: Path) -> None:
         with part.open("wb") as file:  # to a path, PyTorch's own writer hides that the disk is full

@@ -45,6 +45,7 @@ class Report:
         final: A confirmation's metrics of the test split, with its last report.
         files: The network and samples that it has left, with its last report.
         failed: Why the run has failed.
+        by_machine: Whether that is the machine's doing, such as too little memory, so that it may do better later.
         note: What the user should know of a run that goes on.
     """
 
@@ -56,6 +57,7 @@ class Report:
     final: Metrics = field(default_factory=dict)
     files: Files = field(default_factory=dict)
     failed: str | None = None
+    by_machine: bool = False
     note: str | None = None
 
     def value(self, objective: str) -> float:

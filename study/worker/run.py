@@ -12,7 +12,7 @@ import torch
 import models
 from study.evaluation import samples
 from study.evaluation.final_metrics import final_metrics
-from study.record import files, kept
+from study.record import disk, files, kept
 from study.record.events import Metrics
 from study.training import checkpoint
 from study.training.execution import Execution
@@ -36,6 +36,11 @@ class WorkerContext:
     gpu: bool  # whether runs have a share of a GPU; without one they use none that they may see
     probe_file: Path | None = None  # by which a node tells whether it shares the study's storage
     measures_fusing: bool = True  # whether runs are trained together only where a measurement says that it pays
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder."""
+        return self.checkpoints.parent
 
 
 def training_of(job: Job, context: WorkerContext, device: torch.device) -> StagedTraining:
@@ -67,6 +72,8 @@ class WorkerRun:
         try:
             state = checkpoint.load(context.checkpoints, job.id)
         except Exception as error:
+            if disk.problem(error, context.folder):
+                raise
             # Damaged, by a power cut or a disk. The seed makes the same run again; what the journal has of it already
             # is not recorded twice.
             self.note = f"its checkpoint cannot be read and is made anew, from the first epoch ({reason(error)})"
