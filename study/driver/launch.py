@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from study import interrupt
 from study.interrupt import Interrupted
 from study.record.commands import hint, say_progress, storage_words
 from study.record.errors import INTERRUPTED
-from study.record.events import Published, SessionStarted, StudyStarted, TriedAgain
+from study.record.events import Published, SessionStarted, StudyStarted, TriedAgain, own
+from study.record.tracking_uri import masked
 
 if TYPE_CHECKING:
     from study.cluster.resources import Resources
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from study.record.folder import StudyFolder
     from study.record.journal import Recorder
     from study.record.settings import Settings
+    from study.record.state import StudyState
     from study.tracking.tracker import Ending, Tracker
     from study.training.checkpoint import EncoderSource
 
@@ -53,7 +56,8 @@ def start(settings: Settings) -> int:
             _verified(settings, folder) as probe_file,
         ):
             about = beginning.about(settings, data, encoder)
-            first = StudyStarted(**about, environment=environment(), gpu=resources.gpu_json)
+            who = {"uuid": str(uuid4()), "place": folders.place_of(folder)}
+            first = StudyStarted(**about, environment=environment(), gpu=resources.gpu_json, **who)
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first)
 
 
@@ -71,11 +75,18 @@ def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -
     from study.record import folder as folders
     from study.record import kept
     from study.record.journal import read_state
+    from study.settings.resolve import usable_destinations
 
     folder = folders.existing(storage, name)
     with folders.locked(folder):
         state = read_state(folder.journal)
-        settings, changed = restate(state.settings)
+        standing = folders.standing(folder, state.place)
+        copied = standing == "copied"
+        trusted = folders.is_trusted(folder, state.place)
+        recorded = usable_destinations(state.settings, trusted=trusted)
+        if not trusted:
+            _say_not_obeyed(folder, state.settings, recorded)
+        settings, changed = restate(recorded)
         finished = state.summary is not None and not changed
         failed = [run for run in state.runs.values() if run.status == "failed"]
         again = [TriedAgain(run.id) for run in failed if retry_failed or (run.by_machine and not finished)]
@@ -83,7 +94,7 @@ def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -
         if damaged:
             listed = ", ".join(damaged[:_LISTED]) + (" …" if len(damaged) > _LISTED else "")
             print(f"study: {len(damaged)} files are missing or damaged and are made again: {listed}", file=sys.stderr)
-        elif finished and state.published and not again:
+        elif finished and state.published and not again and not copied:
             print(f"Study {folder.name} is finished; a larger --trials than {settings.trials} extends it.")
             return 0
         data = _load(settings)
@@ -96,8 +107,27 @@ def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -
         with _joined(settings, data, encoder) as resources, _verified(settings, folder) as probe_file:
             from study.driver.session import Setup
 
-            first = SessionStarted(changed, resources.gpu_json)
+            if copied:
+                print(f"study: {_was(state)}: this copy goes on as a study of its own", file=sys.stderr)
+            uuid = str(uuid4()) if copied else None
+            first = SessionStarted(changed, resources.gpu_json, uuid, folders.place_of(folder))
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first, *again)
+
+
+def _say_not_obeyed(folder: StudyFolder, said: Mapping[str, Any], used: Mapping[str, Any]) -> None:
+    """Say which of a folder's destinations are not gone to, since nobody knows who wrote them."""
+    for name, option in (("tracking_uri", "--tracking-uri"), ("address", "--address")):
+        if said.get(name) and masked(used[name] or "") != said[name]:
+            instead = masked(used[name]) if used[name] else "a Ray of its own"
+            print(
+                f"study: {folder.path} was not begun here: its {option} {masked(said[name])} is not used, but "
+                f"{instead}; {option} names another",
+                file=sys.stderr,
+            )
+
+
+def _was(state: StudyState) -> str:
+    return f"study {state.settings['name']!r} lies in {(state.place or {}).get('path')}"
 
 
 def _load(settings: Settings) -> ImageData:
@@ -168,7 +198,7 @@ def _run(setup: Setup, *first: Event) -> int:
     recorder = Recorder(journal, fold(folder.journal, before))
     display = Display(settings, recorder.state, search_spaces.get(settings.space).metric)
     tracker = build_tracker(settings.tracking_uri, recorder.record, folder.path.parent)
-    tracker.started(before)
+    tracker.started(own([*before, *first])[: -len(first)])
     recorder.listen(tracker.event)
     for event in first:
         recorder.record(event)
@@ -179,7 +209,9 @@ def _run(setup: Setup, *first: Event) -> int:
                 display.say(str(setup.resources.gpu))
             summary = Session(setup, recorder, display).run()
             said = text(summary, folder, settings.tracking_uri)
-            _deliver(tracker, folder, recorder, display, Ending("finished", end_metrics(summary), said))
+            # At the journal's time: what is sent again, by another driver, is the same point then.
+            ending = Ending("finished", end_metrics(summary), said, time=recorder.state.finished_at)
+            _deliver(tracker, folder, recorder, display, ending)
         print(said)
         return 0
     except BaseException as error:

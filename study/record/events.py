@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
+from types import UnionType
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 Status = Literal["running", "completed", "stopped", "failed"]
 Kind = Literal["trial", "confirm"]
@@ -60,6 +62,8 @@ class StudyStarted(Event):
         encoder: the earlier study whose encoder classifiers are built on.
         environment: git commit, versions, hardware.
         gpu: how runs share a GPU; None without one.
+        uuid: who it is, whatever its name: the key of its runs elsewhere. An earlier version had the name alone.
+        place: where it lies (`study.record.folder.place_of`).
     """
 
     name: ClassVar[str] = "study"
@@ -70,15 +74,26 @@ class StudyStarted(Event):
     encoder: dict[str, Any] | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     gpu: dict[str, Any] | None = None
+    uuid: str | None = None
+    place: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class SessionStarted(Event):
-    """Another driver went on with the study; `changed` are settings by which there is more to do."""
+    """Another driver went on with the study.
+
+    Attributes:
+        changed: settings by which there is more to do.
+        gpu: as in `StudyStarted`.
+        uuid: who it is from here on: a copy of a study is a study of its own. None where it stays the same.
+        place: where it lies now.
+    """
 
     name: ClassVar[str] = "session"
     changed: dict[str, Any]
     gpu: dict[str, Any] | None = None
+    uuid: str | None = None
+    place: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -284,17 +299,56 @@ EVENTS: Mapping[str, type[Event]] = {
 }
 
 
+def own(events: Iterable[Event]) -> list[Event]:
+    """Return the events of a journal without what is of the study that it was copied from: what its tracker has."""
+    kept: list[Event] = []
+    for event in events:
+        if isinstance(event, SessionStarted) and event.uuid:
+            kept = [one for one in kept if not isinstance(one, Tracked | Delivered | Published)]
+            kept = [replace(one, uuid=event.uuid) if isinstance(one, StudyStarted) else one for one in kept]
+        kept.append(event)
+    return kept
+
+
 def from_json(line: Mapping[str, Any]) -> Event:
     """Return the event that a line of a journal says.
 
     Raises:
         ValueError: it says no event that this version knows, or lacks what that event has.
     """
-    kind = EVENTS.get(line.get("event", ""))
+    kind = EVENTS.get(str(line.get("event")))
     if kind is None:
         raise ValueError(f"event {line.get('event')!r} is not known to this version")
-    known = {one.name for one in fields(kind)}
+    types = _types(kind)
+    for key, value in line.items():
+        if key in types and not _fits(value, types[key]):
+            raise ValueError(f"{key} of event {kind.name!r} is {value!r:.60}")
     try:
-        return kind(**{key: value for key, value in line.items() if key in known})
+        return kind(**{key: value for key, value in line.items() if key in types})
     except TypeError as error:
         raise ValueError(f"event {kind.name!r} is incomplete: {error}") from None
+
+
+@cache
+def _types(kind: type[Event]) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {one.name: hints[one.name] for one in fields(kind)}
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Return whether what JSON says may be of a field's type; a number that is not finite has become null."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in arguments)
+    if origin is Literal:
+        return value in arguments
+    if origin is list:
+        return isinstance(value, list) and all(_fits(one, arguments[0]) for one in value)
+    if origin is dict:
+        of_values = arguments[1]
+        return isinstance(value, dict) and (
+            of_values is Any or all(one is None or _fits(one, of_values) for one in value.values())
+        )
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool)
+    return hint is Any or isinstance(value, hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from study.record.events import (
@@ -73,7 +73,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """The seconds spent in the epochs that are recorded, those of a first stage included."""
-        return sum(epoch["seconds"] for epoch in (*self.pretraining, *self.epochs))
+        return sum(epoch.get("seconds") or 0.0 for epoch in (*self.pretraining, *self.epochs))
 
 
 @dataclass
@@ -91,6 +91,8 @@ class StudyState:
     summary: dict[str, Any] | None = None
     files: Files = field(default_factory=dict)  # what the finished study left in its folder
     published: bool = False  # the tracker has the artifacts of the finished study
+    finished_at: float = 0.0  # in seconds since 1970, when `summary` was made
+    place: dict[str, Any] | None = None  # where the study lay when it was last worked on
     wall_s: float = 0.0
     _session_start: float = 0.0
     _wall_before: float = 0.0
@@ -126,6 +128,7 @@ class StudyState:
         match event:
             case StudyStarted():
                 self.about, self.settings, self._session_start = event, event.settings, event.time
+                self.place = event.place
             case SessionStarted():
                 self._begin_session(event)
             case RunStarted():
@@ -139,6 +142,8 @@ class StudyState:
                 ]
             case EpochEnded():
                 epochs = self.runs[event.id].epochs
+                if event.epoch > len(epochs) + 1:
+                    raise ValueError(f"epoch {event.epoch} of run {event.id!r} follows on epoch {len(epochs)}")
                 if event.epoch == len(epochs) + 1:
                     epochs.append({"epoch": event.epoch, **event.metrics})
             case RunEnded():
@@ -156,7 +161,7 @@ class StudyState:
             case SearchEnded():
                 self.search_ended = event.reason
             case Finished():
-                self.summary, self.files = event.summary, event.files
+                self.summary, self.files, self.finished_at = event.summary, event.files, event.time
             case Remade(id="study"):
                 self.files = event.files
             case Remade():
@@ -179,6 +184,10 @@ class StudyState:
     def _begin_session(self, event: SessionStarted) -> None:
         self._wall_before, self._session_start = self.wall_s, event.time
         self.settings = {**self.settings, **event.changed}
+        self.place = event.place or self.place
+        if event.uuid and self.about:
+            self.about = replace(self.about, uuid=event.uuid)
+            self.tracked, self.delivered, self.published = {}, set(), False
         if event.changed:
             self.search_ended = self.summary = None
             self.published = False

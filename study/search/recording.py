@@ -81,6 +81,9 @@ class TuneRecorder(Unpickled, tune.Callback):
             self._recorder.record(Placed(run.id, *place, epoch=report.epoch))
         if report.pretraining and not run.pretraining:
             self._recorder.record(Pretrained(run.id, list(report.pretraining)))
+        # A power cut can take the last epochs from the journal whose checkpoint the disk has.
+        for epoch, metrics in enumerate(report.earlier[len(run.epochs) :], start=len(run.epochs) + 1):
+            self._recorder.record(EpochEnded(run.id, epoch, metrics))
         if not report.failed and report.epoch == len(run.epochs) + 1:
             self._recorder.record(EpochEnded(run.id, report.epoch, report.metrics))
 

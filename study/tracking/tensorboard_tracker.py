@@ -108,7 +108,8 @@ class TensorBoardTracker:
         match event:
             case StudyStarted():
                 self._about = event
-                self._suffix = f".{int(event.time * 1000)}"  # tells this study's files from another's of its name
+                # Tells this study's files from another's of its name.
+                self._suffix = f".{event.uuid or int(event.time * 1000)}"
                 self._folder = _own_folder(self._root, event.settings["name"], self._suffix)
                 settings = json.dumps(event.settings | {"tracking_uri": str(self._root)}, indent=2)
                 self._writer(STUDY).add_text("settings", f"```\n{settings}\n```", 0, event.time)

@@ -42,6 +42,7 @@ class Report:
         params: The network's number of parameters.
         done: Whether this is the run's last report.
         pretraining: The metrics of the first stage's epochs, with a worker's first report of the run.
+        earlier: The metrics of the epochs before this one, with a worker's first report of the run.
         final: A confirmation's metrics of the test split, with its last report.
         files: The network and samples that it has left, with its last report.
         failed: Why the run has failed.
@@ -54,6 +55,7 @@ class Report:
     params: int = 0
     done: bool = False
     pretraining: Sequence[Metrics] = ()
+    earlier: Sequence[Metrics] = ()
     final: Metrics = field(default_factory=dict)
     files: Files = field(default_factory=dict)
     failed: str | None = None

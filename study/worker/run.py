@@ -67,6 +67,7 @@ class WorkerRun:
         """What the next report tells the user."""
         self.repeated: Metrics | None = None
         """The metrics of the checkpoint's epoch, whose report may have been lost; None once they are reported."""
+        self._history: list[Metrics] = []  # of every epoch of the last stage
         self._context, self._device = context, device
         self._reported = False  # whether the driver has heard of the first stage
         try:
@@ -80,6 +81,7 @@ class WorkerRun:
             state = None
         if state is not None:
             self.repeated = state.pop("metrics")  # None in the first stage
+            self._history = state.pop("history", [])
             self.training.load_state_dict(state)
 
     def step(self) -> Report:
@@ -94,7 +96,8 @@ class WorkerRun:
 
     def save(self, metrics: Metrics | None) -> None:
         """Write the checkpoint of an epoch with these metrics, None in the first stage."""
-        state = self.training.state_dict() | {"metrics": metrics}
+        self._history += [] if metrics is None else [metrics]
+        state = self.training.state_dict() | {"metrics": metrics, "history": self._history}
         checkpoint.save(self._context.checkpoints, self.job.id, state)
 
     def report(self, metrics: Metrics) -> Report:
@@ -106,6 +109,7 @@ class WorkerRun:
         done = training.epochs_done >= (self.job.until or self.job.epochs)
         tested = done and self.job.test
         pretraining = [] if self._reported else training.pretraining
+        earlier = [] if self._reported else self._history[:-1]
         note, self.note, self._reported = self.note, None, True
         return Report(
             epoch=training.epochs_done,
@@ -113,6 +117,7 @@ class WorkerRun:
             params=sum(weight.numel() for weight in training.model.parameters()),
             done=done,
             pretraining=pretraining,
+            earlier=earlier,
             final=self._finish() if tested else {},
             files=kept.fingerprints(self._folder, (*kept.NETWORK, "*.npz")) if tested else {},
             note=note,
