@@ -37,6 +37,7 @@ from study.search.job_list import JobList, grouped, most_together
 from study.search.recording import TuneRecorder
 from study.search.schedulers import build_scheduler
 from study.search.searcher import SearchPlan, StudySearcher
+from study.search.stall import StallWatch
 from study.settings.resolve import space_context
 from study.tracking.tracker import STUDY
 from study.training import checkpoint
@@ -109,6 +110,8 @@ class Session:
         self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count
         self._tables_due = 0.0
         recorder.listen(self._keep_tables)
+        self._watch = StallWatch(settings.stall_s, display.say, f"--resume {setup.folder.name}")
+        recorder.listen(self._watch.event)
 
     def run(self) -> dict[str, Any]:
         """Go through what is left of the study and return its summary."""
@@ -255,16 +258,17 @@ class Session:
     ) -> None:
         keep = max(1, self._settings.confirm_top)
         time_budget = engine.TimeBudget(out_of_time)
-        recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep, time_budget)
-        engine.run(
-            searcher,
-            scheduler,
-            [recording],
-            context=self._worker,
-            resources=self._resources,
-            samples=samples,
-            time_budget=time_budget,
-        )
+        recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep, time_budget, watch=self._watch)
+        with self._watch.watching():
+            engine.run(
+                searcher,
+                scheduler,
+                [recording],
+                context=self._worker,
+                resources=self._resources,
+                samples=samples,
+                time_budget=time_budget,
+            )
 
     def _finish(self, confirmed: list[Confirmed]) -> dict[str, Any]:
         """Keep the best network, and write the summary and every table."""

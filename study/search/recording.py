@@ -17,6 +17,7 @@ from study.record.journal import Recorder
 from study.record.ranking import best_trials
 from study.record.state import Run
 from study.search.engine import TimeBudget, Unpickled
+from study.search.stall import StallWatch
 from study.training import checkpoint
 from study.worker.job import Job, Report, ending, jobs_of, step_of
 
@@ -32,11 +33,20 @@ class TuneRecorder(Unpickled, tune.Callback):
         metric: The objective, such as "val_mse".
         keep: How many ended trials keep their checkpoint: those with the best objective.
         time_budget: Knows which runs it has stopped.
+        watch: Is told how many runs have a process.
     """
 
     def __init__(
-        self, recorder: Recorder, folder: StudyFolder, metric: str, keep: int, time_budget: TimeBudget
+        self,
+        recorder: Recorder,
+        folder: StudyFolder,
+        metric: str,
+        keep: int,
+        time_budget: TimeBudget,
+        *,
+        watch: StallWatch | None = None,
     ) -> None:
+        self._watch = watch
         self._recorder, self._time_budget = recorder, time_budget
         self._folder = folder
         self._metric, self._keep = metric, keep
@@ -49,8 +59,12 @@ class TuneRecorder(Unpickled, tune.Callback):
 
         Raises:
             Interrupted: a signal has come.
+            StudyError: no run has had a process for too long.
         """
         interrupt.check()
+        if self._watch is not None:
+            running, waiting = (sum(one.status == of for one in trials) for of in (Trial.RUNNING, Trial.PENDING))
+            self._watch.look(running, waiting)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
