@@ -14,7 +14,7 @@ from study import interrupt
 from study.interrupt import Interrupted
 from study.record.commands import hint, say_progress, storage_words
 from study.record.errors import INTERRUPTED
-from study.record.events import Published, SessionStarted, StudyStarted, TriedAgain, own
+from study.record.events import Published, SessionStarted, StudyStarted, TrackingChanged, TriedAgain, own
 from study.record.tracking_uri import masked
 
 if TYPE_CHECKING:
@@ -202,6 +202,7 @@ def _run(setup: Setup, *first: Event) -> int:
     recorder.listen(tracker.event)
     for event in first:
         recorder.record(event)
+    interrupt.farewell(f"interrupted; go on with: {_resume_line(folder)}")
     try:
         with display, disk.explained(folder.path):
             recorder.listen(display)
@@ -234,6 +235,7 @@ def _deliver(tracker: Tracker, folder: StudyFolder, recorder: Recorder, display:
     if tracker.close(ending, _DELIVER_SECONDS):
         recorder.record(Published())
     else:
+        recorder.record(TrackingChanged(tracker.error))  # an error where the study's own disk is the reason
         missing = f"{tracker.name} does not have all of the study ({tracker.error})"
         display.say(f"{missing}; {_resume_line(folder)} delivers the rest")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.record.errors import first_line
+from study.record.errors import StudyError, first_line
 from study.record.events import Delivered, Event, Tracked, TrackingChanged
 from study.record.tracking_uri import scrubbed
 from study.tracking import mlflow_client
@@ -109,6 +109,8 @@ class MLflowTracker:
     def _run(self) -> None:
         try:
             self._follow()
+        except StudyError as error:  # the journal cannot be written, of which the driver hears as well
+            self.error = str(error)
         except BaseException as error:  # a fault of this file's, which is not to look as if all had been delivered
             self.error = scrubbed(repr(error), self._uri)
             raise
@@ -123,6 +125,8 @@ class MLflowTracker:
             try:
                 self._flush()
                 self._say(None)
+            except StudyError:
+                raise
             except Exception as error:  # whatever MLflow or the network raises: the events stay and are sent again
                 self._unsure = True  # a run may have been made and only the answer lost
                 self._say(scrubbed(first_line(error), self._uri))
