@@ -6,7 +6,6 @@ A worker process imports this module before it is up, so nothing heavy is import
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from study import interrupt
+from study.cluster import scratch
 from study.record.errors import StudyError, chain
 from study.worker.job import jobs_of, tune_result
 
@@ -149,7 +149,7 @@ def run(
     Raises:
         Whatever a callback or the searcher raises.
     """
-    with tempfile.TemporaryDirectory(prefix="study-tune-") as scratch:
+    with scratch.folder() as place:
         tuner = tune.Tuner(
             tune.with_resources(
                 tune.with_parameters(StudyTrainable, reference=ContextReference(ray.put(context))),
@@ -164,7 +164,7 @@ def run(
             ),
             run_config=tune.RunConfig(
                 name="study",
-                storage_path=scratch,
+                storage_path=str(place),
                 callbacks=callbacks,
                 stop=time_budget,
                 # Tune stores a class trainable at its end by default; see Worker for whose checkpoints count.
