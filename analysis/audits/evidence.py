@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.study_files import StudyFiles, read_study
+from analysis.study_files import StudyFiles, read_arrays, read_study
 from study.record.errors import StudyError, UsageError, one_line
 
 BASELINES = "baselines"
@@ -86,9 +86,8 @@ class MeasuredStudy:
         if best.get("trial_id") == candidate and (best.get("model") or {}).get("seed") == seed:
             files.append(self.folder.samples / "predictions.npz")
         for file in files:
-            if file.is_file():
-                with np.load(file, allow_pickle=False) as arrays:
-                    return np.asarray(arrays["confusion"])
+            if (arrays := read_arrays(file)) is not None:
+                return np.asarray(arrays["confusion"])
         return None
 
 
