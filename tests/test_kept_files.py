@@ -23,7 +23,7 @@ from study_processes import (
 )
 
 import models
-from study.driver import confirmation
+from study.driver import winner
 from study.record import files, kept
 from study.record.folder import StudyFolder
 from study.training import checkpoint
@@ -58,7 +58,7 @@ def test_what_is_promoted_is_on_the_disk(tmp_path, synced):
     for name, path in found.items():
         files.write_text(path, name)
     synced.clear()
-    confirmation.promote(folder, found)
+    winner.promote(folder, found)
     for path in (folder.best / "model.pt", folder.samples / "reconstructions.npz", folder.best, folder.path):
         assert path.stat().st_ino in synced, path
 

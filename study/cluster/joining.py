@@ -7,6 +7,7 @@ import math
 import os
 import secrets
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -42,6 +43,18 @@ _ENVIRONMENT = {
 }
 
 
+def set_environment(*, own: bool) -> None:
+    """Set what Ray reads from the environment, some of it as it is imported; what the user has set stays.
+
+    Args:
+        own: Whether a Ray of one's own is to be started.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if own and "ray" not in sys.modules:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # the default of a Ray of one's own since 2.59 only
+
+
 @contextmanager
 def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]:
     """Start a Ray of one's own, with room for `data`, or join the cluster at `address`, and leave it at the end.
@@ -50,16 +63,14 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
         UsageError: there is no cluster at `address`.
         StudyError: a Ray of one's own does not start.
     """
-    os.environ.update({key: os.environ.get(key, value) for key, value in _ENVIRONMENT.items()})
+    own = address in (None, "local")
+    set_environment(own=own)
     # Workers of a local Ray inherit this, so that the packages are found where nothing is installed.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     import ray
 
-    own = address in (None, "local")
     if not own and address != "auto":
         _check_address(str(address))
-    if own:
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's default since 2.59 only
     _protect_token(make=own)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     logging.getLogger("ray").setLevel(logging.ERROR)

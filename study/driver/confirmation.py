@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import models
 from search_spaces import Context, Space
-from study.record import files, kept, metrics
+from study.record import metrics
 from study.record.events import Config, Role
-from study.record.folder import StudyFolder
 from study.record.intervals import Interval, Layers, Sample, difference, mean_interval
 from study.record.ranking import best_trials, confirmed_order
 from study.record.settings import Settings
@@ -232,45 +229,3 @@ def gain(winner: Confirmed, default: Confirmed, metric: str) -> Interval:
         for one in (default, winner)
     ]
     return difference(*samples).scaled(metrics.sign(metrics.mode(metric)))
-
-
-def left(folder: StudyFolder, run: Run) -> dict[str, Path] | None:
-    """Return where the network and samples of a confirmation run are, by file; None where one is damaged or gone.
-
-    They are in the run's own folder, or in best/ and samples/ once they have been promoted. An earlier version has
-    not said what they are: its network has to load then.
-    """
-    source = folder.checkpoints / run.id
-    if not run.files:
-        try:
-            models.load(source)
-        except (OSError, models.ConfigError):
-            return None
-        return {path.name: path for path in (*(source / name for name in kept.NETWORK), *source.glob("*.npz"))}
-    found: dict[str, Path] = {}
-    for name, expected in run.files.items():
-        promoted = folder.best if name in kept.NETWORK else folder.samples
-        paths = [path for path in (source / name, promoted / name) if kept.is_intact(path, expected)]
-        if not paths:
-            return None
-        found[name] = paths[0]
-    return found
-
-
-def promote(folder: StudyFolder, found: Mapping[str, Path]) -> None:
-    """Copy a network to best/, and its samples to samples/, replacing what was there; the disk has them then."""
-    _replace(folder.best, {name: path for name, path in found.items() if name in kept.NETWORK})
-    _replace(folder.samples, {name: path for name, path in found.items() if name not in kept.NETWORK})
-
-
-def _replace(target: Path, found: Mapping[str, Path]) -> None:
-    fresh = target.with_name(f".{target.name}.part")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    for name, file in found.items():
-        shutil.copyfile(file, fresh / name)
-        files.sync(fresh / name)
-    files.sync(fresh)
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
-    files.sync(target.parent)

@@ -13,7 +13,7 @@ from uuid import uuid4
 from study import interrupt
 from study.interrupt import Interrupted
 from study.record.commands import hint, say_progress, storage_words
-from study.record.errors import INTERRUPTED
+from study.record.errors import INTERRUPTED, StudyError
 from study.record.events import Published, SessionStarted, StudyStarted, TrackingChanged, TriedAgain, own
 from study.record.tracking_uri import masked
 
@@ -83,10 +83,12 @@ def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -
         standing = folders.standing(folder, state.place)
         copied = standing == "copied"
         trusted = folders.is_trusted(folder, state.place)
-        recorded = usable_destinations(state.settings, trusted=trusted)
+        try:
+            settings, changed = restate(usable_destinations(state.settings, trusted=trusted))
+        except (KeyError, TypeError) as error:
+            raise StudyError(f"{folder.journal} is damaged: it has not the settings of a study ({error})") from None
         if not trusted:
-            _say_not_obeyed(folder, state.settings, recorded)
-        settings, changed = restate(recorded)
+            _say_not_obeyed(folder, state.settings, settings.to_json())
         finished = state.summary is not None and not changed
         failed = [run for run in state.runs.values() if run.status == "failed"]
         again = [TriedAgain(run.id) for run in failed if retry_failed or (run.by_machine and not finished)]
@@ -147,9 +149,10 @@ def _load(settings: Settings) -> ImageData:
 def _joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> Iterator[Resources]:
     # PyTorch takes as long to import as Ray's processes take to start. Threads that import parts of one package at
     # once find halves of it, or wait for each other: so Ray is whole before, and nothing else is imported meanwhile.
-    import ray  # noqa: F401
-
     from study.cluster import joining
+
+    joining.set_environment(own=settings.address in (None, "local"))
+    import ray  # noqa: F401
 
     pytorch = Thread(target=import_pytorch, daemon=True)
     pytorch.start()

@@ -20,7 +20,7 @@ from study.baselines.baseline import baseline_of
 from study.cluster import joining
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
-from study.driver import confirmation, summary
+from study.driver import confirmation, summary, winner
 from study.driver.confirmation import Candidate, Confirmed, Planned
 from study.driver.display import Display
 from study.evaluation.samples import illustrate
@@ -141,8 +141,8 @@ class Session:
         candidates = list({candidate.id: candidate for candidate in (*chosen, *beside)}.values())
         for name in [one.candidate for one in confirmation.confirmed(state, chosen, metric)] or [c.id for c in chosen]:
             # The second best comes in where no seed of the best can be trained again.
-            winner = next(candidate for candidate in chosen if candidate.id == name)
-            reported = list({candidate.id: candidate for candidate in (winner, *beside)}.values())
+            best = next(candidate for candidate in chosen if candidate.id == name)
+            reported = list({candidate.id: candidate for candidate in (best, *beside)}.values())
             self._train("confirmation", confirmation.reporting(state, settings, chosen, reported))
             ended = confirmation.confirmed(state, candidates, metric)
             if any(one.candidate == name and one.test_metrics for one in ended):
@@ -274,10 +274,10 @@ class Session:
         """Keep the best network, and write the summary and every table."""
         ranked = best_trials(self._state, self._space.metric)
         if confirmed:
-            self._keep_network(confirmed[0].model(self._space.metric))
+            winner.keep_confirmed(self._folder, confirmed[0].model(self._space.metric), self._train_again)
             self._illustrate(confirmed[0].config)
         elif ranked:
-            self._keep_checkpoint_as_best(ranked[0])
+            winner.keep_trial(self._folder, self._state, ranked[0], self._data, self._train_again)
         said = self._state.summary  # of an earlier driver: its files are made again
         result = said or summary.summarize(self._state, self._settings, self._space, confirmed, self._state.baseline)
         tables.write(self._folder, self._state)
@@ -298,45 +298,13 @@ class Session:
 
         illustrate(self._folder.samples, self._data.class_names, by_pca)
 
-    def _keep_network(self, run: Run) -> None:
-        """Promote the network and samples of a confirmation run, made again by its seed where they are damaged."""
-        found = confirmation.left(self._folder, run)
-        if found is None:
-            self._train_again(run, test=True)
-            found = confirmation.left(self._folder, run)
-        if found is None:
-            raise StudyError(f"the network of {run.id} is damaged, and its seed has not made it again")
-        confirmation.promote(self._folder, found)
-
-    def _train_again(self, run: Run, *, test: bool) -> None:
+    def _train_again(self, run: Run) -> None:
         """Train a run that has ended once more, from its seed, for the files that it left."""
         self._display.say(f"{run.id:<9} what it has left is missing or damaged: it is trained again")
         candidate = Candidate(run.id, run.config, run.key, run.params, Budget(run.budget, run.pretrain_budget))
-        until = len(run.epochs)
-        job = Job(run.id, run.config, run.seed, run.budget, run.pretrain_budget, until=until, test=test)
+        epochs, test = len(run.epochs), run.kind == "confirm"
+        job = Job(run.id, run.config, run.seed, run.budget, run.pretrain_budget, until=epochs, test=test)
         self._train("mending", [Planned(candidate, job, run.role or "report")])
-
-    def _keep_checkpoint_as_best(self, run: Run) -> None:
-        state = self._checkpoint(run)
-        if state is None and not kept.damaged(self._folder, self._state):
-            return  # an earlier driver has kept it
-        if state is None:
-            checkpoint.delete(self._folder.checkpoints, run.id)
-            self._train_again(run, test=False)
-            state = self._checkpoint(run)
-        if state is None:
-            raise StudyError(f"the checkpoint of the best trial, {run.id}, is damaged, and cannot be made again")
-        model = models.build(run.config, self._data.image_shape, self._data.num_classes)
-        model.load_state_dict(state["model"])
-        models.save(model, run.config, self._data.image_shape, self._data.num_classes, self._folder.best)
-
-    def _checkpoint(self, run: Run) -> dict[str, Any] | None:
-        """Return a trial's checkpoint, None where it is missing, damaged or not of the trial's last epoch."""
-        try:
-            state = checkpoint.load(self._folder.checkpoints, run.id)
-        except Exception:  # whatever PyTorch and pickle raise of damaged files
-            return None
-        return state if state is not None and state["epochs_done"] == len(run.epochs) else None
 
     def _keep_tables(self, event: Event) -> None:
         """Write the CSV files of a running study now and then, the more seldom the longer it takes."""

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from study.record import files
 from study.record.errors import StudyError
-from study.record.events import Event, StudyStarted, from_json
+from study.record.events import Event, StudyStarted
 from study.record.files import finite
+from study.record.lines import from_json
 from study.record.state import StudyState
 
 _TAIL = 64  # bytes that a line's checksum takes at most
