@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 1 (the study failed), 2 (unusable input) or 130 (interrupted)."""
+    return exit_status(lambda: _interruptible(argv))
+
+
+def _interruptible(argv: Sequence[str] | None) -> int:
     try:
         with interrupt.handled():
-            return exit_status(lambda: _main(argv))
+            return _main(argv)
     except Interrupted:
         print("study: interrupted before the study began; nothing was written", file=sys.stderr)
         return INTERRUPTED
