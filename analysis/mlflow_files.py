@@ -19,12 +19,13 @@ from study.record.errors import UsageError, one_line
 from study.record.events import EpochEnded, Event, Metrics, Pretrained, Role, RunEnded, RunStarted, Status, StudyStarted
 from study.record.folder import StudyFolder
 from study.record.state import StudyState
-from study.record.tracking_uri import masked, sqlite_file, tracker_of, unreachable
+from study.record.tracking_uri import masked, scrubbed, sqlite_file, tracker_of, unreachable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+_UUID = "study_uuid"  # the tag that says which study a run is of; its name may be another's as well
 _STUDY = "study"  # the value of the tag `run` of a study's own run
 _FILES = (tables.SUMMARY, tables.ABOUT, *(table.file for table in tables.TABLES if not table.optional))
 _OPTIONAL = tuple(table.file for table in tables.TABLES if table.optional)
@@ -67,17 +68,18 @@ def read_study_from_mlflow(name: str, tracking_uri: str, into: Path | None = Non
             return read_tables(folder, "incomplete")
         tables.write(StudyFolder(folder), StudyState.fold(_events(client, parent)))
     except MlflowException as error:
-        raise NoStudyError(f"{masked(tracking_uri)} cannot be read: {one_line(error)[:300]}") from None
+        raise NoStudyError(f"{masked(tracking_uri)} cannot be read: {_reason(error, tracking_uri)}") from None
     return read_tables(folder, _STATES.get(parent.info.status, "interrupted"))
 
 
-def log_report(name: str, tracking_uri: str, folder: Path) -> None:
+def log_report(name: str, tracking_uri: str, folder: Path, uuid: str | None = None) -> None:
     """Store a report, its page and its tables, with the study's own run, below `report/`.
 
     Args:
         name: The study's name.
         tracking_uri: Where its runs are.
         folder: The report's.
+        uuid: The study's; without it, the newest of that name is taken.
 
     Raises:
         NoStudyError: MLflow does not answer, does not take the files, or has no such study; in one line.
@@ -86,11 +88,15 @@ def log_report(name: str, tracking_uri: str, folder: Path) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
-        parent = _parent(client, name, tracking_uri)
+        parent = _parent(client, name, tracking_uri, uuid)
         for file in (folder / "index.html", *sorted(folder.glob("*.csv"))):
             client.log_artifact(parent.info.run_id, str(file), "report")
     except (MlflowException, OSError) as error:
-        raise NoStudyError(f"{masked(tracking_uri)} cannot be written: {one_line(error)[:300]}") from None
+        raise NoStudyError(f"{masked(tracking_uri)} cannot be written: {_reason(error, tracking_uri)}") from None
+
+
+def _reason(error: Exception, tracking_uri: str) -> str:
+    return scrubbed(one_line(error), tracking_uri)[:300]
 
 
 def _client(tracking_uri: str) -> MlflowClient:
@@ -100,10 +106,10 @@ def _client(tracking_uri: str) -> MlflowClient:
     except UsageError as error:
         raise NoStudyError(str(error)) from None
     if tracker != "MLflow":
-        raise NoStudyError(f"{tracking_uri} is {tracker}'s; a study is read from its files, or from MLflow")
+        raise NoStudyError(f"{masked(tracking_uri)} is {tracker}'s; a study is read from its files, or from MLflow")
     file = sqlite_file(tracking_uri)
     if file is not None and not file.is_file():
-        raise NoStudyError(f"there is no MLflow database {tracking_uri}")  # MLflow would make one
+        raise NoStudyError(f"there is no MLflow database {masked(tracking_uri)}")  # MLflow would make one
     reason = unreachable(tracking_uri)
     if reason is not None:
         raise NoStudyError(f"{masked(tracking_uri)} does not answer: {reason}")
@@ -116,12 +122,12 @@ def _client(tracking_uri: str) -> MlflowClient:
     return mlflow.MlflowClient(tracking_uri=tracking_uri)
 
 
-def _parent(client: MlflowClient, name: str, tracking_uri: str) -> Run:
-    """Return the study's own run: of several studies of one name, which different folders may hold, the newest."""
+def _parent(client: MlflowClient, name: str, tracking_uri: str, uuid: str | None = None) -> Run:
+    """Return the study's own run: by its uuid where that is known, else of several studies of its name the newest."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     of_studies = list(client.search_runs(experiments, f"tags.run = '{_STUDY}'", order_by=["start_time DESC"]))
     for run in of_studies:  # a name in the query would have to be quoted
-        if run.data.tags.get("study") == name:
+        if run.data.tags.get("study") == name and uuid in (None, run.data.tags.get(_UUID)):
             return run
     known = ", ".join(sorted({run.data.tags.get("study", "") for run in of_studies})) or "none"
     raise NoStudyError(f"there is no study {name!r} in {masked(tracking_uri)}; there are: {known}")

@@ -25,8 +25,9 @@ from analysis.page.parts import Page
 from analysis.study_files import NoStudyError, StudyFiles, read_study
 from study.record import commands, files
 from study.record.errors import UsageError
-from study.record.folder import StudyFolder
+from study.record.folder import StudyFolder, is_trusted
 from study.record.reproductions import KEPT
+from study.record.tracking_uri import MASK, masked, usable
 
 LIMIT = 15 * 2**20
 """Bytes above which a report is said to be large: mail and MLflow's viewer take so much."""
@@ -104,15 +105,19 @@ def _store(study: StudyFiles, folder: Path) -> None:
     """Put a report where the study's runs are; one that MLflow does not take is a report all the same."""
     from analysis.mlflow_files import log_report
 
-    uri = study.settings.get("tracking_uri")
-    if not uri:
+    recorded = study.settings.get("tracking_uri")
+    if not recorded:
+        return
+    uri = usable(recorded, trusted=is_trusted(study.paths, study.about.get("place")))
+    if MASK in uri:
+        print(f"study: the report is not in MLflow: set MLFLOW_TRACKING_URI to {uri} with its secret", file=sys.stderr)
         return
     try:
-        log_report(study.name, uri, folder)
+        log_report(study.name, uri, folder, study.about.get("uuid"))
     except NoStudyError as error:
         print(f"study: the report is not in MLflow: {error}", file=sys.stderr)
     else:
-        print(f"in MLflow: {uri}, run {study.name}, artifact report/index.html")
+        print(f"in MLflow: {masked(uri)}, run {study.name}, artifact report/index.html")
 
 
 def _read(options: argparse.Namespace, scratch: Path) -> StudyFiles:

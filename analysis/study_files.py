@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,10 +13,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from study.record import journal, tables
+from study.record import files, journal, tables
 from study.record.errors import StudyError, UsageError, one_line
 from study.record.folder import StudyFolder
 from study.record.tables import BASELINE, CONFIRM, CONFIRM_HISTORY, HISTORY, PRETRAINING, TRIALS, Table
+
+LARGEST_ARRAYS = 512 * 2**20
+"""Bytes of a file of samples, as it lies there and unpacked: more is no study's."""
 
 State = Literal["finished", "running", "interrupted", "failed", "incomplete"]
 
@@ -97,19 +102,26 @@ class StudyFiles:
 
     def arrays(self, name: str) -> dict[str, np.ndarray] | None:
         """Return the arrays of samples/NAME.npz, None where there is no such file or it was cut off."""
-        path = self.paths.samples / f"{name}.npz"
-        if not path.is_file():
-            return None
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return {key: arrays[key] for key in arrays}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-            return None
+        return read_arrays(self.paths.samples / f"{name}.npz")
 
     def class_names(self, count: int) -> list[str]:
         """Return the names of the classes, their numbers where the study has none."""
         names = self.about.get("data", {}).get("class_names") or []
         return [str(names[i]) if i < len(names) else str(i) for i in range(count)]
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+    """Return the arrays of an .npz file, None where there is none, it was cut off, or it is larger than it looks."""
+    try:
+        data = io.BytesIO(files.read_plain(path, LARGEST_ARRAYS))
+        with zipfile.ZipFile(data) as packed:
+            if sum(entry.file_size for entry in packed.infolist()) > LARGEST_ARRAYS:
+                return None
+        with np.load(data, allow_pickle=False) as arrays:
+            found = {key: arrays[key] for key in arrays}
+        return found if all(isinstance(one, np.ndarray) for one in found.values()) else None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def read_study(name: str, storage: Path) -> StudyFiles:

@@ -37,7 +37,7 @@ def save(
     num_classes: int,
     directory: str | os.PathLike[str],
 ) -> None:
-    """Write what `load` needs into `directory`, which is created; each file appears whole or not at all.
+    """Write what `load` needs into `directory`, which is created; each file is on the disk, whole, or is not there.
 
     Tensors are written from the CPU, so that a network trained on a GPU loads on any machine.
     """
@@ -102,9 +102,20 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
+        _sync(temporary)
         temporary.replace(path)
+        _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk has a file's content, or the names of the files in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _first_line(error: Exception) -> str:

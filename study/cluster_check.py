@@ -20,7 +20,7 @@ if __package__ in (None, ""):
     # Run as a file: import the packages from the checkout, not this folder's modules from the top.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study.record import commands
+from study.record import commands, tracking_uri
 from study.record.errors import UsageError
 from study.record.settings import add_option
 from study.record.values import integer
@@ -34,7 +34,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     # Ray takes seconds to import, which --help and unknown options need not wait for.
     from study.cluster import joining, preflight
-    from study.settings.resolve import default_tracking_uri
 
     storage = Path(os.path.abspath(options.storage.expanduser()))
     if not storage.is_dir():
@@ -43,7 +42,7 @@ def _run(options: argparse.Namespace) -> int:
         )
     address = options.address or os.environ.get("RAY_ADDRESS") or "auto"
     with joining.joined(address):
-        findings = preflight.findings(storage, options.tracking_uri or default_tracking_uri(), options.nodes)
+        findings = preflight.findings(storage, options.tracking_uri or tracking_uri.default(), options.nodes)
     for finding in findings:
         print(finding)
     return 0 if all(finding.ok for finding in findings) else 1

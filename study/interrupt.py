@@ -1,30 +1,39 @@
-"""Ctrl-C and SIGTERM: the first one unwinds the driver, the second one ends it at once.
+"""Ctrl-C, SIGTERM and SIGHUP: the first one unwinds the driver, the second one ends it at once; ten seconds, always.
 
-Both are safe for a study: its journal is written one whole event at a time, its checkpoints are renamed into place.
+All are safe for a study: its journal is written one whole event at a time, its checkpoints are renamed into place.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread, Timer
 from types import FrameType
+from typing import NoReturn
 
 from study.record.errors import INTERRUPTED
+
+LEAVE_SECONDS = 9.0
+"""That the driver may take to leave; then it is gone, whatever it waits for."""
 
 
 class Interrupted(BaseException):
     """The user or the machine asked the study to leave; not an Exception, so that nothing on the way catches it."""
 
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Signals:
     handled = False
     seen = False
     deferred = False
+    farewell = ""
 
 
 _signals = _Signals()
@@ -32,16 +41,30 @@ _signals = _Signals()
 
 @contextmanager
 def handled() -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into `Interrupted`; at a second one the process is gone."""
+    """Turn the first signal into `Interrupted`; at a second one, or where that takes too long, the process is gone.
+
+    Python runs a signal's handler between two steps of its own, and not while a library waits for an answer. So a
+    thread hears of the signal, too, and counts the seconds.
+    """
     _signals.seen = _signals.deferred = False
     _signals.handled = True
-    before = {number: signal.signal(number, _on_signal) for number in _NUMBERS}
+    _signals.farewell = "interrupted before the study began; nothing was written"
+    ours, heard = socket.socketpair()
+    heard.setblocking(False)
+    left = Event()
+    Thread(target=_leave_in_time, args=(ours, left), name="signals", daemon=True).start()
+    before_descriptor = signal.set_wakeup_fd(heard.fileno(), warn_on_full_buffer=False)
+    before = {number: signal.getsignal(number) for number in _NUMBERS}
+    _take()
     try:
         yield
     finally:
+        left.set()
         _signals.handled = False
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(before_descriptor, warn_on_full_buffer=False)
+        heard.close()
 
 
 def keep_handling() -> None:
@@ -50,8 +73,30 @@ def keep_handling() -> None:
     Ray's core, when a process joins, lets SIGTERM write a stack and abort.
     """
     if _signals.handled:
-        for number in _NUMBERS:
+        _take()
+
+
+def _take() -> None:
+    for number in _NUMBERS:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup asks
             signal.signal(number, _on_signal)
+
+
+def farewell(message: str) -> None:
+    """Set what is said where the process does not leave in time after a signal."""
+    _signals.farewell = message
+
+
+@contextmanager
+def within(seconds: float, message: str, status: int) -> Iterator[None]:
+    """End the process with a message and an exit status where a call of a library does not return in time."""
+    timer = Timer(seconds, end, (message, status))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextmanager
@@ -81,3 +126,45 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     _signals.seen = True
     if not _signals.deferred:
         raise Interrupted
+
+
+def _leave_in_time(ours: socket.socket, left: Event) -> None:
+    """Wait for a signal, and end the process where it has not left some seconds later, or at a second signal."""
+    with ours:
+        while (number := ours.recv(1)) and number[0] not in _NUMBERS:
+            pass
+        if not number:
+            return
+        ends = time.monotonic() + LEAVE_SECONDS
+        while (rest := ends - time.monotonic()) > 0:
+            ours.settimeout(rest)
+            try:
+                again = ours.recv(1)
+            except TimeoutError:
+                break
+            if not again or left.is_set():
+                return
+            if again[0] in _NUMBERS:
+                break
+    if not left.is_set():
+        end(_signals.farewell, INTERRUPTED)
+
+
+def end(message: str, status: int) -> NoReturn:
+    """End the process from any thread, with a line on the standard error output, and the processes that it started."""
+    line = f"study: {message}\n".encode(errors="replace")
+    with suppress(OSError):
+        os.write(2, line)  # not through sys.stderr, whose lock the main thread may hold
+    for child in _children():
+        with suppress(OSError):
+            os.kill(child, signal.SIGKILL)  # Ray's, one of which may have hung
+    os._exit(status)
+
+
+def _children() -> list[int]:
+    """Return the processes that this one has started, where the system lists them."""
+    lists = Path("/proc/self/task").glob("*/children")
+    try:
+        return [int(pid) for file in lists for pid in file.read_text().split()]
+    except OSError:
+        return []

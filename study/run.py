@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 1 (the study failed), 2 (unusable input) or 130 (interrupted)."""
+    return exit_status(lambda: _interruptible(argv))
+
+
+def _interruptible(argv: Sequence[str] | None) -> int:
     try:
         with interrupt.handled():
-            return exit_status(lambda: _main(argv))
+            return _main(argv)
     except Interrupted:
         print("study: interrupted before the study began; nothing was written", file=sys.stderr)
         return INTERRUPTED
@@ -73,7 +77,9 @@ def _resume(line: CommandLine) -> int:
         return 0
     from study.driver import launch
 
-    return launch.resume(line.resume, storage, lambda recorded: resumed_settings(line.given, recorded))
+    return launch.resume(
+        line.resume, storage, lambda recorded: resumed_settings(line.given, recorded), line.retry_failed
+    )
 
 
 if __name__ == "__main__":

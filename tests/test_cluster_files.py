@@ -51,6 +51,20 @@ def test_every_node_is_told_to_ask_for_the_token_and_no_server_listens_to_all(na
     assert "mlflow server --host 127.0.0.1" in text
 
 
+def test_every_instance_gives_its_credentials_only_to_who_asks_on_it_and_has_encrypted_disks():
+    for kind in shipped(AWS)["available_node_types"].values():
+        node = kind["node_config"]
+        assert node["MetadataOptions"]["HttpTokens"] == "required"
+        assert node["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
+        assert all(device["Ebs"]["Encrypted"] for device in node["BlockDeviceMappings"])
+
+
+@pytest.mark.parametrize("name", [AWS, LOCAL])
+def test_the_token_is_its_owner_s_alone_from_its_first_moment(name):
+    assert "(umask 077; ray get-auth-token --generate)" in (REPOSITORY / name).read_text()
+    assert any("chmod 700 ~/.ray" in command for command in shipped(name)["setup_commands"])
+
+
 @pytest.mark.parametrize("name", [AWS, LOCAL])
 def test_ray_accepts_the_file(name, monkeypatch):
     from ray.autoscaler._private.util import prepare_config, validate_config

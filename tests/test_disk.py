@@ -10,6 +10,7 @@ from study_processes import SMALL, TIMEOUT, epochs_of, run, start, state_of, sum
 
 from study.record import disk
 from study.record.errors import StudyError, UsageError
+from study.training import checkpoint
 
 
 @contextmanager
@@ -84,7 +85,25 @@ def test_an_error_that_hides_a_full_disk_is_told_as_one(tmp_path):
         hiding()
 
 
-@pytest.mark.parametrize("error", [ValueError("bad"), FileNotFoundError(errno.ENOENT, "none")])
+@pytest.mark.parametrize("code", ["EPERM", "EACCES", "ENOENT", "ENOTCONN", "ETIMEDOUT", "EIO", "ESTALE", "EROFS"])
+def test_a_study_s_folder_that_cannot_be_used_is_the_disk_s_doing(code, tmp_path):
+    number = getattr(errno, code)
+    error = OSError(number, os.strerror(number), str(tmp_path / "night/checkpoints/t0000"))
+    told = f"{os.strerror(number)}.*; see that it is there and may be written, then go on with --resume night"
+    with pytest.raises(StudyError, match=told), disk.explained(tmp_path / "night"):
+        raise error
+
+
+def test_a_checkpoint_is_not_written_to_where_the_storage_was(tmp_path):
+    with pytest.raises(FileNotFoundError) as gone:
+        checkpoint.save(tmp_path / "night/checkpoints", "t0000", {"epochs_done": 1})
+    assert disk.problem(gone.value, tmp_path / "night")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("bad"), FileNotFoundError(errno.ENOENT, "none"), PermissionError(errno.EACCES, "no", "/etc/x")]
+)
 def test_other_errors_stay_what_they_are(error, tmp_path):
     with pytest.raises(type(error)), disk.explained(tmp_path):
         raise error

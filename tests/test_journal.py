@@ -118,6 +118,7 @@ def test_every_event_is_read_back_as_it_was_written(tmp_path, kind):
         "Kind": "trial",
         "Status": "failed",
         "Config": {"a": 1},
+        "Files": {"a": "1:0"},
     }
     required = [one for one in fields(kind) if one.default is MISSING and one.default_factory is MISSING]
     event = kind(**{one.name: values.get(re.split(r"[\[ ]", one.type)[0], {"val_mse": 0.5}) for one in required})

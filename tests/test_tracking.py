@@ -22,9 +22,9 @@ from study.record.events import (
     SessionStarted,
     StudyStarted,
     TrackingChanged,
-    from_json,
 )
 from study.record.journal import Journal, Recorder, read_state
+from study.record.lines import from_json
 from study.tracking import implementations, mlflow_client, mlflow_tracker
 from study.tracking.mlflow_run import Outbox, undelivered
 from study.tracking.mlflow_tracker import MLflowTracker

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.study_files import StudyFiles, read_kept, read_study
+from analysis.study_files import StudyFiles, read_arrays, read_kept, read_study
 from study.record import tables
 from study.record.commands import STORAGE
 from study.record.errors import StudyError, UsageError, one_line
@@ -107,9 +107,8 @@ class MeasuredStudy:
         if best.get("trial_id") == candidate and (best.get("model") or {}).get("seed") == seed:
             files.append(self.folder.samples / "predictions.npz")
         for file in files:
-            if file.is_file():
-                with np.load(file, allow_pickle=False) as arrays:
-                    return np.asarray(arrays["confusion"])
+            if (arrays := read_arrays(file)) is not None:
+                return np.asarray(arrays["confusion"])
         return None
 
     def _confusion(self, cells: pd.DataFrame, run_id: str) -> np.ndarray | None:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -16,6 +17,7 @@ from PIL import Image
 from analysis.figures import Drawing, Drawings
 from analysis.page.parts import Item, Picture, Table
 from analysis.study_files import StudyFiles
+from study.record.files import read_plain
 
 MODULES = (
     "rate_distortion",
@@ -38,6 +40,7 @@ _DPI = 160
 _CSS_DPI = 116  # a figure of 6 inches is 700 px wide, as its letters want
 _SHOWN_ROWS = 200
 _LARGE = 1_500_000  # bytes; larger pictures, of photographs, become WebP
+_LARGEST, _MOST_PIXELS = 64 * 2**20, 64_000_000  # bytes and pixels; what has more is no picture that a study leaves
 _WEBP_QUALITY = 90
 
 
@@ -129,16 +132,23 @@ def sample_pictures(study: StudyFiles, without: frozenset[str] = frozenset()) ->
     order = list(_CAPTIONS)
     found = {path.stem: path for path in study.paths.samples.glob("*.png") if path.stem not in without}
     names = sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
-    return [_picture(name, found[name].read_bytes()) for name in names]
+    return [picture for name in names if (picture := _picture(name, found[name])) is not None]
 
 
-def _picture(name: str, data: bytes) -> Picture:
+def _picture(name: str, path: Path) -> Picture | None:
+    """Return a picture for the page, None where the file is none that a study has left."""
     caption = _CAPTIONS.get(name, _Caption(name.replace("_", " ").capitalize(), "A picture that the study left."))
-    with Image.open(io.BytesIO(data)) as image:
-        width = image.width
-        media_type = "image/png"
-        if len(data) > _LARGE:
-            smaller = io.BytesIO()
-            image.convert("RGB").save(smaller, "WEBP", quality=_WEBP_QUALITY)
-            data, media_type = smaller.getvalue(), "image/webp"
+    try:
+        data = read_plain(path, _LARGEST)
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            width = image.width
+            if width * image.height > _MOST_PIXELS:
+                return None
+            media_type = "image/png"
+            if len(data) > _LARGE:
+                smaller = io.BytesIO()
+                image.convert("RGB").save(smaller, "WEBP", quality=_WEBP_QUALITY)
+                data, media_type = smaller.getvalue(), "image/webp"
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
     return Picture(caption.title, caption.text, media_type, data, width, drawn=False)

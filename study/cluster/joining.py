@@ -5,23 +5,29 @@ from __future__ import annotations
 import logging
 import math
 import os
+import secrets
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from study import interrupt
+from study.cluster import scratch
 from study.data.image_data import ImageData
+from study.record.commands import say_progress
 from study.record.errors import StudyError, UsageError, first_line
 
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 
+_SECRETS = ("AWS_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 _CONNECT_SECONDS = 3.0
+_JOIN_SECONDS = 15.0  # Ray itself waits for minutes where somebody listens who is no Ray
 
 # What Tune does by itself and this project does in its own way, or not at all.
 _ENVIRONMENT = {
@@ -37,6 +43,18 @@ _ENVIRONMENT = {
 }
 
 
+def set_environment(*, own: bool) -> None:
+    """Set what Ray reads from the environment, some of it as it is imported; what the user has set stays.
+
+    Args:
+        own: Whether a Ray of one's own is to be started.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if own and "ray" not in sys.modules:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # the default of a Ray of one's own since 2.59 only
+
+
 @contextmanager
 def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]:
     """Start a Ray of one's own, with room for `data`, or join the cluster at `address`, and leave it at the end.
@@ -45,38 +63,69 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
         UsageError: there is no cluster at `address`.
         StudyError: a Ray of one's own does not start.
     """
-    os.environ.update({key: os.environ.get(key, value) for key, value in _ENVIRONMENT.items()})
+    own = address in (None, "local")
+    set_environment(own=own)
     # Workers of a local Ray inherit this, so that the packages are found where nothing is installed.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     import ray
 
-    own = address in (None, "local")
     if not own and address != "auto":
         _check_address(str(address))
+    _protect_token(make=own)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     logging.getLogger("ray").setLevel(logging.ERROR)
-    try:
-        if own:
-            # "local" and not a CPU count alone, with which ray.init joins another Ray that happens to run.
-            ray.init(
-                address="local",
-                num_cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-                object_store_memory=_object_store_bytes(data) if data else None,
-                include_dashboard=False,
-                **quiet,
-            )
-        else:
-            ray.init(address=address, **quiet)
-    except Exception as error:  # of a Ray that does not start in time it is a plain one
-        first = first_line(error).split(". ")[0]
-        if own:
-            raise StudyError(f"Ray does not start on this machine ({first}); if it is busy, try again") from error
-        raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
-    interrupt.keep_handling()
+    with ExitStack() as leaving:
+        try:
+            if own:
+                place = leaving.enter_context(scratch.folder())
+                with _without_secrets():
+                    # "local" and not a CPU count alone, with which ray.init joins another Ray that happens to run.
+                    ray.init(
+                        address="local",
+                        num_cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+                        object_store_memory=_object_store_bytes(data) if data else None,
+                        include_dashboard=False,
+                        _temp_dir=str(place),  # sockets and logs, which Ray lets everybody read and write
+                        **quiet,
+                    )
+            else:
+                silent = f"--address {address!r}: no Ray cluster answers there within {_JOIN_SECONDS:g} s"
+                with interrupt.within(_JOIN_SECONDS, silent, UsageError.exit_code):
+                    ray.init(address=address, **quiet)
+        except Exception as error:  # of a Ray that does not start in time it is a plain one
+            first = first_line(error).split(". ")[0]
+            if own:
+                raise StudyError(f"Ray does not start on this machine ({first}); if it is busy, try again") from error
+            raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
+        leaving.callback(ray.shutdown)
+        interrupt.keep_handling()
+        yield
+
+
+def _protect_token(*, make: bool) -> None:
+    """See that nobody else can read the token that Ray's clients show; make one, if asked to, where there is none."""
+    if "RAY_AUTH_TOKEN" in os.environ:
+        return
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    with suppress(OSError):  # Ray says what it lacks
+        if not path.exists() and make:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(descriptor, "w", encoding="ascii") as file:
+                file.write(secrets.token_hex(32))
+        elif path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+            say_progress(f"study: others could read Ray's token {path}; now they cannot")
+
+
+@contextmanager
+def _without_secrets() -> Iterator[None]:
+    """Take credentials that training has no use for out of the environment that Ray's processes get, and log."""
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_SECRETS)}
     try:
         yield
     finally:
-        ray.shutdown()
+        os.environ.update(hidden)
 
 
 def run_on_node(

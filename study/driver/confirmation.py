@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import models
 from search_spaces import Context, Space
 from study.record import metrics
 from study.record.events import Config, Role
-from study.record.folder import StudyFolder
 from study.record.intervals import Interval, Layers, Sample, difference, mean_interval
 from study.record.ranking import best_trials, confirmed_order
 from study.record.settings import Settings
@@ -232,20 +229,3 @@ def gain(winner: Confirmed, default: Confirmed, metric: str) -> Interval:
         for one in (default, winner)
     ]
     return difference(*samples).scaled(metrics.sign(metrics.mode(metric)))
-
-
-def promote(folder: StudyFolder, run_id: str) -> None:
-    """Copy the network of a confirmation run to best/, and its samples to samples/, replacing what was there."""
-    source = folder.checkpoints / run_id
-    _replace(folder.best, {name: source / name for name in ("model.pt", "config.json")})
-    _replace(folder.samples, {file.name: file for file in source.glob("*.npz")})
-
-
-def _replace(target: Path, files: Mapping[str, Path]) -> None:
-    fresh = target.with_name(f".{target.name}.part")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    for name, file in files.items():
-        shutil.copyfile(file, fresh / name)
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from study.record.events import EpochEnded, Event, Kind, Noted, Refused, RunEnded, TrackingChanged
+from study.record.events import EpochEnded, Event, Kind, Noted, Refused, Remade, RunEnded, TrackingChanged, TriedAgain
 from study.record.ranking import best_trials
 from study.record.settings import Settings
 from study.record.state import Run, StudyState
@@ -80,6 +80,10 @@ class Display:
                 self.say(self._ended(self._state.runs[event.id]))
             case Noted():
                 self.say(f"{event.id:<9} {event.text}")
+            case Remade(id=run_id) if run_id in self._state.runs:
+                self.say(f"{run_id:<9} has its network again")
+            case TriedAgain():
+                self.say(f"{event.id:<9} is tried again")
             case TrackingChanged():
                 away = f"cannot be written ({event.problem}); the journal keeps what it misses"
                 self.say(f"tracking  {away if event.problem else 'is written again'}")

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from study import interrupt
 from study.interrupt import Interrupted
 from study.record.commands import hint, say_progress, storage_words
-from study.record.errors import INTERRUPTED
-from study.record.events import Published, SessionStarted, StudyStarted
+from study.record.errors import INTERRUPTED, StudyError
+from study.record.events import Published, SessionStarted, StudyStarted, TrackingChanged, TriedAgain, own
+from study.record.tracking_uri import masked
 
 if TYPE_CHECKING:
     from study.cluster.resources import Resources
     from study.data.image_data import ImageData
     from study.driver.display import Display
     from study.driver.session import Setup
+    from study.record.events import Event
     from study.record.folder import StudyFolder
     from study.record.journal import Recorder
     from study.record.settings import Settings
+    from study.record.state import StudyState
     from study.tracking.tracker import Ending, Tracker
     from study.training.checkpoint import EncoderSource
 
 _LEAVE_SECONDS = 4.0  # that the tracker may take after Ctrl-C; Ray's shutdown needs the rest of the ten
+_LISTED = 5  # files in a message
 _DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 
 
@@ -51,28 +56,47 @@ def start(settings: Settings) -> int:
             _verified(settings, folder) as probe_file,
         ):
             about = beginning.about(settings, data, encoder)
-            first = StudyStarted(**about, environment=environment(), gpu=resources.gpu_json)
+            who = {"uuid": str(uuid4()), "place": folders.place_of(folder)}
+            first = StudyStarted(**about, environment=environment(), gpu=resources.gpu_json, **who)
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first)
 
 
-def resume(name: str, storage: Path, restate: Any) -> int:
+def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -> int:
     """Go on with a study where its journal ends, and return the exit status.
 
     Args:
         name: The study's.
         storage: The folder that it lies in.
         restate: From the recorded settings to those to go on with, and those of them that say that there is more to do.
+        retry_failed: Whether all failed runs are tried again; those of an unfinished study that the machine failed are.
     """
     from study.driver import beginning
     from study.driver.environment import git_commit
     from study.record import folder as folders
+    from study.record import kept
     from study.record.journal import read_state
+    from study.settings.resolve import usable_destinations
 
     folder = folders.existing(storage, name)
     with folders.locked(folder):
         state = read_state(folder.journal)
-        settings, changed = restate(state.settings)
-        if state.summary is not None and not changed and state.published:
+        standing = folders.standing(folder, state.place)
+        copied = standing == "copied"
+        trusted = folders.is_trusted(folder, state.place)
+        try:
+            settings, changed = restate(usable_destinations(state.settings, trusted=trusted))
+        except (KeyError, TypeError) as error:
+            raise StudyError(f"{folder.journal} is damaged: it has not the settings of a study ({error})") from None
+        if not trusted:
+            _say_not_obeyed(folder, state.settings, settings.to_json())
+        finished = state.summary is not None and not changed
+        failed = [run for run in state.runs.values() if run.status == "failed"]
+        again = [TriedAgain(run.id) for run in failed if retry_failed or (run.by_machine and not finished)]
+        damaged = kept.damaged(folder, state) if finished else []
+        if damaged:
+            listed = ", ".join(damaged[:_LISTED]) + (" …" if len(damaged) > _LISTED else "")
+            print(f"study: {len(damaged)} files are missing or damaged and are made again: {listed}", file=sys.stderr)
+        elif finished and state.published and not again and not copied:
             print(f"Study {folder.name} is finished; a larger --trials than {settings.trials} extends it.")
             return 0
         data = _load(settings)
@@ -85,8 +109,27 @@ def resume(name: str, storage: Path, restate: Any) -> int:
         with _joined(settings, data, encoder) as resources, _verified(settings, folder) as probe_file:
             from study.driver.session import Setup
 
-            first = SessionStarted(changed, resources.gpu_json)
-            return _run(Setup(settings, folder, data, resources, encoder, probe_file), first)
+            if copied:
+                print(f"study: {_was(state)}: this copy goes on as a study of its own", file=sys.stderr)
+            uuid = str(uuid4()) if copied else None
+            first = SessionStarted(changed, resources.gpu_json, uuid, folders.place_of(folder))
+            return _run(Setup(settings, folder, data, resources, encoder, probe_file), first, *again)
+
+
+def _say_not_obeyed(folder: StudyFolder, said: Mapping[str, Any], used: Mapping[str, Any]) -> None:
+    """Say which of a folder's destinations are not gone to, since nobody knows who wrote them."""
+    for name, option in (("tracking_uri", "--tracking-uri"), ("address", "--address")):
+        if said.get(name) and masked(used[name] or "") != said[name]:
+            instead = masked(used[name]) if used[name] else "a Ray of its own"
+            print(
+                f"study: {folder.path} was not begun here: its {option} {masked(said[name])} is not used, but "
+                f"{instead}; {option} names another",
+                file=sys.stderr,
+            )
+
+
+def _was(state: StudyState) -> str:
+    return f"study {state.settings['name']!r} lies in {(state.place or {}).get('path')}"
 
 
 def _load(settings: Settings) -> ImageData:
@@ -106,9 +149,10 @@ def _load(settings: Settings) -> ImageData:
 def _joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> Iterator[Resources]:
     # PyTorch takes as long to import as Ray's processes take to start. Threads that import parts of one package at
     # once find halves of it, or wait for each other: so Ray is whole before, and nothing else is imported meanwhile.
-    import ray  # noqa: F401
-
     from study.cluster import joining
+
+    joining.set_environment(own=settings.address in (None, "local"))
+    import ray  # noqa: F401
 
     pytorch = Thread(target=import_pytorch, daemon=True)
     pytorch.start()
@@ -140,8 +184,8 @@ def _encoder(settings: Settings, data: ImageData) -> EncoderSource | None:
     return checkpoint.load_encoder(settings.storage_path, settings.encoder_from, data.image_shape)
 
 
-def _run(setup: Setup, first: StudyStarted | SessionStarted) -> int:
-    """Drive the study to its end, or to an interruption that it can be resumed from."""
+def _run(setup: Setup, *first: Event) -> int:
+    """Drive the study to its end, or to an interruption that it can be resumed from; record the events `first`."""
     import search_spaces
     from study.driver.display import Display
     from study.driver.session import Session
@@ -157,9 +201,11 @@ def _run(setup: Setup, first: StudyStarted | SessionStarted) -> int:
     recorder = Recorder(journal, fold(folder.journal, before))
     display = Display(settings, recorder.state, search_spaces.get(settings.space).metric)
     tracker = build_tracker(settings.tracking_uri, recorder.record, folder.path.parent)
-    tracker.started(before)
+    tracker.started(own([*before, *first])[: -len(first)])
     recorder.listen(tracker.event)
-    recorder.record(first)
+    for event in first:
+        recorder.record(event)
+    interrupt.farewell(f"interrupted; go on with: {_resume_line(folder)}")
     try:
         with display, disk.explained(folder.path):
             recorder.listen(display)
@@ -167,7 +213,9 @@ def _run(setup: Setup, first: StudyStarted | SessionStarted) -> int:
                 display.say(str(setup.resources.gpu))
             summary = Session(setup, recorder, display).run()
             said = text(summary, folder, settings.tracking_uri)
-            _deliver(tracker, folder, recorder, display, Ending("finished", end_metrics(summary), said))
+            # At the journal's time: what is sent again, by another driver, is the same point then.
+            ending = Ending("finished", end_metrics(summary), said, time=recorder.state.finished_at)
+            _deliver(tracker, folder, recorder, display, ending)
         print(said)
         return 0
     except BaseException as error:
@@ -190,6 +238,7 @@ def _deliver(tracker: Tracker, folder: StudyFolder, recorder: Recorder, display:
     if tracker.close(ending, _DELIVER_SECONDS):
         recorder.record(Published())
     else:
+        recorder.record(TrackingChanged(tracker.error))  # an error where the study's own disk is the reason
         missing = f"{tracker.name} does not have all of the study ({tracker.error})"
         display.say(f"{missing}; {_resume_line(folder)} delivers the rest")
 
@@ -206,6 +255,6 @@ def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, ending: En
     try:
         tables.write(folder, recorder.state)
     except OSError as error:
-        if not disk.problem(error):  # the reason to leave; the tables are made again from the journal
+        if not disk.problem(error, folder.path):  # the reason to leave; the tables are made again from the journal
             raise
     tracker.close(ending, _LEAVE_SECONDS)

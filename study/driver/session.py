@@ -20,13 +20,13 @@ from study.baselines.baseline import baseline_of
 from study.cluster import joining
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
-from study.driver import confirmation, summary
+from study.driver import confirmation, summary, winner
 from study.driver.confirmation import Candidate, Confirmed, Planned
 from study.driver.display import Display
 from study.evaluation.samples import illustrate
-from study.record import files, tables
+from study.record import files, kept, tables
 from study.record.errors import StudyError
-from study.record.events import BaselineMeasured, Event, Finished, RunEnded, RunStarted, SearchEnded
+from study.record.events import BaselineMeasured, Event, Finished, Remade, RunEnded, RunStarted, SearchEnded
 from study.record.folder import StudyFolder
 from study.record.journal import Recorder
 from study.record.ranking import best_trials
@@ -37,10 +37,13 @@ from study.search.job_list import JobList, grouped, most_together
 from study.search.recording import TuneRecorder
 from study.search.schedulers import build_scheduler
 from study.search.searcher import SearchPlan, StudySearcher
+from study.search.stall import StallWatch
 from study.settings.resolve import space_context
+from study.tracking.tracker import STUDY
 from study.training import checkpoint
 from study.training.checkpoint import EncoderSource
 from study.training.execution import Execution
+from study.training.stages import Budget
 from study.worker.job import Job
 from study.worker.run import WorkerContext
 from study.worker.shared_data import SharedData
@@ -107,6 +110,8 @@ class Session:
         self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count
         self._tables_due = 0.0
         recorder.listen(self._keep_tables)
+        self._watch = StallWatch(settings.stall_s, display.say, f"--resume {setup.folder.name}")
+        recorder.listen(self._watch.event)
 
     def run(self) -> dict[str, Any]:
         """Go through what is left of the study and return its summary."""
@@ -136,8 +141,8 @@ class Session:
         candidates = list({candidate.id: candidate for candidate in (*chosen, *beside)}.values())
         for name in [one.candidate for one in confirmation.confirmed(state, chosen, metric)] or [c.id for c in chosen]:
             # The second best comes in where no seed of the best can be trained again.
-            winner = next(candidate for candidate in chosen if candidate.id == name)
-            reported = list({candidate.id: candidate for candidate in (winner, *beside)}.values())
+            best = next(candidate for candidate in chosen if candidate.id == name)
+            reported = list({candidate.id: candidate for candidate in (best, *beside)}.values())
             self._train("confirmation", confirmation.reporting(state, settings, chosen, reported))
             ended = confirmation.confirmed(state, candidates, metric)
             if any(one.candidate == name and one.test_metrics for one in ended):
@@ -253,29 +258,35 @@ class Session:
     ) -> None:
         keep = max(1, self._settings.confirm_top)
         time_budget = engine.TimeBudget(out_of_time)
-        recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep, time_budget)
-        engine.run(
-            searcher,
-            scheduler,
-            [recording],
-            context=self._worker,
-            resources=self._resources,
-            samples=samples,
-            time_budget=time_budget,
-        )
+        recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep, time_budget, watch=self._watch)
+        with self._watch.watching():
+            engine.run(
+                searcher,
+                scheduler,
+                [recording],
+                context=self._worker,
+                resources=self._resources,
+                samples=samples,
+                time_budget=time_budget,
+            )
 
     def _finish(self, confirmed: list[Confirmed]) -> dict[str, Any]:
         """Keep the best network, and write the summary and every table."""
         ranked = best_trials(self._state, self._space.metric)
         if confirmed:
-            confirmation.promote(self._folder, confirmed[0].model(self._space.metric).id)
+            winner.keep_confirmed(self._folder, confirmed[0].model(self._space.metric), self._train_again)
             self._illustrate(confirmed[0].config)
         elif ranked:
-            self._keep_checkpoint_as_best(ranked[0])
-        result = summary.summarize(self._state, self._settings, self._space, confirmed, self._state.baseline)
+            winner.keep_trial(self._folder, self._state, ranked[0], self._data, self._train_again)
+        said = self._state.summary  # of an earlier driver: its files are made again
+        result = said or summary.summarize(self._state, self._settings, self._space, confirmed, self._state.baseline)
         tables.write(self._folder, self._state)
         files.write_json(self._folder.path / tables.SUMMARY, result)
-        self._recorder.record(Finished(result))
+        left = kept.of_study(self._folder)
+        if said is None:
+            self._recorder.record(Finished(result, left))
+        elif left != self._state.files:
+            self._recorder.record(Remade(STUDY, left))
         for run in self._state.confirmations:
             # What training went on from; the network stays, since a later extension may make it the winner.
             checkpoint.path(self._folder.checkpoints, run.id).unlink(missing_ok=True)
@@ -287,13 +298,13 @@ class Session:
 
         illustrate(self._folder.samples, self._data.class_names, by_pca)
 
-    def _keep_checkpoint_as_best(self, run: Run) -> None:
-        state = checkpoint.load(self._folder.checkpoints, run.id)
-        if state is None:
-            raise StudyError(f"the checkpoint of the best trial, {run.id}, is missing from {self._folder.checkpoints}")
-        model = models.build(run.config, self._data.image_shape, self._data.num_classes)
-        model.load_state_dict(state["model"])
-        models.save(model, run.config, self._data.image_shape, self._data.num_classes, self._folder.best)
+    def _train_again(self, run: Run) -> None:
+        """Train a run that has ended once more, from its seed, for the files that it left."""
+        self._display.say(f"{run.id:<9} what it has left is missing or damaged: it is trained again")
+        candidate = Candidate(run.id, run.config, run.key, run.params, Budget(run.budget, run.pretrain_budget))
+        epochs, test = len(run.epochs), run.kind == "confirm"
+        job = Job(run.id, run.config, run.seed, run.budget, run.pretrain_budget, until=epochs, test=test)
+        self._train("mending", [Planned(candidate, job, run.role or "report")])
 
     def _keep_tables(self, event: Event) -> None:
         """Write the CSV files of a running study now and then, the more seldom the longer it takes."""

@@ -7,10 +7,11 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 from study.record.errors import INTERRUPTED, StudyError, UsageError, choose_from, one_line
 from study.record.values import Reader
@@ -119,23 +120,73 @@ def exit_status(run: Callable[[], int | None], interrupted: str = "interrupted")
         run: The command.
         interrupted: What to say after Ctrl-C.
     """
+    with _forgiving_output():
+        try:
+            return run() or 0
+        except StudyError as error:
+            print(f"study: {one_line(error)}", file=sys.stderr)
+            return error.exit_code
+        except KeyboardInterrupt:
+            print(f"study: {interrupted}", file=sys.stderr)
+            return INTERRUPTED
+
+
+class _Forgiving:
+    """A stream that takes what is printed also when nobody reads it any more: what a command does is not for that."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or give the stream up."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or give the stream up."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Let the rest, and what the buffer still has, go nowhere."""
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _forgiving_output() -> Iterator[None]:
+    """Go on where the standard output, or that of errors, is closed, as by `| head`, or was never open."""
+    before = sys.stdout, sys.stderr
+    for name, stream in zip(("stdout", "stderr"), before, strict=True):
+        # Without an open file, Python has None in its place.
+        forgiving = _Forgiving(stream) if stream is not None else open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        setattr(sys, name, forgiving)
     try:
-        return run() or 0
-    except StudyError as error:
-        print(f"study: {one_line(error)}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"study: {interrupted}", file=sys.stderr)
-        return INTERRUPTED
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        sys.stdout, sys.stderr = before
 
 
 def end_process(code: int) -> NoReturn:
-    """End this process with an exit status, what it has printed flushed and nothing taken apart.
+    """End this process with an exit status and nothing taken apart; `exit_status` has flushed what it has printed.
 
     Nothing is left to be cleaned up then, and to take PyTorch and MLflow apart takes two seconds.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with suppress(OSError, ValueError):
+            stream.flush()
     os._exit(code)
 
 

@@ -10,22 +10,37 @@ from pathlib import Path
 
 from study.record.errors import StudyError, UsageError, chain
 
-# A full disk or quota, one that was mounted read-only or went away.
-_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# One that was mounted read-only, went away, or does not answer.
+_AWAY = frozenset({errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.ENODEV, errno.ENXIO})
+# Of the study's own folder only: of any other path they say that this program looked for what is not there.
+_CLOSED = frozenset({errno.EPERM, errno.EACCES, errno.ENOENT, errno.ENOTDIR})
 _CHECKPOINT = 3 * 4  # bytes for each parameter: the weight and an optimizer's two moments
 _NETWORK = 4
 _BESIDES = 64 * 2**20  # journal, tables, samples and pictures, in bytes
 
 
-def problem(error: BaseException) -> str | None:
+def problem(error: BaseException, folder: Path) -> str | None:
     """Say what is wrong with the disk and what to do, if that is the cause of `error`; None if another thing is.
 
     PyTorch closes its archive after a failed write, which fails again and hides the first error behind its own.
+
+    Args:
+        error: What was raised.
+        folder: The study's; that a file below it is not there, or not allowed, is the disk's doing, too.
     """
     for cause in chain(error):
-        if isinstance(cause, OSError) and cause.errno in _OF_THE_DISK:
+        if not isinstance(cause, OSError):
+            continue
+        if cause.errno in _FULL:
             return f"cannot be written ({cause.strerror}); make space"
+        if cause.errno in _AWAY or (cause.errno in _CLOSED and _is_below(cause.filename, folder)):
+            return f"cannot be written ({cause.strerror}); see that it is there and may be written"
     return None
+
+
+def _is_below(file: object, folder: Path) -> bool:
+    return isinstance(file, str | Path) and Path(file).absolute().is_relative_to(folder.absolute())
 
 
 @contextmanager
@@ -38,7 +53,7 @@ def explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        found = problem(error)
+        found = problem(error, folder)
         if found is None or isinstance(error, StudyError):
             raise
         raise error_of(folder, found) from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 Status = Literal["running", "completed", "stopped", "failed"]
@@ -12,6 +12,8 @@ Kind = Literal["trial", "confirm"]
 Role = Literal["choose", "report"]
 """Of a confirmation: whether its seeds choose the winner, by validation data, or report on it, on the test split."""
 Metrics = dict[str, float]
+Files = dict[str, str]
+"""What is on the disk, by the file's name: its size in bytes and the SHA-256 of its content (`study.record.kept`)."""
 Config = dict[str, Any]  # flat; a value is a number, a word or a switch
 
 
@@ -58,6 +60,8 @@ class StudyStarted(Event):
         encoder: the earlier study whose encoder classifiers are built on.
         environment: git commit, versions, hardware.
         gpu: how runs share a GPU; None without one.
+        uuid: who it is, whatever its name: the key of its runs elsewhere. An earlier version had the name alone.
+        place: where it lies (`study.record.folder.place_of`).
     """
 
     name: ClassVar[str] = "study"
@@ -68,15 +72,26 @@ class StudyStarted(Event):
     encoder: dict[str, Any] | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     gpu: dict[str, Any] | None = None
+    uuid: str | None = None
+    place: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class SessionStarted(Event):
-    """Another driver went on with the study; `changed` are settings by which there is more to do."""
+    """Another driver went on with the study.
+
+    Attributes:
+        changed: settings by which there is more to do.
+        gpu: as in `StudyStarted`.
+        uuid: who it is from here on: a copy of a study is a study of its own. None where it stays the same.
+        place: where it lies now.
+    """
 
     name: ClassVar[str] = "session"
     changed: dict[str, Any]
     gpu: dict[str, Any] | None = None
+    uuid: str | None = None
+    place: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -154,13 +169,30 @@ class EpochEnded(Event):
 
 @dataclass(frozen=True)
 class RunEnded(Event):
-    """A run ended; `final` are a confirmation's metrics of the test split and of the training images."""
+    """A run ended.
+
+    Attributes:
+        final: a confirmation's metrics of the test split and of the training images.
+        files: its network and samples, in its folder of checkpoints.
+        by_machine: of a failed run, whether it may do better on another machine or later: its worker died, or memory
+            ran out.
+    """
 
     name: ClassVar[str] = "end"
     id: str
     status: Status
     reason: str | None
     final: Metrics
+    files: Files = field(default_factory=dict)
+    by_machine: bool = False
+
+
+@dataclass(frozen=True)
+class TriedAgain(Event):
+    """A failed run is to be trained once more."""
+
+    name: ClassVar[str] = "again"
+    id: str
 
 
 @dataclass(frozen=True)
@@ -190,10 +222,20 @@ class SearchEnded(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The study is finished, and this is its summary.json."""
+    """The study is finished, and this is its summary.json; `files` are all that it left in its folder."""
 
     name: ClassVar[str] = "finish"
     summary: dict[str, Any]
+    files: Files = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Remade(Event):
+    """What was missing or damaged of a run that has ended, or of the finished study ("study"), was made again."""
+
+    name: ClassVar[str] = "remade"
+    id: str
+    files: Files
 
 
 @dataclass(frozen=True)
@@ -241,10 +283,12 @@ EVENTS: Mapping[str, type[Event]] = {
         Pretrained,
         EpochEnded,
         RunEnded,
+        TriedAgain,
         Noted,
         BaselineMeasured,
         SearchEnded,
         Finished,
+        Remade,
         TrackingChanged,
         Tracked,
         Delivered,
@@ -253,17 +297,12 @@ EVENTS: Mapping[str, type[Event]] = {
 }
 
 
-def from_json(line: Mapping[str, Any]) -> Event:
-    """Return the event that a line of a journal says.
-
-    Raises:
-        ValueError: it says no event that this version knows, or lacks what that event has.
-    """
-    kind = EVENTS.get(line.get("event", ""))
-    if kind is None:
-        raise ValueError(f"event {line.get('event')!r} is not known to this version")
-    known = {one.name for one in fields(kind)}
-    try:
-        return kind(**{key: value for key, value in line.items() if key in known})
-    except TypeError as error:
-        raise ValueError(f"event {kind.name!r} is incomplete: {error}") from None
+def own(events: Iterable[Event]) -> list[Event]:
+    """Return the events of a journal without what is of the study that it was copied from: what its tracker has."""
+    kept: list[Event] = []
+    for event in events:
+        if isinstance(event, SessionStarted) and event.uuid:
+            kept = [one for one in kept if not isinstance(one, Tracked | Delivered | Published)]
+            kept = [replace(one, uuid=event.uuid) if isinstance(one, StudyStarted) else one for one in kept]
+        kept.append(event)
+    return kept

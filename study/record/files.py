@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,25 @@ def write(path: Path, produce: Callable[[Path], object]) -> None:
         sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_plain(path: Path, limit: int) -> bytes:
+    """Return the content of a file that somebody else may have made.
+
+    Raises:
+        OSError: it is a link, a pipe or a device, or has more than `limit` bytes.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        if about.st_size > limit:
+            raise OSError(errno.EFBIG, f"it has {about.st_size:,} bytes, more than {limit:,}", str(path))
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def sync(path: Path) -> None:

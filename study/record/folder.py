@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from study.record.errors import UsageError, choose_from
+
+Standing = Literal["here", "moved", "copied", "unknown"]
+"""Where a study's folder is, to what its journal says: where it was, moved, a copy; or the journal does not say."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
@@ -117,6 +123,45 @@ def existing(storage: Path, name: str, option: str = "--resume") -> StudyFolder:
             raise UsageError(f"{option} {name!r}: there is no study in {storage}")
         raise UsageError(choose_from(f"{option}: study", name, known) + f" (in {storage})")
     return folder
+
+
+def place_of(folder: StudyFolder) -> dict[str, Any]:
+    """Return where a study lies, by which a copy of it can be told from itself: machine, path and inode."""
+    return {"machine": _machine(), "path": str(folder.path.absolute()), "inode": folder.path.stat().st_ino}
+
+
+def standing(folder: StudyFolder, recorded: Mapping[str, Any] | None) -> Standing:
+    """Say whether a study lies where its journal says, from any machine that its storage is mounted on.
+
+    A folder keeps its inode where it is renamed. To another file system it can only be copied: it was moved there if
+    the machine is the same and there is nothing any more where it was.
+    """
+    if not recorded:
+        return "unknown"
+    now = place_of(folder)
+    if recorded.get("inode") == now["inode"]:
+        return "here" if recorded.get("path") == now["path"] else "moved"
+    if recorded.get("machine") == now["machine"]:
+        if recorded.get("path") == now["path"]:
+            return "here"  # put back from a backup
+        if not Path(str(recorded.get("path"))).exists():
+            return "moved"
+    return "copied"
+
+
+def is_trusted(folder: StudyFolder, recorded: Mapping[str, Any] | None) -> bool:
+    """Return whether a study was begun here by this user, who so has named its tracker and its cluster."""
+    mine = not hasattr(os, "geteuid") or folder.path.stat().st_uid == os.geteuid()
+    return mine and standing(folder, recorded) in ("here", "moved")
+
+
+def _machine() -> str:
+    """Return a name of this machine that says nothing else of it."""
+    try:
+        name = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        name = socket.gethostname()
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 @contextmanager

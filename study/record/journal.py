@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from study.record import files
 from study.record.errors import StudyError
-from study.record.events import Event, StudyStarted, from_json
+from study.record.events import Event, StudyStarted
 from study.record.files import finite
+from study.record.lines import from_json
 from study.record.state import StudyState
+
+_TAIL = 64  # bytes that a line's checksum takes at most
+_SUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}$')
 
 
 class Journal:
     """An open journal that events are appended to, each in a single write.
 
-    A driver killed in mid-write leaves at most one torn last line; `read` ignores it and opening cuts it off.
+    A driver killed in mid-write leaves at most one torn last line; `read` ignores it and opening cuts it off. Each line
+    ends with a checksum of all lines up to it.
     """
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._lock = threading.Lock()
         self._opened = time.monotonic()
-        os.lseek(self._descriptor, _truncate_torn_line(self._descriptor), os.SEEK_SET)
+        end = _truncate_torn_line(self._descriptor)
+        self._crc = _last_crc(self._descriptor, end)
+        os.lseek(self._descriptor, end, os.SEEK_SET)
+        if not end:  # or a power cut takes the file itself back
+            for folder in (path.parent, path.parent.parent):
+                files.sync(folder)
 
     def append(self, event: Event) -> Event:
         """Write one event and return it with the time that has elapsed.
@@ -35,8 +48,10 @@ class Journal:
             StudyError: the disk is full or gone; the study can be resumed once there is space.
         """
         event = replace(event, elapsed=round(time.monotonic() - self._opened, 3))
-        line = json.dumps(finite(event.to_json()), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        said = json.dumps(finite(event.to_json()), ensure_ascii=False, allow_nan=False).encode()[:-1]
         with self._lock:
+            crc = zlib.crc32(said, self._crc)
+            line = said + f', "crc": "{crc:08x}"}}\n'.encode()
             start = os.lseek(self._descriptor, 0, os.SEEK_CUR)
             try:
                 if os.write(self._descriptor, line) != len(line):
@@ -47,6 +62,7 @@ class Journal:
                 os.ftruncate(self._descriptor, start)
                 os.lseek(self._descriptor, start, os.SEEK_SET)
                 raise StudyError(f"the journal cannot be written: {error.strerror}; make space, then resume") from error
+            self._crc = crc
         return event
 
     def close(self) -> None:
@@ -63,8 +79,10 @@ def read(path: Path) -> list[Event]:
     """
     lines = path.read_bytes().split(b"\n")
     events = []
+    crc = None  # an earlier version wrote none
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn or empty
         try:
+            crc = _checked(line, crc)
             said = json.loads(line)
             if not isinstance(said, dict):
                 raise ValueError("it is no JSON object")
@@ -126,10 +144,35 @@ def fold(path: Path, events: Sequence[Event]) -> StudyState:
         try:
             state.apply(event)
         except KeyError as error:
-            raise StudyError(f"{path} is damaged in line {number}: run {error} has not begun") from None
+            missing = f"run {error} has not begun" if error.args == (getattr(event, "id", None),) else f"no {error}"
+            raise StudyError(f"{path} is damaged in line {number}: {missing}") from None
         except (TypeError, ValueError, AttributeError) as error:
             raise StudyError(f"{path} is damaged in line {number}: {error}") from None
     return state
+
+
+def _checked(line: bytes, before: int | None) -> int | None:
+    """Return the checksum of a line, which follows on `before`; None for one of an earlier version.
+
+    Raises:
+        ValueError: it is not what was written there.
+    """
+    found = _SUM.search(line)
+    if found is None:
+        if before is None:
+            return None
+        raise ValueError("it is torn or changed")
+    crc = zlib.crc32(line[: found.start()], before or 0)
+    if crc != int(found[1], 16):
+        raise ValueError("it was changed, or lines before it were")
+    return crc
+
+
+def _last_crc(descriptor: int, end: int) -> int:
+    """Return the checksum of the last of the whole lines that end there, 0 where there is none."""
+    tail = os.pread(descriptor, min(end, _TAIL), max(0, end - _TAIL)).removesuffix(b"\n")
+    found = _SUM.search(tail)
+    return int(found[1], 16) if found else 0
 
 
 def _truncate_torn_line(descriptor: int) -> int:

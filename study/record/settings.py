@@ -235,6 +235,18 @@ class Settings:
         int,
         _machine("of a run whose worker died or whose memory ran out", integer(0), "N", resumable=True),
     ] = 3
+    stall_s: Annotated[
+        float,
+        _machine(
+            "end, to be resumed, where no run has had a process for so long, as when no machine has room for one",
+            duration,
+            "TIME",
+            name="stall",
+            default="10m",
+            say=lambda seconds: f"{seconds:.15g}s",
+            resumable=True,
+        ),
+    ] = 600.0
     fuse: Annotated[
         Fuse,
         _machine(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from study.record.events import (
@@ -12,12 +12,14 @@ from study.record.events import (
     Delivered,
     EpochEnded,
     Event,
+    Files,
     Finished,
     Kind,
     Metrics,
     Pretrained,
     Published,
     Refused,
+    Remade,
     Role,
     RunEnded,
     RunStarted,
@@ -26,6 +28,7 @@ from study.record.events import (
     Status,
     StudyStarted,
     Tracked,
+    TriedAgain,
 )
 
 
@@ -53,7 +56,9 @@ class Run:
     epochs: list[Metrics] = field(default_factory=list)
     status: Status = "running"
     reason: str | None = None
+    by_machine: bool = False  # of a failed run: whether it may do better later, or elsewhere
     final: Metrics = field(default_factory=dict)  # a confirmation's test metrics
+    files: Files = field(default_factory=dict)  # a confirmation's network and samples
 
     @property
     def last(self) -> Metrics:
@@ -68,7 +73,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """The seconds spent in the epochs that are recorded, those of a first stage included."""
-        return sum(epoch["seconds"] for epoch in (*self.pretraining, *self.epochs))
+        return sum(epoch.get("seconds") or 0.0 for epoch in (*self.pretraining, *self.epochs))
 
 
 @dataclass
@@ -84,7 +89,10 @@ class StudyState:
     delivered: set[str] = field(default_factory=set)  # the ids of ended runs that the tracker has in full
     search_ended: str | None = None
     summary: dict[str, Any] | None = None
+    files: Files = field(default_factory=dict)  # what the finished study left in its folder
     published: bool = False  # the tracker has the artifacts of the finished study
+    finished_at: float = 0.0  # in seconds since 1970, when `summary` was made
+    place: dict[str, Any] | None = None  # where the study lay when it was last worked on
     wall_s: float = 0.0
     _session_start: float = 0.0
     _wall_before: float = 0.0
@@ -120,6 +128,7 @@ class StudyState:
         match event:
             case StudyStarted():
                 self.about, self.settings, self._session_start = event, event.settings, event.time
+                self.place = event.place
             case SessionStarted():
                 self._begin_session(event)
             case RunStarted():
@@ -133,11 +142,16 @@ class StudyState:
                 ]
             case EpochEnded():
                 epochs = self.runs[event.id].epochs
+                if event.epoch > len(epochs) + 1:
+                    raise ValueError(f"epoch {event.epoch} of run {event.id!r} follows on epoch {len(epochs)}")
                 if event.epoch == len(epochs) + 1:
                     epochs.append({"epoch": event.epoch, **event.metrics})
             case RunEnded():
                 run = self.runs[event.id]
-                run.status, run.reason, run.final = event.status, event.reason, event.final
+                run.status, run.reason, run.by_machine = event.status, event.reason, event.by_machine
+                run.final, run.files = event.final, event.files
+            case TriedAgain():
+                self._try_again(self.runs[event.id])
             case BaselineMeasured():
                 self.baseline.update({row["n_components"]: row for row in event.rows})
             case Tracked():
@@ -147,7 +161,11 @@ class StudyState:
             case SearchEnded():
                 self.search_ended = event.reason
             case Finished():
-                self.summary = event.summary
+                self.summary, self.files, self.finished_at = event.summary, event.files, event.time
+            case Remade(id="study"):
+                self.files = event.files
+            case Remade():
+                self.runs[event.id].files = event.files
             case Published():
                 self.published = True
         self.wall_s = self._wall_before + self._since_start(event)
@@ -156,9 +174,20 @@ class StudyState:
         """Return the seconds of this session; an earlier version wrote down only what the machine's clock said."""
         return max(0.0, event.time - self._session_start) if event.elapsed is None else event.elapsed
 
+    def _try_again(self, run: Run) -> None:
+        run.status, run.reason, run.by_machine = "running", None, False
+        self.delivered.discard(run.id)
+        self.summary, self.published = None, False
+        if run.kind == "trial":
+            self.search_ended = None
+
     def _begin_session(self, event: SessionStarted) -> None:
         self._wall_before, self._session_start = self.wall_s, event.time
         self.settings = {**self.settings, **event.changed}
+        self.place = event.place or self.place
+        if event.uuid and self.about:
+            self.about = replace(self.about, uuid=event.uuid)
+            self.tracked, self.delivered, self.published = {}, set(), False
         if event.changed:
             self.search_ended = self.summary = None
             self.published = False

@@ -13,6 +13,7 @@ from study.record.state import Run, StudyState
 Row = dict[str, Any]
 
 ABOUT, SUMMARY = "study.json", "summary.json"
+_NOT_ABOUT = ("event", "time", "elapsed")
 _NOT_METRICS = frozenset({"epoch", "seconds"})
 _END = ("status", "reason", "key", "epochs", "pretrain_epochs", "seconds", "params")  # of every run
 
@@ -42,8 +43,8 @@ class Table:
 def write(folder: StudyFolder, state: StudyState) -> None:
     """Write study.json and every table of `TABLES` anew, each whole or not at all."""
     assert state.about is not None
-    about = {key: value for key, value in state.about.to_json().items() if key not in ("event", "time", "elapsed")}
-    files.write_json(folder.path / ABOUT, {**about, "settings": state.settings})
+    about = {key: value for key, value in state.about.to_json().items() if key not in _NOT_ABOUT}
+    files.write_json(folder.path / ABOUT, {**about, "settings": state.settings, "place": state.place})
     for table in TABLES:
         rows = table.rows(state)
         if rows or not table.optional:

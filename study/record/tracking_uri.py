@@ -28,6 +28,9 @@ SCHEMES: Mapping[str, TrackerName] = {
     "mssql": "MLflow",
     "tensorboard": "TensorBoard",
 }
+MASK = "***"
+"""What stands for a secret in a URI that is printed or written down."""
+
 PROBE_SECONDS = 3.0  # that a server may take to say that it is there; MLflow's own client waits for minutes
 
 _SQLITE = "sqlite:///"
@@ -74,6 +77,31 @@ def masked(uri: str) -> str:
     return re.sub(r"([?&][^=&]*(?:passw|pwd|token|secret|key)[^=&]*=)[^&#]*", r"\1***", uri, flags=re.IGNORECASE)
 
 
+def scrubbed(text: str, uri: str) -> str:
+    """Return a text, such as the message of an error, without the secrets of a URI."""
+    text = text.replace(uri, masked(uri))
+    credentials = urlsplit(uri).netloc.rpartition("@")[0]
+    secret = credentials.partition(":")[2] or (credentials if urlsplit(uri).scheme in ("http", "https") else "")
+    for form in {secret, unquote(secret)} - {""}:
+        text = text.replace(form, MASK)
+    return text
+
+
+def default() -> str:
+    """Return where studies are tracked unless `--tracking-uri` says otherwise."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT
+
+
+def usable(recorded: str, *, trusted: bool) -> str:
+    """Return the URI that one that a study's folder says stands for.
+
+    A folder from somebody else is never obeyed: it could have its reports sent anywhere. One's own default then takes
+    its place, as it does where that is the recorded one, whose secrets are not written down.
+    """
+    mine = absolute(default())
+    return recorded if trusted and masked(mine) != recorded else mine
+
+
 def check(uri: str) -> None:
     """Find out within three seconds whether a new study can be tracked there.
 
@@ -83,6 +111,8 @@ def check(uri: str) -> None:
     """
     option = f"--tracking-uri {masked(uri)!r}"
     tracker_of(uri)
+    if MASK in uri:
+        raise UsageError(f"{option} lacks its secret, which is not written down; give the whole URI")
     reason = unreachable(uri)
     if reason is not None:
         raise UsageError(f"{option} does not answer ({reason}); start the server or name another")

@@ -5,18 +5,23 @@ A worker process imports this module before it is up, so nothing heavy is import
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayActorError
 from ray.tune.error import TuneError
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from study import interrupt
+from study.cluster import scratch
 from study.record.errors import StudyError, chain
 from study.worker.job import jobs_of, tune_result
 
@@ -78,6 +83,32 @@ class StudyTrainable(tune.Trainable):
         return tune_result(self._worker.step(), self._worker.objectives)
 
 
+class OneFaultController(TuneController):
+    """Tune's controller, for which the death of a worker is one fault.
+
+    Where a worker dies between two jobs, Tune hears of it twice: from the process, and lets the next trial wait for
+    another one; then from the `reset` that the process was asked for, and ends the trial, since it is waiting. Nor does
+    Tune forget that reset, and so would not give the trial a process again.
+    """
+
+    def _trial_task_failure(self, trial: Trial, exception: Exception) -> None:
+        self._resetting_trials.discard(trial)
+        if trial.status == Trial.PENDING and isinstance(exception, RayActorError):
+            return  # what `_actor_failed` has seen to
+        super()._trial_task_failure(trial, exception)
+
+
+@contextmanager
+def _controlled() -> Iterator[None]:
+    """Let Tune make an `OneFaultController`; it has no way of its own to be given one."""
+    loop: Any = sys.modules["ray.tune.tune"]
+    before, loop.TuneController = loop.TuneController, OneFaultController
+    try:
+        yield
+    finally:
+        loop.TuneController = before
+
+
 class TimeBudget(Unpickled, tune.Stopper):
     """Stops each run at its next result once time is up, so that a running one finishes its epoch.
 
@@ -118,7 +149,7 @@ def run(
     Raises:
         Whatever a callback or the searcher raises.
     """
-    with tempfile.TemporaryDirectory(prefix="study-tune-") as scratch:
+    with scratch.folder() as place:
         tuner = tune.Tuner(
             tune.with_resources(
                 tune.with_parameters(StudyTrainable, reference=ContextReference(ray.put(context))),
@@ -133,7 +164,7 @@ def run(
             ),
             run_config=tune.RunConfig(
                 name="study",
-                storage_path=scratch,
+                storage_path=str(place),
                 callbacks=callbacks,
                 stop=time_budget,
                 # Tune stores a class trainable at its end by default; see Worker for whose checkpoints count.
@@ -143,7 +174,7 @@ def run(
             ),
         )
         try:
-            with interrupt.deferred():
+            with interrupt.deferred(), _controlled():
                 tuner.fit()
         except TuneError as error:  # it holds the traceback of another error as text
             raise next((cause for cause in chain(error) if isinstance(cause, StudyError)), error) from error

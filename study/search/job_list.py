@@ -46,10 +46,13 @@ class JobList(Unpickled, Searcher):
         return job_config(*group)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Suggest anew what has not been trained together: in halves if it was too large, else job by job."""
+        """Suggest anew what has not been trained together: in halves if it was too large, else job by job.
+
+        So is a group whose worker has died as often as a run is retried: it may have been one of them.
+        """
         group = self._together.pop(trial_id, ())
         step = step_of(result)
-        if not group or error or not step.declined:
+        if not group or not (error or step.declined):
             return
         half = len(group) // 2
         self._groups[:0] = [group[:half], group[half:]] if step.too_large else [(job,) for job in group]

@@ -10,13 +10,18 @@ from ray.tune.experiment import Trial
 
 from study import interrupt
 from study.record import disk
-from study.record.events import EpochEnded, Metrics, Noted, Placed, Pretrained, RunEnded, Status
+from study.record.errors import StudyError
+from study.record.events import EpochEnded, Noted, Placed, Pretrained, Remade, RunEnded, Status
 from study.record.folder import StudyFolder
 from study.record.journal import Recorder
 from study.record.ranking import best_trials
+from study.record.state import Run
 from study.search.engine import TimeBudget, Unpickled
+from study.search.stall import StallWatch
 from study.training import checkpoint
 from study.worker.job import Job, Report, ending, jobs_of, step_of
+
+_MACHINE_FAILURES = 3  # in a row, after which a study stops instead of going through all of its trials
 
 
 class TuneRecorder(Unpickled, tune.Callback):
@@ -28,15 +33,25 @@ class TuneRecorder(Unpickled, tune.Callback):
         metric: The objective, such as "val_mse".
         keep: How many ended trials keep their checkpoint: those with the best objective.
         time_budget: Knows which runs it has stopped.
+        watch: Is told how many runs have a process.
     """
 
     def __init__(
-        self, recorder: Recorder, folder: StudyFolder, metric: str, keep: int, time_budget: TimeBudget
+        self,
+        recorder: Recorder,
+        folder: StudyFolder,
+        metric: str,
+        keep: int,
+        time_budget: TimeBudget,
+        *,
+        watch: StallWatch | None = None,
     ) -> None:
+        self._watch = watch
         self._recorder, self._time_budget = recorder, time_budget
         self._folder = folder
         self._metric, self._keep = metric, keep
         self._places: dict[str, tuple[str, int]] = {}  # run -> host and process
+        self._failed_by_machine = 0  # runs, since the last one that did not fail
         self._kept: set[str] = {run.id for run in recorder.state.trials if run.status in ("completed", "stopped")}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -44,8 +59,12 @@ class TuneRecorder(Unpickled, tune.Callback):
 
         Raises:
             Interrupted: a signal has come.
+            StudyError: no run has had a process for too long.
         """
         interrupt.check()
+        if self._watch is not None:
+            running, waiting = (sum(one.status == of for one in trials) for of in (Trial.RUNNING, Trial.PENDING))
+            self._watch.look(running, waiting)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -76,6 +95,9 @@ class TuneRecorder(Unpickled, tune.Callback):
             self._recorder.record(Placed(run.id, *place, epoch=report.epoch))
         if report.pretraining and not run.pretraining:
             self._recorder.record(Pretrained(run.id, list(report.pretraining)))
+        # A power cut can take the last epochs from the journal whose checkpoint the disk has.
+        for epoch, metrics in enumerate(report.earlier[len(run.epochs) :], start=len(run.epochs) + 1):
+            self._recorder.record(EpochEnded(run.id, epoch, metrics))
         if not report.failed and report.epoch == len(run.epochs) + 1:
             self._recorder.record(EpochEnded(run.id, report.epoch, report.metrics))
 
@@ -90,7 +112,8 @@ class TuneRecorder(Unpickled, tune.Callback):
             if status == "stopped" and reason is None:
                 by = "time budget" if trial.trial_id in self._time_budget.stopped else "scheduler"
                 reason = f"by the {by} after epoch {len(self._recorder.state.runs[job.id].epochs)}"
-            self._end(job, status, reason, report.final if report else {})
+            self._end(job, status, reason, report)
+        self._stop_if_the_machine_fails()
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say that a run's worker died, and that the run is set up again."""
@@ -98,13 +121,25 @@ class TuneRecorder(Unpickled, tune.Callback):
             self._recorder.record(Noted(job.id, f"is set up again from its checkpoint: {_error(trial)}"))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Record a run whose worker died more often than a run is retried."""
-        for job in jobs_of(trial.config):
-            self._end(job, "failed", f"its worker died: {_error(trial)}", {})
+        """Record a run whose worker died more often than a run is retried; several that it had are tried alone."""
+        jobs = jobs_of(trial.config)
+        if len(jobs) > 1:
+            self._recorder.record(Noted(jobs[0].id, f"and the others are trained each by itself: {_error(trial)}"))
+            return
+        self._end(jobs[0], "failed", f"its worker died: {_error(trial)}", None)
+        self._stop_if_the_machine_fails()
 
-    def _end(self, job: Job, status: Status, reason: str | None, final: Metrics) -> None:
-        self._recorder.record(RunEnded(job.id, status, reason, final))
-        if job.test:
+    def _end(self, job: Job, status: Status, reason: str | None, last: Report | None) -> None:
+        run, report = self._recorder.state.runs[job.id], last or Report(0)
+        if run.status != "running":  # it is trained once more, for the files that it left
+            self._end_again(run, status, reason, report)
+            return
+        by_machine = status == "failed" and (last is None or report.by_machine)
+        self._recorder.record(RunEnded(job.id, status, reason, report.final, report.files, by_machine))
+        if status != "failed":
+            self._failed_by_machine = 0
+        self._failed_by_machine += by_machine
+        if job.test or by_machine:  # which may be tried again
             return
         # What a run that only chooses the winner has learned is of no use either.
         self._kept.add(job.id)
@@ -112,6 +147,29 @@ class TuneRecorder(Unpickled, tune.Callback):
         for run_id in self._kept - best:
             checkpoint.delete(self._folder.checkpoints, run_id)
         self._kept &= best
+
+    def _stop_if_the_machine_fails(self) -> None:
+        """Stop the study rather than let all of its runs go the same way.
+
+        Raises:
+            StudyError: the machine has failed several runs since the last one that it has not.
+        """
+        if self._failed_by_machine >= _MACHINE_FAILURES:
+            reason = [run.reason for run in self._recorder.state.runs.values() if run.by_machine][-1]
+            raise StudyError(
+                f"{self._failed_by_machine} runs in a row failed by the machine's doing, the last one: {reason}; see "
+                f"to it, then go on with --resume {self._folder.name}, which tries them again"
+            )
+
+    def _end_again(self, run: Run, status: Status, reason: str | None, report: Report) -> None:
+        """Record what is there anew of a run that had ended, and say where its numbers are not those of the journal."""
+        if status == "failed":
+            self._recorder.record(Noted(run.id, f"cannot be trained again: {reason}"))
+            return
+        before, now = run.last.get(self._metric), report.metrics.get(self._metric)
+        if before != now:
+            self._recorder.record(Noted(run.id, f"trained again, its {self._metric} is {now} instead of {before}"))
+        self._recorder.record(Remade(run.id, report.files))
 
 
 def _error(trial: Trial) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from study.record.commands import Parser, hint, parser
 from study.record.errors import UsageError, choose_from
 from study.record.settings import Option, Settings, add_option, options, plain, said
+from study.record.tracking_uri import masked
 from study.record.values import Reader, flag, one_of
 from study.settings.algorithms import SAMPLERS, SCHEDULERS
 
@@ -30,6 +31,7 @@ class CommandLine:
 
     given: Mapping[str, Any]
     resume: str | None = None
+    retry_failed: bool = False
     list: bool = False
     dry_run: bool = False
     print_config: bool = False
@@ -46,7 +48,9 @@ def parse(argv: Sequence[str] | None) -> CommandLine:
     for name, option in options().items():
         if (value := read[_dest(name)]) is not None:
             given |= _fields(option, value)
-    doing = {key: read[key] for key in ("resume", "list", "dry_run", "print_config")}
+    if read["retry_failed"] and not read["resume"]:
+        raise UsageError("--retry-failed goes with --resume NAME")
+    doing = {key: read[key] for key in ("resume", "retry_failed", "list", "dry_run", "print_config")}
     return CommandLine(given, **doing)
 
 
@@ -102,7 +106,8 @@ def config_text(settings: Settings, named: bool) -> str:
     """
     import yaml
 
-    values = {name: value for name, value in said(settings.to_json()).items() if named or name != "name"}
+    recorded = {**settings.to_json(), "tracking_uri": masked(settings.tracking_uri)}
+    values = {name: value for name, value in said(recorded).items() if named or name != "name"}
     text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     return text.rstrip()
 
@@ -113,6 +118,11 @@ def _parser() -> Parser:
     doing = made.add_argument_group("what to do")
     doing.add_argument("--list", action="store_true", help="name every space and exit")
     doing.add_argument("--resume", metavar="NAME", help="go on with an interrupted study")
+    doing.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="with --resume: try all failed runs again, not only those that the machine failed",
+    )
     doing.add_argument("--dry-run", action="store_true", help="sample configs, build them, print sizes; train nothing")
     doing.add_argument("--print-config", action="store_true", help="print the settings as a file for --config and exit")
     doing.add_argument(

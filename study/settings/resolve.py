@@ -54,8 +54,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         "data": source if source in search_spaces.datasets() else _absolute(source),
         "data_dir": _absolute(given.get("data_dir") or _default_data_dir()),
         "storage": _absolute(given.get("storage", STORAGE)),
-        "tracking_uri": tracking_uri.absolute(given.get("tracking_uri") or default_tracking_uri()),
-        "address": given.get("address", os.environ.get("RAY_ADDRESS")),
+        "tracking_uri": tracking_uri.absolute(given.get("tracking_uri") or tracking_uri.default()),
+        "address": given.get("address", default_address()),
     }
     return Settings(**given | resolved)
 
@@ -86,10 +86,34 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
             if not option.resumable:
                 raise UsageError(f"{resume} --{name} differs ({now[field]}); the study's is {values[field]}")
             values[field] = now[field]
+    if tracking_uri.MASK in values["tracking_uri"]:
+        raise UsageError(
+            f"{resume} its tracking URI is {values['tracking_uri']}, without the secret, which is not written down; "
+            "give --tracking-uri, or set MLFLOW_TRACKING_URI"
+        )
     if values["trials"] < before.trials:
         raise UsageError(f"--trials {values['trials']} is less than the study's {before.trials}; it may only grow")
     more = {name: values[name] for name in ("trials", "time_budget_s") if values[name] != recorded[name]}
     return Settings.from_json(values), more
+
+
+def usable_destinations(recorded: Mapping[str, Any], *, trusted: bool) -> dict[str, Any]:
+    """Return the recorded settings of a study with the tracker and the cluster that it may be gone on with at.
+
+    Args:
+        recorded: From its journal.
+        trusted: Whether its folder was written to here; what another one says is no place to connect to.
+    """
+    return {
+        **recorded,
+        "tracking_uri": tracking_uri.usable(recorded["tracking_uri"], trusted=trusted),
+        "address": recorded.get("address") if trusted else default_address(),
+    }
+
+
+def default_address() -> str | None:
+    """Return the Ray cluster that is joined unless `--address` says otherwise, None for a Ray of one's own."""
+    return os.environ.get("RAY_ADDRESS") or None
 
 
 def selected(pattern: str, space: str | None = None) -> dict[str, Reported]:
@@ -130,11 +154,6 @@ def space_context(
         encoder: The keys of a config that `--encoder-from` fixes.
     """
     return Context(image_shape, num_classes, reported=not settings.smoke, encoder=encoder)
-
-
-def default_tracking_uri() -> str:
-    """Return where MLflow keeps runs unless `--tracking-uri` says otherwise."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri.DEFAULT
 
 
 def _only_reported(given: Mapping[str, Any]) -> bool:

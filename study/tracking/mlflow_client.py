@@ -7,10 +7,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.record import kept
 from study.record.tracking_uri import sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+_WEIGHTS = "weights"  # the tag of a logged model that says which it has
 
 _ENVIRONMENT = {
     # One retry: the journal keeps what a server that is away has missed, and waiting would block the thread.
@@ -41,10 +44,11 @@ def experiment_id(client: MlflowClient, name: str, artifacts: Path) -> str:
     return client.create_experiment(name, artifact_location=(artifacts / name).as_uri())
 
 
-def log_model(uri: str, run_id: str, folder: Path, image_shape: tuple[int, int, int]) -> None:
-    """Store a network with its signature, so that `mlflow.pytorch.load_model` gives it back.
+def log_model(client: MlflowClient, uri: str, run_id: str, folder: Path, image_shape: tuple[int, int, int]) -> None:
+    """Store a network with its signature, once, so that `mlflow.pytorch.load_model` gives it back.
 
     Args:
+        client: Of that URI.
         uri: The tracking URI.
         run_id: The MLflow run.
         folder: The network's, for `models.load`.
@@ -59,6 +63,9 @@ def log_model(uri: str, run_id: str, folder: Path, image_shape: tuple[int, int, 
 
     import models
 
+    weights = kept.fingerprint(folder / kept.NETWORK[0])
+    if _has_model(client, run_id, weights):
+        return
     network = models.load(folder).eval()
     with torch.inference_mode():
         output = network(torch.zeros(1, *image_shape)).shape[1:]
@@ -75,7 +82,20 @@ def log_model(uri: str, run_id: str, folder: Path, image_shape: tuple[int, int, 
             signature=signature,
             input_example=np.zeros((2, *image_shape), np.float32),  # MLflow traces the network with it
             pip_requirements=["torch"],  # found out by importing the model in a new process otherwise
+            tags={_WEIGHTS: weights},
         )
+
+
+def _has_model(client: MlflowClient, run_id: str, weights: str) -> bool:
+    """Return whether a run has the network of these weights; delete what a driver that died left of one."""
+    from mlflow.entities import LoggedModelStatus
+
+    experiment = client.get_run(run_id).info.experiment_id
+    found = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'")
+    for model in found:
+        if model.status != LoggedModelStatus.READY:
+            client.delete_logged_model(model.model_id)
+    return any(model.status == LoggedModelStatus.READY and model.tags.get(_WEIGHTS) == weights for model in found)
 
 
 def create_database(uri: str) -> None:

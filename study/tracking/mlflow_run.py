@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from study.record.events import Delivered, Event, RunEnded, RunStarted, SessionStarted, StudyStarted
+from study.record.events import Delivered, Event, RunEnded, RunStarted, SessionStarted, StudyStarted, TriedAgain
 from study.tracking.tracker import STUDY, Ending, Point, Points, ending_points
+
+UUID = "study_uuid"
+"""The tag that says which study a run is of."""
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
@@ -30,9 +33,13 @@ class Pending:
 
 
 def undelivered(events: Iterable[Event]) -> list[Event]:
-    """Return those of a journal's events that MLflow may lack: all but those of runs that it has in full."""
+    """Return those of a journal's events that MLflow may lack: all but those of runs that it has in full.
+
+    A run that failed may be tried again, with its events before that; they are sent once more, and are the same.
+    """
     events = list(events)
     delivered = {event.id for event in events if isinstance(event, Delivered)}
+    delivered -= {event.id for event in events if isinstance(event, RunEnded) and event.status == "failed"}
     return [event for event in events if getattr(event, "id", None) not in delivered]
 
 
@@ -74,6 +81,11 @@ class Outbox:
                 ended = self._of(event.id, ms)
                 ended.tags |= {"status": event.status, "reason": event.reason or ""}
                 ended.ended = ("FAILED" if event.status == "failed" else "FINISHED", ms)
+            case TriedAgain():
+                self._running.add(event.id)
+                again = self._of(event.id, ms)
+                again.tags |= {"status": "running", "reason": ""}
+                again.ended = ("RUNNING", ms)
             case Ending():
                 parent = self._of(STUDY, ms)
                 parent.points += ending_points(event)
@@ -100,7 +112,7 @@ def _parent_run(event: StudyStarted, ms: int) -> Pending:
     settings, data = event.settings, event.data
     params = {key: value for key, value in settings.items() if key not in ("name", "storage", "tracking_uri")}
     params |= {f"data.{key}": value for key, value in data.items() if key in ("digest", "sizes", "image_shape")}
-    tags = {"space": settings["space"], **_source(event)}
+    tags = {"space": settings["space"], **_of_study(event)}
     return Pending(ms, settings["name"], tags, params)
 
 
@@ -113,7 +125,7 @@ def _child_run(event: RunStarted, ms: int, about: StudyStarted) -> Pending:
         "architecture": str(config["architecture"]),
         "reported": event.key or "",
         "seed": str(event.seed),
-        **_source(about),
+        **_of_study(about),
     }
     if event.confirm_of is None:
         tags["trial_id"] = event.id
@@ -125,7 +137,11 @@ def _child_run(event: RunStarted, ms: int, about: StudyStarted) -> Pending:
     return Pending(ms, f"{event.id} {config['architecture']}{latent}", tags, params)
 
 
-def _source(about: StudyStarted) -> dict[str, str]:
-    """Return the tags that say what made a run; MLflow's UI shows its own two of them as the source."""
+def _of_study(about: StudyStarted) -> dict[str, str]:
+    """Return the tags that say which study a run is of, and what made it; MLflow's UI shows its own two as the source.
+
+    The name is for people; another study may have the same.
+    """
     commit = about.environment.get("git_commit") or "unknown"
-    return {"git_commit": commit, "mlflow.source.name": "study/run.py", "mlflow.source.type": "LOCAL"}
+    source = {"git_commit": commit, "mlflow.source.name": "study/run.py", "mlflow.source.type": "LOCAL"}
+    return {"study": about.settings["name"], **({UUID: about.uuid} if about.uuid else {}), **source}

@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.record.errors import first_line
+from study.record.errors import StudyError, first_line
 from study.record.events import Delivered, Event, Tracked, TrackingChanged
+from study.record.tracking_uri import scrubbed
 from study.tracking import mlflow_client
-from study.tracking.mlflow_run import Outbox, Pending, milliseconds, undelivered
+from study.tracking.mlflow_run import UUID, Outbox, Pending, milliseconds, undelivered
 from study.tracking.tracker import STUDY, Ending
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class MLflowTracker:
         self._experiment = ""
         self._artifacts: list[Callable[[], None]] = []
         self._stop_at = float("inf")
+        self._ended_ms = 0
         self.error: str | None = None
         self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
 
@@ -75,13 +77,14 @@ class MLflowTracker:
 
     def model(self, folder: Path, image_shape: tuple[int, int, int]) -> None:
         """Store the network with the study's run once `close` has delivered all events."""
-        self._artifacts.append(lambda: mlflow_client.log_model(self._uri, self._known[STUDY], folder, image_shape))
+        self._artifacts.append(lambda: self._log_model(folder, image_shape))
 
     def close(self, ending: Ending, seconds: float) -> bool:
         """Deliver what is left, events for at most `seconds`, then the files; return whether all was delivered.
 
         The study's run gets its end, and the runs that are in flight are KILLED.
         """
+        self._ended_ms = milliseconds(ending.time)
         self._stop_at = time.monotonic() + seconds
         self._events.put(ending)
         self._events.put(None)
@@ -94,14 +97,22 @@ class MLflowTracker:
             for store in self._artifacts:
                 store()
         except Exception as error:  # whatever MLflow raises when its server or its artifact store is away
-            self.error = first_line(error)
+            self.error = scrubbed(first_line(error), self._uri)
         return self.error is None
+
+    def _log_model(self, folder: Path, image_shape: tuple[int, int, int]) -> None:
+        run = self._known[STUDY]
+        mlflow_client.log_model(self._connect(), self._uri, run, folder, image_shape)
+        # MLflow logs a model with a run that is open, and closes it by its own clock.
+        self._connect().set_terminated(run, end_time=self._ended_ms)
 
     def _run(self) -> None:
         try:
             self._follow()
+        except StudyError as error:  # the journal cannot be written, of which the driver hears as well
+            self.error = str(error)
         except BaseException as error:  # a fault of this file's, which is not to look as if all had been delivered
-            self.error = repr(error)
+            self.error = scrubbed(repr(error), self._uri)
             raise
 
     def _follow(self) -> None:
@@ -114,9 +125,11 @@ class MLflowTracker:
             try:
                 self._flush()
                 self._say(None)
+            except StudyError:
+                raise
             except Exception as error:  # whatever MLflow or the network raises: the events stay and are sent again
                 self._unsure = True  # a run may have been made and only the answer lost
-                self._say(first_line(error))
+                self._say(scrubbed(first_line(error), self._uri))
                 closing = self._gather(min(RETRY_SECONDS, max(0.0, self._stop_at - time.monotonic()))) or closing
 
     def _say(self, problem: str | None) -> None:
@@ -184,16 +197,16 @@ class MLflowTracker:
     def _mlflow_id(self, client: MlflowClient, run_id: str, pending: Pending) -> str:
         """Return the id of the MLflow run, which is made, once, if there is none yet."""
         if run_id not in self._known:
-            study = self._outbox.about.settings["name"]
-            found = []
+            about, found = self._outbox.about, []
             if self._unsure:
                 # Made by a driver that died before it could write the id down, or by a request without an answer.
-                query = f"tags.study = '{study}' and tags.run = '{run_id}'"
+                study = f"{UUID} = '{about.uuid}'" if about.uuid else f"study = '{about.settings['name']}'"
+                query = f"tags.{study} and tags.run = '{run_id}'"
                 found = list(client.search_runs([self._experiment], query, max_results=1))
             if found:
                 mlflow_id = found[0].info.run_id
             else:
-                tags = {"study": study, "run": run_id, **pending.tags}
+                tags = {"run": run_id, **pending.tags}
                 if run_id != STUDY:
                     tags["mlflow.parentRunId"] = self._known[STUDY]
                 run = client.create_run(

@@ -11,11 +11,12 @@ import json
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from study.record.errors import UsageError, first_line
+from study.record.errors import StudyError, UsageError, first_line
 from study.record.events import Event, RunEnded, RunStarted, StudyStarted, TrackingChanged
 from study.tracking.tracker import STUDY, Ending, Point, Points, ending_points
 
@@ -100,7 +101,8 @@ class TensorBoardTracker:
                     step()
                 except Exception as error:  # a disk that is full or gone; the next driver writes everything anew
                     self.error = first_line(error)
-                    self._record(TrackingChanged(self.error))
+                    with suppress(StudyError):  # the driver hears of a journal that cannot be written, too
+                        self._record(TrackingChanged(self.error))
 
     def _take(self, event: Event) -> None:
         for point in self._points.of(event):
@@ -108,7 +110,8 @@ class TensorBoardTracker:
         match event:
             case StudyStarted():
                 self._about = event
-                self._suffix = f".{int(event.time * 1000)}"  # tells this study's files from another's of its name
+                # Tells this study's files from another's of its name.
+                self._suffix = f".{event.uuid or int(event.time * 1000)}"
                 self._folder = _own_folder(self._root, event.settings["name"], self._suffix)
                 settings = json.dumps(event.settings | {"tracking_uri": str(self._root)}, indent=2)
                 self._writer(STUDY).add_text("settings", f"```\n{settings}\n```", 0, event.time)

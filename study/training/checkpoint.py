@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -29,12 +30,12 @@ def save(checkpoints: Path, run_id: str, state: dict[str, Any]) -> None:
     Raises:
         OSError: the disk is full or the storage folder cannot be reached from this node.
     """
+    if not checkpoints.parent.is_dir():  # it has gone: what is written to the place where it was mounted is lost
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(checkpoints.parent))
 
     def produce(part: Path) -> None:
-        with part.open("wb") as file:
+        with part.open("wb") as file:  # to a path, PyTorch's own writer hides that the disk is full
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
 
     files.write(path(checkpoints, run_id), produce)
 

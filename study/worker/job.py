@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from study.record.events import Config, Metrics, Status
+from study.record.events import Config, Files, Metrics, Status
 
 EPOCH = "epoch"
 """Where the number of epochs lies in a result of Tune's, by which its schedulers count."""
@@ -28,6 +28,7 @@ class Job:
     seed: int
     epochs: int
     pretrain_epochs: int = 0
+    until: int = 0  # the epoch after which it is left, as an earlier one was; 0 for the last
     test: bool = False  # a confirmation: evaluate the test split once, at the end, and keep model and samples
 
 
@@ -41,8 +42,11 @@ class Report:
         params: The network's number of parameters.
         done: Whether this is the run's last report.
         pretraining: The metrics of the first stage's epochs, with a worker's first report of the run.
+        earlier: The metrics of the epochs before this one, with a worker's first report of the run.
         final: A confirmation's metrics of the test split, with its last report.
+        files: The network and samples that it has left, with its last report.
         failed: Why the run has failed.
+        by_machine: Whether that is the machine's doing, such as too little memory, so that it may do better later.
         note: What the user should know of a run that goes on.
     """
 
@@ -51,8 +55,11 @@ class Report:
     params: int = 0
     done: bool = False
     pretraining: Sequence[Metrics] = ()
+    earlier: Sequence[Metrics] = ()
     final: Metrics = field(default_factory=dict)
+    files: Files = field(default_factory=dict)
     failed: str | None = None
+    by_machine: bool = False
     note: str | None = None
 
     def value(self, objective: str) -> float:

@@ -12,7 +12,7 @@ import torch
 import models
 from study.evaluation import samples
 from study.evaluation.final_metrics import final_metrics
-from study.record import files
+from study.record import disk, files, kept
 from study.record.events import Metrics
 from study.training import checkpoint
 from study.training.execution import Execution
@@ -36,6 +36,11 @@ class WorkerContext:
     gpu: bool  # whether runs have a share of a GPU; without one they use none that they may see
     probe_file: Path | None = None  # by which a node tells whether it shares the study's storage
     measures_fusing: bool = True  # whether runs are trained together only where a measurement says that it pays
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder."""
+        return self.checkpoints.parent
 
 
 def training_of(job: Job, context: WorkerContext, device: torch.device) -> StagedTraining:
@@ -62,17 +67,21 @@ class WorkerRun:
         """What the next report tells the user."""
         self.repeated: Metrics | None = None
         """The metrics of the checkpoint's epoch, whose report may have been lost; None once they are reported."""
+        self._history: list[Metrics] = []  # of every epoch of the last stage
         self._context, self._device = context, device
         self._reported = False  # whether the driver has heard of the first stage
         try:
             state = checkpoint.load(context.checkpoints, job.id)
         except Exception as error:
+            if disk.problem(error, context.folder):
+                raise
             # Damaged, by a power cut or a disk. The seed makes the same run again; what the journal has of it already
             # is not recorded twice.
             self.note = f"its checkpoint cannot be read and is made anew, from the first epoch ({reason(error)})"
             state = None
         if state is not None:
             self.repeated = state.pop("metrics")  # None in the first stage
+            self._history = state.pop("history", [])
             self.training.load_state_dict(state)
 
     def step(self) -> Report:
@@ -87,7 +96,8 @@ class WorkerRun:
 
     def save(self, metrics: Metrics | None) -> None:
         """Write the checkpoint of an epoch with these metrics, None in the first stage."""
-        state = self.training.state_dict() | {"metrics": metrics}
+        self._history += [] if metrics is None else [metrics]
+        state = self.training.state_dict() | {"metrics": metrics, "history": self._history}
         checkpoint.save(self._context.checkpoints, self.job.id, state)
 
     def report(self, metrics: Metrics) -> Report:
@@ -96,8 +106,10 @@ class WorkerRun:
         After the last epoch of a confirmation, the test split is evaluated.
         """
         training = self.training
-        done = training.epochs_done >= self.job.epochs
+        done = training.epochs_done >= (self.job.until or self.job.epochs)
+        tested = done and self.job.test
         pretraining = [] if self._reported else training.pretraining
+        earlier = [] if self._reported else self._history[:-1]
         note, self.note, self._reported = self.note, None, True
         return Report(
             epoch=training.epochs_done,
@@ -105,21 +117,26 @@ class WorkerRun:
             params=sum(weight.numel() for weight in training.model.parameters()),
             done=done,
             pretraining=pretraining,
-            final=self._finish() if done and self.job.test else {},
+            earlier=earlier,
+            final=self._finish() if tested else {},
+            files=kept.fingerprints(self._folder, (*kept.NETWORK, "*.npz")) if tested else {},
             note=note,
         )
+
+    @property
+    def _folder(self) -> Path:
+        return checkpoint.path(self._context.checkpoints, self.job.id).parent
 
     def _finish(self) -> Metrics:
         """Evaluate the test split, the only time that a run sees it, and leave the network and its samples."""
         shared, job, model = self._context.data, self.job, self.training.model
         splits = {split: on_device(shared, split, self._device) for split in ("train", "val", "test")}
         values = per_image(model, *splits["test"])
-        folder = checkpoint.path(self._context.checkpoints, job.id).parent
-        models.save(model, job.config, shared.image_shape, shared.num_classes, folder)
+        models.save(model, job.config, shared.image_shape, shared.num_classes, self._folder)
         torch.manual_seed(job.seed)
         untrained = models.build(job.config, shared.image_shape, shared.num_classes)
         start(untrained, job.config, splits["train"][0], fetched(shared.axes))
-        samples.write(folder, model, untrained.to(self._device), splits, values)
+        samples.write(self._folder, model, untrained.to(self._device), splits, values)
         metrics = model.metrics(values) | final_metrics(model, splits, values, job.seed)
         # As the reports measured it: after training and without dropout, where train_* is of the epoch in progress.
         trained = model.metrics(per_image(model, *splits["train"]))

@@ -77,7 +77,7 @@ class Worker:
             try:
                 return self._epoch()
             except Exception as error:
-                if problem := disk.problem(error):  # no other run will do better
+                if problem := disk.problem(error, self._context.folder):  # no other run will do better
                     return StepResult(storage_problem=problem)
                 if len(self._jobs) > 1:
                     self._work = None
@@ -103,7 +103,7 @@ class Worker:
         epoch = self._work.training.epochs_done if isinstance(self._work, WorkerRun) else 0
         self._work = None
         failed = explained(error, self._context.errors, job.id)
-        return StepResult({job.id: Report(epoch, done=True, failed=failed)})
+        return StepResult({job.id: Report(epoch, done=True, failed=failed, by_machine=out_of_memory(error))})
 
 
 class NotFasterError(RuntimeError):
@@ -129,7 +129,7 @@ class WorkerGroup:
             others += f": {measured}"
         self._runs = {job.id: WorkerRun(job, context, device) for job in jobs}
         self._replicates = Replicates({name: run.training for name, run in self._runs.items()})
-        self._errors = context.errors
+        self._errors, self._folder = context.errors, context.folder
         self._failed: dict[str, str] = {}
         first = self._runs[jobs[0].id]
         first.note = f"{first.note}; {others}" if first.note else others
@@ -163,7 +163,7 @@ class WorkerGroup:
         try:
             return run.report(metrics)
         except Exception as error:
-            if disk.problem(error):
+            if disk.problem(error, self._folder):
                 raise
             why = self._failed[run.job.id] = explained(error, self._errors, run.job.id)
             return Report(run.training.epochs_done, done=True, failed=why)

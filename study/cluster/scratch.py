@@ -1,0 +1,58 @@
+"""Private temporary folders of a driver: gone with it, those of drivers that were killed at the next one's start."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_PREFIX = "study-"
+_NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
+_LOCK = "lock"
+_LONGEST = 40  # bytes of a path below which Ray's sockets lie, whose own paths may have 107 in all
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Make a folder that this user alone can look into, and remove it at the end; remove what killed drivers left."""
+    base = _base()
+    for left in base.glob(f"{_PREFIX}*"):
+        _remove_if_dead(left)
+    path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))  # 0700
+    descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _base() -> Path:
+    """Return where temporary folders go: $TMPDIR, or /tmp where a socket's path would be too long below it."""
+    base = Path(tempfile.gettempdir())
+    short = Path("/tmp")
+    return short if len(os.fsencode(base)) > _LONGEST and os.access(short, os.W_OK | os.X_OK) else base
+
+
+def _remove_if_dead(path: Path) -> None:
+    """Remove a folder of this user's that no driver holds any more: the kernel lets a lock go, however it ended."""
+    try:
+        about = path.lstat()
+        if not _NAME.fullmatch(path.name) or not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
+            return
+        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return  # another's, or not ready yet
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,62 @@
+"""What the journal says that a study has left on the disk, and whether it is there: by size and digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from study.record import tables
+from study.record.events import Files
+from study.record.folder import StudyFolder
+from study.record.state import StudyState
+
+NETWORK = ("model.pt", "config.json")
+"""The files of a network."""
+
+_CHUNK = 2**20  # bytes read at a time
+
+
+def fingerprint(path: Path) -> str:
+    """Return a file's size in bytes and the SHA-256 of its content, as "SIZE:DIGITS"."""
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return f"{size}:{digest.hexdigest()}"
+
+
+def fingerprints(folder: Path, patterns: Iterable[str]) -> Files:
+    """Return the fingerprint of every file below `folder` that one of `patterns` names, by its path from there."""
+    found = sorted(path for pattern in patterns for path in folder.glob(pattern) if path.is_file())
+    return {path.relative_to(folder).as_posix(): fingerprint(path) for path in found}
+
+
+def is_intact(path: Path, expected: str) -> bool:
+    """Return whether a file is there and has this fingerprint."""
+    try:
+        return expected.startswith(f"{path.stat().st_size}:") and fingerprint(path) == expected
+    except OSError:
+        return False
+
+
+def of_study(folder: StudyFolder) -> Files:
+    """Return the files of a finished study, by their paths from its folder: tables, summary, network and samples."""
+    patterns = [tables.ABOUT, tables.SUMMARY, *(table.file for table in tables.TABLES)]
+    return fingerprints(folder.path, [*patterns, f"{folder.best.name}/*", f"{folder.samples.name}/*"])
+
+
+def damaged(folder: StudyFolder, state: StudyState) -> list[str]:
+    """Return which files of a finished study are missing, or are not what its journal says, by their paths from there.
+
+    An earlier version has not said what they are: of its studies those are named that are missing or empty.
+    """
+    if state.files:
+        return [name for name, expected in state.files.items() if not is_intact(folder.path / name, expected)]
+    expected = [tables.ABOUT, tables.SUMMARY, *(table.file for table in tables.TABLES if not table.optional)]
+    if state.summary is not None and state.summary["best"] is not None:
+        expected += [f"{folder.best.name}/{name}" for name in NETWORK]
+    paths = {name: folder.path / name for name in expected}
+    return [name for name, path in paths.items() if not path.is_file() or not path.stat().st_size]

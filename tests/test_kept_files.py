@@ -1,0 +1,185 @@
+"""What the journal says that a study has left is on the disk before it says so, and is made again where it is not."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from small_networks import network
+from study_processes import (
+    COMMAND,
+    SMALL,
+    environment,
+    kill_with_children,
+    mlflow_runs,
+    prepare,
+    run,
+    state_of,
+    table,
+    without_timings,
+)
+
+import models
+from study.driver import winner
+from study.record import files, kept
+from study.record.folder import StudyFolder
+from study.training import checkpoint
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """The inodes that the disk was told to keep."""
+    seen = []
+    real = os.fsync
+
+    def fsync(descriptor):
+        seen.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return seen
+
+
+def test_a_network_and_a_checkpoint_are_on_the_disk_when_they_are_said_to_be_written(tmp_path, synced):
+    models.save(network("ae"), {"family": "ae"}, (1, 8, 8), 4, tmp_path / "net")
+    checkpoint.save(tmp_path / "runs", "t0000", {"epochs_done": 1, "weights": torch.zeros(3)})
+    for path in (tmp_path / "net/model.pt", tmp_path / "net/config.json", tmp_path / "net"):
+        assert path.stat().st_ino in synced, path
+    for path in (tmp_path / "runs/t0000/checkpoint.pt", tmp_path / "runs/t0000"):
+        assert path.stat().st_ino in synced, path
+
+
+def test_what_is_promoted_is_on_the_disk(tmp_path, synced):
+    folder = StudyFolder(tmp_path / "night")
+    found = {name: folder.checkpoints / "t0000-s4" / name for name in (*kept.NETWORK, "reconstructions.npz")}
+    for name, path in found.items():
+        files.write_text(path, name)
+    synced.clear()
+    winner.promote(folder, found)
+    for path in (folder.best / "model.pt", folder.samples / "reconstructions.npz", folder.best, folder.path):
+        assert path.stat().st_ino in synced, path
+
+
+@pytest.mark.parametrize("harm", ["empty", "shorter", "changed", "gone", "a folder"])
+def test_a_file_that_is_not_as_it_was_left_is_told(harm, tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_bytes(b"weights" * 1000)
+    said = kept.fingerprints(tmp_path, ["*.pt"])["model.pt"]
+    assert kept.is_intact(path, said)
+    match harm:
+        case "empty":
+            path.write_bytes(b"")
+        case "shorter":
+            path.write_bytes(b"weights" * 999)
+        case "changed":
+            path.write_bytes(b"weighst" + b"weights" * 999)
+        case "gone":
+            path.unlink()
+        case "a folder":
+            path.unlink()
+            path.mkdir()
+    assert not kept.is_intact(path, said)
+
+
+def harm(results):
+    (results / "best/model.pt").write_bytes(b"")
+    (results / "trials.csv").unlink()
+    (results / "summary.json").write_bytes(b"")
+    shutil.rmtree(results / "checkpoints")
+    for file in (results / "samples").iterdir():
+        file.write_bytes(file.read_bytes()[:100])
+
+
+def test_what_is_broken_of_a_finished_study_is_made_again(tmp_path):
+    argv = [*SMALL, "--seed", "5", "--trials", "2", "--confirm", "1x1", "--max-concurrent", "1"]
+    assert run(tmp_path, *argv).returncode == 0
+    results = tmp_path / "results/night"
+    before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file() and "report" not in path.parts}
+    models_before = logged_models(tmp_path)
+    harm(results)
+    done = run(tmp_path, "--resume", "night")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "files are missing or damaged and are made again: " in done.stderr
+    for path in (*(results / "best").iterdir(), *(results / "samples").glob("*.npz"), results / "summary.json"):
+        assert path.read_bytes() == before[path], path
+    assert (results / "trials.csv").read_bytes() == before[results / "trials.csv"]
+    assert logged_models(tmp_path) == models_before
+    again = run(tmp_path, "--resume", "night")
+    assert "is finished" in again.stdout
+
+
+def logged_models(folder):
+    _, client, experiment = mlflow_runs(folder)
+    return [model.model_id for model in client.search_logged_models([experiment.experiment_id])]
+
+
+def test_the_checkpoint_of_the_best_trial_is_made_again_by_its_seed(tmp_path):
+    argv = [*SMALL, "--seed", "5", "--trials", "2", "--confirm", "0", "--max-concurrent", "1"]
+    assert run(tmp_path, *argv).returncode == 0
+    results = tmp_path / "results/night"
+    weights = torch.load(results / "best/model.pt", weights_only=True)
+    history = (results / "history.csv").read_bytes()
+    shutil.rmtree(results / "checkpoints")
+    (results / "best/model.pt").write_bytes(b"")
+    done = run(tmp_path, "--resume", "night")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = torch.load(results / "best/model.pt", weights_only=True)
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    assert (results / "history.csv").read_bytes() == history
+
+
+POWER_CUT = """
+import fcntl, os, struct, sys
+folder = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.ioctl(folder, 0x8004587D, struct.pack("I", 2))  # EXT4_IOC_SHUTDOWN, without a flush of the log
+"""
+
+
+def cut_power(folder, moment, number, argv):
+    """Run a study on a file system of its own that is shut down right after the `number`th line `moment`."""
+    disk, mount = folder / "disk.img", folder / "results"
+    mount.mkdir(exist_ok=True)
+    with disk.open("wb") as file:
+        file.truncate(200 * 2**20)
+    made = subprocess.run(["mkfs.ext4", "-q", str(disk)], check=False).returncode if shutil.which("mkfs.ext4") else 1
+    if os.geteuid() or made or subprocess.run(["mount", "-o", "loop", disk, mount], check=False).returncode:
+        pytest.skip("only root can mount a file system of its own, where it may")
+    try:
+        os.sync()
+        prepare(folder)
+        with (folder / "output.txt").open("w") as log:
+            process = subprocess.Popen([*COMMAND, *argv], cwd=folder, env=environment(), stdout=log, stderr=log)
+        journal = mount / "night/journal.jsonl"
+        while not (journal.exists() and journal.read_bytes().count(f'"event": "{moment}"'.encode()) >= number):
+            assert process.poll() is None, (folder / "output.txt").read_text()
+            time.sleep(0.005)
+        subprocess.run([sys.executable, "-c", POWER_CUT, str(mount)], check=True)
+        kill_with_children(process)
+    finally:
+        subprocess.run(["umount", "--lazy", mount], check=True)
+    subprocess.run(["mount", "-o", "loop", disk, mount], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["run", "epoch", "end", "search_end", "baseline", "finish", "published"])
+def test_a_study_whose_power_is_cut_comes_to_the_tables_of_one_that_went_on(moment, tmp_path):
+    argv = [*SMALL, "--seed", "5", "--trials", "3", "--confirm", "2x2", "--max-concurrent", "1"]
+    (tmp_path / "on").mkdir()
+    assert run(tmp_path / "on", *argv).returncode == 0
+    off = tmp_path / "off"
+    off.mkdir()
+    number = {"run": 4, "epoch": 8, "end": 5}.get(moment, 1)
+    cut_power(off, moment, number, argv)
+    try:
+        done = run(off, "--resume", "night")
+        assert done.returncode == 0, done.stdout + done.stderr
+        for name in ("trials.csv", "history.csv", "confirm.csv", "baseline.csv"):
+            one, other = (without_timings(table(at / "results/night" / name)) for at in (tmp_path / "on", off))
+            assert one == other, name
+        assert models.load(off / "results/night/best")
+        assert not kept.damaged(StudyFolder(off / "results/night"), state_of(off))
+    finally:
+        subprocess.run(["umount", "--lazy", off / "results"], check=True)

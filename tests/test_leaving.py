@@ -1,0 +1,149 @@
+"""A driver leaves within ten seconds of a signal, whatever it waits for, and a study that can only wait ends."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from study_processes import COMMAND, environment
+
+from study.record.errors import StudyError
+from study.record.events import SearchEnded, TrackingChanged
+from study.search import stall
+from study.search.stall import StallWatch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# A driver that hears of the signal, and then waits for what does not come.
+HANGS = """
+import sys, time
+from study import interrupt
+interrupt.LEAVE_SECONDS = 1.0
+with interrupt.handled():
+    interrupt.farewell("interrupted; go on with: study resume night")
+    try:
+        print("ready", flush=True)
+        time.sleep(100)
+    except interrupt.Interrupted:
+        {then}
+"""
+
+
+def python(script, **named):
+    return subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **named
+    )
+
+
+@pytest.mark.parametrize("signal", [1, 2, 15], ids=["SIGHUP", "SIGINT", "SIGTERM"])
+def test_a_call_that_does_not_return_ends_with_the_process(signal):
+    script = HANGS.format(then="time.sleep(60)")
+    process = python(script)
+    assert process.stdout.readline() == "ready\n"
+    begun = time.monotonic()
+    process.send_signal(signal)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert time.monotonic() - begun < 5
+    assert said == "study: interrupted; go on with: study resume night\n"
+
+
+def test_a_signal_that_python_never_hears_of_is_heard():
+    process = python(BLOCKED)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)
+    process.send_signal(15)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+
+
+BLOCKED = """
+import ctypes
+from study import interrupt
+interrupt.LEAVE_SECONDS = 1.0
+libc = ctypes.CDLL(None)
+with interrupt.handled():
+    lock = ctypes.create_string_buffer(64)  # a mutex
+    libc.pthread_mutex_init(lock, None)
+    libc.pthread_mutex_lock(lock)
+    print("ready", flush=True)
+    libc.pthread_mutex_lock(lock)  # for ever; a signal does not end it
+"""
+
+
+def test_a_process_that_leaves_in_time_leaves_by_itself():
+    process = python(HANGS.format(then="sys.exit(7)"))
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(2)
+    process.communicate(timeout=20)
+    assert process.returncode == 7
+
+
+def test_an_address_where_no_ray_answers_is_one_line_in_time(tmp_path):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        begun = time.monotonic()
+        done = subprocess.run(
+            [*COMMAND, "--space", "digits_ae", "--name", "night"],
+            cwd=tmp_path, env=environment() | {"RAY_ADDRESS": address}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        took = time.monotonic() - begun
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"study: --address '{address}': no Ray cluster answers there within 15 s\n"
+    assert took < 60  # imports on a busy machine included
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(stall.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_study_in_which_no_run_has_a_process_says_so_and_ends(clock):
+    said = []
+    watch = StallWatch(600.0, said.append, "--resume night")
+    for clock[0] in (1.0, 59.0, 61.0, 62.0, 599.0):
+        watch.look(running=0, waiting=2)
+    assert len(said) == 1
+    assert "2 runs wait for a process" in said[0]
+    clock[0] = 600.0
+    with pytest.raises(StudyError, match=r"nothing has gone on for 600 s: 2 runs wait .*; go on with: --resume night"):
+        watch.look(running=0, waiting=2)
+
+
+def test_an_epoch_may_take_as_long_as_it_takes(clock):
+    watch = StallWatch(600.0, pytest.fail, "--resume night")
+    for clock[0] in range(0, 36_000, 500):
+        watch.look(running=1, waiting=3)
+
+
+def test_what_happens_in_the_study_is_progress_and_what_happens_to_its_tracker_is_not(clock):
+    watch = StallWatch(600.0, lambda line: None, "--resume night")
+    clock[0] = 500.0
+    watch.event(SearchEnded("trials"))
+    clock[0] = 1000.0
+    watch.look(running=0, waiting=1)
+    watch.event(TrackingChanged("away"))
+    clock[0] = 1101.0
+    with pytest.raises(StudyError):
+        watch.look(running=0, waiting=1)
+
+
+def test_a_loop_that_comes_by_no_more_ends_the_process():
+    script = (
+        "import time\n"
+        "from study.search.stall import StallWatch\n"
+        "with StallWatch(0.5, print, '--resume night').watching():\n"
+        "    time.sleep(60)\n"
+    )
+    process = python(script)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert said.startswith("study: Ray has not answered for ")
+    assert said.endswith("; go on with: --resume night\n")

@@ -1,0 +1,98 @@
+"""What the machine does to a study is no outcome of its trials: the study stops, and a resume tries them again."""
+
+from types import SimpleNamespace
+
+import pytest
+from study_processes import SMALL, environment, run, state_of, table, without_timings
+
+from study.record import journal
+from study.record.errors import StudyError
+from study.record.events import EpochEnded, RunEnded, RunStarted, SearchEnded, StudyStarted, TriedAgain
+from study.record.folder import StudyFolder
+from study.record.journal import Journal, Recorder
+from study.record.state import StudyState
+from study.search.engine import TimeBudget
+from study.search.recording import TuneRecorder
+from study.worker.job import Job, Report, StepResult, job_config, tune_result
+
+
+@pytest.fixture
+def recording(tmp_path):
+    folder = StudyFolder(tmp_path / "night")
+    folder.path.mkdir()
+    recorder = Recorder(Journal(folder.journal), StudyState())
+    recorder.record(StudyStarted({}))
+    made = TuneRecorder(recorder, folder, "val_mse", 1, TimeBudget(lambda: False))
+    made.state = recorder.state
+    return made
+
+
+def end(recording, number, *, worker_dies=False, **report):
+    """Let a run begin, and end with this report or without one, as Tune says it."""
+    job = Job(f"t{number:04d}", {}, 0, 1)
+    recording._recorder.record(RunStarted(job.id, "trial", number, {}, 0, 1, 10, None))
+    trial = SimpleNamespace(config=job_config(job), trial_id="x", last_result=None, error_file=recording._folder.errors)
+    if worker_dies:
+        trial.error_file = recording._folder.path / "error.txt"
+        trial.error_file.write_text("Failure # 1\nThe actor died.\n")
+        recording.on_trial_error(0, [], trial)
+    else:
+        trial.last_result = tune_result(StepResult({job.id: Report(done=True, **report)}), ["val_mse"])
+        recording.on_trial_complete(0, [], trial)
+
+
+NO_MEMORY = {"epoch": 0, "failed": "out of memory: 2 GiB", "by_machine": True}
+
+
+def test_three_runs_in_a_row_that_the_machine_fails_stop_the_study(recording):
+    end(recording, 0, **NO_MEMORY)
+    end(recording, 1, worker_dies=True)
+    end(recording, 2, epoch=0, failed="NonFiniteLossError: nan")  # its own doing, which says nothing of the machine
+    with pytest.raises(StudyError, match=r"3 runs in a row .* the last one: out of memory: 2 GiB; .*--resume night"):
+        end(recording, 3, **NO_MEMORY)
+    assert [run.by_machine for run in recording.state.trials] == [True, True, False, True]
+
+
+def test_a_run_that_ends_well_between_them_lets_the_study_go_on(recording):
+    for number in range(6):
+        end(recording, number, **(NO_MEMORY if number % 2 else {"epoch": 1, "metrics": {"val_mse": 0.5}}))
+    assert recording.state.count("trial")["failed"] == 3
+
+
+def test_a_run_that_is_tried_again_runs_in_a_study_that_goes_on():
+    ended = RunEnded("t0000", "failed", "out of memory", {}, by_machine=True)
+    begun = [StudyStarted({}), RunStarted("t0000", "trial", 0, {}, 0, 3, 10, None), EpochEnded("t0000", 1, {})]
+    state = StudyState.fold([*begun, ended, SearchEnded("trials"), TriedAgain("t0000")])
+    run = state.runs["t0000"]
+    assert (run.status, run.reason, run.by_machine) == ("running", None, False)
+    assert state.search_ended is None
+
+
+# Memory below a limit, as a container has one: each trial wants more than there is.
+NO_ROOM = """
+import sys
+if any("default_worker" in word for word in sys.orig_argv):
+    from study.training.trainer import Trainer
+    def epoch(self):
+        raise MemoryError
+    Trainer.epoch = epoch
+"""
+
+
+def test_a_study_without_memory_stops_and_comes_with_memory_to_what_it_would_have_been(tmp_path):
+    for name in ("with", "without"):
+        (tmp_path / name).mkdir()
+    argv = [*SMALL, "--seed", "5", "--trials", "4", "--confirm", "0", "--max-concurrent", "1", "--retries", "0"]
+    assert run(tmp_path / "with", *argv).returncode == 0
+    (tmp_path / "sitecustomize.py").write_text(NO_ROOM)
+    stopped = run(tmp_path / "without", *argv, env=environment() | {"PYTHONPATH": str(tmp_path)})
+    assert stopped.returncode == 1, stopped.stdout + stopped.stderr
+    assert "study: 3 runs in a row failed by the machine's doing, the last one: out of memory" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert len(state_of(tmp_path / "without").trials) == 3
+    done = run(tmp_path / "without", "--resume", "night")
+    assert done.returncode == 0, done.stdout + done.stderr
+    one, other = (table(tmp_path / name / "results/night/trials.csv") for name in ("with", "without"))
+    assert without_timings(one) == without_timings(other)
+    again = [event for event in journal.read(tmp_path / "without/results/night/journal.jsonl") if event.name == "again"]
+    assert [event.id for event in again] == ["t0000", "t0001", "t0002"]
