@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ def standard_ranks(n_images: int, n_pixels: int) -> list[int]:
     return [2**power for power in range(1, 10) if 2**power <= limit]
 
 
-def fit(train_images: NDArray[np.uint8], max_components: int) -> Pca:
+def fit(train_images: NDArray[Any], max_components: int) -> Pca:
     """Fit scikit-learn's PCA, in float64, to images scaled to [0, 1].
 
     The solver is one of scikit-learn's two exact ones, as its default is randomised for most image sizes.
@@ -67,7 +67,7 @@ def fit(train_images: NDArray[np.uint8], max_components: int) -> Pca:
     3×100×100 images, 30,000 × 30,000 and 7 GiB, is never formed.
 
     Args:
-        train_images: uint8, shape (images, channels, height, width).
+        train_images: shape (images, channels, height, width), uint8, uint16 or float32 in [0, 1].
         max_components: the largest rank that will be asked for.
 
     Raises:
@@ -101,7 +101,7 @@ def fit(train_images: NDArray[np.uint8], max_components: int) -> Pca:
     )
 
 
-def evaluate(pca: Pca, images: Mapping[str, NDArray[np.uint8]], ranks: Iterable[int]) -> list[BaselineRow]:
+def evaluate(pca: Pca, images: Mapping[str, NDArray[Any]], ranks: Iterable[int]) -> list[BaselineRow]:
     """Return one row per rank, ascending, with the keys `BASELINE.columns`.
 
     `*_mse` is the mean square error per pixel on [0, 1], `*_mse_clipped` that of the reconstructions clipped to
@@ -112,7 +112,7 @@ def evaluate(pca: Pca, images: Mapping[str, NDArray[np.uint8]], ranks: Iterable[
 
     Args:
         pca: fitted to the training images.
-        images: any of "train", "val", "test", each uint8 of shape (images, channels, height, width).
+        images: any of "train", "val", "test", each of shape (images, channels, height, width).
         ranks: numbers of components; duplicates count once.
 
     Raises:
@@ -140,25 +140,25 @@ def evaluate(pca: Pca, images: Mapping[str, NDArray[np.uint8]], ranks: Iterable[
     return rows
 
 
-def clipped_error(pca: Pca, images: NDArray[np.uint8], components: int) -> float:
+def clipped_error(pca: Pca, images: NDArray[Any], components: int) -> float:
     """Return the mean square error per pixel of images' reconstructions, clipped to [0, 1], at one rank.
 
     Args:
         pca: fitted to the training images.
-        images: uint8, shape (images, channels, height, width), of any split.
+        images: shape (images, channels, height, width), of any split.
         components: the rank, within 1 … `pca.rank`.
     """
     return float(_squared_errors(pca, images, [components])[1][0])
 
 
-def codes(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.float64]:
-    """Return the coordinates of images, uint8 (n, channels, height, width), along the first axes: (n, components)."""
+def codes(pca: Pca, images: NDArray[Any], components: int) -> NDArray[np.float64]:
+    """Return the coordinates of images (n, channels, height, width), along the first axes: (n, components)."""
     axes = pca.components[:components].T
     return np.concatenate([(_unit_pixels(chunk) - pca.mean) @ axes for chunk in _chunks(images)])
 
 
-def reconstruct(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.uint8]:
-    """Return what the first components keep of images, uint8 (n, channels, height, width), rounded and clipped."""
+def reconstruct(pca: Pca, images: NDArray[Any], components: int) -> NDArray[np.uint8]:
+    """Return what the first components keep of images (n, channels, height, width), as uint8, rounded and clipped."""
     pixels = pca.mean + codes(pca, images, components) @ pca.components[:components]
     rebuilt: NDArray[np.uint8] = np.rint(255 * pixels.clip(0, 1)).astype(np.uint8)
     return rebuilt.reshape(images.shape)
@@ -180,7 +180,7 @@ def components_for_variance(pca: Pca, fraction: float) -> int:
 
 
 def _squared_errors(
-    pca: Pca, images: NDArray[np.uint8], ranks: list[int]
+    pca: Pca, images: NDArray[Any], ranks: list[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the mean square error of each pixel at each rank, (ranks, pixels), and the mean clipped one, (ranks,).
 
@@ -205,14 +205,15 @@ def _squared_errors(
     return totals / len(images), clipped / (len(images) * len(pca.mean))
 
 
-def _chunks(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+def _chunks(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
     size = max(1, _CHUNK_VALUES // int(np.prod(images.shape[1:])))
     for start in range(0, len(images), size):
         yield images[start : start + size]
 
 
-def _unit_pixels(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return a new float64 array of shape (images, pixels) in [0, 1]."""
+def _unit_pixels(images: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a new float64 array of shape (images, pixels) in [0, 1]: integers are over their dtype's largest."""
     pixels = images.reshape(len(images), -1).astype(np.float64)
-    pixels /= 255
+    if images.dtype.kind == "u":
+        pixels /= np.iinfo(images.dtype).max
     return pixels
