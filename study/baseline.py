@@ -46,6 +46,7 @@ def _run(options: argparse.Namespace) -> None:
         image_size=options.image_size,
         value_range=options.value_range,
         labels=Path(options.labels) if options.labels else None,
+        cache_dir=Path(options.cache_dir) if options.cache_dir else None,
         progress=commands.say_progress,
     )
     splits = {"train": data.train.images, "val": data.val.images, "test": data.test.images}
@@ -78,6 +79,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_option(parser, "image-size")
     add_option(parser, "value-range")
     add_option(parser, "labels")
+    add_option(parser, "cache-dir")
     return parser.read(argv)
 
 

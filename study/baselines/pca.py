@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from study.record import memory
 from study.record.tables import BASELINE
 
 SPLITS = ("train", "val", "test")
@@ -21,6 +22,9 @@ BaselineRow = dict[str, int | float | None]
 
 # Pixels of one chunk of images: 32 MiB in float64, and three times as much again while a block is subtracted.
 _CHUNK_VALUES = 2**22
+
+_PASSES = 5  # over images that are larger than memory; beside the mean's
+_OVERSAMPLING = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +37,7 @@ class Pca:
         explained_variance: the fraction of the variance that the first k components keep, at index k - 1;
             shape (components,).
         rank: how many of `components` carry variance; the rest are rounding error.
-        solver: scikit-learn's `svd_solver` that was used.
+        solver: scikit-learn's `svd_solver` that was used, or "passes" over images that are larger than memory.
         fit_seconds: wall time of the fit, the conversion to float64 included.
     """
 
@@ -41,7 +45,7 @@ class Pca:
     components: NDArray[np.float64]
     explained_variance: NDArray[np.float64]
     rank: int
-    solver: Literal["covariance_eigh", "full"]
+    solver: Literal["covariance_eigh", "full", "passes"]
     fit_seconds: float
 
 
@@ -64,7 +68,8 @@ def fit(train_images: NDArray[Any], max_components: int) -> Pca:
     shape (pixels, pixels). With fewer it is `full`, the singular value decomposition of the centred images,
     shape (images, pixels): its right singular vectors are that covariance's eigenvectors, its squared
     singular values the eigenvalues times (images - 1). So the answer is the same, and the covariance of
-    3×100×100 images, 30,000 × 30,000 and 7 GiB, is never formed.
+    3×100×100 images, 30,000 × 30,000 and 7 GiB, is never formed. Images of which two copies in float64 do not fit
+    into memory are gone through in passes.
 
     Args:
         train_images: shape (images, channels, height, width), uint8, uint16 or float32 in [0, 1].
@@ -83,6 +88,8 @@ def fit(train_images: NDArray[Any], max_components: int) -> Pca:
             f"{max_components} components: {n_images:,} images of {n_pixels:,} pixels allow 1 to {limit:,}"
         )
     started = time.perf_counter()
+    if 2 * n_images * n_pixels * 8 > memory.at_hand():
+        return _fit_in_passes(train_images, max_components, started)
     if not np.ptp(train_images, axis=0).any():
         raise ValueError(f"the {n_images:,} training images are all the same: PCA has no axes")
     solver: Literal["covariance_eigh", "full"] = "covariance_eigh" if n_images >= n_pixels else "full"
@@ -97,6 +104,43 @@ def fit(train_images: NDArray[Any], max_components: int) -> Pca:
         explained_variance=np.cumsum(fitted.explained_variance_ratio_),
         rank=int(np.count_nonzero(variances > noise)),
         solver=solver,
+        fit_seconds=time.perf_counter() - started,
+    )
+
+
+def _fit_in_passes(train_images: NDArray[Any], max_components: int, started: float) -> Pca:
+    """Fit PCA to images that are larger than memory, a chunk of them at a time, in a few passes over all of them.
+
+    Subspace iteration with a seeded start and oversampling (Halko, Martinsson and Tropp, "Finding structure with
+    randomness", 2011, algorithm 4.4), then the exact eigenvectors within the subspace that was found.
+    """
+    n_images, n_pixels = len(train_images), int(np.prod(train_images.shape[1:]))
+    mean = np.zeros(n_pixels)
+    for chunk in _chunks(train_images):
+        mean += _unit_pixels(chunk).sum(0)
+    mean /= n_images
+    width = min(n_pixels, max_components + _OVERSAMPLING)
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((n_pixels, width)))[0]
+    total = 0.0
+    for number in range(_PASSES):
+        product, total = np.zeros((n_pixels, width)), 0.0
+        for chunk in _chunks(train_images):
+            centred = _unit_pixels(chunk) - mean
+            product += centred.T @ (centred @ basis)
+            total += float(np.einsum("ij,ij->", centred, centred))
+        if total == 0:
+            raise ValueError(f"the {n_images:,} training images are all the same: PCA has no axes")
+        if number < _PASSES - 1:
+            basis = np.linalg.qr(product)[0]
+    values, vectors = np.linalg.eigh(basis.T @ product)
+    values, vectors = values[::-1][:max_components], vectors[:, ::-1][:, :max_components]
+    noise = values[0] * max(n_images, n_pixels) * np.finfo(np.float64).eps
+    return Pca(
+        mean=mean,
+        components=np.ascontiguousarray((basis @ vectors).T),
+        explained_variance=np.cumsum(values) / total,
+        rank=int(np.count_nonzero(values > noise)),
+        solver="passes",
         fit_seconds=time.perf_counter() - started,
     )
 

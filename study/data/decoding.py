@@ -6,6 +6,7 @@ Files are told by their content: the kinds that Pillow reads, and those of `stud
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -217,6 +218,15 @@ def _resized(pixels: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.f
     return np.stack(fitted, axis=2).astype(np.float64).clip(0, 1)
 
 
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return those of the formats that this Pillow was built with: asked for another, it would read no file."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
 def _header(path: Path) -> Header:
     from PIL import Image, UnidentifiedImageError
 
@@ -229,7 +239,7 @@ def _header(path: Path) -> Header:
         kind = f"NumPy {dtype}, {shape[2]} channels"
         return Header("NumPy", kind, shape[2], dtype, (shape[0], shape[1]))
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(path, formats=_formats()) as image:
             pages = getattr(image, "n_frames", 1) if image.format != "MPO" else 1  # whose others are previews
             if not (image.format == "TIFF" and (pages > 1 or deep_files.tiff_is_deep(image))):
                 if pages > 1:
@@ -271,7 +281,7 @@ def _opened(path: Path, header: Header, grey: bool) -> Image.Image:
     """Return an image of 8 bits, upright, on white and of mode "L" or "RGB"."""
     from PIL import Image, ImageOps
 
-    with Image.open(path, formats=_FORMATS) as file:
+    with Image.open(path, formats=_formats()) as file:
         image: Image.Image = ImageOps.exif_transpose(file)
         if header.alpha:
             image = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)).convert("RGBA")
@@ -290,7 +300,7 @@ def _raw(path: Path, header: Header) -> Array:
     if header.dtype == np.uint8:
         pixels = np.asarray(_opened(path, header, header.channels == 1))
         return pixels if pixels.ndim == 3 else pixels[:, :, None]
-    with Image.open(path, formats=_FORMATS) as image:
+    with Image.open(path, formats=_formats()) as image:
         turn = image.getexif().get(_ORIENTATION, 1)
         if header.reader == "Pillow":
             return deep_files.upright(np.asarray(image).astype(header.dtype)[:, :, None], turn)

@@ -14,15 +14,19 @@ import numpy as np
 from search_spaces import DatasetSpec, datasets
 from study.data.dividing import divide
 from study.data.image_folder import Asked, Pictures, open_own
+from study.data.mapped import cached
 from study.data.reading import decode_all
 from study.data.splits import Split, stratified_part
 from study.data.twins import fingerprints
+from study.record import memory
 from study.record.errors import DataError, UsageError, choose_from
 
 __all__ = ["ImageData", "Split", "default_data_dir", "load", "subset"]
 
 
 _ARRAY_SUFFIXES = {".npy", ".npz"}
+_CACHE = "decoded"  # a folder below that of the data sets
+_COPIES = 4  # of images in memory: decoded, divided, in the object store, and room for the work
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,7 @@ def load(
     image_size: int | None = None,
     value_range: tuple[float, float] | None = None,
     labels: Path | None = None,
+    cache_dir: Path | None = None,
     train_size: int | None = None,
     val_size: int | Literal["proportional"] | None = None,
     progress: Callable[[str], None] = _say_nothing,
@@ -102,6 +107,7 @@ def load(
     image_size: pixels a side that own images are scaled and cropped to.
     value_range: the values in own files that stand for black and white; None takes those of each file's format.
     labels: a CSV file with the class of each file of a folder.
+    cache_dir: where own images are kept decoded; None does so below `data_dir`, for those too large for memory.
     train_size, val_size: stratified subsets of the training and the validation images, see `subset`.
     progress: gets a line now and then while a set is downloaded or decoded.
     Raises DataError for a set that is missing, damaged or unreadable and UsageError for settings that do not
@@ -121,7 +127,7 @@ def load(
                 )
         data = _load_builtin(spec, data_dir, progress)
     else:
-        data = _load_own(source, Asked(image_size, value_range, labels), progress)
+        data = _load_own(source, Asked(image_size, value_range, labels), (cache_dir, data_dir / _CACHE), progress)
     return subset(data, train_size, val_size)
 
 
@@ -200,10 +206,35 @@ def own_source(source: str) -> Path:
         raise DataError(f"--data {source} cannot be read ({error.strerror})") from error
 
 
-def _load_own(source: str, asked: Asked, progress: Callable[[str], None]) -> ImageData:
+def _load_own(source: str, asked: Asked, cache: tuple[Path | None, Path], progress: Callable[[str], None]) -> ImageData:
+    """Load own images into memory, or from files where they are larger or a folder for those was given.
+
+    cache: the folder that was given, and the one that is used otherwise.
+    """
     path = own_source(source)
     pictures = open_own(path, asked)
-    _check_memory(pictures)
+    given, usual = cache
+    if given is not None or _COPIES * pictures.nbytes > memory.at_hand():
+        kept = cached(pictures, given or usual, _digest, progress)
+        splits, digest, sentence, notes = kept.splits, kept.digest, kept.sentence, kept.notes
+    else:
+        splits, sentence, notes = _in_memory(pictures, progress)
+        digest = _digest(*splits)
+    return ImageData(
+        path.resolve().name,
+        pictures.class_names,
+        *splits,
+        digest,
+        sentence,
+        (*pictures.notes, *notes),
+        asked.value_range,
+        tuple(pictures.described()),
+    )
+
+
+def _in_memory(
+    pictures: Pictures, progress: Callable[[str], None]
+) -> tuple[tuple[Split, Split, Split], str, tuple[str, ...]]:
     decoded = decode_all(
         len(pictures),
         lambda i: (pictures.read(i), int(pictures.labels[i])),
@@ -215,29 +246,7 @@ def _load_own(source: str, asked: Asked, progress: Callable[[str], None]) -> Ima
     )
     divided = divide(pictures, fingerprints(decoded.images))
     train, val, test = (decoded.take(order) for order in divided.orders)
-    return ImageData(
-        name=path.resolve().name,
-        class_names=pictures.class_names,
-        train=train,
-        val=val,
-        test=test,
-        digest=_digest(train, val, test),
-        split=divided.sentence,
-        notes=(*pictures.notes, *divided.notes),
-        value_range=asked.value_range,
-        found=tuple(pictures.described()),
-    )
-
-
-def _check_memory(pictures: Pictures) -> None:
-    """Refuse what does not fit into half of the machine's memory: the splits are copies."""
-    needed = pictures.nbytes
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if 2 * needed > there:
-        raise DataError(
-            f"{len(pictures):,} images of {pictures.size[0]}×{pictures.size[1]} are {needed / 2**30:.1f} GiB of "
-            f"pixels, more than half the memory here ({there / 2**30:.1f} GiB); pass a smaller --image-size"
-        )
+    return (train, val, test), divided.sentence, divided.notes
 
 
 def _digest(*splits: Split) -> str:

@@ -19,6 +19,7 @@ NEAR_BITS = 3
 NEAR_CORRELATION = 0.95
 """The least correlation of the grey values of two pictures that count as nearly identical."""
 
+PRINT_BYTES = 16
 Positions = NDArray[np.int64]
 
 _SIDE = 8  # coefficients of a hash, along the height and the width
@@ -87,8 +88,8 @@ def across(splits: Mapping[str, Split]) -> Twins:
 
 
 def fingerprints(images: NDArray[Any]) -> list[bytes]:
-    """Return 16 bytes for each image, (n, channels, height, width), the same for equal pixels alone."""
-    return [hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in images]
+    """Return `PRINT_BYTES` bytes for each image, (n, channels, height, width), the same for equal pixels alone."""
+    return [hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=PRINT_BYTES).digest() for image in images]
 
 
 def groups(prints: list[bytes]) -> NDArray[np.int64]:

@@ -106,6 +106,7 @@ def _load(settings: Settings) -> ImageData:
         image_size=settings.image_size,
         value_range=settings.value_range,
         labels=Path(settings.labels) if settings.labels else None,
+        cache_dir=Path(settings.cache_dir) if settings.cache_dir else None,
         progress=say_progress,
     )
     if settings.smoke and train_size is not None:  # of whatever there is; a size that was asked for is had or refused

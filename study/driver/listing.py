@@ -89,6 +89,7 @@ def _about_data(settings: Settings) -> tuple[tuple[int, int, int], int, str]:
         image_size=settings.image_size,
         value_range=settings.value_range,
         labels=Path(settings.labels) if settings.labels else None,
+        cache_dir=Path(settings.cache_dir) if settings.cache_dir else None,
     )
     return data.image_shape, data.num_classes, image_data.described(data)
 

@@ -196,6 +196,17 @@ class Settings:
             place=True,
         ),
     ]
+    cache_dir: Annotated[
+        str | None,
+        _data(
+            "where own images are kept decoded, for those that are larger than memory",
+            metavar="DIR",
+            default="below --data-dir, where they are large",
+            resumable=True,
+            place=True,
+            with_reported=False,
+        ),
+    ] = None
     image_size: Annotated[
         int | None,
         _data("of own images", integer(1), "N", default="from the images", with_reported=False),

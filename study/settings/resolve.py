@@ -54,6 +54,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         # Paths are kept absolute: a study may be resumed from another folder.
         "data": source if source in search_spaces.datasets() else _absolute(source),
         "labels": _absolute(given["labels"]) if given.get("labels") else None,
+        "cache_dir": _absolute(given["cache_dir"]) if given.get("cache_dir") else None,
         "data_dir": _absolute(given.get("data_dir") or _default_data_dir()),
         "storage": _absolute(given.get("storage", STORAGE)),
         "tracking_uri": tracking_uri.absolute(given.get("tracking_uri") or default_tracking_uri()),
@@ -80,6 +81,7 @@ def data_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         "image_size": given.get("image_size"),
         "value_range": given.get("value_range"),
         "labels": Path(_absolute(given["labels"])) if given.get("labels") else None,
+        "cache_dir": Path(_absolute(given["cache_dir"])) if given.get("cache_dir") else None,
     }
 
 
