@@ -74,7 +74,24 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
         UsageError: it cannot be written; a file of this name is as it was.
     """
     with _explained(path):
-        files.write(path, lambda part: table.to_csv(part, index=False))
+        files.write(path, lambda part: _inert(table).to_csv(part, index=False))
+
+
+def _inert(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose text no spreadsheet takes for a formula: what begins like one gets an apostrophe before it.
+
+    Names of classes and of studies, and reasons, come from outside. Numbers stay numbers.
+    """
+    columns = [
+        values.map(_inert_cell) if values.dtype == object or pd.api.types.is_string_dtype(values) else values
+        for _, values in table.items()
+    ]
+    inert = pd.concat(columns, axis=1) if columns else table.copy()
+    return inert.set_axis([_inert_cell(name) for name in table.columns], axis=1)
+
+
+def _inert_cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def write_page(path: Path, page: Page, *, alone: bool = False) -> None:

@@ -18,6 +18,7 @@ from search_spaces._optimizers import PIXEL_ERROR, TrainingRanges, optimization
 
 ACTIVATIONS = ("relu", "elu", "gelu", "silu")
 KERNEL_SIZES = (3, 5)
+HALVING = ("conv", "pca")
 HIGHEST_DROPOUT = 0.5  # above one half little of a narrow code is left
 
 
@@ -53,6 +54,14 @@ def architecture(ask: Ask, general: Sequence[str], reported: Sequence[str]) -> s
         return name
     ask.fix(architecture=kind)
     return kind
+
+
+def general(names: Sequence[str], image_shape: ImageShape) -> tuple[str, ...]:
+    """Return those of the general architectures that images of this shape allow: conv and pca halve them once at least.
+
+    A strip of one row or column has nothing to halve.
+    """
+    return tuple(name for name in names if name not in HALVING or halvings(image_shape))
 
 
 def _kind(config: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from search_spaces._layers import (
     conv_layers,
     dense_layers,
     dropout,
+    general,
     training,
 )
 from search_spaces._optimizers import CROSS_ENTROPY, PIXEL_ERROR, PIXEL_NATS, optimization
@@ -100,7 +101,7 @@ class AutoencoderSearch(CodeSearch):
 
     def __call__(self, ask: Ask, context: Context, reported: Sequence[str]) -> None:
         """Ask for a flat config of the family `ae`."""
-        name = architecture(ask, ("conv", "dense", "pca"), reported)
+        name = architecture(ask, general(("conv", "dense", "pca"), context.image_shape), reported)
         if name == "dense":
             dense_layers(ask, self.layers, least_depth=0)  # without a hidden layer it is PCA's linear map
         elif name in ("conv", "pca"):
@@ -133,7 +134,7 @@ class VaeSearch(CodeSearch):
 
     def __call__(self, ask: Ask, context: Context, reported: Sequence[str]) -> None:
         """Ask for a flat config of the family `vae`."""
-        name = architecture(ask, ("conv", "dense"), reported)
+        name = architecture(ask, general(("conv", "dense"), context.image_shape), reported)
         if name == "dense":
             dense_layers(ask, self.layers, least_depth=1)  # without a hidden layer it is probabilistic PCA
         elif name == "conv":
@@ -182,7 +183,9 @@ class ClassifierSearch:
         if context.encoder is not None:
             self._given(ask, context.encoder)
         else:
-            self._layers(ask, context, architecture(ask, ("cnn", "conv", "dense"), reported))
+            self._layers(
+                ask, context, architecture(ask, general(("cnn", "conv", "dense"), context.image_shape), reported)
+            )
         # Above 0.2 the target is less certain than good networks are of most images.
         ask.number("label_smoothing", (0.0, 0.2), step=0.05)
         ask.choice("augmentation", self.augmentations)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from search_spaces._ask import Ask, AskConfig, AskTrial, Bounds
 from search_spaces._dataset import DatasetSpec, ImageShape
 from search_spaces._families import FAMILY_FACTS
+from search_spaces._layers import general
 from search_spaces._reported import Reported
 
 if TYPE_CHECKING:
@@ -112,13 +113,17 @@ class Space:
     def points(self, context: Context) -> list[Point]:
         """Return the configs to run first: the default, then the reported ones that fit the study, each once.
 
-        On images of another shape a number of the default that lies out of bounds moves to the nearest one.
+        On images of another shape a number of the default that lies out of bounds moves to the nearest one, and on a
+        strip of one pixel's height or width a default that halves the images is dense instead.
         On a given encoder there is only the default, with that encoder.
         """
         if context.encoder is not None:
             on_encoder = {**self.default, **context.encoder, "encoder": "given", "encoder_training": "fine_tuned"}
             return [self._point("default", on_encoder, context, clip=True)]
-        points = [self._point("default", self.default, context, clip=context.image_shape != self.image_shape)]
+        default = self.default
+        if default["architecture"] not in general((default["architecture"],), context.image_shape):
+            default = {"output_activation": "sigmoid", **default, "architecture": "dense"}
+        points = [self._point("default", default, context, clip=context.image_shape != self.image_shape)]
         for key, entry in self._reported(context).items():
             if all(entry.config != point.config for point in points):
                 points.append(self._point(key, entry.config, context))

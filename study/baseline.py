@@ -44,6 +44,9 @@ def _run(options: argparse.Namespace) -> None:
         options.data,
         Path(options.data_dir) if options.data_dir else image_data.default_data_dir(),
         image_size=options.image_size,
+        value_range=options.value_range,
+        labels=Path(options.labels) if options.labels else None,
+        cache_dir=Path(options.cache_dir) if options.cache_dir else None,
         progress=commands.say_progress,
     )
     splits = {"train": data.train.images, "val": data.val.images, "test": data.test.images}
@@ -77,6 +80,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     commands.add_out(parser, "CSV file (default: results/baselines/NAME.csv)")
     add_option(parser, "data-dir")
     add_option(parser, "image-size")
+    add_option(parser, "value-range")
+    add_option(parser, "labels")
+    add_option(parser, "cache-dir")
     return parser.read(argv)
 
 

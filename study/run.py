@@ -43,6 +43,12 @@ def _main(argv: Sequence[str] | None) -> int:
 
         print(list_spaces())
         return 0
+    if line.dry_run and "data" in line.given and not {"space", "reported"} & line.given.keys():
+        from study.driver.listing import dry_run_of_data
+        from study.settings.resolve import data_settings
+
+        print(dry_run_of_data(**data_settings(line.given)))
+        return 0
     from study.settings import resolve
 
     if line.resume is not None:

@@ -86,7 +86,7 @@ def test_other_and_hidden_files_are_left_out(tmp_path: Path) -> None:
     data = load(str(folder), tmp_path)
     assert data.class_names == ("cat", "dog")
     assert sum(data.sizes.values()) == 10
-    assert data.notes == ("Files left out because their names are not those of images: 1.",)
+    assert data.notes == ("Files left out: 1 hidden; 1 no images by their content; 1 not below a class's folder.",)
 
 
 def test_images_of_different_size_ask_for_one(tmp_path: Path) -> None:
@@ -107,8 +107,10 @@ def test_resizing_crops_the_centre_without_distortion(tmp_path: Path) -> None:
     pixels[:, 6:18] = 255  # the centre square and what antialiasing sees beside it
     for number in range(3):
         Image.fromarray(pixels).save(tmp_path / "pets" / "cat" / f"{number}.png")
+    Image.new("L", (24, 8)).save(tmp_path / "pets" / "cat" / "other.png")
     data = load(str(tmp_path / "pets"), tmp_path, image_size=4)
-    assert (data.train.images == 255).all()
+    images = np.concatenate([split.images for split in data.splits.values()])
+    assert (images == 255).all((1, 2, 3)).sum() == 3
 
 
 @pytest.mark.parametrize("image_size", [-1, 0, 3, 1025])
@@ -127,10 +129,12 @@ def test_images_are_turned_upright(tmp_path: Path) -> None:
     exif[0x0112] = 6
     for number in range(3):
         Image.fromarray(pixels).save(tmp_path / "pets" / "cat" / f"{number}.jpg", exif=exif, quality=100)
+    Image.new("L", (16, 32)).save(tmp_path / "pets" / "cat" / "other.png")
     data = load(str(tmp_path / "pets"), tmp_path)
     assert data.image_shape == (1, 32, 16)
-    assert data.train.images[0, 0, :16].min() > 250
-    assert data.train.images[0, 0, 16:].max() < 5
+    images = np.concatenate([split.images for split in data.splits.values()])
+    assert (images[:, 0, :16].min((1, 2)) > 250).sum() == 3
+    assert (images[:, 0, 16:].max() < 5).all()
 
 
 @pytest.mark.parametrize("damage", [b"", b"not an image at all", "half"])
@@ -142,10 +146,15 @@ def test_damaged_image_is_named(tmp_path: Path, damage: bytes | str) -> None:
     assert f"{victim} cannot be read as an image" in error_line(DataError, lambda: load(str(folder), tmp_path))
 
 
-def test_sixteen_bit_images_are_refused(tmp_path: Path) -> None:
-    folder = make_folder(tmp_path / "scans", {"a": 4})
-    Image.fromarray(np.full((10, 12), 40_000, dtype=np.uint16)).save(folder / "a" / "000.png")
-    assert "000.png has pixels of Pillow mode 'I;16'" in error_line(DataError, lambda: load(str(folder), tmp_path))
+def test_sixteen_bit_images_keep_their_depth(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "scans", {"a": 4}, mode="L")
+    pixels = np.full((10, 12), 40_001, dtype=np.uint16)
+    Image.fromarray(pixels).save(folder / "a" / "000.png")
+    data = load(str(folder), tmp_path)
+    images = np.concatenate([split.images for split in data.splits.values()])
+    assert images.dtype == np.uint16
+    assert (images == 40_001).all((1, 2, 3)).sum() == 1
+    assert set(np.unique(images) % 257) == {0, 40_001 % 257}  # those of 8 bits are spread over the range: 255 is 65,535
 
 
 @pytest.mark.parametrize("count", [0, 2])
@@ -173,7 +182,7 @@ def test_more_pixels_than_memory_are_refused(tmp_path: Path, monkeypatch: pytest
 
 
 def test_progress_is_shown_while_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("study.data.image_folder._SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("study.data.reading._SECONDS_BETWEEN_LINES", 0.0)
     folder = make_folder(tmp_path / "pets", {"cat": 5})
     lines: list[str] = []
     load(str(folder), tmp_path, progress=lines.append)

@@ -89,9 +89,8 @@ def test_mlflow_has_one_run_for_each_with_the_right_statuses(finished):
         (run.confirm_of, run.role) for run in state_of(folder).confirmations
     )
     assert len(runs) == 6 + len(confirmations) + 1
-    for run in runs:
-        expected = "FAILED" if run.data.tags.get("status") == "failed" else "FINISHED"
-        assert run.info.status == expected
+    for found in runs:
+        assert found.info.status == ("FAILED" if found.data.tags.get("status") == "failed" else "FINISHED")
     assert experiment.artifact_location == (folder / "results" / "mlflow-artifacts" / "digits_ae").as_uri()
 
 

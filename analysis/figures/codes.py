@@ -98,7 +98,7 @@ def plot_code_map(data: CodeMap) -> Figure:
         axis.scatter(shown["x"], shown["y"], 12, shown["label"].map(colours), alpha=0.6, linewidths=0)
         for label in labels:
             name = data.points.loc[data.points["label"] == label, "class_name"].iloc[0]
-            axis.scatter([], [], 40, colours[label], label=name)
+            axis.scatter([], [], 40, colours[label], label=style.as_text(name))
         style.legend_below(drawn, axis, columns=5 if max(map(len, data.points["class_name"])) < 8 else 3)
     else:
         palette = mpl.colormaps["turbo"]

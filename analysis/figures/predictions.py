@@ -34,7 +34,9 @@ class Confusion:
 
     def table(self) -> pd.DataFrame:
         """Return the matrix: a row per true class, a column per predicted one."""
-        return pd.DataFrame(self.counts, columns=self.names).set_axis(self.names).rename_axis("true").reset_index()
+        table = pd.DataFrame(self.counts, columns=self.names)
+        table.insert(0, "true", self.names, allow_duplicates=True)  # a class may have any name, this one too
+        return table
 
     @property
     def pairs(self) -> list[tuple[str, str, int, int]]:
@@ -75,7 +77,7 @@ def plot_confusion(data: Confusion) -> Figure:
     count = len(data.counts)
     share = 100 * data.counts / np.maximum(data.counts.sum(1, keepdims=True), 1)
     drawn, (axis,) = style.figure(6.4)
-    named = data.names if count <= _NAMED else False
+    named = [style.as_text(name) for name in data.names] if count <= _NAMED else False
     written = count <= _WRITTEN
     sns.heatmap(
         pd.DataFrame(share),
@@ -149,7 +151,7 @@ def plot_class_accuracy(data: ClassAccuracy) -> Figure:
     places = np.arange(len(rows))
     axis.hlines(places, 100 * rows["low"], 100 * rows["high"], color=style.COLOURS[0], linewidth=2)
     axis.scatter(100 * rows["accuracy"], places, 46, style.COLOURS[0], zorder=3)
-    axis.set_yticks(places, rows["name"])
+    axis.set_yticks(places, rows["name"].map(style.as_text))
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xlim(-2, 102)
     axis.set_xlabel("test accuracy (%)")

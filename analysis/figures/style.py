@@ -102,3 +102,9 @@ def legend_below(drawn: Figure, axes: Axes, columns: int = 3) -> None:
         columns = min(columns, 2) if max(map(len, names)) > _LONG_NAME else columns
         with mpl.rc_context(_RC):
             drawn.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def as_text(name: str) -> str:
+    """Return a name so that matplotlib shows it as it is: not as a formula, nor leaves it out of a legend."""
+    plain = name.replace("$", r"\$")
+    return f" {plain}" if plain.startswith("_") else plain

@@ -43,7 +43,7 @@ class Split(Protocol):
     """A split of a study's data."""
 
     @property
-    def images(self) -> NDArray[np.uint8]:
+    def images(self) -> NDArray[Any]:
         """(n, channels, height, width)."""
 
     @property
@@ -107,7 +107,7 @@ class PcaBaseline:
 
         return error
 
-    def reconstruct(self, images: NDArray[np.uint8], components: int) -> NDArray[np.uint8] | None:
+    def reconstruct(self, images: NDArray[Any], components: int) -> NDArray[np.uint8] | None:
         """Return PCA's reconstructions of images, None if the training images have fewer components."""
         fitted = self.fitted()
         return pca.reconstruct(fitted, images, components) if components <= fitted.rank else None
@@ -192,7 +192,7 @@ def evaluate_linear_classifier(fitted: Pca, ranks: Sequence[int], *arrays: NDArr
 
 
 def fit_axes(images: Tensor, components: int) -> PcaAxes:
-    """Return PCA of uint8 images (n, channels, height, width), with as many components as they allow at most."""
+    """Return PCA of images (n, channels, height, width), with as many components as they allow at most."""
     array = images.cpu().numpy()
     return _axes(pca.fit(array, min(components, _rank_limit(array))))
 
@@ -202,5 +202,5 @@ def _axes(fitted: Pca) -> PcaAxes:
     return mean, components[: fitted.rank]
 
 
-def _rank_limit(images: NDArray[np.uint8]) -> int:
+def _rank_limit(images: NDArray[Any]) -> int:
     return pca.rank_limit(len(images), images[0].size)

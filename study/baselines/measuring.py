@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
@@ -38,7 +38,7 @@ _NATS = {
 
 
 def measure(
-    splits: Mapping[str, NDArray[np.uint8]],
+    splits: Mapping[str, NDArray[Any]],
     components: Sequence[int],
     fractions: Sequence[float],
     say: Callable[[str], None],
@@ -46,7 +46,7 @@ def measure(
     """Return the rows at the wanted components and fractions of variance, else at the standard ranks.
 
     Args:
-        splits: images by split, uint8 (n, channels, height, width); PCA is fitted to "train".
+        splits: images by split (n, channels, height, width); PCA is fitted to "train".
         components: numbers of components.
         fractions: of the variance, each above 0 and at most 1.
         say: gets a line before something takes long.

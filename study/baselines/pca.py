@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from study.baselines import probabilistic_pca
 from study.baselines.probabilistic_pca import ProbabilisticPca
+from study.record import memory
 from study.record.tables import BASELINE
 
 SPLITS = ("train", "val", "test")
@@ -23,6 +24,9 @@ BaselineRow = dict[str, int | float | None]
 
 # Pixels of one chunk of images: 32 MiB in float64, and three times as much again while a block is subtracted.
 _CHUNK_VALUES = 2**22
+
+_PASSES = 5  # over images that are larger than memory; beside the mean's
+_OVERSAMPLING = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +42,7 @@ class Pca:
             (components,).
         total_variance: along all axes together, those included that have no component here.
         rank: how many of `components` carry variance; the rest are rounding error.
-        solver: scikit-learn's `svd_solver` that was used.
+        solver: scikit-learn's `svd_solver` that was used, or "passes" over images that are larger than memory.
         fit_seconds: wall time of the fit, the conversion to float64 included.
     """
 
@@ -48,7 +52,7 @@ class Pca:
     variances: NDArray[np.float64]
     total_variance: float
     rank: int
-    solver: Literal["covariance_eigh", "full"]
+    solver: Literal["covariance_eigh", "full", "passes"]
     fit_seconds: float
 
 
@@ -63,7 +67,7 @@ def standard_ranks(n_images: int, n_pixels: int) -> list[int]:
     return [2**power for power in range(1, 10) if 2**power <= limit]
 
 
-def fit(train_images: NDArray[np.uint8], max_components: int) -> Pca:
+def fit(train_images: NDArray[Any], max_components: int) -> Pca:
     """Fit scikit-learn's PCA, in float64, to images scaled to [0, 1].
 
     The solver is one of scikit-learn's two exact ones, as its default is randomised for most image sizes.
@@ -71,10 +75,11 @@ def fit(train_images: NDArray[np.uint8], max_components: int) -> Pca:
     shape (pixels, pixels). With fewer it is `full`, the singular value decomposition of the centred images,
     shape (images, pixels): its right singular vectors are that covariance's eigenvectors, its squared
     singular values the eigenvalues times (images - 1). So the answer is the same, and the covariance of
-    3×100×100 images, 30,000 × 30,000 and 7 GiB, is never formed.
+    3×100×100 images, 30,000 × 30,000 and 7 GiB, is never formed. Images of which two copies in float64 do not fit
+    into memory are gone through in passes.
 
     Args:
-        train_images: uint8, shape (images, channels, height, width).
+        train_images: shape (images, channels, height, width), uint8, uint16 or float32 in [0, 1].
         max_components: the largest rank that will be asked for.
 
     Raises:
@@ -90,6 +95,8 @@ def fit(train_images: NDArray[np.uint8], max_components: int) -> Pca:
             f"{max_components} components: {n_images:,} images of {n_pixels:,} pixels allow 1 to {limit:,}"
         )
     started = time.perf_counter()
+    if 2 * n_images * n_pixels * 8 > memory.at_hand():
+        return _fit_in_passes(train_images, max_components, started)
     if not np.ptp(train_images, axis=0).any():
         raise ValueError(f"the {n_images:,} training images are all the same: PCA has no axes")
     solver: Literal["covariance_eigh", "full"] = "covariance_eigh" if n_images >= n_pixels else "full"
@@ -111,6 +118,45 @@ def fit(train_images: NDArray[np.uint8], max_components: int) -> Pca:
     )
 
 
+def _fit_in_passes(train_images: NDArray[Any], max_components: int, started: float) -> Pca:
+    """Fit PCA to images that are larger than memory, a chunk of them at a time, in a few passes over all of them.
+
+    Subspace iteration with a seeded start and oversampling (Halko, Martinsson and Tropp, "Finding structure with
+    randomness", 2011, algorithm 4.4), then the exact eigenvectors within the subspace that was found.
+    """
+    n_images, n_pixels = len(train_images), int(np.prod(train_images.shape[1:]))
+    mean = np.zeros(n_pixels)
+    for chunk in _chunks(train_images):
+        mean += _unit_pixels(chunk).sum(0)
+    mean /= n_images
+    width = min(n_pixels, max_components + _OVERSAMPLING)
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((n_pixels, width)))[0]
+    total = 0.0
+    for number in range(_PASSES):
+        product, total = np.zeros((n_pixels, width)), 0.0
+        for chunk in _chunks(train_images):
+            centred = _unit_pixels(chunk) - mean
+            product += centred.T @ (centred @ basis)
+            total += float(np.einsum("ij,ij->", centred, centred))
+        if total == 0:
+            raise ValueError(f"the {n_images:,} training images are all the same: PCA has no axes")
+        if number < _PASSES - 1:
+            basis = np.linalg.qr(product)[0]
+    values, vectors = np.linalg.eigh(basis.T @ product)
+    values, vectors = values[::-1][:max_components], vectors[:, ::-1][:, :max_components]
+    noise = values[0] * max(n_images, n_pixels) * np.finfo(np.float64).eps
+    return Pca(
+        mean=mean,
+        components=np.ascontiguousarray((basis @ vectors).T),
+        explained_variance=np.cumsum(values) / total,
+        variances=values / n_images,
+        total_variance=total / n_images,
+        rank=int(np.count_nonzero(values > noise)),
+        solver="passes",
+        fit_seconds=time.perf_counter() - started,
+    )
+
+
 def probabilistic(pca: Pca, components: int) -> ProbabilisticPca:
     """Return probabilistic PCA with so many components, within 1 … `pca.rank`."""
     axes, variances = pca.components[:components], pca.variances[:components]
@@ -119,7 +165,7 @@ def probabilistic(pca: Pca, components: int) -> ProbabilisticPca:
 
 def evaluate(
     pca: Pca,
-    images: Mapping[str, NDArray[np.uint8]],
+    images: Mapping[str, NDArray[Any]],
     ranks: Iterable[int],
     *,
     clipped_nats: Collection[str] = (),
@@ -132,11 +178,12 @@ def evaluate(
     root mean square error of each pixel over the images, averaged over the pixels (by Jensen's inequality at
     most the root of the overall mean square). `*_nelbo` is −log p under probabilistic PCA and uniform
     dequantisation, in nats per image, `*_nelbo_clipped` that of it where black and white stand for all that
-    lies beyond, as a VAE's likelihoods have it. Columns of a split that is missing or empty are None.
+    lies beyond, as a VAE's likelihoods have it: both of 8-bit images, None of others. Columns of a split that is
+    missing or empty are None.
 
     Args:
         pca: fitted to the training images.
-        images: any of "train", "val", "test", each uint8 of shape (images, channels, height, width).
+        images: any of "train", "val", "test", each of shape (images, channels, height, width).
         ranks: numbers of components; duplicates count once.
         clipped_nats: the splits to measure `*_nelbo_clipped` of, which takes long where much is black or white.
 
@@ -151,7 +198,8 @@ def evaluate(
         raise ValueError(f"split {unknown[0]!r} is not one of {', '.join(SPLITS)}")
     errors = {split: _squared_errors(pca, images[split], ordered) for split in SPLITS if len(images.get(split, ()))}
     models = [probabilistic(pca, rank) for rank in ordered]
-    gains = {split: _mean_gains(models, images[split]) for split in errors if split in clipped_nats}
+    of_8_bits = {split for split in errors if images[split].dtype == np.uint8}
+    gains = {split: _mean_gains(models, images[split]) for split in of_8_bits.intersection(clipped_nats)}
     rows = []
     for index, rank in enumerate(ordered):
         row: BaselineRow = dict.fromkeys(BASELINE.columns)
@@ -163,6 +211,8 @@ def evaluate(
             row[f"{split}_mse_clipped"] = float(clipped[index])
             if f"{split}_pixel_rmse_255" in row:
                 row[f"{split}_pixel_rmse_255"] = float(255 * np.sqrt(per_pixel[index]).mean())
+            if split not in of_8_bits:
+                continue
             nelbo = models[index].nelbo(squares[:rank], per_pixel[index].sum())
             row[f"{split}_nelbo"] = nelbo
             if split in gains:  # both are bounds of the same, and without a gain the first one is the closer
@@ -171,25 +221,25 @@ def evaluate(
     return rows
 
 
-def clipped_error(pca: Pca, images: NDArray[np.uint8], components: int) -> float:
+def clipped_error(pca: Pca, images: NDArray[Any], components: int) -> float:
     """Return the mean square error per pixel of images' reconstructions, clipped to [0, 1], at one rank.
 
     Args:
         pca: fitted to the training images.
-        images: uint8, shape (images, channels, height, width), of any split.
+        images: shape (images, channels, height, width), of any split.
         components: the rank, within 1 … `pca.rank`.
     """
     return float(_squared_errors(pca, images, [components])[1][0])
 
 
-def codes(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.float64]:
-    """Return the coordinates of images, uint8 (n, channels, height, width), along the first axes: (n, components)."""
+def codes(pca: Pca, images: NDArray[Any], components: int) -> NDArray[np.float64]:
+    """Return the coordinates of images (n, channels, height, width), along the first axes: (n, components)."""
     axes = pca.components[:components].T
     return np.concatenate([(_unit_pixels(chunk) - pca.mean) @ axes for chunk in _chunks(images)])
 
 
-def reconstruct(pca: Pca, images: NDArray[np.uint8], components: int) -> NDArray[np.uint8]:
-    """Return what the first components keep of images, uint8 (n, channels, height, width), rounded and clipped."""
+def reconstruct(pca: Pca, images: NDArray[Any], components: int) -> NDArray[np.uint8]:
+    """Return what the first components keep of images (n, channels, height, width), as uint8, rounded and clipped."""
     pixels = pca.mean + codes(pca, images, components) @ pca.components[:components]
     rebuilt: NDArray[np.uint8] = np.rint(255 * pixels.clip(0, 1)).astype(np.uint8)
     return rebuilt.reshape(images.shape)
@@ -211,7 +261,7 @@ def components_for_variance(pca: Pca, fraction: float) -> int:
 
 
 def _squared_errors(
-    pca: Pca, images: NDArray[np.uint8], ranks: list[int]
+    pca: Pca, images: NDArray[Any], ranks: list[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return mean square errors of each pixel at each rank, (ranks, pixels), clipped ones, (ranks,), and of codes.
 
@@ -241,20 +291,21 @@ def _squared_errors(
     return totals / len(images), clipped / (len(images) * len(pca.mean)), squares / len(images)
 
 
-def _mean_gains(models: list[ProbabilisticPca], images: NDArray[np.uint8]) -> list[float]:
+def _mean_gains(models: list[ProbabilisticPca], images: NDArray[Any]) -> list[float]:
     """Return each model's gain from the ends of the grey scale, in nats per image."""
     gains = [sum(model.gain_of_ends(_unit_pixels(chunk)) for chunk in _chunks(images)) for model in models]
     return [gain / len(images) for gain in gains]
 
 
-def _chunks(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+def _chunks(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
     size = max(1, _CHUNK_VALUES // int(np.prod(images.shape[1:])))
     for start in range(0, len(images), size):
         yield images[start : start + size]
 
 
-def _unit_pixels(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return a new float64 array of shape (images, pixels) in [0, 1]."""
+def _unit_pixels(images: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a new float64 array of shape (images, pixels) in [0, 1]: integers are over their dtype's largest."""
     pixels = images.reshape(len(images), -1).astype(np.float64)
-    pixels /= 255
+    if images.dtype.kind == "u":
+        pixels /= np.iinfo(images.dtype).max
     return pixels

@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from study import interrupt
 from study.cluster import scratch
 from study.data.image_data import ImageData
+from study.data.mapped import file_of
 from study.record.commands import say_progress
 from study.record.errors import StudyError, UsageError, first_line
 
@@ -245,6 +246,6 @@ def _check_address(address: str) -> None:
 
 
 def _object_store_bytes(data: ImageData) -> int:
-    """Return the size of a local object store: the data set and room for Ray's own messages, in bytes."""
+    """Return the size of a local object store: the data set, where no file holds it, and room for Ray's messages."""
     arrays = [array for split in (data.train, data.val, data.test) for array in (split.images, split.labels)]
-    return int(1.1 * sum(array.nbytes for array in arrays)) + 256 * 2**20
+    return int(1.1 * sum(array.nbytes for array in arrays if file_of(array) is None)) + 256 * 2**20

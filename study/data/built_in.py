@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from search_spaces import DatasetSpec
-from study.data.image_folder import decode_all, read_image
+from study.data.decoding import Form, read_image
+from study.data.reading import decode_all
 from study.data.splits import Split, hold_out, three_way
 from study.record.errors import DataError
 
@@ -113,12 +114,13 @@ def _from_arrays(dataset: VisionDataset, spec: DatasetSpec) -> Split:
 
 def _decode(dataset: VisionDataset, split: str, spec: DatasetSpec, data_dir: Path, progress: Progress) -> Split:
     """Decode a set of separate image files, of which torchvision's class gives the paths and labels."""
-    channels, height, width = spec.image_shape
+    channels, *size = spec.image_shape
+    form = Form(channels, np.dtype(np.uint8), (size[0], size[1]))
 
     def read(index: int) -> tuple[np.ndarray, int]:
         path, label = dataset[index]
         try:
-            return read_image(path, "L" if channels == 1 else "RGB", (height, width)), label
+            return read_image(Path(path), form), label
         except DataError as error:
             raise DataError(f"{spec.name}: {error}; {_how_to_mend(spec, data_dir)}") from error
 

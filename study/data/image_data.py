@@ -1,4 +1,4 @@
-"""A study's images, decoded once: `load` gives train, validation and test as uint8 arrays."""
+"""A study's images, decoded once: `load` gives train, validation and test as arrays."""
 
 from __future__ import annotations
 
@@ -12,10 +12,21 @@ from typing import Literal
 import numpy as np
 
 from search_spaces import DatasetSpec, datasets
-from study.data.splits import Split, stratified_part, three_way
+from study.data.dividing import divide
+from study.data.image_folder import Asked, Pictures, open_own
+from study.data.mapped import cached
+from study.data.reading import decode_all
+from study.data.splits import Split, stratified_part
+from study.data.twins import fingerprints
+from study.record import memory
 from study.record.errors import DataError, UsageError, choose_from
 
 __all__ = ["ImageData", "Split", "default_data_dir", "load", "subset"]
+
+
+_ARRAY_SUFFIXES = {".npy", ".npz"}
+_CACHE = "decoded"  # a folder below that of the data sets
+_COPIES = 4  # of images in memory: decoded, divided, in the object store, and room for the work
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +35,8 @@ class ImageData:
 
     split: how train, val and test were made, a sentence; notes: what else was done to the images.
     digest: 16 hexadecimal digits of a SHA-256 of all pixels and labels in their order, whatever their name.
+    value_range: the values in own files that stand for black and white, where they were said.
+    found: lines for a person on what own files were found to be.
     """
 
     name: str
@@ -34,6 +47,8 @@ class ImageData:
     digest: str
     split: str
     notes: tuple[str, ...]
+    value_range: tuple[float, float] | None = None
+    found: tuple[str, ...] = ()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -57,6 +72,13 @@ class ImageData:
         return {name: len(split) for name, split in self.splits.items()}
 
 
+def described(data: ImageData) -> str:
+    """Return lines for a person on what a data set is, before anything is trained on it."""
+    sizes = ", ".join(f"{name} {count:,}" for name, count in data.sizes.items())
+    first = data.found or (f"{data.name}: {'×'.join(map(str, data.image_shape))}, {data.num_classes} classes",)
+    return "\n".join([*first, f"  splits: {sizes}. {data.split}", *(f"  {note}" for note in data.notes)])
+
+
 def default_data_dir() -> Path:
     """Return $STUDY_DATA, else ~/.cache/study-data: the root that torchvision's loaders are given."""
     return Path(os.environ.get("STUDY_DATA") or "~/.cache/study-data").expanduser()
@@ -71,15 +93,21 @@ def load(
     data_dir: Path,
     *,
     image_size: int | None = None,
+    value_range: tuple[float, float] | None = None,
+    labels: Path | None = None,
+    cache_dir: Path | None = None,
     train_size: int | None = None,
     val_size: int | Literal["proportional"] | None = None,
     progress: Callable[[str], None] = _say_nothing,
 ) -> ImageData:
-    """Load a built-in data set, or a folder of images with one sub-folder per class.
+    """Load a built-in data set, or own images: a folder with one sub-folder per class, or a file of NumPy's.
 
     source: a name in `search_spaces.datasets()`, which comes first, or a path ("./mnist" for a folder of that name).
     data_dir: where built-in sets lie or are downloaded to.
-    image_size: pixels a side that a folder's images are scaled and cropped to.
+    image_size: pixels a side that own images are scaled and cropped to.
+    value_range: the values in own files that stand for black and white; None takes those of each file's format.
+    labels: a CSV file with the class of each file of a folder.
+    cache_dir: where own images are kept decoded; None does so below `data_dir`, for those too large for memory.
     train_size, val_size: stratified subsets of the training and the validation images, see `subset`.
     progress: gets a line now and then while a set is downloaded or decoded.
     Raises DataError for a set that is missing, damaged or unreadable and UsageError for settings that do not
@@ -90,14 +118,16 @@ def load(
     data_dir = data_dir.expanduser()
     check_data_dir(data_dir)
     if (spec := datasets().get(source)) is not None:
-        if image_size is not None:
-            raise UsageError(
-                f"--image-size {image_size} is for a folder of images; {source} has a size of its own, "
-                f"{spec.image_shape[1]}×{spec.image_shape[2]}"
-            )
+        own = {"--image-size": image_size, "--value-range": value_range, "--labels": labels}
+        for option, value in own.items():
+            if value is not None:
+                raise UsageError(
+                    f"{option} {value} is for images of one's own; {source} is as it was published, "
+                    f"{spec.image_shape[1]}×{spec.image_shape[2]}"
+                )
         data = _load_builtin(spec, data_dir, progress)
     else:
-        data = _load_folder(source, image_size, progress)
+        data = _load_own(source, Asked(image_size, value_range, labels), (cache_dir, data_dir / _CACHE), progress)
     return subset(data, train_size, val_size)
 
 
@@ -154,31 +184,69 @@ def _load_builtin(spec: DatasetSpec, data_dir: Path, progress: Callable[[str], N
     return ImageData(spec.name, spec.class_names, *splits, _digest(*splits), spec.split, notes)
 
 
-def _load_folder(source: str, image_size: int | None, progress: Callable[[str], None]) -> ImageData:
-    from study.data.image_folder import read_folder
+def own_source(source: str) -> Path:
+    """Return the folder or file of a user's own images.
 
-    folder = Path(source).expanduser()
+    Raises:
+        DataError: there is none, or it is of no kind that can hold images.
+        UsageError: it is the name of a data set that does not exist.
+    """
+    path = Path(source).expanduser()
     try:
-        if not folder.is_dir():
-            if folder.exists():
-                raise DataError(f"--data {source} is a file; it takes a folder with one sub-folder per class")
-            if os.sep in source:
-                raise DataError(f"--data {source}: no such folder")
-            raise UsageError(f"{choose_from('data set', source, datasets())}, or a folder of images")
+        if path.is_dir() or (path.is_file() and path.suffix in _ARRAY_SUFFIXES):
+            return path
+        if path.exists():
+            raise DataError(
+                f"--data {source} is a file; it takes a folder with one sub-folder per class, or a .npy or .npz file"
+            )
+        if os.sep in source:
+            raise DataError(f"--data {source}: no such folder")
+        raise UsageError(f"{choose_from('data set', source, datasets())}, or a folder of images")
     except OSError as error:
         raise DataError(f"--data {source} cannot be read ({error.strerror})") from error
-    found = read_folder(folder, image_size, progress)
-    train, val, test = three_way(found.images)
+
+
+def _load_own(source: str, asked: Asked, cache: tuple[Path | None, Path], progress: Callable[[str], None]) -> ImageData:
+    """Load own images into memory, or from files where they are larger or a folder for those was given.
+
+    cache: the folder that was given, and the one that is used otherwise.
+    """
+    path = own_source(source)
+    pictures = open_own(path, asked)
+    given, usual = cache
+    if given is not None or _COPIES * pictures.nbytes > memory.at_hand():
+        kept = cached(pictures, given or usual, _digest, progress)
+        splits, digest, sentence, notes = kept.splits, kept.digest, kept.sentence, kept.notes
+    else:
+        splits, sentence, notes = _in_memory(pictures, progress)
+        digest = _digest(*splits)
     return ImageData(
-        folder.resolve().name,
-        found.class_names,
-        train,
-        val,
-        test,
-        _digest(train, val, test),
-        "70/15/15 train/validation/test of the folder's images, stratified, seeded.",
-        found.notes,
+        path.resolve().name,
+        pictures.class_names,
+        *splits,
+        digest,
+        sentence,
+        (*pictures.notes, *notes),
+        asked.value_range,
+        tuple(pictures.described()),
     )
+
+
+def _in_memory(
+    pictures: Pictures, progress: Callable[[str], None]
+) -> tuple[tuple[Split, Split, Split], str, tuple[str, ...]]:
+    decoded = decode_all(
+        len(pictures),
+        lambda i: (pictures.read(i), int(pictures.labels[i])),
+        pictures.shape,
+        pictures.what,
+        progress,
+        dtype=pictures.form.dtype,
+        bad=tuple(pictures.bad),
+    )
+    divided = divide(pictures, fingerprints(decoded.images))
+    train, val, test = (decoded.take(order) for order in divided.orders)
+    return (train, val, test), divided.sentence, divided.notes
 
 
 def _digest(*splits: Split) -> str:

@@ -1,197 +1,317 @@
-"""Image files: a user's own folder with one sub-folder per class, and the decoding of any image to uint8.
-
-Files are decoded in threads: Pillow lets go of the interpreter meanwhile.
-"""
+"""A user's own images: a folder of files, or one NumPy file; what they are, before they are decoded."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
-from study.data.splits import MIN_PER_CLASS, Split
-from study.record.errors import DataError, UsageError, one_line
+from study.data import decoding, deep_files, finding
+from study.data.decoding import CHANNELS, IMAGE_SUFFIXES, Form, Found, Header, NotAnImageError
+from study.data.finding import Candidate, SplitName
+from study.data.reading import in_threads, refuse
+from study.data.splits import MIN_PER_CLASS
+from study.record.errors import DataError, UsageError
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"})
 IMAGE_SIZES = range(4, 1025)
 """What `--image-size` takes, in pixels a side."""
 
-_EXIF_ORIENTATION = 0x0112
-_QUARTER_TURNS = frozenset({5, 6, 7, 8})
-_GREY_MODES = frozenset({"1", "L", "LA", "La"})
-_EIGHT_BIT_MODES = _GREY_MODES | {"P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"}
-_SECONDS_BETWEEN_LINES = 1.0  # of progress
+Array = NDArray[Any]
+Progress = Callable[[str], None]
+
+_SHOWN = 5  # sizes and kinds that a dry run names
 
 
 @dataclass(frozen=True)
-class FolderImages:
-    """All images of a folder, in the order of their paths."""
+class Asked:
+    """What a user says of own images.
 
-    images: Split
+    Attributes:
+        image_size: Pixels a side that images are scaled and cropped to.
+        value_range: The values in the files that stand for black and white.
+        labels: A CSV file with the class of each file.
+    """
+
+    image_size: int | None = None
+    value_range: tuple[float, float] | None = None
+    labels: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Images that can be decoded one by one.
+
+    Attributes:
+        what: They are, for a line on the progress.
+        labels: int64 (n,), positions in `class_names`.
+        class_names: A name for each class.
+        splits: Of each image the split that it was given in, (n,); None where the project draws the splits.
+        form: What each is brought to.
+        size: (height, width) of each.
+        read: Decodes the image at an index: (channels, height, width).
+        bad: What was said of files that can be seen already to be unreadable.
+        found: What comes to light while they are decoded.
+        notes: What is done to them, and what was left out.
+        kinds: How many there are of each kind of file, and of each size.
+        stamp: What tells whether the files are still the same, without reading them.
+    """
+
+    what: str
+    labels: NDArray[np.int64]
     class_names: tuple[str, ...]
-    notes: tuple[str, ...]
+    splits: NDArray[np.str_] | None
+    form: Form
+    size: tuple[int, int]
+    read: Callable[[int], Array]
+    bad: list[DataError]
+    found: Found
+    notes: list[str]
+    kinds: dict[str, Counter[str]] = field(default_factory=dict)
+    stamp: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of each."""
+        return (self.form.channels, *self.size)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the pixels of all of them, decoded."""
+        return len(self) * int(np.prod(self.shape)) * self.form.dtype.itemsize
+
+    def described(self) -> list[str]:
+        """Return lines for a person on what was found: classes, counts, sizes, kinds of files, and their form."""
+        counts = Counter((self.splits[i] if self.splits is not None else "", self.labels[i]) for i in range(len(self)))
+        lines = [f"{self.what}: {len(self):,} in {len(self.class_names)} classes"]
+        for split in get_args(SplitName) if self.splits is not None else ("",):
+            of_each = ", ".join(f"{name} {counts[split, label]:,}" for label, name in enumerate(self.class_names))
+            lines.append(f"  {split or 'classes'}: {of_each}")
+        for what, kinds in self.kinds.items():
+            more = f", {len(kinds) - _SHOWN} others" if len(kinds) > _SHOWN else ""
+            lines.append(f"  {what}: {', '.join(f'{kind} {n:,}' for kind, n in kinds.most_common(_SHOWN))}{more}")
+        channels, height, width = self.shape
+        lines.append(f"  read as: {height}×{width}, channels {channels}, {self.form.dtype}")
+        return lines
 
 
-def read_folder(folder: Path, image_size: int | None, progress: Callable[[str], None]) -> FolderImages:
-    """Read every image below `folder`'s sub-folders, which are the classes; hidden files are ignored.
+def open_own(source: Path, asked: Asked) -> Pictures:
+    """Find a user's images, read their headers, and settle on the form of all of them.
 
-    One channel if every image is grey, else RGB. Images keep their size if all have the same one;
-    `image_size` scales the shorter side to that many pixels and crops the centre square.
-    Raises DataError naming the file or class that cannot be used, UsageError for an impossible `image_size`.
+    Args:
+        source: A folder, or a `.npy` or `.npz` file.
+        asked: What the user says of them.
+
+    Raises:
+        DataError: they are not what can be trained on; the message names the file or class.
+        UsageError: what is asked for is impossible.
     """
-    if image_size is not None and image_size not in IMAGE_SIZES:
+    if asked.image_size is not None and asked.image_size not in IMAGE_SIZES:
         allowed = f"{IMAGE_SIZES.start} to {IMAGE_SIZES.stop - 1}"
-        raise UsageError(f"--image-size {image_size} is not possible; allowed: {allowed}")
+        raise UsageError(f"--image-size {asked.image_size} is not possible; allowed: {allowed}")
+    return _folder(source, asked) if source.is_dir() else _array_file(source, asked)
+
+
+def _folder(folder: Path, asked: Asked) -> Pictures:
     try:
-        by_class, others = _find(folder)
+        candidates = finding.find(folder, asked.labels)
     except OSError as error:
-        raise DataError(f"--data {folder} cannot be read ({error})") from error
-    paths = [path for files in by_class.values() for path in files]
-    labels = [label for label, files in enumerate(by_class.values()) for _ in files]
-    grey, (height, width) = _survey(paths, image_size)
-    mode, shape = ("L", (1, height, width)) if grey else ("RGB", (3, height, width))
-    _check_memory(len(paths), shape)
-    images = decode_all(
-        len(paths),
-        lambda i: (read_image(paths[i], mode, (height, width)), labels[i]),
-        shape,
-        f"images of {folder}",
-        progress,
+        raise DataError(f"--data {folder} cannot be read ({error.strerror or error})") from error
+    files, headers, bad, left_out = _surveyed(candidates.files, asked)
+    left_out += candidates.left_out
+    if not files:
+        refuse(bad)
+    if not bad:
+        _check_counts(folder, candidates, files)
+    try:
+        form, size = _form(files, headers, asked)
+    except DataError as error:
+        refuse([*bad, error])
+        raise
+    notes = _notes(headers, form, asked)
+    if candidates.root != folder:
+        notes.append(f"The classes are in {finding.shown(str(candidates.root.relative_to(folder)))}.")
+    if skipped := {reason: count for reason, count in left_out.items() if count}:
+        each = "; ".join(f"{count} {reason}" for reason, count in sorted(skipped.items()))
+        notes.append(f"Files left out: {each}.")
+    place = {name: position for position, name in enumerate(candidates.class_names)}
+    found = Found()
+    paths = [file.path for file in files]
+    return Pictures(
+        what=f"images of {folder}",
+        labels=np.array([place[file.class_name] for file in files], dtype=np.int64),
+        class_names=candidates.class_names,
+        splits=np.array([file.split for file in files]) if files[0].split else None,
+        form=form,
+        size=size,
+        read=lambda index: decoding.read_image(paths[index], form, found),
+        bad=bad,
+        found=found,
+        notes=notes,
+        kinds={
+            "files": Counter(header.kind for header in headers),
+            "height×width": Counter(f"{header.size[0]}×{header.size[1]}" for header in headers),
+        },
+        stamp=[f"{path.relative_to(folder)} {_changed(path)}" for path in paths],
     )
+
+
+def _surveyed(
+    candidates: Sequence[Candidate], asked: Asked
+) -> tuple[list[Candidate], list[Header], list[DataError], Counter[str]]:
+    """Read all headers: the images with them, what is wrong with those that cannot be used, and what is no image."""
+    files, headers, bad = [], [], []
+    left_out: Counter[str] = Counter()
+
+    def read(index: int) -> Header:
+        header = decoding.read_header(candidates[index].path)
+        decoding.check_range(candidates[index].path, header, asked.value_range)
+        return header
+
+    for candidate, header in zip(candidates, in_threads(read, len(candidates)), strict=True):
+        if isinstance(header, Header):
+            files.append(candidate)
+            headers.append(header)
+        elif isinstance(header, NotAnImageError) and candidate.path.suffix.lower() not in IMAGE_SUFFIXES:
+            left_out[finding.NO_IMAGE] += 1
+        else:
+            bad.append(header)
+    return files, headers, bad, left_out
+
+
+def _check_counts(folder: Path, candidates: finding.Candidates, files: Sequence[Candidate]) -> None:
+    """Refuse a class that has too few images for each split to have one."""
+    given = bool(candidates.files) and candidates.files[0].split is not None
+    least, where = (1, "train") if given else (MIN_PER_CLASS, "train, validation and test")
+    counts = Counter(file.class_name for file in files if file.split in (None, "train"))
+    for name in candidates.class_names:
+        if counts[name] < least:
+            there = [one.path for one in candidates.files if one.class_name == name and one.split in (None, "train")]
+            files_there = f" (files there: {finding.suffixes(there)})" if there and not counts[name] else ""
+            raise DataError(
+                f"--data {folder}: class {name!r} has {counts[name]} images{files_there}, and needs at least "
+                f"{least}, for {where}; add images or take the folder away"
+            )
+
+
+def _form(files: Sequence[Candidate], headers: Sequence[Header], asked: Asked) -> tuple[Form, tuple[int, int]]:
+    """Return what all images are brought to, and their (height, width)."""
+    channels = {header.channels for header in headers}
+    if len(channels) > 1 and channels != {1, 3}:
+        odd = next(i for i, header in enumerate(headers) if header.channels != headers[0].channels)
+        raise DataError(
+            f"images differ in channels: {files[0].path} has {headers[0].channels}, {files[odd].path} has "
+            f"{headers[odd].channels}"
+        )
+    size = (asked.image_size, asked.image_size) if asked.image_size else headers[0].size
+    for file, header in zip(files, headers, strict=True):
+        if asked.image_size is None and header.size != size:
+            raise DataError(
+                f"images differ in size ({files[0].path} is {size[0]}×{size[1]}, {file.path} is "
+                f"{header.size[0]}×{header.size[1]}, height×width); pass --image-size N to make all of them N×N"
+            )
+    given = size if asked.image_size else None
+    return Form(max(channels), _depth({header.dtype for header in headers}), given, asked.value_range), size
+
+
+def _depth(dtypes: set[np.dtype[Any]]) -> np.dtype[Any]:
+    """Return the dtype that loses none of the depth of these."""
+    unsigned = all(dtype.kind in "ub" and dtype.itemsize <= 2 for dtype in dtypes)
+    if not unsigned:
+        return np.dtype(np.float32)
+    return np.dtype(np.uint16 if any(dtype.itemsize == 2 for dtype in dtypes) else np.uint8)
+
+
+def _notes(headers: Sequence[Header], form: Form, asked: Asked) -> list[str]:
     notes = []
-    if image_size is not None:
-        notes.append(f"Shorter side scaled to {image_size} (bilinear, antialiased), then the centre square.")
-    if others:
-        notes.append(f"Files left out because their names are not those of images: {others}.")
-    return FolderImages(images, tuple(by_class), tuple(notes))
+    if asked.image_size is not None:
+        notes.append(f"Shorter side scaled to {asked.image_size} (bilinear, antialiased), then the centre square.")
+    if transparent := sum(header.alpha for header in headers):
+        notes.append(f"Transparent pixels are shown on white; images with an alpha channel: {transparent}.")
+    if form.dtype != np.uint8 or asked.value_range:
+        ends = asked.value_range and [f"{end:.15g}" for end in asked.value_range]
+        low, high = ends or ("0", "the format's largest value")
+        kept = {"u": f"in {8 * form.dtype.itemsize} bits", "f": "as floats"}[form.dtype.kind]
+        notes.append(f"Values from {low} (black) to {high} (white) are scaled to 0 … 1 and kept {kept}.")
+    return notes
 
 
-def _find(folder: Path) -> tuple[dict[str, list[Path]], int]:
-    """List the image files of each class, both sorted by name, and count the files that are not images."""
-    by_class: dict[str, list[Path]] = {}
-    others = 0
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or not entry.is_dir():
-            continue
-        files = _visible_files(entry)
-        images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
-        others += len(files) - len(images)
-        if len(images) < MIN_PER_CLASS:
-            raise DataError(
-                f"--data {folder}: class {entry.name!r} has {len(images)} images, and needs at least "
-                f"{MIN_PER_CLASS}, for train, validation and test; add images or take the folder away"
-            )
-        by_class[entry.name] = images
-    if not by_class:
-        raise DataError(
-            f"--data {folder} has no sub-folders; it takes one per class, such as {folder / 'cat' / '1.png'} "
-            "(for images without classes, one sub-folder for all)"
-        )
-    return by_class, others
-
-
-def _visible_files(folder: Path) -> list[Path]:
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent) / name for name in names if not name.startswith(".")]
-    return sorted(found)
-
-
-def _survey(paths: list[Path], image_size: int | None) -> tuple[bool, tuple[int, int]]:
-    """Read the headers alone: are all images grey, and what (height, width) will the arrays have?"""
-    grey, first = True, None
-    for path in paths:
-        mode, size = read_header(path)
-        grey = grey and mode in _GREY_MODES
-        first = first or size
-        if image_size is None and size != first:
-            raise DataError(
-                f"images differ in size ({paths[0]} is {first[0]}×{first[1]}, {path} is {size[0]}×{size[1]}, "
-                "height×width); pass --image-size N to make all of them N×N"
-            )
-    assert first is not None  # a class without images has been refused
-    return grey, (image_size, image_size) if image_size else first
-
-
-def _check_memory(count: int, shape: tuple[int, int, int]) -> None:
-    """Refuse what does not fit into half of the machine's memory: the splits are copies."""
-    needed = count * int(np.prod(shape))
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if 2 * needed > there:
-        raise DataError(
-            f"{count:,} images of {shape[1]}×{shape[2]} are {needed / 2**30:.1f} GiB of pixels, more than "
-            f"half the memory here ({there / 2**30:.1f} GiB); pass a smaller --image-size"
-        )
-
-
-def read_header(path: Path) -> tuple[str, tuple[int, int]]:
-    """Read an image's Pillow mode and its upright (height, width)."""
-    from PIL import Image
-
+def _array_file(file: Path, asked: Asked) -> Pictures:
+    """Open one array of images, (n, height, width) or with the channels behind or before, with their labels if any."""
+    if asked.labels is not None:
+        raise UsageError(f"--labels is for a folder; {file} takes its labels from its own array 'labels'")
+    images, labels = _arrays(file)
     try:
-        with Image.open(path) as image:
-            mode, (width, height) = image.mode, image.size
-            turned = image.getexif().get(_EXIF_ORIENTATION) in _QUARTER_TURNS
-    except Exception as error:  # damaged files raise whatever Pillow's parsers run into, SyntaxError included
-        raise _unreadable(path, error) from error
-    if mode not in _EIGHT_BIT_MODES:
-        raise DataError(f"{path} has pixels of Pillow mode {mode!r}; convert it to 8 bits a channel")
-    return mode, (width, height) if turned else (height, width)
+        shape = deep_files.channels_last(images[0], str(file)).shape
+    except DataError as error:
+        raise DataError(f"{error}; the first axis of {file} counts its images") from None
+    if shape[2] not in CHANNELS:
+        raise DataError(f"{file} has images of {shape[2]} channels; allowed: {CHANNELS.start} to {CHANNELS.stop - 1}")
+    header = Header("NumPy", f"NumPy {images.dtype}, {shape[2]} channels", shape[2], images.dtype, (shape[0], shape[1]))
+    decoding.check_range(file, header, asked.value_range)
+    names, positions = (np.array([finding.ONLY_CLASS]), np.zeros(len(images), np.int64))
+    if labels is not None:
+        names, positions = np.unique(labels, return_inverse=True)
+    counts = np.bincount(positions, minlength=len(names))
+    if counts.min() < MIN_PER_CLASS:
+        raise DataError(
+            f"{file}: class {str(names[counts.argmin()])!r} has {counts.min()} images, and needs at least "
+            f"{MIN_PER_CLASS}, for train, validation and test"
+        )
+    size = (asked.image_size, asked.image_size) if asked.image_size else header.size
+    given = size if asked.image_size else None
+    form = Form(header.channels, _depth({header.dtype}), given, asked.value_range)
+    found = Found()
+
+    def read(index: int) -> Array:
+        pixels = deep_files.channels_last(images[index], str(file))
+        return decoding.to_form(pixels, str(file), form, found)
+
+    return Pictures(
+        what=f"images of {file}",
+        labels=positions.astype(np.int64),
+        class_names=tuple(finding.shown(str(name)) for name in names),
+        splits=None,
+        form=form,
+        size=size,
+        read=read,
+        bad=[],
+        found=found,
+        notes=_notes([header], form, asked),
+        kinds={"files": Counter({header.kind: len(images)})},
+        stamp=[f"{file.name} {_changed(file)}"],
+    )
 
 
-def read_image(path: Path, mode: str, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Decode one image, turned upright as its EXIF data say, to a uint8 array (channels, height, width).
-
-    mode: "L" for one channel, "RGB" for three; transparency is dropped.
-    size: (height, width) to scale and crop to: the largest centred region of that aspect, bilinear with
-        antialiasing. None keeps the image's own.
-    Raises DataError, naming the file, when Pillow cannot decode it whole.
-    """
-    from PIL import Image, ImageOps
-
+def _arrays(file: Path) -> tuple[Array, Array | None]:
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert(mode)
-    except Exception as error:  # damaged files raise whatever Pillow's parsers run into, SyntaxError included
-        raise _unreadable(path, error) from error
-    if size is not None and image.size != size[::-1]:
-        image = ImageOps.fit(image, size[::-1], Image.Resampling.BILINEAR)
-    pixels = np.asarray(image)
-    return pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)
+        loaded = np.load(file, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            images, labels = loaded, None
+        else:
+            with loaded:
+                if "images" not in loaded.files:
+                    raise DataError(f"{file} holds {', '.join(loaded.files) or 'nothing'}, and no array 'images'")
+                images = loaded["images"]
+                labels = loaded["labels"] if "labels" in loaded.files else None
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"--data {file} is no array of images ({decoding.reason(error)})") from error
+    if images.ndim < 3 or not len(images):
+        raise DataError(f"{file} holds an array {images.shape}; it takes (n, height, width) or with channels")
+    if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iuUS"):
+        raise DataError(f"{file}: labels are {labels.dtype} {labels.shape}; they are integers or text ({len(images)},)")
+    return images, labels
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
-    """Say in one line that `path` is no whole image, and why."""
-    from PIL import UnidentifiedImageError
-
-    reason = "its content is no image" if isinstance(error, UnidentifiedImageError) else one_line(error)
-    return DataError(f"{path} cannot be read as an image ({reason})")
-
-
-def decode_all(
-    count: int,
-    read: Callable[[int], tuple[np.ndarray, int]],
-    image_shape: tuple[int, int, int],
-    what: str,
-    progress: Callable[[str], None],
-) -> Split:
-    """Call `read(i)` for i = 0 … count-1 and gather its images, (channels, height, width), and labels.
-
-    `progress` gets a line a second at most: "decoding flowers train: 300/1020".
-    """
-    images = np.empty((count, *image_shape), dtype=np.uint8)
-    labels = np.empty(count, dtype=np.int64)
-    next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        for i, (image, label) in enumerate(pool.map(read, range(count))):
-            images[i], labels[i] = image, label
-            if time.monotonic() >= next_line:
-                progress(f"decoding {what}: {i + 1}/{count}")
-                next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
-    return Split(images, labels)
+def _changed(path: Path) -> str:
+    about = path.stat()
+    return f"{about.st_size} {about.st_mtime_ns}"

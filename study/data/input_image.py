@@ -3,40 +3,59 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import models
 from models.checkpoint import Description
-from study.data.image_folder import read_header, read_image
+from study.data import decoding
+from study.data.decoding import Form
 from study.record.errors import DataError
 
 LARGEST = 2**20
 """Pixels of an image that a network of any size is given; a photograph of more is scaled down, for the memory."""
 
-_MODES = {1: "L", 3: "RGB"}
+
+@dataclass(frozen=True)
+class Trained:
+    """What a network's training images were: their dtype, and the values in their files that were black and white."""
+
+    dtype: np.dtype[Any] = np.dtype(np.uint8)  # noqa: RUF009  (a value)
+    value_range: tuple[float, float] | None = None
 
 
-def read_for(network: Description, path: Path) -> np.ndarray:
-    """Read an image for a network, uint8 (channels, height, width), turned upright as its EXIF data say.
+def read_for(network: Description, path: Path, trained: Trained) -> NDArray[Any]:
+    """Read an image for a network, (channels, height, width), as its training images were read.
 
     A network that takes any size gets the image in its own, if that is not too small for it and has at most `LARGEST`
     pixels, to which it is scaled down otherwise. All others get it scaled and cropped to the size of their training:
     the largest centred region of that aspect, as a folder of images is read.
 
+    Args:
+        network: What was saved with the network.
+        path: The image.
+        trained: What its training images were.
+
     Raises:
-        DataError: The file is no whole image, or its pixels have more than 8 bits.
+        DataError: The file is no whole image, or its pixels have more bits than those that the network was trained on.
     """
     if not path.is_file():
         raise DataError(f"{path} is no file" if path.exists() else f"{path}: no such file")
-    _, own_size = read_header(path)  # refuses pixels of more than 8 bits, which would be cut off
+    header = decoding.read_header(path)
+    if trained.dtype == np.uint8 and header.dtype.itemsize > 1:
+        kind = f"{path} has pixels of {header.dtype} ({header.kind})"
+        raise DataError(f"{kind}; the network was trained on images of 8 bits: convert it to 8 bits a channel")
+    decoding.check_range(path, header, trained.value_range)
     channels, *trained_size = network.image_shape
-    height, width = _scaled_down(own_size)
+    height, width = _scaled_down(header.size)
     if not (takes_any_size(network) and _same_weights(network, (channels, height, width))):
         height, width = trained_size
-    return read_image(path, _MODES[channels], (height, width))
+    return decoding.read_image(path, Form(channels, trained.dtype, (height, width), trained.value_range))
 
 
 def takes_any_size(network: Description) -> bool:

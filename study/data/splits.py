@@ -17,7 +17,8 @@ MIN_PER_CLASS = 3
 class Split:
     """Images and labels that belong together.
 
-    images: uint8 array of shape (n, channels, height, width), C-contiguous, 0 to 255.
+    images: array of shape (n, channels, height, width), C-contiguous: uint8 or uint16, whose largest value is white, or
+        float32 in [0, 1].
     labels: int64 array of shape (n,), positions in the data set's class names.
     """
 
@@ -66,10 +67,59 @@ def three_way(data: Split, fraction: float = 0.15) -> tuple[Split, Split, Split]
 
     Stratified: with at least `MIN_PER_CLASS` images of each class, every split holds every class.
     """
-    count = max(len(np.unique(data.labels)), round(fraction * len(data)))
-    rest, test = hold_out(data, count, stratified=True)
-    train, val = hold_out(rest, count, stratified=True)
+    train, val, test = three_way_order(data.labels, fraction)
+    return data.take(train), data.take(val), data.take(test)
+
+
+def three_way_order(labels: np.ndarray, fraction: float = 0.15) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the indices of the images of train, validation and test that `three_way` takes."""
+    count = max(len(np.unique(labels)), round(fraction * len(labels)))
+    rest, test = _held_out(labels, np.arange(len(labels)), count)
+    train, val = _held_out(labels, rest, count)
     return train, val, test
+
+
+def grouped_order(labels: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return what `three_way_order` does, but with the images of a group in one split.
+
+    The first image of each group is divided as ungrouped ones are, and the others follow it.
+
+    Args:
+        labels: int64 (n,).
+        groups: int64 (n,): the index of the first image of the group that an image is of.
+
+    Returns:
+        None where there are too few groups of a class for every split to hold one.
+    """
+    firsts = np.flatnonzero(groups == np.arange(len(groups)))
+    classes, counts = np.unique(labels[firsts], return_counts=True)
+    if len(classes) < len(np.unique(labels)) or counts.min() < MIN_PER_CLASS:
+        return None
+    train, val, test = three_way_order(labels[firsts])
+    return members(groups, firsts[train]), members(groups, firsts[val]), members(groups, firsts[test])
+
+
+def held_out_order(
+    labels: np.ndarray, groups: np.ndarray, among: np.ndarray, fraction: float = 0.15
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide the indices `among` into the rest and a stratified fraction of them, whole groups of images each."""
+    firsts = among[groups[among] == among]
+    rest, held = _held_out(labels, firsts, max(len(np.unique(labels)), round(fraction * len(firsts))))
+    return members(groups, rest, among), members(groups, held, among)
+
+
+def members(groups: np.ndarray, firsts: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+    """Return the indices of the images of the groups with these first images, in their order."""
+    known = np.arange(len(groups)) if among is None else among
+    known = known[np.argsort(groups[known], kind="stable")]
+    starts, ends = (np.searchsorted(groups[known], firsts, side) for side in ("left", "right"))
+    return np.concatenate([known[start:end] for start, end in zip(starts, ends, strict=True)])
+
+
+def _held_out(labels: np.ndarray, among: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divide the indices `among` into the rest and a stratified `count` of them."""
+    order = stratified_order(labels[among])
+    return among[order[count:]], among[order[:count]]
 
 
 def stratified_part(data: Split, count: int) -> Split:

@@ -10,7 +10,9 @@ from torch import Tensor
 from study.data.splits import stratified_order
 
 TensorSplit = tuple[Tensor, Tensor]
-"""Images uint8 (n, channels, height, width) and labels int64 (n,)."""
+"""Images (n, channels, height, width), uint8, uint16 or float32 in [0, 1], and labels int64 (n,)."""
+
+_WHITE = {torch.uint8: 255, torch.uint16: 65_535, torch.float32: 1}
 
 # Large enough to keep any device busy, small enough for the activations of a wide network in 1 GiB.
 EVALUATION_BATCH = 500
@@ -18,13 +20,18 @@ _MEMORY_OF_EVALUATION_BATCH = 2**19  # pixels: 100×100 colour images go 17 at a
 
 
 def to_pixels(images: Tensor) -> Tensor:
-    """Return uint8 images as float32 in [0, 1], on the device where they are."""
-    return images.to(torch.float32).div_(255)
+    """Return images as float32 in [0, 1], on the device where they are: integers are over their dtype's largest."""
+    return images.to(torch.float32, copy=True).div_(_WHITE[images.dtype])
 
 
 def to_bytes(pixels: Tensor) -> Tensor:
     """Return images in [0, 1] as uint8; what lies outside is clipped."""
     return pixels.clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+def as_bytes(images: Tensor) -> Tensor:
+    """Return images of a split as uint8, for pictures: those of more depth are rounded."""
+    return images if images.dtype == torch.uint8 else to_bytes(to_pixels(images))
 
 
 def positions(images: Tensor) -> Tensor:

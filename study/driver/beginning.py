@@ -10,6 +10,7 @@ import search_spaces
 from search_spaces import Context
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
+from study.data.twins import Twins
 from study.driver import confirmation
 from study.record import disk, metrics
 from study.record.errors import UsageError
@@ -20,8 +21,17 @@ from study.settings.resolve import selected, space_context
 from study.training.checkpoint import EncoderSource
 
 
-def about(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> dict[str, Any]:
-    """Return the fields of `StudyStarted` but the machine's: what study.json says of a study."""
+def about(
+    settings: Settings, data: ImageData, encoder: EncoderSource | None, twins: Twins | None = None
+) -> dict[str, Any]:
+    """Return the fields of `StudyStarted` but the machine's: what study.json says of a study.
+
+    Args:
+        settings: The study's.
+        data: Its data set.
+        encoder: The earlier study's encoder that it builds on.
+        twins: What was found of pictures in two splits; a study that goes on has said so.
+    """
     space = search_spaces.get(settings.space)
     context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
     return {
@@ -35,7 +45,10 @@ def about(settings: Settings, data: ImageData, encoder: EncoderSource | None) ->
             "image_shape": list(data.image_shape),
             "class_names": list(data.class_names),
             "split": data.split,
-            "notes": list(data.notes),
+            "notes": [*data.notes, *(twins.sentences if twins else [])],
+            "pixels": str(data.train.images.dtype),
+            "value_range": data.value_range and list(data.value_range),
+            "twins": twins and twins.to_json(),
         },
         "encoder": encoder and encoder.to_json(),
     }

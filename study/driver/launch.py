@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Thread
@@ -13,7 +14,7 @@ from uuid import uuid4
 from study import interrupt
 from study.interrupt import Interrupted
 from study.record.commands import hint, say_progress, storage_words
-from study.record.errors import INTERRUPTED, StudyError
+from study.record.errors import INTERRUPTED, StudyError, UsageError
 from study.record.events import Published, SessionStarted, StudyStarted, TrackingChanged, TriedAgain, own
 from study.record.tracking_uri import masked
 
@@ -37,11 +38,14 @@ _DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 
 def start(settings: Settings) -> int:
     """Run a new study and return the exit status; nothing is written before all that can be checked has been."""
+    from study.data.twins import across
     from study.tracking import implementations
 
     data = _load(settings)
     encoder = _encoder(settings, data)
     implementations.check(settings.tracking_uri)
+    # Seconds on large sets, while Ray's processes start.
+    looking = ThreadPoolExecutor(1).submit(across, data.splits)
     with _joined(settings, data, encoder) as resources:
         from study.driver import beginning
         from study.driver.environment import environment
@@ -55,9 +59,17 @@ def start(settings: Settings) -> int:
             folders.created(settings.storage_path, settings.name) as folder,
             _verified(settings, folder) as probe_file,
         ):
-            about = beginning.about(settings, data, encoder)
-            who = {"uuid": str(uuid4()), "place": folders.place_of(folder)}
-            first = StudyStarted(**about, environment=environment(), gpu=resources.gpu_json, **who)
+            about = beginning.about(settings, data, encoder, looking.result())
+            for note in about["data"]["notes"]:
+                if note.startswith("Warning:"):
+                    say_progress(note)
+            first = StudyStarted(
+                **about,
+                environment=environment(),
+                gpu=resources.gpu_json,
+                uuid=str(uuid4()),
+                place=folders.place_of(folder),
+            )
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first)
 
 
@@ -137,12 +149,40 @@ def _load(settings: Settings) -> ImageData:
 
     train_size, val_size = settings.train_size, settings.val_size
     data = image_data.load(
-        settings.data, Path(settings.data_dir), image_size=settings.image_size, progress=say_progress
+        settings.data,
+        Path(settings.data_dir),
+        image_size=settings.image_size,
+        value_range=settings.value_range,
+        labels=Path(settings.labels) if settings.labels else None,
+        cache_dir=Path(settings.cache_dir) if settings.cache_dir else None,
+        progress=say_progress,
     )
     if settings.smoke and train_size is not None:  # of whatever there is; a size that was asked for is had or refused
         most = min(train_size, len(data.train))
-        return image_data.subset(data, most, val_size, test_size=most)
-    return image_data.subset(data, train_size, val_size)
+        data = image_data.subset(data, most, val_size, test_size=most)
+    else:
+        data = image_data.subset(data, train_size, val_size)
+    _check_data(settings, data)
+    return data
+
+
+def _check_data(settings: Settings, data: ImageData) -> None:
+    """See that there is something to learn from the data.
+
+    Raises:
+        UsageError: the training images are all the same, or a classifier is to tell apart a single class.
+    """
+    import search_spaces
+
+    images = data.train.images
+    if len(images) < 2 or not any((image != images[0]).any() for image in images):
+        raise UsageError(f"--data {settings.data}: the {len(images):,} training images are all the same")
+    space = search_spaces.get(settings.space)
+    if space.family == "classifier" and len(set(data.train.labels.tolist())) < 2:
+        only = data.class_names[int(data.train.labels[0])]
+        raise UsageError(
+            f"--space {space.name} needs images of two classes or more; {settings.data} has {only!r} alone"
+        )
 
 
 @contextmanager

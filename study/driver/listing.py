@@ -44,7 +44,7 @@ def dry_run(settings: Settings, trials: int | None) -> str:
     """
     import models
 
-    image_shape, num_classes = _shape_and_classes(settings)
+    image_shape, num_classes, found = _about_data(settings)
     encoder = None
     if settings.encoder_from:
         from study.training import checkpoint
@@ -58,16 +58,40 @@ def dry_run(settings: Settings, trials: int | None) -> str:
         refused = settings.max_params is not None and params > settings.max_params
         shown = ", ".join(f"{key}={short(value)}" for key, value in config.items() if key != "family")
         rows.append((origin, f"{params:,}" + (" refused" if refused else ""), shown))
-    return table(rows)
+    return f"{found}\n{table(rows)}" if found else table(rows)
 
 
-def _shape_and_classes(settings: Settings) -> tuple[tuple[int, int, int], int]:
-    if (spec := search_spaces.datasets().get(settings.data)) is not None:
-        return spec.image_shape, len(spec.class_names)
+def dry_run_of_data(source: str, data_dir: Path, **asked: Any) -> str:
+    """Return what a data set is found to be: classes, counts, sizes, kinds of files, what is converted and left out.
+
+    Args:
+        source: A data set, a folder or a file.
+        data_dir: Where data sets lie.
+        asked: What `image_data.load` is told of own images.
+
+    Raises:
+        study.record.errors.UsageError: the data cannot be read.
+    """
     from study.data import image_data
 
-    data = image_data.load(settings.data, Path(settings.data_dir), image_size=settings.image_size)
-    return data.image_shape, data.num_classes
+    return image_data.described(image_data.load(source, data_dir, **asked))
+
+
+def _about_data(settings: Settings) -> tuple[tuple[int, int, int], int, str]:
+    """Return the shape of the images, the number of classes, and what there is to say of own images."""
+    if (spec := search_spaces.datasets().get(settings.data)) is not None:
+        return spec.image_shape, len(spec.class_names), ""
+    from study.data import image_data
+
+    data = image_data.load(
+        settings.data,
+        Path(settings.data_dir),
+        image_size=settings.image_size,
+        value_range=settings.value_range,
+        labels=Path(settings.labels) if settings.labels else None,
+        cache_dir=Path(settings.cache_dir) if settings.cache_dir else None,
+    )
+    return data.image_shape, data.num_classes, image_data.described(data)
 
 
 def _reported(settings: Settings) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -20,6 +20,7 @@ from study.baselines.baseline import baseline_of
 from study.cluster import joining
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
+from study.data.mapped import MappedFile
 from study.driver import confirmation, summary, winner
 from study.driver.confirmation import Candidate, Confirmed, Planned
 from study.driver.display import Display
@@ -328,7 +329,12 @@ class _NodeCall:
 
     def __call__(self, function: Callable[..., T], /, *arguments: object) -> T:
         passed = (self._references.get(id(argument), argument) for argument in arguments)
-        return joining.run_on_node(function, *passed, cpus=self._cpus)
+        return joining.run_on_node(_with_files, function, *passed, cpus=self._cpus)
+
+
+def _with_files(function: Callable[..., T], *arguments: object) -> T:
+    """Call a function with the arrays that files among the arguments hold."""
+    return function(*(argument.open() if isinstance(argument, MappedFile) else argument for argument in arguments))
 
 
 def _stop_if_all_failed(what: str, runs: list[Run]) -> None:

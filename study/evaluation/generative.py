@@ -11,7 +11,7 @@ from torch import Tensor
 from models import Generative, Network
 from models.vae import ACTIVE_VARIANCE
 from study.data.splits import stratified_order
-from study.data.tensors import TensorSplit, stratified_sample, to_bytes
+from study.data.tensors import TensorSplit, as_bytes, stratified_sample, to_bytes
 from study.evaluation.reconstruction import encode, to_numpy
 
 SAMPLES = 64
@@ -89,7 +89,7 @@ def _traversal(model: Network, split: TensorSplit, kl: Tensor) -> dict[str, Tens
         "dimensions": dimensions,
         "kl": kl[dimensions],
         "values": steps,
-        "original": images[index[0]],
+        "original": as_bytes(images[index[0]]),
         "index": index[0],
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 import models
 from models import Network, Predictive
-from study.data.tensors import to_bytes, to_pixels
+from study.data.input_image import Trained
+from study.data.tensors import as_bytes, to_bytes, to_pixels
 from study.evaluation.pictures import ImageRow, draw_rows
 from study.record import files
 from study.record.errors import UsageError
@@ -56,7 +58,24 @@ def class_names(folder: Path, num_classes: int) -> list[str]:
     return names
 
 
-def top_classes(model: Predictive, image: NDArray[np.uint8], top: int) -> list[tuple[int, float]]:
+def trained_on(folder: Path) -> Trained:
+    """Return what the study that the network is of says of its images; without a study, they were of 8 bits.
+
+    Raises:
+        UsageError: the study's file is damaged.
+    """
+    file = folder.resolve().parent / "study.json"
+    if not file.is_file():
+        return Trained()
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))["data"]
+        ends = data.get("value_range")
+        return Trained(np.dtype(data.get("pixels", "uint8")), ends and (float(ends[0]), float(ends[1])))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise UsageError(f"{file} does not describe the images: it is damaged or no study's") from error
+
+
+def top_classes(model: Predictive, image: NDArray[Any], top: int) -> list[tuple[int, float]]:
     """Return the `top` most probable classes and their probabilities, the likeliest first.
 
     Args:
@@ -70,7 +89,7 @@ def top_classes(model: Predictive, image: NDArray[np.uint8], top: int) -> list[t
     return list(zip(ordered.indices.tolist(), ordered.values.tolist(), strict=True))[:top]
 
 
-def draw_reconstruction(model: Network, image: NDArray[np.uint8], file: Path) -> float:
+def draw_reconstruction(model: Network, image: NDArray[Any], file: Path) -> float:
     """Write an image beside its reconstruction, and return the square error per pixel of what is shown.
 
     Args:
@@ -82,11 +101,12 @@ def draw_reconstruction(model: Network, image: NDArray[np.uint8], file: Path) ->
         UsageError: it cannot be written.
     """
     with torch.inference_mode():
-        pixels = to_pixels(torch.tensor(image)[None])
+        given = torch.tensor(image)[None]
+        pixels = to_pixels(given)
         reconstruction = model(pixels).float()
         mse = (reconstruction.clamp(0, 1) - pixels).square().mean().item()
-        shown = to_bytes(reconstruction[0]).numpy()
-    picture = draw_rows([ImageRow(np.stack([image, shown]), captions=("original", "reconstruction"))], side=128)
+        shown = torch.stack([as_bytes(given[0]), to_bytes(reconstruction[0])]).numpy()
+    picture = draw_rows([ImageRow(shown, captions=("original", "reconstruction"))], side=128)
     try:
         files.write(file, lambda part: picture.save(part, format="PNG"))
     except OSError as error:

@@ -141,6 +141,7 @@ def confusion_picture(confusion: NDArray[np.int64], class_names: Sequence[str]) 
     from matplotlib.figure import Figure
 
     classes = len(confusion)
+    class_names = [name.replace("$", r"\$") for name in class_names]  # no formulae
     totals = confusion.sum(axis=1, keepdims=True)
     shares = confusion / np.maximum(totals, 1)
     side = min(18.0, max(4.0, 2.5 + 0.55 * classes if classes <= _ANNOTATED else 3 + 0.14 * classes))  # inches
@@ -179,7 +180,8 @@ def confusion_picture(confusion: NDArray[np.int64], class_names: Sequence[str]) 
 class ImageRow:
     """Images beside each other.
 
-    images: uint8 (n, channels, height, width) with 1 or 3 channels.
+    images: uint8 (n, channels, height, width); of more than 3 channels the first three are shown as red, green and
+        blue, of two the first as grey.
     title: Stands to their left.
     captions: Below each image, of one line or more; as many as there are images, or none.
     marked: Which captions stand out; as many, or none.
@@ -235,7 +237,7 @@ def _below(row: ImageRow) -> int:
 
 def _enlarged(image: NDArray[np.uint8], factor: int) -> Image.Image:
     pixels = image.transpose(1, 2, 0).repeat(factor, axis=0).repeat(factor, axis=1)
-    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] < 3 else pixels[:, :, :3]).convert("RGB")
 
 
 def _shortened(text: str, width: int) -> str:

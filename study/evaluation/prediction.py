@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models import Network, Predictive
-from study.data.tensors import TensorSplit, stratified_sample, to_pixels
+from study.data.tensors import TensorSplit, as_bytes, stratified_sample, to_pixels
 from study.evaluation.reconstruction import to_numpy
 
 PROBABILITIES = 2000  # images
@@ -43,7 +43,7 @@ def collect(untrained: Network, split: TensorSplit, values: Mapping[str, Tensor]
     groups = _examples(confidence, predicted == labels)
     chosen = torch.cat(list(groups.values()))
     examples = {
-        "originals": images[chosen],
+        "originals": as_bytes(images[chosen]),
         "labels": labels[chosen],
         "predictions": predicted[chosen],
         "confidence": confidence[chosen].float(),

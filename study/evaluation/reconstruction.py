@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models import Corruptive, Network, Reconstructive
-from study.data.tensors import TensorSplit, evaluation_batches, stratified_sample, to_bytes, to_pixels
+from study.data.tensors import TensorSplit, as_bytes, evaluation_batches, stratified_sample, to_bytes, to_pixels
 
 PER_GROUP = 8  # best, typical and worst reconstructions
 CODES = 2000  # images on the map of the codes
@@ -32,7 +32,7 @@ def collect(
     chosen, groups = _by_error(values["mse"])
     originals = images[chosen]
     arrays = {
-        "originals": originals,
+        "originals": as_bytes(originals),
         "reconstructions": reconstruct(model, originals),
         "untrained": reconstruct(untrained, originals),
         "mse": values["mse"][chosen],
@@ -49,14 +49,14 @@ def collect(
 
 
 def reconstruct(model: Network, images: Tensor) -> Tensor:
-    """Return the reconstructions of uint8 images as uint8 of the same shape."""
+    """Return the reconstructions of images as uint8 of the same shape."""
     model.eval()
     with torch.inference_mode():
         return torch.cat([to_bytes(model(to_pixels(images[batch]))) for batch in evaluation_batches(images)])
 
 
 def encode(model: Network, images: Tensor) -> Tensor:
-    """Return the codes of uint8 images, float32 (n, latent_size)."""
+    """Return the codes of images, float32 (n, latent_size)."""
     assert isinstance(model, Reconstructive)
     model.eval()
     with torch.inference_mode():

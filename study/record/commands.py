@@ -56,12 +56,27 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: an option is not known, or its value cannot be read.
         """
+        for text in (*(sys.argv[1:] if argv is None else argv), os.getcwd()):
+            check_text(text)
         options, unknown = self.parse_known_args(argv)
         if unknown:
             known = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
             given = unknown[0].split("=")[0]
             raise UsageError(f"unrecognized arguments: {' '.join(unknown)}: {choose_from('option', given, known)}")
         return options
+
+
+def check_text(text: str) -> None:
+    """Refuse a path, or any other text, that is not UTF-8: nothing that is written could name it.
+
+    Raises:
+        UsageError: it is not.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        shown = text.encode("utf-8", "backslashreplace").decode().replace("\\udc", "\\x")
+        raise UsageError(f"'{shown}' is not UTF-8; rename it, or give a path to it that is") from None
 
 
 def parser(verb: str, description: str | None) -> Parser:

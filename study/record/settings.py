@@ -22,6 +22,7 @@ from study.record.values import (
     integer,
     integer_or,
     list_of,
+    low_and_high,
     one_of,
     positive,
     top_and_seeds,
@@ -179,7 +180,7 @@ class Settings:
     data: Annotated[
         str,
         _data(
-            "the family on other data: a data set or a folder of images",
+            "the family on other data: a data set, a folder of images, or a .npz of images and labels",
             metavar="NAME|PATH",
             default="the space's",
             with_reported=False,
@@ -195,9 +196,41 @@ class Settings:
             place=True,
         ),
     ]
+    cache_dir: Annotated[
+        str | None,
+        _data(
+            "where own images are kept decoded, for those that are larger than memory",
+            metavar="DIR",
+            default="below --data-dir, where they are large",
+            resumable=True,
+            place=True,
+            with_reported=False,
+        ),
+    ] = None
     image_size: Annotated[
         int | None,
-        _data("of a folder's images", integer(1), "N", default="from the images", with_reported=False),
+        _data("of own images", integer(1), "N", default="from the images", with_reported=False),
+    ] = None
+    value_range: Annotated[
+        tuple[float, float] | None,
+        _data(
+            "the values in own images that are black and white",
+            low_and_high,
+            "LOW,HIGH",
+            default="from the files' format",
+            say=lambda ends: ",".join(f"{end:.15g}" for end in ends),
+            with_reported=False,
+        ),
+    ] = None
+    labels: Annotated[
+        str | None,
+        _data(
+            "classes of a folder's images: a CSV file with the columns file and label",
+            metavar="FILE",
+            default="from the folders",
+            resumable=True,
+            with_reported=False,
+        ),
     ] = None
     train_size: Annotated[int | None, _data("a stratified subset", integer(1), "N", default="all images")] = None
     val_size: Annotated[
@@ -273,7 +306,14 @@ class Settings:
         kept = {key: value for key, value in values.items() if key in known}
         if "val_size" not in values and values.get("train_size") is not None:
             kept["val_size"] = "proportional"  # as it was before there was a choice
-        return cls(**{**kept, "objectives": tuple(values["objectives"])})
+        ends = kept.get("value_range")
+        return cls(
+            **{
+                **kept,
+                "objectives": tuple(values["objectives"]),
+                "value_range": None if ends is None else (float(ends[0]), float(ends[1])),
+            }
+        )
 
 
 @cache

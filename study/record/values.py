@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import inf, nan
 from typing import TypeVar
 
 from study.record.errors import UsageError, choose_from
@@ -50,6 +51,14 @@ def integer_or(other: str) -> Reader[int | str]:
         return int(text)
 
     return read
+
+
+def low_and_high(option: str, text: str) -> tuple[float, float]:
+    """Read "0,4095" as (0.0, 4095.0)."""
+    ends = [_number(part, nan) for part in text.split(",")]
+    if len(ends) != 2 or not -inf < ends[0] < ends[1] < inf:
+        raise UsageError(f"{option} {text!r} cannot be read; give LOW,HIGH such as 0,4095, the lower one first")
+    return ends[0], ends[1]
 
 
 def positive(option: str, text: str) -> float:
@@ -110,8 +119,8 @@ def top_and_seeds(option: str, text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _number(text: str) -> float:
+def _number(text: str, otherwise: float = -1.0) -> float:
     try:
         return float(text)
     except ValueError:
-        return -1.0
+        return otherwise

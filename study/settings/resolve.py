@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import search_spaces
 from search_spaces import FAMILY_FACTS, Context, Reported, Space
 from study.record import tracking_uri
-from study.record.commands import STORAGE
+from study.record.commands import STORAGE, check_text
 from study.record.errors import UsageError, choose_from
 from study.record.folder import check_name
 from study.record.settings import Settings, options
@@ -40,7 +41,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     if reported and given.get("confirm_top") == 0:
         raise UsageError("--confirm 0 leaves nothing to do with --reported; give KxR, such as 1x3")
     source = given.get("data", space.dataset)
-    _check_source(source, given.get("image_size"))
+    _check_source(source, given)
     # A cap that caps none, where reported configurations have their own epochs.
     epochs = max(max(entry.epochs) for entry in reported.values()) if reported else space.epochs
     resolved = {
@@ -52,12 +53,36 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         "objectives": objectives,
         # Paths are kept absolute: a study may be resumed from another folder.
         "data": source if source in search_spaces.datasets() else _absolute(source),
+        "labels": _absolute(given["labels"]) if given.get("labels") else None,
+        "cache_dir": _absolute(given["cache_dir"]) if given.get("cache_dir") else None,
         "data_dir": _absolute(given.get("data_dir") or _default_data_dir()),
         "storage": _absolute(given.get("storage", STORAGE)),
         "tracking_uri": tracking_uri.absolute(given.get("tracking_uri") or tracking_uri.default()),
         "address": given.get("address", default_address()),
     }
-    return Settings(**given | resolved)
+    settings = Settings(**given | resolved)
+    for value in settings.to_json().values():
+        if isinstance(value, str):
+            check_text(value)  # a home folder, or an environment variable
+    return settings
+
+
+def data_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `image_data.load` takes, from the settings that were given.
+
+    Raises:
+        UsageError: the data are neither a data set nor a folder, or the options are not for it.
+    """
+    source = given["data"]
+    _check_source(source, given)
+    return {
+        "source": source if source in search_spaces.datasets() else _absolute(source),
+        "data_dir": Path(_absolute(given.get("data_dir") or _default_data_dir())),
+        "image_size": given.get("image_size"),
+        "value_range": given.get("value_range"),
+        "labels": Path(_absolute(given["labels"])) if given.get("labels") else None,
+        "cache_dir": Path(_absolute(given["cache_dir"])) if given.get("cache_dir") else None,
+    }
 
 
 def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
@@ -196,10 +221,12 @@ def _check_several(objectives: tuple[str, ...], sampler: str, scheduler: str) ->
         raise UsageError(f"--scheduler {scheduler} takes one objective; for {shown} choose none")
 
 
-def _check_source(source: str, image_size: int | None) -> None:
-    """Refuse data that are neither a data set nor a folder."""
-    if image_size is not None and source in search_spaces.datasets():
-        raise UsageError(f"--image-size is for a folder of images; {source} has images of its own size")
+def _check_source(source: str, given: Mapping[str, Any]) -> None:
+    """Refuse data that are neither a data set nor a folder, and options of own images with a data set."""
+    for name in ("image_size", "value_range", "labels"):
+        if given.get(name) is not None and source in search_spaces.datasets():
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is for images of one's own; {source} is read as it was published")
     if source not in search_spaces.datasets() and os.sep not in source and not os.path.isdir(source):
         raise UsageError(choose_from("--data", source, search_spaces.datasets()) + ", or a folder of images")
 

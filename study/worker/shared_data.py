@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from study.data.image_data import ImageData, Split
+from study.data.mapped import MappedFile, file_of
 
 T = TypeVar("T")
 Array = NDArray[Any]
@@ -25,16 +26,19 @@ class SharedData:
     digest: str
     image_shape: tuple[int, int, int]
     num_classes: int
-    splits: dict[str, tuple[Reference[Array], Reference[Array]]]  # split -> images and labels
+    splits: dict[str, tuple[Reference[Array] | MappedFile, Reference[Array]]]  # split -> images and labels
     axes: Reference[tuple[Tensor, Tensor]] | None = None  # PCA's mean and axes, where networks start from PCA
     encoder: Reference[dict[str, Tensor]] | None = None  # the state of an earlier study's encoder
 
     @classmethod
     def put(cls, data: ImageData, encoder: dict[str, Tensor] | None = None) -> SharedData:
-        """Copy every split into the object store of this node; other nodes fetch it once when they need it."""
+        """Copy every split into the object store of this node; other nodes fetch it once when they need it.
 
-        def references(split: Split) -> tuple[Reference[Array], Reference[Array]]:
-            return ray.put(split.images), ray.put(split.labels)
+        Images that are mapped from a file are not copied: each process maps the file.
+        """
+
+        def references(split: Split) -> tuple[Reference[Array] | MappedFile, Reference[Array]]:
+            return file_of(split.images) or ray.put(split.images), ray.put(split.labels)
 
         return cls(
             data.digest,
@@ -60,7 +64,8 @@ def on_device(data: SharedData, split: str, device: torch.device) -> tuple[Tenso
     """
     key = (f"{data.digest}/{split}", str(device))
     if key not in _on_device:
-        images, labels = ray.get(list(data.splits[split]))
+        source, labels = data.splits[split][0], ray.get(data.splits[split][1])
+        images = source.open() if isinstance(source, MappedFile) else ray.get(source)
         with warnings.catch_warnings():
             # The object store's memory is read-only, and nothing here writes to a split.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")

@@ -1,0 +1,42 @@
+"""How much memory a process may use: the machine's, or what a control group or a limit of the process leaves of it."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+_LIMITS = ("memory.max", "memory.limit_in_bytes")  # of the second and the first version of control groups
+
+
+def at_hand() -> int:
+    """Return the bytes of memory that this process may use at most."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_of_control_groups()]
+    for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+        soft, _ = resource.getrlimit(kind)
+        if soft != resource.RLIM_INFINITY:
+            found.append(soft)
+    return min(found)
+
+
+def _of_control_groups() -> Iterator[int]:
+    """Yield the limits of the control groups that this process is in, and of those around them."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        own = _CGROUP / controllers / path.lstrip("/")
+        for folder in (own, *own.parents):
+            if not folder.is_relative_to(_CGROUP):
+                break
+            for name in _LIMITS:
+                try:
+                    yield int((folder / name).read_text(encoding="utf-8"))
+                except (OSError, ValueError):  # "max", or no such group
+                    continue
