@@ -6,9 +6,9 @@ the networks of two reports with their training: four autoencoders, and the ladd
 VAE the likelihood and the KL's weight and warm-up, of a classifier where its encoder comes from. Fixed are the data
 and the epochs. No report ran a VAE on these images.
 
-PCA's test MSE, which an autoencoder has to beat at the same number of components: 0.001019 at 512, 0.002615 at 256,
-0.005810 at 108, 0.012445 at 32. The default autoencoder starts from PCA: convolutional networks alone take long to
-come near.
+PCA's test MSE, not clipped to [0, 1], which an autoencoder has to beat at the same number of components: 0.001019 at
+512, 0.002615 at 256, 0.005810 at 108, 0.012445 at 32. The default autoencoder starts from PCA: convolutional networks
+alone take long to come near.
 """
 
 from __future__ import annotations
