@@ -126,7 +126,8 @@ def _run(asked: argparse.Namespace) -> int:
     if asked.dry_run:
         return 0
     paces.write_to(kept / PACES)
-    statuses, left = [0], []
+    statuses: list[int] = [0]
+    left: list[str] = []
     for key, components in pca.items():
         statuses.append(_fit_pca(key, components, storage, kept, asked))
     for one in plan:
