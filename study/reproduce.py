@@ -32,7 +32,7 @@ import search_spaces
 from search_spaces import Comparison, Reported
 from study import interrupt
 from study.interrupt import Interrupted
-from study.record import commands
+from study.record import commands, files
 from study.record.errors import INTERRUPTED, UsageError, choose_from
 from study.record.reproductions import BASELINES, KEPT, LIKE_THE_REPORT, PACES
 from study.record.settings import add_option, options, plain
@@ -102,8 +102,8 @@ def claimed_components() -> dict[str, list[int]]:
 def _subjects() -> Iterator[str]:
     for claim in search_spaces.claims():
         for audit in claim.audited_by:
-            several = isinstance(audit, Comparison)
-            yield from (one.subject for one in ((*audit.lower, *audit.higher) if several else (audit.measured,)))
+            several = (*audit.lower, *audit.higher) if isinstance(audit, Comparison) else (audit.measured,)
+            yield from (part.subject for one in several for part in (one, one.minus) if part is not None)
 
 
 def _run(asked: argparse.Namespace) -> int:
@@ -112,6 +112,8 @@ def _run(asked: argparse.Namespace) -> int:
     began = time.monotonic()
     reported, pca = selected(asked.keys)
     storage, kept = (Path(os.path.abspath(path.expanduser())) for path in (asked.storage, asked.out or KEPT))
+    for folder in (storage, kept):
+        files.check_writable(folder / PACES, PACES)
     machine = Machine.here(asked.cpus_per_trial or 1.0, asked.gpus_per_trial, asked.max_concurrent)
     paces = Paces(storage / PACES, machine.name, probe_on(machine))
     studies = [Reproduction.of(key, entry, asked.seeds, storage) for key, entry in reported.items()]
@@ -124,7 +126,8 @@ def _run(asked: argparse.Namespace) -> int:
     if asked.dry_run:
         return 0
     paces.write_to(kept / PACES)
-    statuses, left = [0], []
+    statuses: list[int] = [0]
+    left: list[str] = []
     for key, components in pca.items():
         statuses.append(_fit_pca(key, components, storage, kept, asked))
     for one in plan:

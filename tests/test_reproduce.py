@@ -59,12 +59,18 @@ def test_a_glob_means_configurations_and_pca_and_none_means_all():
     assert set(pca) == {"pca/cifar", "pca/mnist"}
 
 
-def test_a_glob_that_means_nothing_is_refused_with_the_nearest(capsys):
+def test_bad_input_is_one_line_and_nothing_is_written(capsys, tmp_path):
     with pytest.raises(UsageError, match="did you mean fashion/base"):
         reproduce.selected(["fashion/bas"])
     assert reproduce.main(["--dry-run", "fashion/bas"]) == 2
     assert reproduce.main(["--seeds", "0"]) == 2
     assert "--seeds '0' is not allowed" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    for option in ("--storage", "--out"):
+        argv = ["pca/mnist", "--storage", str(tmp_path / "results"), "--out", str(tmp_path / "kept")]
+        assert reproduce.main([*argv, option, str(tmp_path / "file")]) == 2
+        assert f"{tmp_path / 'file'} is not a folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_every_study_has_a_name_of_its_own():

@@ -37,7 +37,7 @@ def plot_mean_curves(curves: Mapping[str, pd.DataFrame], metric: str) -> Figure:
         curve = curves[name]
         axes.plot(curve.index, curve["val"], color=colour, label=name)
         axes.plot(curve.index, curve["train"], color=colour, linestyle="--", linewidth=1)
-    values = pd.concat([curve.stack() for curve in curves.values()])
+    values = pd.concat([curve[split] for curve in curves.values() for split in ("train", "val")])
     if style.spans_decades(values):
         style.log_axis(axes, "y")
     style.whole_ticks(axes, "x")

@@ -92,7 +92,8 @@ def _report(report: ReportedPage, sources: _Sources) -> Iterator[str]:
 
 def _runs_table(report: str, sources: _Sources) -> str:
     heads = ["configuration", "epochs", "seeds", "training images", "hours", "machine", "commit"]
-    rows, paces = [], _paces(sources.kept / PACES)
+    paces = _paces(sources.kept / PACES)
+    rows: list[list[str]] = []
     for key, entry in search_spaces.reported().items():
         if not key.startswith(f"{report}/"):
             continue
@@ -174,7 +175,8 @@ def _paces(file: Path) -> dict[str, float]:
     """Return the hours of one seed of each configuration that was measured, by the first machine that has it."""
     if not file.is_file():
         return {}
-    reported, found = search_spaces.reported(), {}
+    reported = search_spaces.reported()
+    found: dict[str, float] = {}
     for measured in json.loads(file.read_text(encoding="utf-8")).values():
         for key, pace in measured.items():
             if key in reported:

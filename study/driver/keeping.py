@@ -114,7 +114,9 @@ def _kept_runs(into: Path) -> Iterator[tuple[Path, dict[str, str]]]:
 
 def _change(old: str | None, new: object, column: str) -> tuple[float, str] | None:
     """Return by what part a measured number has changed, and its column; None where it is the same or no measure."""
-    if not isinstance(new, float) or not column.startswith(("train_", "val_", "test_")) or old in (None, "", str(new)):
+    if not isinstance(new, float) or not column.startswith(("train_", "val_", "test_")):
+        return None
+    if not old or old == str(new):
         return None
     before = float(old)
     return abs(new - before) / max(abs(before), 1e-300), column
