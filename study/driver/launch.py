@@ -56,8 +56,8 @@ def start(settings: Settings) -> int:
             _verified(settings, folder) as probe_file,
         ):
             about = beginning.about(settings, data, encoder)
-            who = {"uuid": str(uuid4()), "place": folders.place_of(folder)}
-            first = StudyStarted(**about, environment=environment(), gpu=resources.gpu_json, **who)
+            about |= {"environment": environment(), "gpu": resources.gpu_json}
+            first = StudyStarted(**about, uuid=str(uuid4()), place=folders.place_of(folder))
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first)
 
 
