@@ -83,7 +83,7 @@ def _take() -> None:
 
 
 def farewell(message: str) -> None:
-    """Set what is said where the process does not leave in time after a signal."""
+    """Set what is said where the process does not leave in time after a signal; "" once it has been said."""
     _signals.farewell = message
 
 
@@ -152,9 +152,9 @@ def _leave_in_time(ours: socket.socket, left: Event) -> None:
 
 def end(message: str, status: int) -> NoReturn:
     """End the process from any thread, with a line on the standard error output, and the processes that it started."""
-    line = f"study: {message}\n".encode(errors="replace")
+    line = f"study: {message}\n" if message else ""
     with suppress(OSError):
-        os.write(2, line)  # not through sys.stderr, whose lock the main thread may hold
+        os.write(2, line.encode(errors="replace"))  # not through sys.stderr, whose lock the main thread may hold
     for child in _children():
         with suppress(OSError):
             os.kill(child, signal.SIGKILL)  # Ray's, one of which may have hung

@@ -2,8 +2,8 @@
 
 import pytest
 
-from study.search.job_list import grouped, most_together
-from study.worker.job import Job
+from study.search.job_list import JobList, grouped, most_together
+from study.worker.job import Job, job_of, jobs_of
 
 
 def jobs(configs, seeds):
@@ -32,6 +32,16 @@ def test_groups_are_of_about_the_same_size_and_no_larger_than_what_fits(most, si
 
 def test_configs_of_which_some_are_large_have_groups_of_their_own_size():
     assert names(grouped(jobs("ab", 2), {"a": 1, "b": 2})) == [["a-s1"], ["b-s1", "b-s2"], ["a-s2"]]
+
+
+def test_runs_whose_worker_died_together_are_tried_alone():
+    begun = []
+    searcher = JobList([tuple(job for _, job in jobs("a", 3))], lambda job: begun.append(job.id), "val_mse")
+    assert len(jobs_of(searcher.suggest("x"))) == 3
+    assert searcher.suggest("y") is None  # it may come back
+    searcher.on_trial_complete("x", None, error=True)
+    assert [job_of(searcher.suggest(str(number))).id for number in range(3)] == ["a-s1", "a-s2", "a-s3"]
+    assert searcher.suggest("z") == JobList.FINISHED
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_a_local_ray_answers_nobody_without_its_token_and_hides_its_files(token,
     try:
         said = json.loads(process.stdout.readline())
         assert (said["aws"], said["mine"], said["mode"]) == ([], "secret of the cloud", "token")
-        private = Path(said["session"]).parent
+        private = Path(said["session"]).parents[1]
         assert private.parent == temporary
         assert stat.S_IMODE(private.stat().st_mode) == 0o700
         logs = [path.read_bytes() for path in private.rglob("*") if path.is_file()]

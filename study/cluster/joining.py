@@ -86,7 +86,7 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
                         num_cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
                         object_store_memory=_object_store_bytes(data) if data else None,
                         include_dashboard=False,
-                        _temp_dir=str(place),  # sockets and logs, which Ray lets everybody read and write
+                        _temp_dir=str(place / "r"),  # which Ray opens to everybody: sockets and logs
                         **quiet,
                     )
             else:

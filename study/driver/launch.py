@@ -262,6 +262,7 @@ def _run(setup: Setup, *first: Event) -> int:
         if isinstance(error, Interrupted) or interrupt.seen():
             _leave(tracker, folder, recorder, Ending("interrupted"))
             print(f"study: interrupted; go on with: {_resume_line(folder)}", file=sys.stderr)
+            interrupt.farewell("")
             return INTERRUPTED
         _leave(tracker, folder, recorder, Ending("failed"))
         raise

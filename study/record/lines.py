@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -20,7 +19,7 @@ def from_json(line: Mapping[str, Any]) -> Event:
     kind = EVENTS.get(str(line.get("event")))
     if kind is None:
         raise ValueError(f"event {line.get('event')!r} is not known to this version")
-    types = _types(kind)
+    types = _TYPES[kind.name]
     for key, value in line.items():
         if key in types and not _fits(value, types[key]):
             raise ValueError(f"{key} of event {kind.name!r} is {value!r:.60}")
@@ -30,10 +29,12 @@ def from_json(line: Mapping[str, Any]) -> Event:
         raise ValueError(f"event {kind.name!r} is incomplete: {error}") from None
 
 
-@cache
-def _types(kind: type[Event]) -> dict[str, Any]:
+def _types_of(kind: type[Event]) -> dict[str, Any]:
     hints = get_type_hints(kind)
     return {one.name: hints[one.name] for one in fields(kind)}
+
+
+_TYPES = {name: _types_of(kind) for name, kind in EVENTS.items()}
 
 
 def _fits(value: object, hint: Any) -> bool:
