@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from study import interrupt
 from study.interrupt import Interrupted
+from study.record import tracking_uri
 from study.record.commands import hint, say_progress, storage_words
-from study.record.errors import INTERRUPTED, UsageError
+from study.record.errors import INTERRUPTED, DataError, UsageError
 from study.record.events import Published, SessionStarted, StudyStarted
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from study.training.checkpoint import EncoderSource
 
 _LEAVE_SECONDS = 4.0  # that the tracker may take after Ctrl-C; Ray's shutdown needs the rest of the ten
+_PLACES = ("data", "labels", "cache_dir", "data_dir", "tracking_uri")
+"""Settings that a resumed study may have elsewhere, and that the next one is to find there."""
 _DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 
 
@@ -79,10 +83,20 @@ def resume(name: str, storage: Path, restate: Any) -> int:
     with folders.locked(folder):
         state = read_state(folder.journal)
         settings, changed = restate(state.settings)
-        if state.summary is not None and not changed and state.published:
+        now = settings.to_json()
+        moved = {name: now[name] for name in _PLACES if now[name] != state.settings.get(name)}
+        tracking_uri.check_folder(settings.tracking_uri)
+        elsewhere = "tracking_uri" in moved or tracking_uri.is_gone(settings.tracking_uri)
+        if state.summary is not None and not changed and state.published and not elsewhere:
             print(f"Study {folder.name} is finished; a larger --trials than {settings.trials} extends it.")
             return 0
-        data = _load(settings)
+        try:
+            data = _load(settings)
+        except DataError as error:
+            if os.path.exists(settings.data) or os.sep not in settings.data:
+                raise
+            moved_to = hint("resume", folder.name, "--data", "NEW", *storage_words(folder.path.parent))
+            raise DataError(f"{error}; if the images lie elsewhere now: {moved_to}") from None
         encoder = _encoder(settings, data)
         assert state.about is not None
         beginning.check_unchanged(folder.name, state.about, beginning.about(settings, data, encoder))
@@ -92,7 +106,7 @@ def resume(name: str, storage: Path, restate: Any) -> int:
         with _joined(settings, data, encoder) as resources, _verified(settings, folder) as probe_file:
             from study.driver.session import Setup
 
-            first = SessionStarted(changed, resources.gpu_json)
+            first = SessionStarted(changed, resources.gpu_json, moved)
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first)
 
 

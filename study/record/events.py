@@ -72,11 +72,18 @@ class StudyStarted(Event):
 
 @dataclass(frozen=True)
 class SessionStarted(Event):
-    """Another driver went on with the study; `changed` are settings by which there is more to do."""
+    """Another driver went on with the study.
+
+    Attributes:
+        changed: settings by which there is more to do.
+        gpu: how runs share a GPU; None without one.
+        moved: settings that say where things lie now.
+    """
 
     name: ClassVar[str] = "session"
     changed: dict[str, Any]
     gpu: dict[str, Any] | None = None
+    moved: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

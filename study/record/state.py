@@ -33,7 +33,7 @@ from study.record.events import (
 class Run:
     """One training run: a trial of the search (`t0007`), or one seed of a confirmation of it (`t0007-s1`).
 
-    The first fields are those of `RunStarted`; `started` is in seconds since 1970.
+    The first fields are those of `RunStarted`; `started` and `ended` are in seconds since 1970.
     """
 
     id: str
@@ -45,6 +45,7 @@ class Run:
     params: int
     key: str | None
     started: float
+    ended: float | None = None
     confirm_of: str | None = None
     pretrain_budget: int = 0
     optuna: dict[str, Any] = field(default_factory=dict)
@@ -138,6 +139,7 @@ class StudyState:
             case RunEnded():
                 run = self.runs[event.id]
                 run.status, run.reason, run.final = event.status, event.reason, event.final
+                run.ended = event.time
             case BaselineMeasured():
                 self.baseline.update({row["n_components"]: row for row in event.rows})
             case Tracked():
@@ -158,7 +160,7 @@ class StudyState:
 
     def _begin_session(self, event: SessionStarted) -> None:
         self._wall_before, self._session_start = self.wall_s, event.time
-        self.settings = {**self.settings, **event.changed}
+        self.settings = {**self.settings, **event.moved, **event.changed}
         if event.changed:
             self.search_ended = self.summary = None
             self.published = False

@@ -49,6 +49,7 @@ class MLflowTracker:
         self._events: queue.SimpleQueue[Event | Ending | None] = queue.SimpleQueue()
         self._outbox = Outbox()
         self._known: dict[str, str] = {}  # MLflow's id of each run
+        self._before: list[Event] = []  # what earlier drivers wrote, until it is known what of it MLflow still has
         self._unsure = False  # whether MLflow may have runs whose ids are not known here
         self._client: MlflowClient | None = None
         self._experiment = ""
@@ -60,6 +61,7 @@ class MLflowTracker:
     def started(self, before: Sequence[Event]) -> None:
         """Begin to follow; what MLflow may lack of the events of earlier drivers is sent again, as it was."""
         self._known = {event.id: event.run_id for event in before if isinstance(event, Tracked)}
+        self._before = list(before)
         self._unsure = bool(before)
         for event in undelivered(before):
             self.event(event)
@@ -140,9 +142,24 @@ class MLflowTracker:
     def _connect(self) -> MlflowClient:
         if self._client is None:
             client = mlflow_client.connect(self._uri)
-            self._experiment = mlflow_client.experiment_id(client, self._outbox.about.settings["space"], self._place)
+            about = self._outbox.about.settings
+            self._experiment = mlflow_client.experiment_id(client, about["space"], self._place)
+            self._find_lost(mlflow_client.runs_of(client, self._experiment, about["name"]) if self._known else set())
             self._client = client
         return self._client
+
+    def _find_lost(self, there: set[str]) -> None:
+        """Forget the runs that MLflow does not have, and take them in again whole.
+
+        Its database was lost, or it is another MLflow than that of earlier drivers.
+        """
+        lost = {run_id for run_id, mlflow_id in self._known.items() if mlflow_id not in there}
+        delivered = {event.id for event in self._before if isinstance(event, Delivered)}
+        self._known = {run_id: mlflow_id for run_id, mlflow_id in self._known.items() if run_id not in lost}
+        for event in self._before:
+            if getattr(event, "id", None) in lost & delivered and not isinstance(event, Delivered):
+                self._outbox.take(event)
+        self._before = []
 
     def _flush(self) -> None:
         """Send everything; a run that MLflow refuses stays, and keeps no other from being sent."""
@@ -201,6 +218,9 @@ class MLflowTracker:
                 )
                 mlflow_id = run.info.run_id
                 pending.tags = {}
+            if run_id == STUDY:
+                for child in self._known.values():  # of a study whose own run alone was lost
+                    client.set_tag(child, "mlflow.parentRunId", mlflow_id)
             self._known[run_id] = mlflow_id
             self._record(Tracked(run_id, mlflow_id))
         return self._known[run_id]
