@@ -1,4 +1,5 @@
 import http.server
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,9 +43,11 @@ CONFIG = {"family": "ae", "architecture": "dense", "latent_size": 8, "lr": 1e-3,
 class Follower:
     """A recorder with a tracker on a sqlite file of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, database="mlflow.db"):
         prepare(folder)
-        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+        if not (folder / database).exists():
+            shutil.copy(folder / "mlflow.db", folder / database)
+        self.uri = f"sqlite:///{folder / database}"
         path = folder / "journal.jsonl"
         self.recorder = Recorder(Journal(path), read_state(path))
         new = not self.recorder.state.about
@@ -380,16 +383,17 @@ def check_whole(follower, names=("study", "t0000", "t0001")):
 
 
 def test_runs_whose_database_was_lost_are_made_and_sent_again_whole(tmp_path):
+    prepare(tmp_path)
+    shutil.copy(tmp_path / "mlflow.db", tmp_path / "new.db")  # an empty one; SQLAlchemy would go on with a deleted file
     two_ended_runs(tmp_path)
-    (tmp_path / "mlflow.db").unlink()
-    second = Follower(tmp_path)
+    second = Follower(tmp_path, "new.db")
     second.begin("t0002")
     second.epoch(1, "t0002")
     second.epoch(2, "t0002")
     second.end("t0002")
     assert second.close()
     check_whole(second, ("study", "t0000", "t0001", "t0002"))
-    third = Follower(tmp_path)
+    third = Follower(tmp_path, "new.db")
     assert third.close()
     check_whole(third, ("study", "t0000", "t0001", "t0002"))
 

@@ -47,8 +47,9 @@ def tracker_of(uri: str) -> TrackerName:
         UsageError: it is of no known kind.
     """
     try:
-        parts = urlsplit(uri)
-        scheme, _ = parts.scheme.partition("+")[0], parts.port  # a driver may follow; the port may be no number
+        scheme = urlsplit(uri).scheme.partition("+")[0]  # a driver may follow
+        if scheme.startswith("http"):
+            _ = urlsplit(uri).port  # which may be no number; in a database's a password may look like one
     except ValueError as error:
         raise UsageError(f"--tracking-uri {masked(uri)!r} is not allowed ({error}); give {ALLOWED}") from None
     nameless = {"sqlite": sqlite_file(uri), "tensorboard": tensorboard_dir(uri)}.get(scheme, uri) is None
@@ -199,6 +200,7 @@ def _health(uri: str) -> str | None:
         with urllib.request.urlopen(_health_request(uri), timeout=PROBE_SECONDS):
             return None
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code in (401, 403):
             variables = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
             return f"{error.reason}: it asks for a user; set {variables}"
