@@ -19,7 +19,14 @@ from study.record.errors import UsageError, one_line
 from study.record.events import EpochEnded, Event, Metrics, Pretrained, Role, RunEnded, RunStarted, Status, StudyStarted
 from study.record.folder import StudyFolder
 from study.record.state import StudyState
-from study.record.tracking_uri import masked, scrubbed, sqlite_file, tracker_of, unreachable
+from study.record.tracking_uri import (
+    masked,
+    scrubbed,
+    sqlite_file,
+    tracker_of,
+    unreachable,
+    unusable_database,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,13 +60,11 @@ def read_study_from_mlflow(name: str, tracking_uri: str, into: Path | None = Non
     Raises:
         NoStudyError: MLflow does not answer, has no such study, or has no ended run of it; in one line.
     """
-    client = _client(tracking_uri)
     if into is None:
         into = Path(tempfile.mkdtemp(prefix="study-from-mlflow-"))
         atexit.register(shutil.rmtree, into, ignore_errors=True)
-    from mlflow.exceptions import MlflowException
-
     try:
+        client = _client(tracking_uri)
         parent = _parent(client, name, tracking_uri)
         folder = into / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +72,9 @@ def read_study_from_mlflow(name: str, tracking_uri: str, into: Path | None = Non
         if parent.info.status == "FINISHED" and _download(client, parent, folder):
             return read_tables(folder, "incomplete")
         tables.write(StudyFolder(folder), StudyState.fold(_events(client, parent)))
-    except MlflowException as error:
+    except NoStudyError:
+        raise
+    except Exception as error:  # of a driver or a database, whatever their libraries raise
         raise NoStudyError(f"{masked(tracking_uri)} cannot be read: {_reason(error, tracking_uri)}") from None
     return read_tables(folder, _STATES.get(parent.info.status, "interrupted"))
 
@@ -84,14 +91,14 @@ def log_report(name: str, tracking_uri: str, folder: Path, uuid: str | None = No
     Raises:
         NoStudyError: MLflow does not answer, does not take the files, or has no such study; in one line.
     """
-    client = _client(tracking_uri)
-    from mlflow.exceptions import MlflowException
-
     try:
+        client = _client(tracking_uri)
         parent = _parent(client, name, tracking_uri, uuid)
         for file in (folder / "index.html", *sorted(folder.glob("*.csv"))):
             client.log_artifact(parent.info.run_id, str(file), "report")
-    except (MlflowException, OSError) as error:
+    except NoStudyError:
+        raise
+    except Exception as error:  # of a driver or a database, whatever their libraries raise
         raise NoStudyError(f"{masked(tracking_uri)} cannot be written: {_reason(error, tracking_uri)}") from None
 
 
@@ -113,6 +120,8 @@ def _client(tracking_uri: str) -> MlflowClient:
     reason = unreachable(tracking_uri)
     if reason is not None:
         raise NoStudyError(f"{masked(tracking_uri)} does not answer: {reason}")
+    if problem := unusable_database(tracking_uri):
+        raise NoStudyError(f"{masked(tracking_uri)} cannot be used: {problem}")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # asks the network
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow

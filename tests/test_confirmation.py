@@ -253,6 +253,16 @@ def test_a_ratio_that_means_nothing_is_null_with_the_reason(state, pca, note):
     assert summary["trials"] == {"completed": 2, "stopped": 2, "failed": 1}
 
 
+def test_a_code_wider_than_the_data_has_a_verdict_against_pca_at_full_rank_and_no_ratio(state):
+    confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
+    rows = {1: {**row(0.5)[8], "n_components": 1}}
+    summary = summarize(state, settings(), SPACE, ranked(state), rows)
+    assert summary["ratio_to_pca"] is None
+    assert summary["ratio_note"] == "PCA has no 8 components in these data: compared with all of its 1"
+    assert summary["verdict"] == "better than PCA"
+    assert summary["baseline"]["n_components"] == 1
+
+
 def test_every_confirmed_config_is_in_the_summary_with_all_its_test_metrics(state):
     confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
     confirmed(state, "t0002", [0.25], [0.30])

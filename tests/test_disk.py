@@ -80,7 +80,7 @@ def test_an_error_that_hides_a_full_disk_is_told_as_one(tmp_path):
         finally:
             raise RuntimeError("unexpected pos 704 vs 598")  # as PyTorch does
 
-    told = r"No space left on device\); make space, then go on with --resume night"
+    told = r"No space left on device\); make space, then go on with: .*run.py --resume night --storage"
     with pytest.raises(StudyError, match=told), disk.explained(tmp_path / "night"):
         hiding()
 

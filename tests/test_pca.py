@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from study.baselines import pca
+from study.baselines.baseline import PcaBaseline
+from study.baselines.measuring import measure
 from study.data import image_data
+from study.data.splits import Split
 from study.record.tables import BASELINE
 
 Images = NDArray[np.uint8]
@@ -188,3 +191,13 @@ def test_a_reconstruction_is_the_picture_whose_error_the_table_has():
     assert (rebuilt.dtype, rebuilt.shape) == (np.uint8, images.shape)
     error = np.square((rebuilt.astype(float) - images) / 255).mean()
     assert error == pytest.approx(pca.evaluate(fitted, {"train": images}, [9])[0]["train_mse"], rel=0.02)
+
+
+def test_a_code_wider_than_the_data_is_compared_with_pca_at_full_rank():
+    images = np.repeat(np.array([0, 255], dtype=np.uint8), 10)[:, None, None, None] * np.ones((1, 1, 8, 8), np.uint8)
+    splits = {name: Split(images, np.zeros(20, dtype=np.int64)) for name in ("train", "val", "test")}
+    baseline = PcaBaseline(splits, lambda function, *arguments: function(*arguments), lambda said: None)
+    rows = baseline.rows({}, [{"latent_size": 8}])
+    assert [row["n_components"] for row in rows] == [1]
+    assert baseline.rows({1: rows[0]}, [{"latent_size": 8}]) == []
+    assert [row["n_components"] for row in measure({"train": images}, (), (), lambda said: None)] == [1]

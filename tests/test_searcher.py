@@ -315,3 +315,36 @@ def test_a_group_that_ends_otherwise_does_not_come_back(result):
     searcher.suggest("a")
     searcher.on_trial_complete("a", result, error=result is None)
     assert searcher.suggest("b") == Searcher.FINISHED
+
+
+def test_what_others_wrote_into_the_storage_stays_and_times_and_values_are_the_journals(tmp_path):
+    first = Driver(tmp_path / "s", trials=5)
+    first.run()
+    first.run(epochs=2)  # in the middle of which the driver dies
+    tune_id, job = first.ask()
+    first.report(tune_id, job, 1)
+    study = first.searcher._study
+    study.set_user_attr("asked by", "me")
+    first.searcher._storage.set_study_system_attr(study._study_id, "dashboard:0:note:0", "a good one")
+    first.searcher._storage.set_trial_user_attr(2, "look", "here")
+    before = first.optuna_trials()
+    second = Driver(tmp_path / "s", trials=5)
+    assert second.searcher._study.user_attrs == {"asked by": "me"}
+    system = second.searcher._storage.get_study_system_attrs(second.searcher._study_id)
+    assert system["dashboard:0:note:0"] == "a good one"
+    after = second.optuna_trials()
+    assert after[2].user_attrs == {"look": "here"}
+    assert [trial.values for trial in after] == [trial.values for trial in before]
+    runs = second.state.trials
+    assert [trial.datetime_start.timestamp() for trial in after] == pytest.approx([run.started for run in runs])
+    ended = [trial.datetime_complete and trial.datetime_complete.timestamp() for trial in after]
+    assert ended == [run.ended and pytest.approx(run.ended) for run in runs]
+
+
+@pytest.mark.parametrize("content", [b"", b"no journal\n", b'{"op_code": 0, "cut'])
+def test_a_storage_that_cannot_be_read_is_written_anew(tmp_path, content):
+    Driver(tmp_path / "s", trials=2).run()
+    (tmp_path / "s" / "optuna.log").write_bytes(content)
+    second = Driver(tmp_path / "s", trials=2)
+    second.run()
+    assert len(second.optuna_trials()) == 2

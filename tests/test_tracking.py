@@ -1,4 +1,5 @@
 import http.server
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,9 +43,11 @@ CONFIG = {"family": "ae", "architecture": "dense", "latent_size": 8, "lr": 1e-3,
 class Follower:
     """A recorder with a tracker on a sqlite file of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, database="mlflow.db"):
         prepare(folder)
-        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+        if not (folder / database).exists():
+            shutil.copy(folder / "mlflow.db", folder / database)
+        self.uri = f"sqlite:///{folder / database}"
         path = folder / "journal.jsonl"
         self.recorder = Recorder(Journal(path), read_state(path))
         new = not self.recorder.state.about
@@ -354,3 +357,98 @@ def test_events_that_are_read_back_give_the_points_that_they_gave_live():
     assert [point for event in undelivered([*events, *delivered]) for point in rest.of(event)] == [
         point for point in told if point.run == "a"
     ]
+
+
+def two_ended_runs(folder):
+    follower = Follower(folder)
+    for run_id in ("t0000", "t0001"):
+        follower.begin(run_id)
+        for number in (1, 2):
+            follower.epoch(number, run_id)
+        follower.end(run_id)
+    assert follower.close(status="interrupted")
+    return follower
+
+
+def check_whole(follower, names=("study", "t0000", "t0001")):
+    client = MlflowClient(follower.uri)
+    experiment = client.get_experiment_by_name("digits_ae")
+    found = {run.data.tags["run"]: run for run in client.search_runs([experiment.experiment_id])}
+    assert sorted(found) == sorted(names)
+    for name in set(names) - {"study"}:
+        run = found[name]
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["mlflow.parentRunId"] == found["study"].info.run_id
+        assert run.data.params["latent_size"] == "8"
+        history = client.get_metric_history(run.info.run_id, "val_mse")
+        assert [(point.step, point.value) for point in history] == [(1, 1.0), (2, 0.5)]
+    return found
+
+
+def test_runs_whose_database_was_lost_are_made_and_sent_again_whole(tmp_path):
+    prepare(tmp_path)
+    shutil.copy(tmp_path / "mlflow.db", tmp_path / "new.db")  # an empty one; SQLAlchemy would go on with a deleted file
+    two_ended_runs(tmp_path)
+    second = Follower(tmp_path, "new.db")
+    second.begin("t0002")
+    second.epoch(1, "t0002")
+    second.epoch(2, "t0002")
+    second.end("t0002")
+    assert second.close()
+    check_whole(second, ("study", "t0000", "t0001", "t0002"))
+    third = Follower(tmp_path, "new.db")
+    assert third.close()
+    check_whole(third, ("study", "t0000", "t0001", "t0002"))
+
+
+@pytest.mark.parametrize("lost", ["t0001", "study"])
+def test_a_run_that_mlflow_lost_is_made_again_and_the_others_stay(tmp_path, lost):
+    first = two_ended_runs(tmp_path)
+    before, client, _ = first.runs()
+    client.delete_run(before[lost].info.run_id)
+    second = Follower(tmp_path)
+    assert second.close()
+    after = check_whole(second)
+    for name, run in before.items():
+        assert (after[name].info.run_id == run.info.run_id) == (name != lost)
+
+
+def test_a_deleted_experiment_is_named_with_the_way_to_restore_it(tmp_path):
+    first = two_ended_runs(tmp_path)
+    _, client, experiment = first.runs()
+    client.delete_experiment(experiment.experiment_id)
+    second = Follower(tmp_path)
+    assert not second.close(5)
+    assert second.tracker.error.startswith("MLflow's experiment digits_ae is deleted; restore it with: ")
+    assert second.tracker.error.endswith(f"mlflow experiments restore --experiment-id {experiment.experiment_id}")
+
+
+@pytest.mark.parametrize("family", ["ae", "vae", "classifier"])
+def test_the_model_that_mlflow_loads_is_the_network_with_its_methods(tmp_path, family):
+    import torch
+    from small_networks import CONFIGS, TRAINING, network
+
+    import models
+
+    first = two_ended_runs(tmp_path)
+    runs, client, _ = first.runs()
+    model, images = network(family), torch.rand(3, 1, 8, 8)
+    models.save(model, {**CONFIGS[family], **TRAINING}, (1, 8, 8), 4, tmp_path / "best")
+    run_id = runs["study"].info.run_id
+    mlflow_client.log_model(first.uri, run_id, tmp_path / "best", (1, 8, 8))
+    (logged,) = client.search_logged_models([runs["study"].info.experiment_id])
+    code = (
+        "import sys, mlflow.pytorch, torch\n"
+        "mlflow.set_tracking_uri(sys.argv[1])\n"
+        "model = mlflow.pytorch.load_model(sys.argv[2]).eval()\n"
+        "images = torch.load(sys.argv[3])\n"
+        "with torch.no_grad():\n"
+        "    found = model.probabilities(images) if hasattr(model, 'probabilities') else model.encode(images)\n"
+        "torch.save(found, sys.argv[4])\n"
+    )
+    torch.save(images, tmp_path / "images.pt")
+    arguments = [first.uri, logged.model_uri, str(tmp_path / "images.pt"), str(tmp_path / "found.pt")]
+    subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, check=True, timeout=120)
+    with torch.no_grad():
+        expected = model.probabilities(images) if family == "classifier" else model.encode(images)
+    assert torch.equal(torch.load(tmp_path / "found.pt"), expected)

@@ -1,9 +1,11 @@
 import http.server
 import socket
+import sqlite3
 import threading
 import time
 
 import pytest
+from study_processes import prepare
 
 from study.record import tracking_uri
 from study.record.errors import UsageError
@@ -114,3 +116,82 @@ def test_each_tracker_says_how_it_is_opened():
     assert implementations.how_to_open("http://host:5000") == "http://host:5000"
     assert implementations.how_to_open("sqlite:////data/x.db") == "mlflow ui --backend-store-uri sqlite:////data/x.db"
     assert implementations.how_to_open("tensorboard:/my data/runs") == "tensorboard --logdir '/my data/runs'"
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("http://127.0.0.1:notaport", "notaport"),
+        ("http://127.0.0.1:99999", "out of range"),
+        ("http://[::1", "Invalid IPv6 URL"),
+        ("mysql://host/db", "its driver is not installed"),
+        ("mysql+pymysql://host/db", "its driver is not installed"),
+    ],
+)
+def test_a_uri_that_nothing_can_open_is_one_line(uri, words):
+    with pytest.raises(UsageError, match=words) as refused:
+        implementations.check(uri)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"dear diary", "file is not a database"),
+        (None, "is a database, and not MLflow's"),
+        ("0000", "its tables are of another version of MLflow (0000, this one has"),
+    ],
+)
+def test_a_file_that_is_not_mlflows_database_is_told_before_anything_starts(tmp_path, content, words):
+    file = tmp_path / "mlflow.db"
+    if isinstance(content, bytes):
+        file.write_bytes(content * 100)
+    else:
+        with sqlite3.connect(file) as database:
+            database.execute("create table other (x)")
+            if content:
+                database.execute("create table alembic_version (version_num text)")
+                database.execute("insert into alembic_version values (?)", (content,))
+    with pytest.raises(UsageError) as refused:
+        implementations.check(f"sqlite:///{file}")
+    assert words in str(refused.value)
+
+
+def test_a_database_of_this_mlflow_can_be_used(tmp_path):
+    prepare(tmp_path)
+    implementations.check(f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+@pytest.mark.parametrize(
+    ("variables", "sent"),
+    [
+        ({"USERNAME": "me", "PASSWORD": "secret"}, "Basic bWU6c2VjcmV0"),
+        ({"TOKEN": "abc"}, "Bearer abc"),
+        ({"USERNAME": "me", "PASSWORD": "secret", "TOKEN": "abc"}, "Basic bWU6c2VjcmV0"),
+        ({"USERNAME": "me"}, None),
+    ],
+)
+def test_a_server_is_asked_with_the_credentials_of_mlflows_client(server, monkeypatch, variables, sent):
+    address, asked = server
+    for name, value in variables.items():
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
+    implementations.check(f"http://{address}/mlflow")
+    assert asked == [("/mlflow/health", sent)]
+    implementations.check(f"http://you:other@{address}/mlflow")
+    assert asked[1] == ("/mlflow/health", "Basic eW91Om90aGVy")
+
+
+def test_a_server_that_asks_for_a_user_says_which_variables_to_set():
+    class Closed(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(401)
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Closed)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with pytest.raises(UsageError, match="MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"):
+        implementations.check(f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()

@@ -115,22 +115,27 @@ class PcaBaseline:
     def rows(self, known: Mapping[int, Mapping[str, Any]], configs: Collection[Mapping[str, Any]]) -> list[BaselineRow]:
         """Return the rows of the baseline that are not among the `known` ones, by number of components, yet.
 
-        A row of an earlier version, which had no clipped errors or no nats, is measured anew.
+        One with more numbers in its code than the images have axes is compared with PCA at full rank, which has a row
+        then. A row of an earlier version, which had no clipped errors or no nats, is measured anew.
         """
         columns = ["test_mse_clipped", "test_nelbo", *(f"{split}_nelbo_clipped" for split in self.clipped_nats)]
         whole = {rank for rank, row in known.items() if all(name in row for name in columns)}
         images = self._splits["train"].images
         limit = _rank_limit(images)
         wanted = {*pca.standard_ranks(len(images), images[0].size), *(config["latent_size"] for config in configs)}
+        wider = max((rank for rank in wanted if rank not in whole), default=0)
         wanted = {rank for rank in wanted - whole if rank <= limit}
+        if not wanted and not wider:
+            return []
+        fitted = self.fitted(min(limit, wider))
+        if wider > fitted.rank and fitted.rank not in whole:
+            wanted.add(fitted.rank)
+        wanted = {rank for rank in wanted if rank <= fitted.rank}
         if not wanted:
             return []
-        fitted = self.fitted(max(wanted))
         self._say("PCA baseline")
         splits = {name: self._splits[name].images for name in pca.SPLITS}
-        return pca.evaluate(
-            fitted, splits, [rank for rank in wanted if rank <= fitted.rank], clipped_nats=self.clipped_nats
-        )
+        return pca.evaluate(fitted, splits, wanted, clipped_nats=self.clipped_nats)
 
 
 class ProbabilisticPcaBaseline(PcaBaseline):

@@ -71,6 +71,8 @@ def measure(
     if left_out := [str(rank) for rank in standard if rank > fitted.rank]:
         say(f"left out {', '.join(left_out)} components: {reason}")
     ranks = {*components, *(rank for rank in standard if rank <= fitted.rank)}
+    if not ranks and not fractions:
+        ranks = {fitted.rank}
     ranks |= {pca.components_for_variance(fitted, fraction) for fraction in fractions}
     say(f"measuring error and nats at {len(ranks)} numbers of components")
     return pca.evaluate(fitted, splits, ranks, clipped_nats=("val", "test"))

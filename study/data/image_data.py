@@ -81,7 +81,10 @@ def described(data: ImageData) -> str:
 
 def default_data_dir() -> Path:
     """Return $STUDY_DATA, else ~/.cache/study-data: the root that torchvision's loaders are given."""
-    return Path(os.environ.get("STUDY_DATA") or "~/.cache/study-data").expanduser()
+    try:
+        return Path(os.environ.get("STUDY_DATA") or "~/.cache/study-data").expanduser()
+    except RuntimeError:
+        raise UsageError("there is no home folder for data sets; set HOME or STUDY_DATA, or give --data-dir") from None
 
 
 def _say_nothing(_: str) -> None:

@@ -40,7 +40,8 @@ def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, ro
 
     Autoencoders of both kinds by the test MSE of reconstructions clipped to [0, 1] (a VAE's is that of its mean
     reconstruction) with PCA's, clipped too, at the same number of components; classifiers by the test error rate
-    with the logistic regression that is best on validation data. VAEs also by test −ELBO, with probabilistic PCA.
+    with the logistic regression that is best on validation data. VAEs also by test −ELBO, with probabilistic PCA. A
+    code of more numbers than the data have axes is compared with PCA at full rank, without a ratio.
 
     Args:
         family: "ae", "vae" or "classifier".
@@ -57,6 +58,10 @@ def _compare_errors(
 ) -> Comparison:
     facts = FAMILY_FACTS[family]
     row = _best_classifier(rows) if facts.baseline == "linear_classifier" else rows.get(config["latent_size"])
+    note = None
+    if row is None and rows and config["latent_size"] > max(rows):
+        row = rows[max(rows)]
+        note = f"PCA has no {config['latent_size']} components in these data: compared with all of its {max(rows)}"
     if row is None:
         return Comparison(None, None, f"PCA has no {config.get('latent_size', '')} components in these data")
     if winner is None:
@@ -64,6 +69,8 @@ def _compare_errors(
     errors = [facts.error(run.known[facts.compared]) for run in winner.runs]
     error = mean_interval(errors, *metrics.limits(facts.error_metric))
     baseline = facts.error(row[facts.baseline_column])
+    if note:
+        return Comparison(row, None, note, _verdict(error, baseline))
     if baseline < metrics.PCA_ERROR_FLOOR:  # a verdict never needs a ratio
         return Comparison(row, None, _NO_RATIO[facts.baseline], _verdict(error, baseline))
     return Comparison(row, error.mean / baseline, None, _verdict(error, baseline))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,8 +14,9 @@ from uuid import uuid4
 
 from study import interrupt
 from study.interrupt import Interrupted
+from study.record import tracking_uri
 from study.record.commands import hint, say_progress, storage_words
-from study.record.errors import INTERRUPTED, StudyError, UsageError
+from study.record.errors import INTERRUPTED, DataError, StudyError, UsageError
 from study.record.events import Published, SessionStarted, StudyStarted, TrackingChanged, TriedAgain, own
 from study.record.tracking_uri import masked
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _LEAVE_SECONDS = 4.0  # that the tracker may take after Ctrl-C; Ray's shutdown needs the rest of the ten
 _LISTED = 5  # files in a message
+_PLACES = ("data", "labels", "cache_dir", "data_dir", "tracking_uri")
+"""Settings that a resumed study may have elsewhere, and that the next one is to find there."""
 _DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 
 
@@ -101,17 +105,20 @@ def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -
             raise StudyError(f"{folder.journal} is damaged: it has not the settings of a study ({error})") from None
         if not trusted:
             _say_not_obeyed(folder, state.settings, settings.to_json())
+        used = {**settings.to_json(), "tracking_uri": masked(settings.tracking_uri)}
+        moved = {place: used[place] for place in _PLACES if used[place] != state.settings.get(place)}
+        tracking_uri.check_folder(settings.tracking_uri)
+        elsewhere = "tracking_uri" in moved or tracking_uri.is_gone(settings.tracking_uri)
         finished = state.summary is not None and not changed
         failed = [run for run in state.runs.values() if run.status == "failed"]
         again = [TriedAgain(run.id) for run in failed if retry_failed or (run.by_machine and not finished)]
         damaged = kept.damaged(folder, state) if finished else []
         if damaged:
-            listed = ", ".join(damaged[:_LISTED]) + (" …" if len(damaged) > _LISTED else "")
-            print(f"study: {len(damaged)} files are missing or damaged and are made again: {listed}", file=sys.stderr)
-        elif finished and state.published and not again and not copied:
+            _say_made_again(damaged)
+        elif finished and state.published and not again and not copied and not elsewhere:
             print(f"Study {folder.name} is finished; a larger --trials than {settings.trials} extends it.")
             return 0
-        data = _load(settings)
+        data = _load_again(settings, folder)
         encoder = _encoder(settings, data)
         assert state.about is not None
         beginning.check_unchanged(folder.name, state.about, beginning.about(settings, data, encoder))
@@ -124,8 +131,24 @@ def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -
             if copied:
                 print(f"study: {_was(state)}: this copy goes on as a study of its own", file=sys.stderr)
             uuid = str(uuid4()) if copied else None
-            first = SessionStarted(changed, resources.gpu_json, uuid, folders.place_of(folder))
+            first = SessionStarted(changed, resources.gpu_json, uuid, folders.place_of(folder), moved)
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first, *again)
+
+
+def _load_again(settings: Settings, folder: StudyFolder) -> ImageData:
+    """Load the data of a study that is resumed; of images that have moved, say how to name their new place."""
+    try:
+        return _load(settings)
+    except DataError as error:
+        if os.path.exists(settings.data) or os.sep not in settings.data:
+            raise
+        moved_to = hint("resume", folder.name, "--data", "NEW", *storage_words(folder.path.parent))
+        raise DataError(f"{error}; if the images lie elsewhere now: {moved_to}") from None
+
+
+def _say_made_again(files: Sequence[str]) -> None:
+    listed = ", ".join(files[:_LISTED]) + (" …" if len(files) > _LISTED else "")
+    print(f"study: {len(files)} files are missing or damaged and are made again: {listed}", file=sys.stderr)
 
 
 def _say_not_obeyed(folder: StudyFolder, said: Mapping[str, Any], used: Mapping[str, Any]) -> None:

@@ -139,7 +139,7 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
         lines.append(f"  default  {_test(summary)} {value}; tuning gained {_interval(summary['gain'])}")
     if summary["baseline"]:
         row = summary["baseline"]
-        lines.append(f"  PCA      {_baseline(row)}")
+        lines.append(f"  PCA      {_baseline(row, best['config'])}")
     if summary["ratio_to_pca"] is not None:
         lines.append(f"  ratio    {summary['ratio_to_pca']:.3f} of PCA's error: {summary['verdict']}")
     else:
@@ -175,11 +175,12 @@ def _test(summary: Mapping[str, Any]) -> str:
     return metrics.on_test(summary["metric"])
 
 
-def _baseline(row: Mapping[str, Any]) -> str:
+def _baseline(row: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     if "test_accuracy" in row:
         return f"test_accuracy {row['test_accuracy']:.6f}: logistic regression on {row['n_components']} components"
     error = row.get("test_mse_clipped", row["test_mse"])  # an earlier version had the unclipped one alone
-    return f"test_mse {error:.6f} with as many components, {row['n_components']}"
+    many = "as many components, " if row["n_components"] == config.get("latent_size") else ""
+    return f"test_mse {error:.6f} with {many}{row['n_components']}{'' if many else ' components'}"
 
 
 def _nats(nats: Mapping[str, Any]) -> str:

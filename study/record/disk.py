@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from study.record.commands import hint, storage_words
 from study.record.errors import StudyError, UsageError, chain
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -61,7 +62,8 @@ def explained(folder: Path) -> Iterator[None]:
 
 def error_of(folder: Path, problem: str) -> StudyError:
     """Return the error of a study with a problem with its `folder`, such as "cannot be written (...); make space"."""
-    return StudyError(f"{folder} {problem}, then go on with --resume {folder.name}")
+    resume = hint("resume", folder.name, *storage_words(folder.parent))
+    return StudyError(f"{folder} {problem}, then go on with: {resume}")
 
 
 def check(storage: Path, params: int, running: int, kept: int, confirmed: int) -> None:

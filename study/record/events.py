@@ -82,9 +82,10 @@ class SessionStarted(Event):
 
     Attributes:
         changed: settings by which there is more to do.
-        gpu: as in `StudyStarted`.
+        gpu: how runs share a GPU; None without one.
         uuid: who it is from here on: a copy of a study is a study of its own. None where it stays the same.
         place: where it lies now.
+        moved: settings that say where things lie now.
     """
 
     name: ClassVar[str] = "session"
@@ -92,6 +93,7 @@ class SessionStarted(Event):
     gpu: dict[str, Any] | None = None
     uuid: str | None = None
     place: dict[str, Any] | None = None
+    moved: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

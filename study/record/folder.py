@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from study.record.commands import hint, storage_words
 from study.record.errors import UsageError, choose_from
 
 Standing = Literal["here", "moved", "copied", "unknown"]
@@ -179,7 +180,8 @@ def created(storage: Path, name: str) -> Iterator[StudyFolder]:
         if folder.journal.is_file() and not folder.has_begun:
             missing = [folder.path]  # left by a driver that died before it could write a line: the name is free
         elif folder.path.is_dir():
-            raise UsageError(f"--name {name!r} exists in {storage}; choose another, or --resume {name}") from None
+            resume = hint("resume", name, *storage_words(storage))
+            raise UsageError(f"--name {name!r} exists in {storage}; choose another, or go on with: {resume}") from None
         else:
             raise UsageError(f"--storage {str(storage)!r} cannot be used: {folder.path} is not a folder") from None
     except OSError as error:

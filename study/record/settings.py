@@ -183,6 +183,7 @@ class Settings:
             "the family on other data: a data set, a folder of images, or a .npz of images and labels",
             metavar="NAME|PATH",
             default="the space's",
+            resumable=True,
             with_reported=False,
         ),
     ]

@@ -36,7 +36,7 @@ from study.record.events import (
 class Run:
     """One training run: a trial of the search (`t0007`), or one seed of a confirmation of it (`t0007-s1`).
 
-    The first fields are those of `RunStarted`; `started` is in seconds since 1970.
+    The first fields are those of `RunStarted`; `started` and `ended` are in seconds since 1970.
     """
 
     id: str
@@ -48,6 +48,7 @@ class Run:
     params: int
     key: str | None
     started: float
+    ended: float | None = None
     confirm_of: str | None = None
     pretrain_budget: int = 0
     optuna: dict[str, Any] = field(default_factory=dict)
@@ -149,7 +150,7 @@ class StudyState:
             case RunEnded():
                 run = self.runs[event.id]
                 run.status, run.reason, run.by_machine = event.status, event.reason, event.by_machine
-                run.final, run.files = event.final, event.files
+                run.final, run.files, run.ended = event.final, event.files, event.time
             case TriedAgain():
                 self._try_again(self.runs[event.id])
             case BaselineMeasured():
@@ -183,7 +184,7 @@ class StudyState:
 
     def _begin_session(self, event: SessionStarted) -> None:
         self._wall_before, self._session_start = self.wall_s, event.time
-        self.settings = {**self.settings, **event.changed}
+        self.settings = {**self.settings, **event.moved, **event.changed}
         self.place = event.place or self.place
         if event.uuid and self.about:
             self.about = replace(self.about, uuid=event.uuid)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import os
 import re
+import shlex
+import sqlite3
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from study.record.errors import UsageError
+from study.record.errors import UsageError, first_line
 
 TrackerName = Literal["MLflow", "TensorBoard"]
 
@@ -35,6 +40,7 @@ PROBE_SECONDS = 3.0  # that a server may take to say that it is there; MLflow's 
 
 _SQLITE = "sqlite:///"
 _TENSORBOARD = "tensorboard:"
+_LINKS = ("revision", "down_revision")  # of a file of MLflow's that changes its tables, to the one before it
 
 
 def tracker_of(uri: str) -> TrackerName:
@@ -43,7 +49,12 @@ def tracker_of(uri: str) -> TrackerName:
     Raises:
         UsageError: it is of no known kind.
     """
-    scheme = urlsplit(uri).scheme
+    try:
+        scheme = urlsplit(uri).scheme.partition("+")[0]  # a driver may follow
+        if scheme.startswith("http"):
+            _ = urlsplit(uri).port  # which may be no number; in a database's a password may look like one
+    except ValueError as error:
+        raise UsageError(f"--tracking-uri {masked(uri)!r} is not allowed ({error}); give {ALLOWED}") from None
     nameless = {"sqlite": sqlite_file(uri), "tensorboard": tensorboard_dir(uri)}.get(scheme, uri) is None
     if nameless or scheme not in SCHEMES:
         raise UsageError(f"--tracking-uri {masked(uri)!r} is not allowed; give {ALLOWED}")
@@ -116,6 +127,77 @@ def check(uri: str) -> None:
     reason = unreachable(uri)
     if reason is not None:
         raise UsageError(f"{option} does not answer ({reason}); start the server or name another")
+    check_folder(uri)
+    if reason := unusable_database(uri):
+        raise UsageError(f"{option} cannot be used: {reason}")
+
+
+def unusable_database(uri: str) -> str | None:
+    """Return why a database cannot hold MLflow's tables, as far as can be told without MLflow: None where it may.
+
+    A driver that is not installed, a file that is no database, tables of another version of MLflow.
+    """
+    scheme = urlsplit(uri).scheme
+    if scheme in ("postgresql", "mysql", "mssql") or "+" in scheme:
+        return _driver_problem(uri)
+    file = sqlite_file(uri)
+    if file is None or not file.is_file() or not file.stat().st_size:
+        return None
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            rows = database.execute("select version_num from alembic_version").fetchall()
+    except sqlite3.OperationalError as error:
+        # Without the table it is a database of something else, or locked, which MLflow waits for.
+        return f"{file} is a database, and not MLflow's ({error})" if "no such table" in str(error) else None
+    except sqlite3.DatabaseError as error:
+        return f"{file}: {error}"
+    revision, newest = rows[0][0] if rows else None, _newest_revision()
+    if newest is None or revision == newest:
+        return None
+    upgrade = shlex.join(["mlflow", "db", "upgrade", masked(uri)])
+    return f"its tables are of another version of MLflow ({revision}, this one has {newest}); try: {upgrade}"
+
+
+def _driver_problem(uri: str) -> str | None:
+    try:
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError:  # comes with MLflow, of which is said elsewhere that it is missing
+        return None
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except ImportError as error:
+        return f"its driver is not installed ({error})"
+    except (SQLAlchemyError, ValueError) as error:
+        return first_line(error)
+    return None
+
+
+def _newest_revision() -> str | None:
+    """Return the revision that the installed MLflow's tables have, from its files: to import it takes seconds."""
+    spec = importlib.util.find_spec("mlflow")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0], "store", "db_migrations", "versions")
+    revisions: dict[str, str] = {}
+    for file in folder.glob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        of = {name: re.search(rf"^{name}\b[^=\n]*= *['\"](\w+)", text, re.MULTILINE) for name in _LINKS}
+        if found := of["revision"]:
+            revisions[found[1]] = of["down_revision"][1] if of["down_revision"] else ""
+    last = set(revisions) - set(revisions.values())
+    return last.pop() if len(last) == 1 else None
+
+
+def is_gone(uri: str) -> bool:
+    """Return whether the file or folder that a URI names is not there, and with it all that was tracked."""
+    place = sqlite_file(uri) or tensorboard_dir(uri)
+    return place is not None and not place.exists()
+
+
+def check_folder(uri: str) -> None:
+    """Raise UsageError where the folder that a URI's file or folder is written to does not exist or is not writable."""
+    option = f"--tracking-uri {masked(uri)!r}"
     folder = None
     if (file := sqlite_file(uri)) is not None:
         folder = file.parent
@@ -147,17 +229,31 @@ def _health(uri: str) -> str | None:
     try:
         with urllib.request.urlopen(_health_request(uri), timeout=PROBE_SECONDS):
             return None
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code in (401, 403):
+            variables = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+            return f"{error.reason}: it asks for a user; set {variables}"
+        return str(error.reason)
     except (OSError, ValueError, HTTPException) as error:
         return str(getattr(error, "reason", error))
 
 
 def _health_request(uri: str) -> urllib.request.Request:
-    """Return the request of a server's health page, with the URI's user and password as HTTP's, not as a host name."""
+    """Return the request of a server's health page, with the user and password, or the token, of MLflow's client.
+
+    Those of the URI come first, as HTTP's and not as a host name; then those of the environment.
+    """
     credentials, at, host = urlsplit(uri).netloc.rpartition("@")
     parts = urlsplit(uri)._replace(netloc=host, query="", fragment="")
     request = urllib.request.Request(f"{parts.geturl().rstrip('/')}/health")
-    if at:
-        user, _, password = credentials.partition(":")
-        encoded = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+    user, _, password = (unquote(part) for part in credentials.partition(":"))
+    if not at:
+        user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
+    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+    if at or (user and password):
+        encoded = base64.b64encode(f"{user}:{password}".encode()).decode()
         request.add_header("Authorization", f"Basic {encoded}")
+    elif token:
+        request.add_header("Authorization", f"Bearer {token}")
     return request

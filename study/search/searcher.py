@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,41 @@ class _OneWriter(JournalFileSymlinkLock):
         """Stay the writer."""
 
 
+@dataclass
+class _Attributes:
+    """What others have written into an Optuna study: optuna-dashboard's notes and artifacts, a user's attributes."""
+
+    user_attrs: dict[str, Any] = field(default_factory=dict)
+    system_attrs: dict[str, Any] = field(default_factory=dict)
+    of_trials: dict[int, _Attributes] = field(default_factory=dict)
+
+
+_FOREIGN = ("dashboard:", "artifacts:", "preference:")
+"""How the names of attributes begin that optuna-dashboard and Optuna's artifact store write."""
+
+
+def _foreign(optuna_log: Path) -> _Attributes:
+    """Return what others have written into the storage of an earlier driver; nothing where that cannot be read.
+
+    The journal knows nothing of it, and the storage is about to be written anew.
+    """
+    if not optuna_log.is_file():
+        return _Attributes()
+
+    def of(user: Mapping[str, Any], system: Mapping[str, Any]) -> _Attributes:
+        return _Attributes(dict(user), {name: value for name, value in system.items() if name.startswith(_FOREIGN)})
+
+    try:
+        storage = JournalStorage(JournalFileBackend(str(optuna_log), lock_obj=_OneWriter(str(optuna_log))))
+        study_id = storage.get_study_id_from_name(optuna_log.parent.name)
+        found = of(storage.get_study_user_attrs(study_id), storage.get_study_system_attrs(study_id))
+        for trial in storage.get_all_trials(study_id, deepcopy=False):
+            found.of_trials[trial.number] = of(trial.user_attrs, trial.system_attrs)
+        return found
+    except Exception:  # a file that is cut off, or of another version, raises whatever its reader runs into
+        return _Attributes()
+
+
 class StudySearcher(Unpickled, Searcher):
     """Draws a study's trials with Optuna, restored from the journal.
 
@@ -92,6 +127,7 @@ class StudySearcher(Unpickled, Searcher):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         # Its handler calls the sampler's and storage's every experimental feature out; none of it is news to the user.
         logging.getLogger("optuna").setLevel(logging.ERROR)
+        self._foreign = _foreign(optuna_log)
         optuna_log.unlink(missing_ok=True)
         self._storage = JournalStorage(JournalFileBackend(str(optuna_log), lock_obj=_OneWriter(str(optuna_log))))
         self._study = optuna.create_study(
@@ -105,6 +141,10 @@ class StudySearcher(Unpickled, Searcher):
         self._attributes: dict[str, Any] = {}  # of the study, as the journal has them: a sampler's memory
         self._unfinished = [run for run in recorder.state.trials if run.status == "running"]
         self._rebuild()
+        for name, value in self._foreign.user_attrs.items():
+            self._study.set_user_attr(name, value)
+        for name, value in self._foreign.system_attrs.items():
+            self._storage.set_study_system_attr(self._study_id, name, value)
         started = {run.key for run in recorder.state.trials} | {event.key for event in recorder.state.refused}
         self._points = [point for point in plan.space.points(plan.context) if point.key not in started]
 
@@ -229,10 +269,10 @@ class StudySearcher(Unpickled, Searcher):
         """Fill the new storage with what the journal says of trials and refusals, in the order in which they were."""
         self._resumed: dict[str, optuna.Trial] = {}
         state = self._recorder.state
-        asked: list[tuple[dict[str, Any], Run | None]] = [(run.optuna, run) for run in state.trials]
-        asked += [(event.optuna, None) for event in state.refused]
-        for facts, run in sorted(asked, key=lambda item: item[0]["number"]):
-            self._study.add_trial(self._frozen(facts, run))
+        asked: list[tuple[dict[str, Any], Run | None, float]] = [(run.optuna, run, run.started) for run in state.trials]
+        asked += [(event.optuna, None, event.time) for event in state.refused]
+        for facts, run, began in sorted(asked, key=lambda item: item[0]["number"]):
+            self._study.add_trial(self._frozen(facts, run, began))
             for name, value in facts.get("study_attrs", {}).items():
                 self._attributes[name] = value
                 self._storage.set_study_system_attr(self._study_id, name, value)
@@ -240,7 +280,7 @@ class StudySearcher(Unpickled, Searcher):
                 trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, facts["number"])
                 self._resumed[run.id] = optuna.Trial(self._study, trial_id)
 
-    def _frozen(self, facts: Mapping[str, Any], run: Run | None) -> FrozenTrial:
+    def _frozen(self, facts: Mapping[str, Any], run: Run | None, began: float) -> FrozenTrial:
         state = TrialState.FAIL
         values = None
         intermediate: dict[int, float] = {}
@@ -254,18 +294,22 @@ class StudySearcher(Unpickled, Searcher):
                 state = TrialState.FAIL
             if state is TrialState.COMPLETE:
                 values = [run.known[metric] for metric in self._plan.objectives]
+            elif state is TrialState.PRUNED and intermediate:
+                values = [intermediate[max(intermediate)]]  # as Optuna says of one that it is told of
+        ended = (run.ended if run else None) or began
+        own = self._foreign.of_trials.get(facts["number"], _Attributes())
         finished = state.is_finished()
         return FrozenTrial(
             number=facts["number"],
             state=state,
             value=None,
             values=values,
-            datetime_start=datetime.now(),
-            datetime_complete=datetime.now() if finished else None,
+            datetime_start=datetime.fromtimestamp(began),
+            datetime_complete=datetime.fromtimestamp(ended) if finished else None,
             params=facts["params"],
             distributions={name: json_to_distribution(text) for name, text in facts["distributions"].items()},
-            user_attrs={},
-            system_attrs=facts["system_attrs"],
+            user_attrs=own.user_attrs,
+            system_attrs={**own.system_attrs, **facts["system_attrs"]},
             intermediate_values=intermediate,
             trial_id=facts["number"],
         )

@@ -103,7 +103,8 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
         raise UsageError(f"{resume} --space {given['space']!r} differs; the study's is {before.space}")
     if before.reported and "trials" in given:
         raise UsageError(f"{resume} --trials does not go with --reported, which the study has")
-    now = settings_of({**given, "space": before.space, "name": before.name}).to_json()
+    data = {} if before.reported else {"data": before.data}
+    now = settings_of({**data, **given, "space": before.space, "name": before.name}).to_json()
     for name, option in options().items():
         for field in option.fields:
             if field not in given or now[field] == values[field] or field == "storage":

@@ -9,6 +9,7 @@ from math import isfinite, nan
 from pathlib import Path
 
 from study.record import folder as folders
+from study.record.commands import hint
 from study.record.errors import UsageError
 from study.record.events import Metrics
 from study.record.journal import read_state
@@ -98,9 +99,8 @@ def _check(name: str, state: StudyState, metric: str) -> None:
         raise UsageError(f"study {name!r} was run with --scheduler {scheduler}{stopped}; {_NEEDED}")
     if state.search_ended is None or statuses["running"]:
         ended = total - statuses["running"]
-        raise UsageError(
-            f"study {name!r} is not finished, {ended} trials have ended; --resume {name} ends it; {_NEEDED}"
-        )
+        resume = hint("resume", name)
+        raise UsageError(f"study {name!r} is not finished, {ended} trials have ended; {resume} ends it; {_NEEDED}")
     if statuses["stopped"]:
         raise UsageError(
             f"study {name!r} stopped {statuses['stopped']} of {total} trials by its time budget; {_NEEDED}"

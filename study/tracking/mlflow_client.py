@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.record import kept
-from study.record.tracking_uri import sqlite_file
+from study.record.errors import StudyError
+from study.record.tracking_uri import masked, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,13 +41,33 @@ def connect(uri: str) -> MlflowClient:
 def experiment_id(client: MlflowClient, name: str, artifacts: Path) -> str:
     """Return the id of the experiment `name`, which is made, its artifacts below `artifacts`, where there is none."""
     experiment = client.get_experiment_by_name(name)
-    if experiment is not None:
-        return experiment.experiment_id
-    return client.create_experiment(name, artifact_location=(artifacts / name).as_uri())
+    if experiment is None:
+        return client.create_experiment(name, artifact_location=(artifacts / name).as_uri())
+    if experiment.lifecycle_stage == "deleted":
+        uri, number = shlex.quote(masked(client.tracking_uri)), experiment.experiment_id
+        restore = f"MLFLOW_TRACKING_URI={uri} mlflow experiments restore --experiment-id {number}"
+        raise StudyError(f"MLflow's experiment {name} is deleted; restore it with: {restore}")
+    return experiment.experiment_id
+
+
+def runs_of(client: MlflowClient, experiment_id: str, condition: str) -> set[str]:
+    """Return the ids of the runs of an experiment that a condition of MLflow's search holds for, deleted ones left out."""
+    found: set[str] = set()
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], condition, max_results=1000, page_token=token)
+        found |= {run.info.run_id for run in page}
+        token = page.token
+        if not token:
+            return found
 
 
 def log_model(client: MlflowClient, uri: str, run_id: str, folder: Path, image_shape: tuple[int, int, int]) -> None:
     """Store a network with its signature, once, so that `mlflow.pytorch.load_model` gives it back.
+
+    It is pickled, with the package `models` beside it: what loads is the network itself, with `encode`, `decode` or
+    `probabilities`, and in any Python that has PyTorch. (MLflow's other format gives an exported graph, which has no
+    methods and cannot be put in evaluation mode.)
 
     Args:
         client: Of that URI.
@@ -83,6 +105,8 @@ def log_model(client: MlflowClient, uri: str, run_id: str, folder: Path, image_s
             input_example=np.zeros((2, *image_shape), np.float32),  # MLflow traces the network with it
             pip_requirements=["torch"],  # found out by importing the model in a new process otherwise
             tags={_WEIGHTS: weights},
+            serialization_format="pickle",
+            code_paths=[str(Path(models.__file__).parent)],
         )
 
 

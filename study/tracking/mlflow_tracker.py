@@ -50,6 +50,7 @@ class MLflowTracker:
         self._events: queue.SimpleQueue[Event | Ending | None] = queue.SimpleQueue()
         self._outbox = Outbox()
         self._known: dict[str, str] = {}  # MLflow's id of each run
+        self._before: list[Event] = []  # what earlier drivers wrote, until it is known what of it MLflow still has
         self._unsure = False  # whether MLflow may have runs whose ids are not known here
         self._client: MlflowClient | None = None
         self._experiment = ""
@@ -62,6 +63,7 @@ class MLflowTracker:
     def started(self, before: Sequence[Event]) -> None:
         """Begin to follow; what MLflow may lack of the events of earlier drivers is sent again, as it was."""
         self._known = {event.id: event.run_id for event in before if isinstance(event, Tracked)}
+        self._before = list(before)
         self._unsure = bool(before)
         for event in undelivered(before):
             self.event(event)
@@ -153,9 +155,29 @@ class MLflowTracker:
     def _connect(self) -> MlflowClient:
         if self._client is None:
             client = mlflow_client.connect(self._uri)
-            self._experiment = mlflow_client.experiment_id(client, self._outbox.about.settings["space"], self._place)
+            about = self._outbox.about.settings
+            self._experiment = mlflow_client.experiment_id(client, about["space"], self._place)
+            self._find_lost(mlflow_client.runs_of(client, self._experiment, self._mine()) if self._known else set())
             self._client = client
         return self._client
+
+    def _mine(self) -> str:
+        """Return what MLflow's search finds the study's runs by: in an earlier version they had its name alone."""
+        about = self._outbox.about
+        return f"tags.{UUID} = '{about.uuid}'" if about.uuid else f"tags.study = '{about.settings['name']}'"
+
+    def _find_lost(self, there: set[str]) -> None:
+        """Forget the runs that MLflow does not have, and take them in again whole.
+
+        Its database was lost, or it is another MLflow than that of earlier drivers.
+        """
+        lost = {run_id for run_id, mlflow_id in self._known.items() if mlflow_id not in there}
+        delivered = {event.id for event in self._before if isinstance(event, Delivered)}
+        self._known = {run_id: mlflow_id for run_id, mlflow_id in self._known.items() if run_id not in lost}
+        for event in self._before:
+            if getattr(event, "id", None) in lost & delivered and not isinstance(event, Delivered):
+                self._outbox.take(event)
+        self._before = []
 
     def _flush(self) -> None:
         """Send everything; a run that MLflow refuses stays, and keeps no other from being sent."""
@@ -197,11 +219,10 @@ class MLflowTracker:
     def _mlflow_id(self, client: MlflowClient, run_id: str, pending: Pending) -> str:
         """Return the id of the MLflow run, which is made, once, if there is none yet."""
         if run_id not in self._known:
-            about, found = self._outbox.about, []
+            found = []
             if self._unsure:
                 # Made by a driver that died before it could write the id down, or by a request without an answer.
-                study = f"{UUID} = '{about.uuid}'" if about.uuid else f"study = '{about.settings['name']}'"
-                query = f"tags.{study} and tags.run = '{run_id}'"
+                query = f"{self._mine()} and tags.run = '{run_id}'"
                 found = list(client.search_runs([self._experiment], query, max_results=1))
             if found:
                 mlflow_id = found[0].info.run_id
@@ -214,6 +235,9 @@ class MLflowTracker:
                 )
                 mlflow_id = run.info.run_id
                 pending.tags = {}
+            if run_id == STUDY:
+                for child in self._known.values():  # of a study whose own run alone was lost
+                    client.set_tag(child, "mlflow.parentRunId", mlflow_id)
             self._known[run_id] = mlflow_id
             self._record(Tracked(run_id, mlflow_id))
         return self._known[run_id]

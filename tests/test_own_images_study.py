@@ -1,0 +1,52 @@
+"""A whole study of own images: 12 bits in 16, five channels; its folder is moved, and it goes on."""
+
+import json
+import re
+import shlex
+
+import numpy as np
+import pytest
+from study_processes import run, state_of, summary_of, table
+
+from study import predict
+
+SMALL = ["--space", "digits_ae", "--name", "night", "--epochs", "1", "--confirm", "1x1", "--value-range", "0,4095"]
+
+
+def make(folder):
+    """Write arrays of 12 bits whose five channels are of one rank each, in two classes."""
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        for number in range(30):
+            image = 1500 + 1000 * (name == "b") + 500 * rng.normal(size=(1, 1, 5)) + rng.normal(0, 50, (9, 9, 5))
+            np.save(folder / name / f"{number}.npy", image.clip(0, 4095).astype(np.uint16))
+
+
+def test_a_study_of_deep_images_goes_on_where_they_were_moved_to(tmp_path, monkeypatch, capsys):
+    make(tmp_path / "images")
+    done = run(tmp_path, *SMALL, "--trials", "1", "--data", "images")
+    assert done.returncode == 0, done.stderr
+    about = json.loads((tmp_path / "results/night/study.json").read_text())["data"]
+    assert (about["pixels"], about["value_range"], about["image_shape"]) == ("uint16", [0, 4095], [5, 9, 9])
+    assert about["twins"]["identical"] == {"train/val": 0, "train/test": 0, "val/test": 0}
+    # Both errors are of values in [0, 1]: those of 12 bits would be near 0 on the scale of 16.
+    pca = {int(row["n_components"]): float(row["test_mse"]) for row in table(tmp_path / "results/night/baseline.csv")}
+    noise = (50 / 4095) ** 2
+    assert pca[8] == pytest.approx(noise, rel=0.3)
+    assert summary_of(tmp_path)["best"]["test"]["mean"] > noise / 2
+    monkeypatch.chdir(tmp_path)
+    assert predict.main(["--model", "results/night/best", "images/a/0.npy"]) == 0
+    error = float(re.search(r"MSE ([\d.]+)", capsys.readouterr().out)[1])
+    assert noise / 3 < error < 1
+    (tmp_path / "images").rename(tmp_path / "moved here")
+    refused = run(tmp_path, "--resume", "night", "--trials", "2")
+    assert refused.returncode == 2
+    assert "if the images lie elsewhere now: " in refused.stderr
+    words = shlex.split(refused.stderr.split("elsewhere now: ")[1])
+    assert words[-4:] == ["--resume", "night", "--data", "NEW"]
+    done = run(tmp_path, "--resume", "night", "--trials", "2", "--data", "moved here")
+    assert done.returncode == 0, done.stderr
+    assert len(state_of(tmp_path).trials) == 2
+    assert state_of(tmp_path).settings["data"] == str(tmp_path / "moved here")
+    assert "is finished" in run(tmp_path, "--resume", "night").stdout
