@@ -148,6 +148,8 @@ def baseline_of(family: str) -> type[PcaBaseline]:
 def evaluate_linear_classifier(fitted: Pca, ranks: Sequence[int], *arrays: NDArray[Any]) -> list[BaselineRow]:
     """Return a row of the baseline per rank: PCA's columns, and `val_accuracy` and `test_accuracy`.
 
+    Without validation images there is no `val_accuracy`.
+
     The codes are divided by the largest component's standard deviation, which leaves their proportions as they are,
     and scikit-learn's multinomial logistic regression is fitted to the training codes with its own L2 penalty (C = 1).
 
@@ -169,7 +171,7 @@ def evaluate_linear_classifier(fitted: Pca, ranks: Sequence[int], *arrays: NDArr
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model = LogisticRegression(max_iter=_ITERATIONS).fit(inputs["train"], labels["train"])
-        for name in ("val", "test"):
+        for name in ("val", "test") if len(labels["val"]) else ("test",):
             row[f"{name}_accuracy"] = float(model.score(inputs[name], labels[name]))
     return rows
 

@@ -34,7 +34,7 @@ def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, ro
 
     Autoencoders of both kinds by the test MSE of reconstructions clipped to [0, 1] (a VAE's is that of its mean
     reconstruction) with PCA's, clipped too, at the same number of components; classifiers by the test error rate
-    with the logistic regression that is best on validation data.
+    with the logistic regression that is best on validation data, or without any the one of most components.
 
     Args:
         family: "ae", "vae" or "classifier".
@@ -63,7 +63,7 @@ _NO_RATIO = {
 
 
 def _best_classifier(rows: Mapping[int, Row]) -> Row | None:
-    return max(rows.values(), key=lambda row: row["val_accuracy"], default=None)
+    return max(rows.values(), key=lambda row: (row.get("val_accuracy", 0.0), row["n_components"]), default=None)
 
 
 def _verdict(error: Interval, baseline: float) -> str:

@@ -29,7 +29,7 @@ from study.record.errors import StudyError
 from study.record.events import BaselineMeasured, Event, Finished, RunEnded, RunStarted, SearchEnded
 from study.record.folder import StudyFolder
 from study.record.journal import Recorder
-from study.record.ranking import best_trials
+from study.record.ranking import NOTHING_CHOSEN, best_trials
 from study.record.settings import Settings
 from study.record.state import Run
 from study.search import engine
@@ -118,6 +118,8 @@ class Session:
                 if choosing
                 else f"confirmation: {reporting} runs at most"
             )
+        if not confirmation.chooses(self._settings):
+            self._display.say(NOTHING_CHOSEN)
         if not self._settings.reported:
             self._search()
         _stop_if_all_failed("trial", self._state.trials)
@@ -165,7 +167,7 @@ class Session:
 
     def _compare_with_pca(self) -> None:
         """Let the display compare each run with PCA's validation error at the same number of components."""
-        if self._space.metric == "val_mse":
+        if self._space.metric == "val_mse" and len(self._data.val):
             self._display.pca = self._baselines.validation_error()
 
     def _baseline(self) -> None:
