@@ -163,7 +163,7 @@ def evaluate_linear_classifier(fitted: Pca, ranks: Sequence[int], *arrays: NDArr
 
     images = dict(zip(pca.SPLITS, arrays[0::2], strict=True))
     labels = dict(zip(pca.SPLITS, arrays[1::2], strict=True))
-    codes = {name: pca.codes(fitted, array, max(ranks)) for name, array in images.items()}
+    codes = {name: pca.codes(fitted, array, max(ranks)) for name, array in images.items() if len(array)}
     scale = codes["train"][:, 0].std()
     rows = pca.evaluate(fitted, images, ranks)
     for row, rank in zip(rows, sorted(set(ranks)), strict=True):
@@ -171,7 +171,7 @@ def evaluate_linear_classifier(fitted: Pca, ranks: Sequence[int], *arrays: NDArr
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model = LogisticRegression(max_iter=_ITERATIONS).fit(inputs["train"], labels["train"])
-        for name in ("val", "test") if len(labels["val"]) else ("test",):
+        for name in [name for name in codes if name != "train"]:
             row[f"{name}_accuracy"] = float(model.score(inputs[name], labels[name]))
     return rows
 
