@@ -127,7 +127,11 @@ def _flowers_classifier(
     left += ["L2 in the first stage"] * bool(then["weight_decay"])
     left += ["lr"] * (_FLOWERS_RATE in words)
     return entry(
-        *(DATASET, "classifier", (epochs, epochs), note, *parts),
+        DATASET,
+        "classifier",
+        (epochs, epochs),
+        note,
+        *parts,
         split=_FLOWERS_SPLIT,
         open_choices=tuple(left),
         **changes,
@@ -142,7 +146,12 @@ def _flowers() -> Iterator[tuple[str, Reported]]:
     ):
         note = _FLOWERS_NOTE + words + _FLOWERS_AE_EPOCHS
         config = entry(
-            *(DATASET, "ae", (30,), note, layers, optimizer),
+            DATASET,
+            "ae",
+            (30,),
+            note,
+            layers,
+            optimizer,
             split=_FLOWERS_SPLIT,
             open_choices=left,
             in_search=optimizer is ADAM,

@@ -125,7 +125,11 @@ def _mnist_ae() -> Iterator[tuple[str, Reported]]:
             left += ("sparsity",) * (suffix == "_sparse")
             searched = suffix not in (aes_deciding if family == "ae" else _MNIST_PIXEL_MEAN)
             config = entry(
-                *(DATASET, family, (100,), note + words, settings),
+                DATASET,
+                family,
+                (100,),
+                note + words,
+                settings,
                 split=_MNIST_SPLIT,
                 open_choices=left,
                 in_search=searched,
