@@ -121,13 +121,14 @@ def _continued(study: StudyFiles, curves: pd.DataFrame) -> tuple[tuple[str, str,
     """
     settings = [name for name in study.confirm if str(name).startswith("config.")]
     configs = study.confirm.drop_duplicates("confirm_of").set_index("confirm_of")[settings].astype(str)
+    config_of = dict(zip(map(str, configs.index), configs.to_numpy().tolist(), strict=True))
     seeds = study.confirm.set_index("confirm_id")["seed"]
     main = curves[curves["stage"] == "main"]
     main = main.assign(seed=main["run_id"].map(seeds)).set_index(["seed", "epoch"])
     numbers_of = {str(name): rows for name, rows in main.groupby("name", sort=False)}
     found = []
     for (shorter, first), (longer, second) in permutations(numbers_of.items(), 2):
-        alike = {shorter, longer} <= set(configs.index) and configs.loc[shorter].equals(configs.loc[longer])
+        alike = shorter in config_of and config_of[shorter] == config_of.get(longer)
         ends = [int(rows.index.get_level_values("epoch").max()) for rows in (first, second)]
         if alike and ends[0] < ends[1] and first.index.isin(second.index).all():
             columns = [name for name in first if str(name).startswith(("train_", "val_"))]
@@ -149,7 +150,7 @@ def _panels(curves: pd.DataFrame, metric: str) -> tuple[tuple[str, str], ...]:
 
 def _is_validated(curves: pd.DataFrame) -> bool:
     """Whether there were validation images; without any, training curves are all that there is."""
-    return any(name.startswith("val_") for name in curves)
+    return any(str(name).startswith("val_") for name in curves)
 
 
 def plot_learning_curves(data: LearningCurves) -> Figure:
