@@ -136,7 +136,7 @@ def compute_leaderboard(study: StudyFiles, top: int | None = None) -> pd.DataFra
 
 def pca_is_clipped(study: StudyFiles) -> bool:
     """Whether PCA's reconstructions were clipped to [0, 1], and networks'; an earlier version clipped neither."""
-    return bool(numbers(study.baseline, "val_mse_clipped").notna().any())
+    return any(numbers(study.baseline, f"{split}_mse_clipped").notna().any() for split in ("val", "test"))
 
 
 def pca_errors(study: StudyFiles) -> pd.DataFrame:
@@ -169,12 +169,14 @@ def nats_at(nats: pd.DataFrame, latent_sizes: pd.Series) -> pd.DataFrame:
 def completed_confirmations(study: StudyFiles) -> pd.DataFrame:
     """Return the confirmation runs that have the objective, with it as `value` and its namesake as `test_value`.
 
-    Where some seeds chose the winner, `value` is of these alone, and missing in those that report on it.
+    Without validation images no run has it, and its namesake is enough. Where some seeds chose the winner, `value` is
+    of these alone, and missing in those that report on it.
     """
     objective = objective_of(study)
     runs = study.confirm
     runs = runs.assign(value=numbers(runs, objective.metric), test_value=numbers(runs, objective.test_metric))
-    runs = runs[(runs["status"] == "completed") & runs["value"].notna()].reset_index(drop=True)
+    measured = runs["value"] if runs["value"].notna().any() else runs["test_value"]
+    runs = runs[(runs["status"] == "completed") & measured.notna()].reset_index(drop=True)
     if "role" in runs and (runs["role"] == "choose").any():
         runs["value"] = runs["value"].mask(runs["role"] == "report")
     return runs

@@ -110,11 +110,23 @@ class Classifier(Network):
 
     @torch.no_grad()
     def per_image(self, images: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Tensor]:
-        """Return `log_probabilities` (batch, classes), in nats, and `labels` (batch,)."""
-        return {"log_probabilities": self(images).float().log_softmax(1), "labels": labels}
+        """Return `log_probabilities` (batch, classes), in nats, and `labels` (batch,).
+
+        Under a double softmax also `loss` (batch,), which is another quantity than the cross entropy then.
+        """
+        logits = self(images).float()
+        values = {"log_probabilities": logits.log_softmax(1), "labels": labels}
+        if self.double_softmax:
+            values["loss"] = functional.cross_entropy(
+                logits.softmax(1), labels, label_smoothing=self.label_smoothing, reduction="none"
+            )
+        return values
 
     def metrics(self, values: Mapping[str, Tensor]) -> dict[str, float]:
-        """Return `accuracy` in [0, 1], `cross_entropy` in nats per image, and `calibration_error` in [0, 1]."""
+        """Return `accuracy` in [0, 1], `cross_entropy` in nats per image, and `calibration_error` in [0, 1].
+
+        Under a double softmax `loss` too, the mean of what it is trained on.
+        """
         log_probabilities, labels = values["log_probabilities"], values["labels"]
         best, predicted = log_probabilities.max(1)
         correct = predicted == labels
@@ -122,6 +134,7 @@ class Classifier(Network):
             "accuracy": correct.double().mean().item(),
             "cross_entropy": functional.nll_loss(log_probabilities, labels).item(),
             "calibration_error": calibration_error(best.exp(), correct),
+            **({"loss": values["loss"].mean().item()} if "loss" in values else {}),
         }
 
 

@@ -18,7 +18,7 @@ from search_spaces._claims import CLAIMS, Audit, Bound, Check, Claim, Comparison
 from search_spaces._dataset import DatasetSpec, ImageShape
 from search_spaces._families import FAMILY_FACTS, FamilyFacts
 from search_spaces._layers import LayerBounds
-from search_spaces._reported import OPEN_LAYERS, Reported
+from search_spaces._reported import OPEN_LAYERS, Reported, ReportedSplit
 from search_spaces._searches import AutoencoderSearch, ClassifierSearch, VaeSearch
 from search_spaces._space import Context, Point, Search, Space, outline
 
@@ -43,6 +43,7 @@ __all__ = [
     "Measured",
     "Point",
     "Reported",
+    "ReportedSplit",
     "Search",
     "Space",
     "UnknownSpace",

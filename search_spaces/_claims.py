@@ -131,6 +131,8 @@ def _gap(subject: str, metric: str) -> Measured:
 
 _BATCHES = 1429  # of 35 images, the last of 20, in 50,000
 _SAME_LOSS = 0.1  # of the claimed value: one run each, and Adam is a guess
+# Of PCA's errors at 32 and 108 components the mean of 25 test images lies within 0.80 to 1.22 of that of all, in 95 %.
+_SAME_LAST_BATCH = _SAME_LOSS + 0.2
 _MSE = "MSE per pixel, pixels in [0, 1]"
 _CIFAR_AES = ("cifar_ae/1+1", "cifar_ae/1+2", "cifar_ae/2+1", "cifar_ae/2+2")
 
@@ -160,7 +162,7 @@ def _cifar_ae_row(networks: str) -> list[Claim]:
             f"The testing loss of {name} after 100 epochs is {test}.",
             "MSE per pixel, meant as the mean over the test set",
             _LAST_BATCH + (_SLIP.format(meant) if meant else ""),
-            Check(Measured(key, "test_mse_unclipped"), _SAME_LOSS * test), value=test, split="test"),
+            Check(Measured(key, "test_mse_unclipped"), _SAME_LAST_BATCH * test), value=test, split="test"),
         _says(f"{key}/training_time", key,
             f"Training {name} takes {train_s} s.", _SECONDS,
             "Fits the sum over 100 epochs.",
@@ -175,7 +177,8 @@ _CIFAR_AE = (
     *(claim for networks in _CIFAR_AE_TABLE for claim in _cifar_ae_row(networks)),
     _says("cifar_ae/best_network", "cifar_ae/2+2",
         "Among the networks, encoder 2 with decoder 2 is the best.", "the table's losses",
-        "By the table's own training loss 1+2 is better: 13.827 against 16.375.",
+        "By the table's own training loss 1+2 is better, 13.827 against 16.375; by its testing loss too, as printed "
+        "(0.0109 against 0.1396) and without the slip (0.01396).",
         Comparison(_on("test_mse_unclipped", "cifar_ae/2+2"), _on("test_mse_unclipped", *_CIFAR_AES[:3]))),
     _says("cifar_ae/without_linear_layers", "report/cifar_ae",
         "Encoder 2 and decoder 2, without linear layers, do better than encoder 1 and decoder 1.",
@@ -280,13 +283,17 @@ def _mnist_pca_row(variance: float) -> list[Claim]:
     ]
 
 
-_MNIST_VAES = {"vae": "VAE", "vae_cnn": "convolutional VAE"}
 _NELBO = "loss: reconstruction + KL, nats per image"
 
 
 def _still_to_fall(subject: str, epoch: int) -> Measured:
     """How much higher the training loss is after so many epochs than at the end."""
     return Measured(subject, "train_loss", epoch, minus=Measured(subject, "train_loss"))
+
+
+def _learnt_by_heart(subject: str) -> Measured:
+    """How much larger the validation error of an autoencoder is than that of its training images, after training."""
+    return Measured(subject, "val_mse", minus=Measured(subject, "train_eval_mse"))
 
 
 _MNIST_AE = (
@@ -314,7 +321,15 @@ _MNIST_AE = (
         "The sign is wrong: it is Σ P log(P / Q), which is never negative."),
     _says("mnist_ae/denoising_overfits_less", "mnist_ae/dense_gaussian",
         "A denoising autoencoder does not overfit as the plain one often does.", "train and validation loss",
-        "Textbook knowledge: the report shows no run of it."),
+        "Textbook knowledge: the report shows no run of it. Audited by the gap between both errors of clean images, "
+        "after training.",
+        Comparison((_learnt_by_heart("mnist_ae/dense_gaussian"),), (_learnt_by_heart("mnist_ae/dense"),))),
+    _says("mnist_ae/sparse_overfits_less", "mnist_ae/dense_sparse",
+        "A sparse autoencoder, whose code is wider than its input and of which a small part fires, does not overfit.",
+        "train and validation loss",
+        "Textbook knowledge: the report shows no run of it. Audited by the gap between both errors after training; how "
+        "much of the code fires is not measured.",
+        Comparison((_learnt_by_heart("mnist_ae/dense_sparse"),), (_learnt_by_heart("mnist_ae/dense"),))),
     _says("mnist_ae/dense/overfits", "mnist_ae/dense",
         "The dense autoencoder's learning curve overfits.", "MSE per pixel, train and validation",
         "A curve without numbers; one run.",
@@ -329,45 +344,62 @@ _MNIST_AE = (
         Comparison(_on("train_kl", "mnist_ae/vae"), _on("train_cross_entropy", "mnist_ae/vae"))),
     _says("mnist_ae/vae_cnn/reconstruction_dominates", "mnist_ae/vae_cnn",
         "In the convolutional VAE the reconstruction loss matters most.", _NELBO,
-        "Said of the runs with other inputs; curves without numbers.",
+        "Said of the training curves of the runs with bernoulli and gaussian input, which have no numbers.",
         *(
             Comparison(_on("train_kl", subject), _on("train_cross_entropy", subject))
-            for subject in ("mnist_ae/vae_cnn", "mnist_ae/vae_cnn_bernoulli", "mnist_ae/vae_cnn_gaussian")
+            for subject in ("mnist_ae/vae_cnn_bernoulli", "mnist_ae/vae_cnn_gaussian")
         )),
     _says("mnist_ae/vae_cnn/kl_works_better", "mnist_ae/vae_cnn",
         "The KL divergence works better with the convolutional VAE than with the dense one.", "KL, nats per image",
-        "Read as: it is smaller. A smaller KL alone is no merit, as a code that says nothing has none.",
-        Comparison(_on("val_kl", "mnist_ae/vae_cnn"), _on("val_kl", "mnist_ae/vae"))),
-    *(
-        _says(f"mnist_ae/{network}/bernoulli_slower", f"mnist_ae/{network}_bernoulli",
-            f"The {name} converges more slowly with bernoulli input than with gaussian.", _NELBO,
-            "Audited by how far the training loss after 10 epochs is from where it ends. "
-            + ("Explained by the gaussian posterior." if network == "vae" else "A curve, without a word about it."),
-            Comparison(
-                (_still_to_fall(f"mnist_ae/{network}_gaussian", 10),),
-                (_still_to_fall(f"mnist_ae/{network}_bernoulli", 10),),
-            ))
-        for network, name in _MNIST_VAES.items()
-    ),
+        "Said of the training curves with bernoulli and gaussian input. Read as: it is smaller. A smaller KL alone is "
+        "no merit, as a code that says nothing has none.",
+        *(
+            Comparison(_on("train_kl", f"mnist_ae/vae_cnn_{given}"), _on("train_kl", f"mnist_ae/vae_{given}"))
+            for given in ("bernoulli", "gaussian")
+        )),
+    _says("mnist_ae/vae/bernoulli_slower", "mnist_ae/vae_bernoulli",
+        "The VAE converges more slowly with bernoulli input than with gaussian.", _NELBO,
+        "Audited by how far the training loss after 10 epochs is from where it ends. Explained by the gaussian "
+        "posterior; of the convolutional VAE it is not said.",
+        Comparison(
+            (_still_to_fall("mnist_ae/vae_gaussian", 10),),
+            (_still_to_fall("mnist_ae/vae_bernoulli", 10),),
+        )),
     _says("mnist_ae/vae_cnn/smaller_latent_worse", "mnist_ae/vae_cnn_z2",
         "A smaller latent space makes it harder for the convolutional VAE to converge.", _NELBO,
-        "Curves without numbers, and the latent sizes are not given.",
-        Comparison(_on("val_nelbo", "mnist_ae/vae_cnn"), _on("val_nelbo", "mnist_ae/vae_cnn_z2")),
-        Comparison(_on("val_nelbo", "mnist_ae/vae_cnn_z64"), _on("val_nelbo", "mnist_ae/vae_cnn_z2"))),
+        "Training curves without numbers, and the latent sizes are not given.",
+        Comparison(_on("train_nelbo", "mnist_ae/vae_cnn"), _on("train_nelbo", "mnist_ae/vae_cnn_z2")),
+        Comparison(_on("train_nelbo", "mnist_ae/vae_cnn_z64"), _on("train_nelbo", "mnist_ae/vae_cnn_z2"))),
     _says("mnist_ae/vae_cnn/training_time", "mnist_ae/vae_cnn",
         "The convolutional VAE takes at least an hour for 100 epochs.", _SECONDS,
         "With batches of 32; each network was trained once.",
         Check(Measured("mnist_ae/vae_cnn", "seconds"), None), value=3600, split="train"),
     _says("mnist_ae/pca_few_components", "pca/mnist/2",
         "PCA cannot reach a very small number of components and be inverted well, autoencoders can.", "pictures",
-        "PCA can be inverted at any number of components; the report's least is 44. Audited by the error at 2.",
-        Comparison(_on("test_mse", "mnist_ae/vae_z2"), _on("test_mse", "pca/mnist/2"))),
+        "PCA can be inverted at any number of components; the report's least is 44. Audited by the error at 2, of an "
+        "autoencoder and of a VAE.",
+        *(
+            Comparison(_on("test_mse", f"mnist_ae/{network}_z2"), _on("test_mse", "pca/mnist/2"))
+            for network in ("dense", "vae")
+        )),
     _says("mnist_ae/pca_improves_little", "report/mnist_ae",
         "PCA does not improve much with more components.", "pictures",
         "By its own table 154 components have 47 % less error than 44."),
     _says("mnist_ae/vae_pictures", "report/mnist_ae",
         "The VAEs' pictures failed because data were reconstructed instead of samples of the prior.", "pictures",
-        "A trained VAE reconstructs data too: samples, interpolations and a traversal have to be shown beside."),
+        "A VAE whose reconstruction loss is summed over the pixels reconstructs data well. Averaged over them, as "
+        "torch.mean does, the KL divergence weighs 784 times as much, the code says nothing, and reconstructions and "
+        "samples alike are the mean image: it would explain the failed pictures. Audited as: data are reconstructed no "
+        "better than by PCA with one component where the loss is summed, and where it is averaged the code keeps a nat "
+        "at least.",
+        *(
+            Comparison(_on("test_mse", "pca/mnist/1"), _on("test_mse", f"mnist_ae/{network}"))
+            for network in ("vae", "vae_cnn")
+        ),
+        *(
+            Bound(Measured(f"mnist_ae/{network}_pixel_mean", "test_kl"), at_least=1.0)
+            for network in ("vae", "vae_cnn")
+        )),
 )
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -457,9 +489,10 @@ _FLOWERS = (
         "The means are 287.68 and 286.21 s."),
     _says("flowers/no_batch_norm/more_epochs_help", "flowers/no_batch_norm",
         "Without batch norm the accuracy would go on rising with more epochs.", "accuracy",
-        "Not run; at 30 epochs it should still be rising.",
-        Comparison(
-            _on("train_loss", "flowers/no_batch_norm", epoch=30), _on("train_loss", "flowers/no_batch_norm", epoch=15)
+        "Not run; at 30 epochs it should still be rising, on training and on other images.",
+        *(
+            Comparison(_on(metric, "flowers/no_batch_norm", epoch=15), _on(metric, "flowers/no_batch_norm", epoch=30))
+            for metric in ("train_accuracy", "val_accuracy")
         )),
     _says("flowers/adagrad/best_optimizer", "flowers/adagrad",
         "Adagrad is the best optimizer.", _PER_CENT,
@@ -475,6 +508,7 @@ _FLOWERS = (
     _says("flowers/sgd/lacks_on_test", "flowers/sgd",
         "SGD fits the training set and lacks on the test set.", _PER_CENT,
         "Less than half of Adagrad's accuracy, with the same 100 % of the training images.",
+        Bound(Measured("flowers/sgd", _AFTER_TRAINING["train"]), at_least=0.995),
         Comparison(_on("test_accuracy", "flowers/sgd"), _on("test_accuracy", "flowers/adam", "flowers/adagrad")),
         split="test"),
     _says("flowers/adagrad/converges_fast", "flowers/adagrad",
@@ -506,7 +540,11 @@ _FLOWERS = (
     _says("flowers/autoencoder_prefers_adam", "flowers/ae",
         "Trained with Adagrad the autoencoder's pictures are less complete than with Adam.",
         "pictures during training",
-        "Seen in one run; no number is given, and the autoencoder with Adagrad is no configuration of its own."),
+        "Seen in one run, on one training image; no number is given. Audited by the error of all training images after "
+        "training, not clipped.",
+        Comparison(
+            _on("train_eval_mse_unclipped", "flowers/ae"), _on("train_eval_mse_unclipped", "flowers/ae_adagrad")
+        )),
     _says("flowers/flattening_hurts", "report/flowers",
         "A code that is flattened and reshaped, and max pooling in the classifier, make the classifier learn badly.",
         "not named",
@@ -619,9 +657,9 @@ _CIFAR_CNN = (
         Bound(_overfit("F"), at_least=0.2), value=0.2),
     _says("cifar_cnn/depth_helps", "report/cifar_cnn",
         "A CNN needs some depth before it gives good results.", _FRACTION,
-        "Of A, B and D; C and E, deeper than B and D, are at chance in the same table. B and D differ in ReLU as "
-        "well.",
-        _ladder("B", "D"), split="val"),
+        "Of A, B and D; C and E, deeper than B and D, are at chance in the same table. A and B differ from D in ReLU "
+        "as well.",
+        _ladder("A", "D"), _ladder("B", "D"), split="val"),
     _says("cifar_cnn/relu_helps", "report/cifar_cnn",
         "ReLU inside the network works much better than sigmoid.", _FRACTION,
         "C against D.",
@@ -686,6 +724,14 @@ def _rises_after(subject: str, metric: str, epoch: int) -> Comparison:
     return Comparison(_on(metric, subject, epoch=epoch), _on(metric, subject))
 
 
+def _rises_from_the_first(subject: str, *metrics: str) -> tuple[Comparison, ...]:
+    return tuple(Comparison(_on(metric, subject, epoch=1), _on(metric, subject)) for metric in metrics)
+
+
+def _falls_until(subject: str, metric: str, epoch: int) -> Comparison:
+    return Comparison(_on(metric, subject, epoch=epoch), _on(metric, subject, epoch=1))
+
+
 def _falls(subject: str, metric: str, epoch: int = 1) -> Comparison:
     return Comparison(_on(metric, subject), _on(metric, subject, epoch=epoch))
 
@@ -698,7 +744,11 @@ _FASHION = (
         _says(f"{subject}/loss_rises_after", subject,
             f"With dropout {dropout} both losses fall at first and rise after epoch 5.", "epoch",
             "One run; dropout acts while the training loss is measured, and not on the validation loss.",
-            _rises_after(subject, "train_loss", 5), _rises_after(subject, "val_mse", 5), value=5)
+            *(
+                audit
+                for metric in ("train_loss", "val_mse")
+                for audit in (_falls_until(subject, metric, 5), _rises_after(subject, metric, 5))
+            ), value=5)
         for subject, dropout in (("fashion/base", 0.2), ("fashion/p0.1", 0.1))
     ),
     _says("fashion/base/poor_pictures", "fashion/base",
@@ -721,17 +771,17 @@ _FASHION = (
         *(
             audit
             for metric in ("train_loss", "val_mse")
-            for audit in (
-                _falls("fashion/p0.1_n256", metric, 5),
-                Comparison(_on(metric, "fashion/p0.1_n256", epoch=5), _on(metric, "fashion/p0.1_n256", epoch=1)),
-            )
+            for audit in (_falls("fashion/p0.1_n256", metric, 5), _falls_until("fashion/p0.1_n256", metric, 5))
         )),
     _says("fashion/p0.1_n256/curves_are_close", "fashion/p0.1_n256",
         "With n = 256 the losses on training and validation images are close: what is learnt generalises.", _CURVE,
-        "The conclusions say that the gap grows with complexity. How close is not said."),
+        "The conclusions say that the gap grows with complexity. How close is not said; audited as: within 0.001, as "
+        "for no difference.",
+        Bound(_gap("fashion/p0.1_n256", "mse"), at_least=-0.001, at_most=0.001)),
     _says("fashion/p0.1_n256/best", "fashion/p0.1_n256",
         "n = 256 with dropout 0.1 is the best of the autoencoders.", _CURVE,
-        "Its code is four times as large: PCA at 256 components has 0.28 of its error at 64.",
+        "The word is ours: of this one alone the report says that it improved. Its code is four times as large: PCA at "
+        "256 components has 0.28 of its error at 64.",
         Comparison(_on("test_mse", "fashion/p0.1_n256"), _on("test_mse", *_FASHION_AES[:2], "fashion/sgd"))),
     _says("fashion/p0.1_n256/sharper", "fashion/p0.1_n256",
         "With n = 256 the pictures have more details.", "pictures",
@@ -750,7 +800,7 @@ _FASHION = (
         "loss and accuracy, curves without numbers",
         "Which loss is not said.",
         _falls(_FINETUNED, "train_loss"), _falls(_FINETUNED, "val_cross_entropy"),
-        Comparison(_on("val_accuracy", _FINETUNED, epoch=1), _on("val_accuracy", _FINETUNED))),
+        *_rises_from_the_first(_FINETUNED, "train_accuracy", "val_accuracy")),
     *(
         _says(f"fashion/classifier_finetuned/shirt_as_{name}", _FINETUNED,
             f"Trained as a whole, the classifier takes {count} of the shirts for {predicted}.", _CONFUSION,
@@ -780,8 +830,9 @@ _FASHION = (
         Comparison(_on("test_cross_entropy", _FINETUNED), _on("test_cross_entropy", _FROZEN))),
     _says("fashion/classifier_frozen/oscillates", _FROZEN,
         "With the encoder frozen, the accuracy rises at first, then oscillates.", "accuracy, a curve without numbers",
-        "A ReLU on the logits gives a class that is always negative no gradient.",
-        Comparison(_on("val_accuracy", _FROZEN, epoch=1), _on("val_accuracy", _FROZEN))),
+        "Of both sets. Audited is that it rises: how much is an oscillation is not said. A ReLU on the logits gives a "
+        "class that is always negative no gradient.",
+        *_rises_from_the_first(_FROZEN, "train_accuracy", "val_accuracy")),
     _says("fashion/classifier_frozen/worse", _FROZEN,
         "With the encoder frozen, the classifier is worse than trained as a whole.", "accuracy",
         "Without numbers; nor is it said whether both had as many epochs.",

@@ -14,6 +14,21 @@ Settings = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class ReportedSplit:
+    """How a report divided the images that its data set publishes for training and, where there are any, validation.
+
+    Attributes:
+        train: images that it trained on.
+        val: images that it held out of them; 0 where it had no validation split.
+        words: a sentence on both, and on what it leaves open.
+    """
+
+    train: int
+    val: int
+    words: str
+
+
+@dataclass(frozen=True)
 class Reported:
     """A network with its settings as a report ran it.
 
@@ -25,7 +40,10 @@ class Reported:
         epochs: for how long the report trained it, stage by stage: an encoder that is trained as an
             autoencoder first has two.
         note: what the report left open, and what was chosen here.
+        split: the images that the report had.
         open_choices: the keys of the config, or words, of what the report left open; empty where it says everything.
+        in_search: whether a search of its space begins with it too. Those that are there to decide a claim alone are
+            run by `--reported` only, and their space need not reach them.
     """
 
     config: dict[str, Any]
@@ -34,7 +52,9 @@ class Reported:
     num_classes: int
     epochs: tuple[int, ...]
     note: str
+    split: ReportedSplit
     open_choices: tuple[str, ...] = ()
+    in_search: bool = True
 
 
 OPEN_LAYERS = frozenset({"channels", "hidden_size", "kernel sizes", "latent_size"})
@@ -47,7 +67,9 @@ def entry(
     epochs: tuple[int, ...],
     note: str,
     *settings: Settings,
+    split: ReportedSplit,
     open_choices: tuple[str, ...] = (),
+    in_search: bool = True,
     **more: Any,
 ) -> Reported:
     """Return a reported configuration, whose config is made of the `settings` in their order and of `more`."""
@@ -55,7 +77,7 @@ def entry(
     for part in (*settings, more):
         config |= part
     space, classes = f"{data.name}_{family}", len(data.class_names)
-    return Reported(config, space, data.image_shape, classes, epochs, note, open_choices)
+    return Reported(config, space, data.image_shape, classes, epochs, note, split, open_choices, in_search)
 
 
 ADAM: Settings = {"optimizer": "adam", "lr": 0.001, "weight_decay": 0.0}

@@ -152,7 +152,7 @@ class Space:
         return {
             key: entry
             for key, entry in self.reported.items()
-            if entry.space == self.name and entry.image_shape == context.image_shape
+            if entry.in_search and entry.space == self.name and entry.image_shape == context.image_shape
         }
 
 

@@ -17,7 +17,18 @@ from collections.abc import Iterator
 
 from search_spaces._dataset import DatasetSpec
 from search_spaces._layers import LayerBounds
-from search_spaces._reported import ADAM, CLEAN, SCHEDULE, SGD, SUPERVISED, UNPENALISED, Reported, Settings, entry
+from search_spaces._reported import (
+    ADAM,
+    CLEAN,
+    SCHEDULE,
+    SGD,
+    SUPERVISED,
+    UNPENALISED,
+    Reported,
+    ReportedSplit,
+    Settings,
+    entry,
+)
 from search_spaces._searches import (
     DEFAULT_AE,
     DEFAULT_CLASSIFIER,
@@ -66,6 +77,9 @@ _BATCH_SIZE = (32, 512)  # 32 are 1,313 steps an epoch, 512 are 83
 
 # --- the report cifar_ae: autoencoders against PCA, January 2025
 
+_CIFAR_AE_SPLIT = ReportedSplit(
+    50_000, 0, "All 50,000 training images, no validation split: the report looked at the test images in every epoch."
+)
 _CIFAR_AE: Settings = {"latent_size": 108, "dropout": 0.0, "batch_size": 35, **CLEAN, **UNPENALISED, **SCHEDULE}
 _CIFAR_AE_NOTE = (
     "The report names Adam and SGD, and its table does not say which it used: {}. "
@@ -85,12 +99,16 @@ def _cifar_ae() -> Iterator[tuple[str, Reported]]:
     for suffix, (optimizer, words, left) in _CIFAR_AE_OPTIMIZERS.items():
         for pair in ("1+1", "1+2", "2+1", "2+2"):
             name, note = f"cifar_ae/{pair}", _CIFAR_AE_NOTE.format(words)
-            config = entry(DATASET, "ae", (100,), note, _CIFAR_AE, optimizer, architecture=name, open_choices=left)
-            yield name + suffix, config
+            settings = {**_CIFAR_AE, **optimizer, "architecture": name}
+            yield (
+                name + suffix,
+                entry(DATASET, "ae", (100,), note, settings, split=_CIFAR_AE_SPLIT, open_choices=left),
+            )
 
 
 # --- the report cifar_cnn: a ladder of classifiers, November 2022
 
+_CIFAR_CNN_SPLIT = ReportedSplit(42_000, 8_000, "42,000/8,000 train/validation of the training images, at random.")
 _CIFAR_CNN: Settings = {"dropout": 0.0, "batch_size": 128, **SUPERVISED, **ADAM, **SCHEDULE, "double_softmax": True}
 _CIFAR_CNN_NOTE = (
     "Not named, chosen: Adam and batch size 128; lr 0.001 is named for A. The softmax before the loss is the "
@@ -106,7 +124,11 @@ _CIFAR_CNN_LADDER: dict[str, tuple[int, str]] = {
     "F": (16, _NO_EPOCHS.format("16 chosen, as C has")),
     "G": (120, _NO_EPOCHS.format("120 chosen, as GAP has")),
     "GAP": (120, ""),
-    "GAP_240": (240, " The report went on for 120 epochs after GAP's; this is one run of 240."),
+    "GAP_240": (
+        240,
+        " The report went on for 120 epochs after GAP's. So does this: with the same seeds and a constant rate a run "
+        "of 240 epochs passes through GAP's network. That the optimizer went on, and was no new one, is assumed.",
+    ),
 }
 
 
@@ -116,7 +138,10 @@ def _cifar_cnn() -> Iterator[tuple[str, Reported]]:
         left = ("optimizer", "batch_size", "double_softmax", *(["lr"] * (rung != "A")))
         left += ("epochs",) * words.startswith(_NO_EPOCHS[:20])
         settings = {**_CIFAR_CNN, "architecture": name}
-        yield f"cifar_cnn/{rung}", entry(DATASET, "classifier", (epochs,), note, settings, open_choices=left)
+        yield (
+            f"cifar_cnn/{rung}",
+            entry(DATASET, "classifier", (epochs,), note, settings, split=_CIFAR_CNN_SPLIT, open_choices=left),
+        )
 
 
 REPORTED = {**dict(_cifar_ae()), **dict(_cifar_cnn())}

@@ -17,7 +17,18 @@ from collections.abc import Iterator
 
 from search_spaces._dataset import DatasetSpec
 from search_spaces._layers import LayerBounds
-from search_spaces._reported import ADAM, CLEAN, SCHEDULE, SGD, SUPERVISED, UNPENALISED, Reported, Settings, entry
+from search_spaces._reported import (
+    ADAM,
+    CLEAN,
+    SCHEDULE,
+    SGD,
+    SUPERVISED,
+    UNPENALISED,
+    Reported,
+    ReportedSplit,
+    Settings,
+    entry,
+)
 from search_spaces._searches import (
     DEFAULT_AE,
     DEFAULT_CLASSIFIER,
@@ -73,6 +84,9 @@ _BATCH_SIZE = (32, 512)  # the report's 100 inside; 32 are 1,688 steps an epoch,
 _CONV = {"architecture": "conv", "depth": 2, "width": 16, "kernel_size": 3, "batch_norm": True}
 
 
+_FASHION_SPLIT = ReportedSplit(
+    60_000, 0, "All 60,000 training images, no validation split: what the report validates on seems to be the test set."
+)
 _FASHION: Settings = {"latent_size": 64, "dropout": 0.2, "batch_size": 100, **ADAM, **SCHEDULE}
 _FASHION_NOTE = "Not given, chosen: the transposed convolutions' kernels, 5 and 4. It trained on all 60,000 images."
 _FASHION_OPEN = ("kernel sizes",)
@@ -94,14 +108,15 @@ def _fashion() -> Iterator[tuple[str, Reported]]:
     for variant, (changes, words) in _FASHION_VARIANTS.items():
         left = (*_FASHION_OPEN, *(("dropout", "latent_size", "lr") if variant == "sgd" else ()))
         note = _FASHION_NOTE + words
-        yield f"fashion/{variant}", entry(DATASET, "ae", (15,), note, layers, changes, open_choices=left)
+        config = entry(DATASET, "ae", (15,), note, layers, changes, split=_FASHION_SPLIT, open_choices=left)
+        yield f"fashion/{variant}", config
     before = {f"pretrain_{key}": value for key, value in ADAM.items()}
     head = {"architecture": "fashion/classifier", "relu_logits": True, **_FASHION, **SUPERVISED, **before}
     for word, training in {"finetuned": "fine_tuned", "frozen": "frozen"}.items():
         source = {"encoder": "pretrained", "encoder_training": training}
         note = f"{_FASHION_HEAD_NOTE} {_FASHION_NOTE}"
         left = (*_FASHION_HEAD_OPEN, *_FASHION_OPEN)
-        config = entry(DATASET, "classifier", (15, 15), note, head, source, open_choices=left)
+        config = entry(DATASET, "classifier", (15, 15), note, head, source, split=_FASHION_SPLIT, open_choices=left)
         yield f"fashion/classifier_{word}", config
 
 

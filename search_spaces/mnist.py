@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from search_spaces._dataset import DatasetSpec
 from search_spaces._layers import LayerBounds
-from search_spaces._reported import ADAM, CLEAN, SCHEDULE, UNPENALISED, Reported, Settings, entry
+from search_spaces._reported import ADAM, CLEAN, SCHEDULE, UNPENALISED, Reported, ReportedSplit, Settings, entry
 from search_spaces._searches import (
     DEFAULT_AE,
     DEFAULT_CLASSIFIER,
@@ -63,6 +63,11 @@ _BATCH_SIZE = (32, 512)  # the report's 32, 1,688 steps an epoch; 512 are 106
 _DENSE = {"architecture": "dense", "depth": 2, "width": 512, "batch_norm": False, "batch_size": 128}
 
 
+_MNIST_SPLIT = ReportedSplit(
+    36_000,
+    24_000,
+    "60/40 train/evaluation of the 60,000 training images, at random; whether of these or of all 70,000 is not said.",
+)
 _MNIST_AE: Settings = {"latent_size": 20, "dropout": 0.0, "batch_size": 32, **CLEAN, **ADAM, **SCHEDULE}
 _MNIST_VAE: Settings = {"likelihood": "bernoulli", "beta": 1.0, "beta_warmup": 0.0}
 _HIDDEN_400: Settings = {"hidden_size": 400}
@@ -86,14 +91,30 @@ _MNIST_CODES: dict[str, tuple[Settings, str]] = {
     f"_z{size}": ({"latent_size": size}, f" The latent sizes that it varied are not given: here {size}.")
     for size in (2, 64)
 }
+_MNIST_SPARSE: dict[str, tuple[Settings, str]] = {
+    "_sparse": (
+        {"latent_size": 1024, "hidden_size": 1024, "sparsity": 0.001},
+        " A sparse autoencoder, which the report defines and shows no run of: a code wider than the input, of which a "
+        "small part fires. Chosen: 1,024 numbers, in the hidden layers as well, so that none is narrower than the "
+        "784 pixels, and 0.001 of the codes' mean absolute value in the loss.",
+    ),
+}
+_MNIST_PIXEL_MEAN: dict[str, tuple[Settings, str]] = {
+    "_pixel_mean": (
+        {"beta": 784.0},
+        " Whether the reconstruction loss is the pixels' sum or their mean is not said. Here it is the mean, as "
+        "torch.mean gives it: beside it the KL divergence weighs 784 times as much, β = 784 of the sum.",
+    ),
+}
 
 
 def _mnist_ae() -> Iterator[tuple[str, Reported]]:
     sizes, channels = _MNIST_NOTE.format("hidden layers of 400"), _MNIST_NOTE.format("all channels")
-    vaes = _MNIST_INPUTS | _MNIST_CODES
+    aes_deciding = {"_z2": _MNIST_CODES["_z2"]} | _MNIST_SPARSE
+    aes, vaes = _MNIST_INPUTS | aes_deciding, _MNIST_INPUTS | _MNIST_CODES | _MNIST_PIXEL_MEAN
     training = ("latent_size", "optimizer", "lr", "which images")
     networks = {
-        "dense": ("ae", {**UNPENALISED, **_HIDDEN_400}, sizes, _MNIST_INPUTS),
+        "dense": ("ae", {**UNPENALISED, **_HIDDEN_400}, sizes, aes),
         "vae": ("vae", {**_MNIST_VAE, **_HIDDEN_400}, sizes + _MNIST_VAE_NOTE, vaes),
         "vae_cnn": ("vae", _MNIST_VAE, channels + _MNIST_VAE_NOTE, vaes),
     }
@@ -102,7 +123,18 @@ def _mnist_ae() -> Iterator[tuple[str, Reported]]:
             settings = {"architecture": f"mnist_ae/{network}", **_MNIST_AE, **layers, **changes}
             left: tuple[str, ...] = ("hidden_size" if layers is not _MNIST_VAE else "channels", *training)
             left += ("reconstruction loss",) * (family == "vae") + ("corruption_std",) * (suffix == "_gaussian")
-            config = entry(DATASET, family, (100,), note + words, settings, open_choices=left)
+            left += ("sparsity",) * (suffix == "_sparse")
+            searched = suffix not in (aes_deciding if family == "ae" else _MNIST_PIXEL_MEAN)
+            config = entry(
+                DATASET,
+                family,
+                (100,),
+                note + words,
+                settings,
+                split=_MNIST_SPLIT,
+                open_choices=left,
+                in_search=searched,
+            )
             yield f"mnist_ae/{network}{suffix}", config
 
 

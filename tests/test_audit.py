@@ -327,11 +327,32 @@ def test_pca_of_a_study_left_images_out_so_that_it_is_no_verdict(tmp_path):
 
 def test_networks_are_compared_with_pca_of_the_same_images(tmp_path):
     write_pca(tmp_path, "mnist", [{"n_components": 2, "test_mse": 0.01}])
-    rows = runs("mnist_ae/vae_z2", test_mse=[0.040, 0.041, 0.042])
-    write_study(tmp_path, "vae", rows, space="mnist_vae", baseline=[{"n_components": 2, "test_mse": 0.056}])
+    for network, space in (("dense", "ae"), ("vae", "vae")):
+        rows = runs(f"mnist_ae/{network}_z2", test_mse=[0.040, 0.041, 0.042])
+        baseline = [{"n_components": 2, "test_mse": 0.056}]
+        write_study(tmp_path, space, rows, space=f"mnist_{space}", baseline=baseline)
     one = audited(tmp_path, "mnist_ae/pca_few_components")
     assert one.verdict is Verdict.HOLDS
-    assert {piece.reading.source for piece in one.pieces} == {"vae"}
+    assert {piece.reading.source for piece in one.pieces} == {"ae", "vae"}
+
+
+def test_the_failed_pictures_are_audited_by_a_loss_summed_and_one_averaged_over_the_pixels(tmp_path):
+    """Summed, data are reconstructed well, against the claim; averaged, the code says nothing, against it too."""
+    networks = {"vae": (0.01, 25.0), "vae_cnn": (0.01, 25.0), "vae_pixel_mean": (0.067, 0.0)}
+    networks["vae_cnn_pixel_mean"] = networks["vae_pixel_mean"]
+    rows = [
+        row
+        for network, (mse, kl) in networks.items()
+        for row in runs(f"mnist_ae/{network}", test_mse=[mse, mse * 1.01], test_kl=[kl, kl + 1e-4])
+    ]
+    write_study(tmp_path, "vae", rows, space="mnist_vae", baseline=[{"n_components": 1, "test_mse": 0.06}])
+    one = audited(tmp_path, "mnist_ae/vae_pictures")
+    assert one.verdict is Verdict.FAILS_OPEN
+    assert "reconstruction loss" in one.words
+    assert {piece.reading.measured.subject for piece in one.pieces} == {
+        "pca/mnist/1",
+        *(f"mnist_ae/{network}" for network in networks),
+    }
 
 
 # --- which runs speak

@@ -69,6 +69,7 @@ BAD_INPUT = {
         "--reported 'cifar_cnn/*' means configurations of cifar_classifier, not of digits_ae",
     ),
     "reported and searched": (["--reported", "cifar_cnn/A", "--trials", "5"], "--trials does not go with --reported"),
+    "images of a report in a search": (["--space", "digits_ae", "--as-reported"], "--as-reported goes with --reported"),
     "reported and not run": (["--reported", "cifar_cnn/A", "--confirm", "0"], "--confirm 0 leaves nothing to do"),
     "encoder for an autoencoder": (
         ["--space", "digits_ae", "--encoder-from", "night"],
@@ -329,7 +330,7 @@ EVERY_OPTION = {
 def test_what_print_config_prints_means_the_same_settings(empty_folder, capsys):
     import yaml
 
-    assert set(EVERY_OPTION) == set(options()) - {"space", "reported"}
+    assert set(EVERY_OPTION) == set(options()) - {"space", "reported", "as-reported"}
     words = [
         word
         for name, value in EVERY_OPTION.items()
@@ -356,7 +357,7 @@ def test_print_config_of_defaults_leaves_out_the_name_which_has_the_date(empty_f
     [
         ["--space", "digits_vae", "--objective", "val_mse", "--time-budget", "20h"],
         ["--space", "digits_ae", "--objective", "val_mse,params", "--sampler", "nsga2", "--confirm", "0"],
-        ["--reported", "cifar_cnn/*", "--epochs", "3", "--confirm", "1x3"],
+        ["--reported", "cifar_cnn/*", "--epochs", "3", "--confirm", "1x3", "--as-reported"],
         ["--space", "digits_ae", "--smoke", "--compile", "--cpus-per-trial", "2"],
     ],
 )
@@ -370,7 +371,7 @@ def test_the_words_that_repeat_a_study_mean_its_settings(argv, empty_folder):
 
 def test_a_journal_of_an_earlier_version_is_read_with_defaults_for_what_it_lacks():
     recorded = settings("--name", "night").to_json()
-    later = {"reported", "encoder_from", "retries", "fuse", "precision", "compile"}
+    later = {"reported", "as_reported", "encoder_from", "retries", "fuse", "precision", "compile"}
     earlier = {key: value for key, value in recorded.items() if key not in later} | {"prune": 3}
     assert Settings.from_json(earlier) == Settings.from_json(recorded)
 

@@ -132,11 +132,11 @@ def test_a_reported_network_that_is_too_large_ends_the_study_with_the_reason(tmp
 @pytest.mark.realdata
 def test_reported_configurations_run_on_several_seeds_without_a_search(tmp_path, real_data_dir):
     argv = ["--epochs", "1", "--train-size", "200", "--confirm", "1x2", "--data-dir", str(real_data_dir)]
-    done = succeeded(tmp_path, "--reported", "mnist_ae/dense*", "--name", "night", *argv)
+    done = succeeded(tmp_path, "--reported", "mnist_ae/dense_[bgz]*", "--name", "night", *argv)
     study = tmp_path / "results/night"
     assert table(study / "trials.csv") == []
     rows = table(study / "confirm.csv")
-    assert {row["key"] for row in rows} == {"mnist_ae/dense", "mnist_ae/dense_bernoulli", "mnist_ae/dense_gaussian"}
+    assert {row["key"] for row in rows} == {f"mnist_ae/dense_{name}" for name in ("bernoulli", "gaussian", "z2")}
     assert Counter(row["role"] for row in rows) == {"choose": 6, "report": 2}
     assert {row["epochs"] for row in rows} == {"1"}
     confirmed = summary_of(tmp_path)["confirmed"]

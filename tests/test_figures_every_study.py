@@ -60,7 +60,7 @@ def test_a_study_without_an_ended_trial_has_nothing_to_show(tmp_path, name):
 @pytest.mark.parametrize("name", FIGURES)
 def test_one_trial_is_drawn_or_nothing_is(tmp_path, name):
     one = study(tmp_path, [trial(0, 0.1, epochs=1)], pca={8: 0.2})
-    shown = {"cost", "learning_curves", "rate_distortion", "stopping"}
+    shown = {"cost", "epoch_seconds", "learning_curves", "rate_distortion", "stopping"}
     assert (drawn(name, one) is not None) == (name in shown)
 
 
@@ -81,7 +81,7 @@ def test_a_study_without_a_search_shows_its_confirmation(tmp_path, name):
     for run in runs:
         run.epochs[0]["train_mse"] = 0.3
     data = drawn(name, study(tmp_path, [], confirm=runs, pca={4: 0.3, 8: 0.05}))
-    assert (data is not None) == (name in {"confirmation", "learning_curves", "rate_distortion"})
+    assert (data is not None) == (name in {"confirmation", "epoch_seconds", "learning_curves", "rate_distortion"})
 
 
 @pytest.mark.parametrize("name", ["confusion", "class_accuracy", "code_map", "kl"])

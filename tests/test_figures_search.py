@@ -10,7 +10,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from analysis.figures._parameters import Scale, groups
 from analysis.figures.bounds import compute_bounds
-from analysis.figures.cost import compute_cost, compute_stopping
+from analysis.figures.cost import compute_cost, compute_epoch_seconds, compute_stopping
 from analysis.figures.effects import compute_effects
 from analysis.figures.importances import compute_importances, divergences, shares
 from analysis.figures.learning_curves import compute_learning_curves
@@ -167,6 +167,44 @@ def test_vaes_have_panels_of_their_two_terms_and_classifiers_of_loss_and_accurac
     classifier = compute_learning_curves(search(tmp_path, "classifier"))
     assert [metric for _, metric in classifier.panels] == ["accuracy", "cross_entropy"]
     assert classifier.curves.loc[classifier.curves["highlighted"], "run_id"].nunique() == 3
+
+
+def test_the_loss_of_a_double_softmax_has_a_panel_of_its_own(tmp_path):
+    confirm = seeds("cifar_cnn_A", [0.2, 0.3], [0.2, 0.3], "accuracy")
+    for run in confirm:
+        run.epochs[0]["val_loss"] = 2.3
+    found = compute_learning_curves(study(tmp_path, [], family="classifier", confirm=confirm))
+    assert [metric for _, metric in found.panels] == ["accuracy", "loss"]
+
+
+def test_a_longer_run_of_the_same_config_goes_on_where_the_shorter_one_ends(tmp_path):
+    """GAP and GAP_240: the same curves to the end of the first; other numbers are no continuation."""
+    values = [[0.5, 0.4, 0.3, 0.2], [0.6, 0.5, 0.4, 0.3]]
+
+    def confirmed(name, epochs, **changes):
+        runs = seeds(name, [0.1, 0.1], [0.1, 0.1], **changes)
+        for run, curve in zip(runs, values, strict=True):
+            run.epochs = [{"val_mse": value} for value in curve[:epochs]]
+        return runs
+
+    found = compute_learning_curves(study(tmp_path, [], confirm=confirmed("gap", 2) + confirmed("gap_240", 4)))
+    assert found.continued == (("gap", "gap_240", 2),)
+    assert "gap_240 goes on where gap ends, after epoch 2" in found.caption
+    other = confirmed("gap", 2) + confirmed("gap_240", 4, latent_size=9)
+    assert compute_learning_curves(study(tmp_path, [], confirm=other)).continued == ()
+    moved = confirmed("gap", 2) + confirmed("gap_240", 4)
+    moved[-1].epochs[0]["val_mse"] += 1e-6
+    assert compute_learning_curves(study(tmp_path, [], confirm=moved)).continued == ()
+
+
+def test_seconds_of_each_epoch_are_there_with_or_without_a_search(tmp_path):
+    found = compute_epoch_seconds(study(tmp_path, [trial(0, 0.1, epochs=3)]))
+    assert found.table()["seconds"].tolist() == [2.0, 2.0, 2.0]
+    assert (found.table()["name"].unique().tolist(), found.of) == (["dense"], "trial")
+    confirm = seeds("slow", [0.1], [0.1]) + seeds("fast", [0.1], [0.1])
+    confirm[0].seconds, confirm[1].seconds = 8.0, 2.0
+    found = compute_epoch_seconds(study(tmp_path, [], confirm=confirm))
+    assert found.caption.startswith("An epoch takes 2 s of fast and 8 s of slow (medians; 2 confirmation runs).")
 
 
 def test_a_first_stage_has_its_own_panel(tmp_path):

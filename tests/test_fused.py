@@ -34,6 +34,7 @@ CASES = {
     "vae dense, gaussian": ("vae", "dense", {**DENSE, "likelihood": "gaussian"}),
     "vae conv, corrupted": ("vae", "conv", {**CONV, **NOISY, "likelihood": "continuous_bernoulli"}),
     "classifier cnn, residual": ("classifier", "cnn", {**CONV, **AUGMENTED, "residual": True, "convolutions": 2}),
+    "classifier dense, double softmax": ("classifier", "dense", {**DENSE, "double_softmax": True}),
     "classifier dense, joint": ("classifier", "dense", {**DENSE, "encoder": "joint", "reconstruction_weight": 0.5}),
     "classifier dense, frozen": ("classifier", "dense", {**DENSE, "encoder": "given", "encoder_training": "frozen"}),
 }

@@ -26,6 +26,11 @@ def arrays(shape, classes):
             "groups": GROUPS,
         },
         "codes": {"codes": np.zeros((6, 3), np.float32), "labels": labels},
+        "progress": {
+            "originals": noise(4, *shape),
+            "epochs": np.array([5, 10]),
+            "images": noise(2, 4, *shape),
+        },
         "prior": {"samples": noise(64, *shape)},
         "interpolations": {"images": noise(2, 10, *shape), "labels": np.array([[0, 1], [1, 0]])},
         "traversal": {
@@ -59,6 +64,7 @@ def test_every_file_has_its_picture(shape, tmp_path):
         "reconstructions",
         "untrained",
         "denoising",
+        "progress",
         "prior",
         "interpolations",
         "traversal",

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
+import torch
 
 import models
 import search_spaces
+from study.training.trainer import Trainer
 
 REPORTED = search_spaces.reported()
 LATENT_SUFFIXES = ("", "_bernoulli", "_gaussian", "_z2", "_z64")
 KEYS = {
     *(f"cifar_ae/{encoder}+{decoder}{suffix}" for encoder in "12" for decoder in "12" for suffix in ("", "_sgd")),
-    *(f"mnist_ae/dense{suffix}" for suffix in LATENT_SUFFIXES[:3]),
-    *(f"mnist_ae/{network}{suffix}" for network in ("vae", "vae_cnn") for suffix in LATENT_SUFFIXES),
-    *("flowers/ae", "flowers/batch_norm", "flowers/no_batch_norm", "flowers/sgd", "flowers/adagrad"),
+    *(f"mnist_ae/dense{suffix}" for suffix in (*LATENT_SUFFIXES[:4], "_sparse")),
+    *(f"mnist_ae/{network}{suffix}" for network in ("vae", "vae_cnn") for suffix in (*LATENT_SUFFIXES, "_pixel_mean")),
+    *(
+        "flowers/ae",
+        "flowers/ae_adagrad",
+        "flowers/batch_norm",
+        "flowers/no_batch_norm",
+        "flowers/sgd",
+        "flowers/adagrad",
+    ),
     *("flowers/rmsprop", "flowers/adam", "flowers/adagrad_dropout0.25", "flowers/adagrad_dropout0.5"),
     *("flowers/adagrad_dropout0.75", "flowers/adagrad_l2_0.007", "flowers/adagrad_l2_0.01"),
     *("flowers/final", "flowers/final_scratch"),
@@ -37,7 +48,14 @@ def test_a_reported_configuration_builds(key, entry):
 def test_a_reported_configuration_is_a_point_of_its_space(key, entry):
     context = search_spaces.Context(entry.image_shape, entry.num_classes)
     points = search_spaces.get(entry.space).points(context)
-    assert entry.config in [point.config for point in points]
+    assert (entry.config in [point.config for point in points]) == entry.in_search
+
+
+def test_configurations_that_only_decide_a_claim_take_no_part_in_a_search():
+    assert {key for key, entry in REPORTED.items() if not entry.in_search} == {
+        *("mnist_ae/dense_z2", "mnist_ae/dense_sparse", "mnist_ae/vae_pixel_mean", "mnist_ae/vae_cnn_pixel_mean"),
+        "flowers/ae_adagrad",
+    }
 
 
 @every_entry
@@ -118,13 +136,54 @@ def test_the_ladder_keeps_the_double_softmax():
     assert (epochs["B"], epochs["C"], epochs["GAP"], epochs["GAP_240"]) == ((150,), (16,), (120,), (240,))
 
 
+def test_240_epochs_of_gap_go_on_where_its_120_ended():
+    """As the report's did: of the same seed, the longer run passes through the shorter one's network, to the bit."""
+    short, long = REPORTED["cifar_cnn/GAP"], REPORTED["cifar_cnn/GAP_240"]
+    assert (changed("cifar_cnn/GAP", "cifar_cnn/GAP_240"), short.epochs, long.epochs) == ({}, (120,), (240,))
+    assert short.config["schedule"] == "constant"
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (40, 3, 8, 8), generator=generator, dtype=torch.uint8)
+    data = dict.fromkeys(("train", "val"), (images, torch.arange(40) % 10))
+    first, second = (
+        Trainer({**entry.config, "batch_size": 16}, data, num_classes=10, epochs=entry.epochs[0], seed=7)
+        for entry in (short, long)
+    )
+    for _ in range(2):
+        first.epoch(), second.epoch()
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(value, second.model.state_dict()[name]), name
+
+
 def test_mnist_inputs_are_spoilt_as_the_report_says():
     for network in ("dense", "vae", "vae_cnn"):
         key = f"mnist_ae/{network}"
         assert changed(key, f"{key}_bernoulli") == {"corruption": "bernoulli", "target": "input"}
         assert changed(key, f"{key}_gaussian").keys() == {"corruption", "corruption_std", "target"}
     assert changed("mnist_ae/vae", "mnist_ae/vae_z64") == {"latent_size": 64}
+    assert changed("mnist_ae/dense", "mnist_ae/dense_z2") == {"latent_size": 2}
     assert REPORTED["mnist_ae/vae"].config["batch_size"] == 32
+
+
+def test_a_sparse_autoencoder_is_wider_than_its_input_in_every_layer():
+    sparse = REPORTED["mnist_ae/dense_sparse"]
+    pixels = math.prod(sparse.image_shape)
+    assert changed("mnist_ae/dense", "mnist_ae/dense_sparse").keys() == {"latent_size", "hidden_size", "sparsity"}
+    assert sparse.config["sparsity"] > 0
+    assert min(sparse.config["latent_size"], sparse.config["hidden_size"]) > pixels
+    assert "sparsity" in sparse.open_choices
+
+
+@pytest.mark.parametrize("network", ["vae", "vae_cnn"])
+def test_a_reconstruction_loss_averaged_over_the_pixels_weighs_the_divergence_784_times(network):
+    """mean over pixels of the score + KL = (sum + 784 KL) / 784, which is the loss at β = 784."""
+    key = f"mnist_ae/{network}_pixel_mean"
+    assert changed(f"mnist_ae/{network}", key) == {"beta": math.prod(REPORTED[key].image_shape)}
+    assert "reconstruction loss" in REPORTED[key].open_choices
+
+
+def test_the_flowers_autoencoder_is_there_with_both_optimizers():
+    assert changed("flowers/ae", "flowers/ae_adagrad") == {"optimizer": "adagrad"}
+    assert models.pretraining_config(REPORTED["flowers/adagrad"].config) == REPORTED["flowers/ae_adagrad"].config
 
 
 def changed(key: str, other: str) -> dict[str, object]:

@@ -232,7 +232,9 @@ def test_an_enqueued_point_comes_back_as_its_config(space, reported):
 def test_the_default_comes_first_and_the_reported_ones_follow_each_once(space):
     points = space.points(context_of(space))
     assert (points[0].key, points[0].config) == ("default", space.default)
-    reported = [entry.config for entry in search_spaces.reported().values() if entry.space == space.name]
+    reported = [
+        entry.config for entry in search_spaces.reported().values() if entry.space == space.name and entry.in_search
+    ]
     configs = [point.config for point in points[1:]]
     assert all(config in configs for config in reported)
     assert all(configs.count(config) == 1 for config in configs)

@@ -5,7 +5,7 @@ import torch
 
 import models
 import search_spaces
-from search_spaces import Reported
+from search_spaces import Reported, ReportedSplit
 from study.search.sampling import reported_budget, searched_budget
 from study.training.stages import Budget, StagedTraining
 from study.training.trainer import Trainer
@@ -92,6 +92,14 @@ def test_a_run_goes_on_in_the_stage_and_epoch_in_which_it_was_left(pretrained, t
     assert [timeless(resumed.epoch()) for _ in range(3 - trained)] == expected[trained:]
 
 
+def test_the_first_stage_is_watched_to_its_last_epoch():
+    run, seen = staged(), []
+    run.watch = lambda model, epoch: seen.append((type(model).__name__, epoch))
+    run.pretrain(after_epoch=lambda: None)
+    run.epoch()
+    assert seen == [("Autoencoder", 1), ("Autoencoder", 2)]
+
+
 def test_epochs_for_a_stage_that_the_config_does_not_have_are_an_error():
     for changes, epochs in ({"encoder": "pretrained"}, 0), ({"encoder": "scratch"}, 2):
         given = config(**changes)
@@ -109,7 +117,9 @@ def test_a_first_stage_has_the_epochs_of_the_space_but_not_more_than_the_study()
 
 
 def test_a_reported_configuration_has_its_own_epochs_up_to_a_cap():
-    entry = Reported({}, "flowers_classifier", (3, 100, 100), 102, (40, 30), "")
+    entry = Reported({}, "flowers_classifier", (3, 100, 100), 102, (40, 30), "", ReportedSplit(1_020, 0, ""))
     assert reported_budget(entry, 50) == Budget(30, 40)
     assert reported_budget(entry, 2) == Budget(2, 2)
-    assert reported_budget(Reported({}, "cifar_ae", (3, 32, 32), 10, (100,), ""), 100) == Budget(100, 0)
+    assert reported_budget(
+        Reported({}, "cifar_ae", (3, 32, 32), 10, (100,), "", ReportedSplit(50_000, 0, "")), 100
+    ) == Budget(100, 0)

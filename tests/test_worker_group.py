@@ -8,6 +8,7 @@ import torch
 from test_fused import config_of, splits, timeless
 
 from study.baselines.baseline import fit_axes
+from study.evaluation.reconstruction import reconstruct
 from study.training import checkpoint
 from study.training.execution import PLAIN
 from study.training.replicates import StepTimes
@@ -71,6 +72,37 @@ def test_a_group_goes_on_from_its_checkpoints_and_repeats_the_epoch_whose_report
         for seed in (3, 4, 5):
             metrics = timeless(got[f"b-s{seed}"].metrics)
             assert metrics == pytest.approx(timeless(want.reports[f"a-s{seed}"].metrics), rel=1e-6), number
+
+
+def test_progress_is_looked_at_every_fifth_epoch_alone_together_and_after_a_break(context, monkeypatch):
+    """With a period of one epoch: the pictures of both epochs are of the network as it was after each."""
+    monkeypatch.setattr(worker_run, "WATCHED_EVERY", 1)
+    group = WorkerGroup(jobs("a", test=True, seeds=(3, 4)), context, CPU)
+    group.step(), group.step()
+    broken = jobs("b", test=True, seeds=(3, 4))[0]
+    WorkerRun(broken, context, CPU).step()
+    again = WorkerRun(broken, context, CPU)
+    again.step(), again.step()
+    with (
+        np.load(context.checkpoints / "a-s3" / "progress.npz") as together,
+        np.load(context.checkpoints / "b-s3" / "progress.npz") as alone,
+    ):
+        assert together["epochs"].tolist() == alone["epochs"].tolist() == [1, 2]
+        assert alone["images"].shape == (2, 8, 1, 8, 8)
+        assert (alone["images"][0] != alone["images"][1]).any()
+        assert np.abs(alone["images"].astype(int) - together["images"]).max() <= 1  # a grey level of rounding
+        expected = reconstruct(again.training.model, torch.from_numpy(alone["originals"]))
+        assert (alone["images"][1] == expected.numpy()).all()
+
+
+def test_networks_that_reconstruct_nothing_and_runs_of_a_search_leave_no_progress(context, monkeypatch):
+    monkeypatch.setattr(worker_run, "WATCHED_EVERY", 1)
+    (of_a_search,) = jobs("a", seeds=(3,))
+    (classifier,) = jobs("b", test=True, case="classifier cnn, residual", seeds=(3,))
+    for job in (of_a_search, classifier):
+        run = WorkerRun(job, context, CPU)
+        run.step(), run.step()
+        assert not (context.checkpoints / job.id / "progress.npz").exists()
 
 
 def test_checkpoints_of_different_epochs_are_not_trained_together(context):

@@ -67,6 +67,7 @@ class MeasuredStudy:
         self.dataset: str | None = self.data["name"] if settings["data"] == self.data["name"] else None
         self.sizes: dict[str, int] = self.data["sizes"]
         self.is_subset: bool = settings["train_size"] is not None
+        self.as_reported: bool = settings.get("as_reported", False)
         if missing := [column for column in _NEEDED if column not in files.confirm]:
             raise KeyError(f"confirm.csv's column {missing[0]}")
         self._epochs = files.confirm_history

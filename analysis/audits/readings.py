@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,10 +63,20 @@ class Runs:
 
     @property
     def rank(self) -> tuple[Any, ...]:
-        """Most epochs first, then most images, then most seeds; more epochs than the report's count for nothing."""
+        """Most epochs first, then the report's own images, then most images, then most seeds.
+
+        More epochs than the report's count for nothing.
+        """
         counted = sum(map(min, self.epochs, self.entry.epochs))
         beyond = sum(self.epochs) - counted
-        return counted, -beyond, self.study.sizes["train"], len(self.rows), self.study.name
+        sizes = self.study.sizes
+        own = (sizes["train"], sizes["val"]) == (self.entry.split.train, self.entry.split.val)
+        return counted, -beyond, own, sizes["train"], len(self.rows), self.study.name
+
+    def values(self, measured: Measured) -> dict[int, float]:
+        """Return a number of the runs by seed, without those that have none."""
+        found = {int(row["seed"]): _value(self.study, row, measured) for row in self.rows.to_dict("records")}
+        return {seed: value for seed, value in found.items() if value is not None}
 
 
 def find(measured: Measured, evidence: Evidence, *, beside: str | None = None) -> Reading:
@@ -77,10 +87,13 @@ def find(measured: Measured, evidence: Evidence, *, beside: str | None = None) -
         evidence: Where to look.
         beside: The study whose networks a PCA number is compared with: its own PCA saw the same images.
     """
-    first = _plain(measured, evidence, beside)
-    if measured.minus is None or first.sample is None:
+    minus = measured.minus
+    # Both parts of one network's difference come from the same runs.
+    both_of = (measured, minus) if minus is not None and minus.subject == measured.subject else ()
+    first = _plain(measured, evidence, beside, both_of)
+    if minus is None or first.sample is None:
         return first
-    second = find(measured.minus, evidence, beside=beside)
+    second = _plain(minus, evidence, beside, both_of) if both_of else find(minus, evidence, beside=beside)
     if second.sample is None:
         return replace(first, sample=None, missing=second.missing)
     both = first.sample.minus(second.sample)
@@ -98,17 +111,17 @@ def find(measured: Measured, evidence: Evidence, *, beside: str | None = None) -
     )
 
 
-def _plain(measured: Measured, evidence: Evidence, beside: str | None) -> Reading:
+def _plain(measured: Measured, evidence: Evidence, beside: str | None, together: Iterable[Measured]) -> Reading:
     kind, *rest = measured.subject.split("/")
     if kind == "pca":
         return _of_pca(measured, evidence, rest[0], int(rest[1]), beside)
     if kind == "data":
         return _of_data(measured, evidence, rest[0])
-    return _of_runs(measured, evidence)
+    return _of_runs(measured, evidence, together)
 
 
-def _of_runs(measured: Measured, evidence: Evidence) -> Reading:
-    runs = best_runs(measured.subject, evidence)
+def _of_runs(measured: Measured, evidence: Evidence, together: Iterable[Measured]) -> Reading:
+    runs = best_runs(measured.subject, evidence, {measured, *together})
     if runs is None:
         return Reading(measured, missing=f"{measured.subject} has not been run")
     study, entry = runs.study, runs.entry
@@ -127,8 +140,7 @@ def _of_runs(measured: Measured, evidence: Evidence) -> Reading:
         is_subset=study.is_subset and study.sizes != whole and not free,
         open_choices=tuple(one for one in entry.open_choices if not free or one in OPEN_LAYERS),
     )
-    values = {int(row["seed"]): _value(study, row, measured) for row in runs.rows.to_dict("records")}
-    known = {seed: value for seed, value in values.items() if value is not None}
+    known = runs.values(measured)
     if not known:
         when = f" after epoch {measured.epoch}" if measured.epoch is not None else ""
         return replace(reading, missing=f"the runs of {measured.subject} have no {measured.metric}{when}")
@@ -144,8 +156,11 @@ def _reaches(epochs: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     return epochs[:-1] == wanted[:-1] and epochs[-1] >= wanted[-1]
 
 
-def best_runs(key: str, evidence: Evidence) -> Runs | None:
-    """Return the runs of a reported configuration that say most about it, None where there are none."""
+def best_runs(key: str, evidence: Evidence, wanted: Iterable[Measured] = ()) -> Runs | None:
+    """Return the runs that speak: of those that have all of the wanted numbers, else of all, the first by their rank.
+
+    A study as reported may have no validation images, where another one has. None where there are no runs.
+    """
     entry = search_spaces.reported()[key]
     dataset = entry.space.split("_", maxsplit=1)[0]
     found = []
@@ -156,7 +171,8 @@ def best_runs(key: str, evidence: Evidence) -> Runs | None:
         rows = rows[[_same_settings(row, entry.config) for row in rows.to_dict("records")]]
         if len(rows):
             found.append(Runs(study, entry, rows))
-    return max(found, key=lambda runs: runs.rank, default=None)
+    whole = [runs for runs in found if all(runs.values(measured) for measured in wanted)]
+    return max(whole or found, key=lambda runs: runs.rank, default=None)
 
 
 def _same_settings(row: Mapping[Any, Any], config: Mapping[str, Any]) -> bool:
@@ -225,7 +241,7 @@ def _pca_value(table: pd.DataFrame, components: int, metric: str) -> float | Non
 def _of_data(measured: Measured, evidence: Evidence, dataset: str) -> Reading:
     for study in evidence.studies:
         sizes = study.whole_sizes
-        if study.dataset == dataset and sizes is not None:
+        if study.dataset == dataset and sizes is not None and not study.as_reported:
             counts = {f"{split}_images": size for split, size in sizes.items()}
             counts["classes"] = len(study.data["class_names"])
             return Reading(measured, Sample({}, float(counts[measured.metric])), source=study.name)

@@ -73,7 +73,9 @@ class Confirmation:
         return " ".join(self._sentence(row) for row in records(self.tests))
 
     def _sentence(self, row: Any) -> str:
-        ranks = f"Ranks {row.first_rank} and {row.second_rank} ({row.first} and {row.second})"
+        ranks = f"{row.first} and {row.second}"
+        if self._ranked:
+            ranks = f"Ranks {row.first_rank} and {row.second_rank} ({ranks})"
         if row.n < 2:
             return f"{ranks} cannot be told apart: one of them has {counted(row.n, 'seed')}."
         gap = f"difference {number(row.difference)} on {_SPLITS[row.split]} data"
@@ -85,7 +87,8 @@ class Confirmation:
         p = f"{_TEST_WORDS[row.test]}, p = {number(row.p_holm, 2)} after Holm's correction, {row.n} seeds"
         if row.told_apart:
             as_ranked = (row.difference * self.objective.sign) < 0
-            found = f"{row.first} is better" if as_ranked else f"{row.second} is better, unlike on validation data"
+            found = f"{row.first if as_ranked else row.second} is better"
+            found += ", unlike on validation data" if self._ranked and not as_ranked else ""
             return f"{ranks} can be told apart: {found} ({gap}; {p})."
         return f"{ranks} are not distinguishable ({gap}; {p}); {self._needed(row)}."
 
@@ -99,7 +102,8 @@ class Confirmation:
     def caption(self) -> str:
         """What is seen, with its numbers."""
         best = self.configs.iloc[0]
-        first = f"The winner on validation data, {best['confirm_of']}, has a test {metrics.label(self._name)} of "
+        which = "The winner on validation data" if self._ranked else "Nothing was chosen; the first"
+        first = f"{which}, {best['confirm_of']}, has a test {metrics.label(self._name)} of "
         first += number(best["test_mean"], 4) if np.isfinite(best["test_mean"]) else "–"
         if np.isfinite(best["test_low"]):
             first += f" ({number(best['test_low'], 4)} … {number(best['test_high'], 4)})"
@@ -112,6 +116,11 @@ class Confirmation:
     @property
     def _leans(self) -> bool:
         return not self.tests.empty and bool(self.tests["n"].between(LEAST_SEEDS, 5).any())
+
+    @property
+    def _ranked(self) -> bool:
+        """Whether there were validation images to rank the configs by."""
+        return bool(self.configs["val_mean"].notna().any())
 
     @property
     def _name(self) -> str:

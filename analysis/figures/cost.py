@@ -192,7 +192,69 @@ def plot_stopping(data: Stopping) -> Figure:
     return drawn
 
 
+@dataclass(frozen=True, eq=False)
+class EpochSeconds:
+    """How long each epoch took.
+
+    Attributes:
+        epochs: a row per run and epoch of the last stage: run_id, name (of the config that was confirmed, or a trial's
+            architecture), epoch, seconds (of training and validation).
+        of: what a run is, "trial" or "confirmation run".
+    """
+
+    epochs: pd.DataFrame
+    of: str
+
+    def table(self) -> pd.DataFrame:
+        """Return a row per run and epoch."""
+        return self.epochs
+
+    @property
+    def caption(self) -> str:
+        """What is seen, with its numbers."""
+        medians = self.epochs.groupby("name", sort=False)["seconds"].median().sort_values()
+        least, most = medians.index[0], medians.index[-1]
+        text = f"An epoch takes {number(medians.iloc[0])} s of {least}"
+        if len(medians) > 1:
+            text += f" and {number(medians.iloc[-1])} s of {most}"
+        runs = self.epochs["run_id"].nunique()
+        return f"{text} (medians; {counted(runs, self.of)}). Seconds are of this machine, while other runs ran beside."
+
+
+def compute_epoch_seconds(study: StudyFiles) -> EpochSeconds | None:
+    """Return the seconds of the trials' epochs or, without a search, of the confirmation runs'; None without any."""
+    searched = not study.history.empty
+    table = study.history if searched else study.confirm_history
+    runs = (study.trials if searched else study.confirm).set_index("trial_id" if searched else "confirm_id")
+    names = runs.get("config.architecture" if searched else "confirm_of", pd.Series(dtype=object))
+    rows = table.rename(columns={"trial_id": "run_id", "confirm_id": "run_id"})
+    if rows.empty:
+        return None
+    rows = rows.assign(name=rows["run_id"].map(names).fillna(""), seconds=numbers(rows, "seconds"))
+    rows = rows.loc[rows["seconds"].notna(), ["run_id", "name", "epoch", "seconds"]].reset_index(drop=True)
+    return None if rows.empty else EpochSeconds(rows, "trial" if searched else "confirmation run")
+
+
+def plot_epoch_seconds(data: EpochSeconds) -> Figure:
+    """Draw the seconds of each run's epochs as a line."""
+    drawn, (axis,) = style.figure(3.4)
+    marks = style.marks(data.epochs["name"])
+    for (name, _), run in data.epochs.groupby(["name", "run_id"], sort=False):
+        colour, marker = marks[str(name)]
+        axis.plot(run["epoch"], run["seconds"], color=colour, linewidth=1, marker=marker if len(run) == 1 else None)
+    for name, (colour, _) in marks.items():
+        axis.plot([], [], color=colour, linewidth=2, label=name)
+    if style.spans_decades(data.epochs["seconds"]):
+        style.log_axis(axis, "y")
+    style.whole_ticks(axis, "x")
+    axis.set_xlabel("epoch")
+    axis.set_ylabel("seconds of an epoch")
+    style.legend_below(drawn, axis)
+    return drawn
+
+
 DRAWINGS: Drawings = (
     Drawing("stopping", "stopping", "Where trials were stopped", compute_stopping, plot_stopping),
     Drawing("cost", "cost", "What quality cost", compute_cost, plot_cost),
+    Drawing("cost", "epoch_seconds", "Seconds of each epoch", compute_epoch_seconds, plot_epoch_seconds),
 )

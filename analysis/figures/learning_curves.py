@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ _HIGHLIGHTED_CONFIGS = 6  # where there is no search, the curves are of the conf
 _PANELS = {
     "mse": ("mse",),
     "nelbo": ("nelbo", "reconstruction", "kl"),
-    "accuracy": ("accuracy", "cross_entropy"),
+    "accuracy": ("accuracy", "cross_entropy", "loss"),  # a loss of its own under a double softmax alone
 }
 _LOG_RATIO = 10.0
 
@@ -35,6 +36,8 @@ class LearningCurves:
         panels: (stage, metric without its split), in the order of the panels.
         runs, of: how many runs, and of what ("trial" or "confirmation run").
         metric, mode: the objective.
+        continued: (shorter, longer, epoch): of two configs alike but for their epochs, whose curves are the same to the
+            end of the shorter one, which the longer one goes on from.
     """
 
     curves: pd.DataFrame
@@ -43,6 +46,7 @@ class LearningCurves:
     of: str
     metric: str
     mode: str
+    continued: tuple[tuple[str, str, int], ...] = ()
 
     def table(self) -> pd.DataFrame:
         """Return a row per run and epoch."""
@@ -61,9 +65,12 @@ class LearningCurves:
             first += f"{best['epoch'].max():.0f}; {counted(self.runs, self.of)} in all."
         else:
             first = f"{counted(self.runs, self.of)} by epoch."
+        above = ", so they can lie above the validation values" if _is_validated(self.curves) else ""
+        for shorter, longer, epoch in self.continued:
+            first += f" {longer} goes on where {shorter} ends, after epoch {epoch}: up to there they are the same."
         return (
-            f"{first} Training values are taken in the course of an epoch, with dropout and what else training adds, "
-            "so they can lie above the validation values."
+            f"{first} Training values are taken in the course of an epoch, with dropout and what else training adds"
+            f"{above}."
         )
 
 
@@ -101,7 +108,33 @@ def compute_learning_curves(study: StudyFiles) -> LearningCurves | None:
         return None
     of_what = "trial" if searched else "confirmation run"
     runs = curves.loc[curves["stage"] == "main", "run_id"].nunique()
-    return LearningCurves(curves.reset_index(drop=True), panels, runs, of_what, objective.metric, objective.mode)
+    curves = curves.reset_index(drop=True)
+    continued = () if searched else _continued(study, curves)
+    return LearningCurves(curves, panels, runs, of_what, objective.metric, objective.mode, continued)
+
+
+def _continued(study: StudyFiles, curves: pd.DataFrame) -> tuple[tuple[str, str, int], ...]:
+    """Find configs alike but for their epochs, of which the longer is the shorter one trained on.
+
+    A network depends on its config and seed alone, where the learning rate is constant. Said is only what the curves
+    of both show, seed by seed, to the last digit: a GPU need not repeat itself.
+    """
+    settings = [name for name in study.confirm if str(name).startswith("config.")]
+    configs = study.confirm.drop_duplicates("confirm_of").set_index("confirm_of")[settings].astype(str)
+    config_of = dict(zip(map(str, configs.index), configs.to_numpy().tolist(), strict=True))
+    seeds = study.confirm.set_index("confirm_id")["seed"]
+    main = curves[curves["stage"] == "main"]
+    main = main.assign(seed=main["run_id"].map(seeds)).set_index(["seed", "epoch"])
+    numbers_of = {str(name): rows for name, rows in main.groupby("name", sort=False)}
+    found = []
+    for (shorter, first), (longer, second) in permutations(numbers_of.items(), 2):
+        alike = shorter in config_of and config_of[shorter] == config_of.get(longer)
+        ends = [int(rows.index.get_level_values("epoch").max()) for rows in (first, second)]
+        if alike and ends[0] < ends[1] and first.index.isin(second.index).all():
+            columns = [name for name in first if str(name).startswith(("train_", "val_"))]
+            if first[columns].equals(second.loc[first.index, columns]):
+                found.append((shorter, longer, ends[0]))
+    return tuple(found)
 
 
 def _panels(curves: pd.DataFrame, metric: str) -> tuple[tuple[str, str], ...]:
@@ -110,8 +143,14 @@ def _panels(curves: pd.DataFrame, metric: str) -> tuple[tuple[str, str], ...]:
     return tuple(
         (stage, name)
         for stage, name in wanted
-        if f"val_{name}" in curves and curves.loc[curves["stage"] == stage, f"val_{name}"].notna().any()
+        for split in ["val" if _is_validated(curves) else "train"]
+        if f"{split}_{name}" in curves and curves.loc[curves["stage"] == stage, f"{split}_{name}"].notna().any()
     )
+
+
+def _is_validated(curves: pd.DataFrame) -> bool:
+    """Whether there were validation images; without any, training curves are all that there is."""
+    return any(str(name).startswith("val_") for name in curves)
 
 
 def plot_learning_curves(data: LearningCurves) -> Figure:
@@ -125,11 +164,14 @@ def plot_learning_curves(data: LearningCurves) -> Figure:
         _draw(axis, rows[rows["highlighted"]], metric, colours)
         axis.set_ylabel(metrics.label(metric).replace(" (", "\n("))
         axis.set_xlabel("epoch of the first stage" if stage == "first" else "epoch")
+        for _, _, epoch in data.continued if stage == "main" else ():
+            axis.axvline(epoch, color=style.INK, linewidth=1, linestyle=":")
         _window(axis, rows, metric)
     last = axes[-1]
     for name, colour in colours.items():
         last.plot([], [], color=colour, linewidth=2, label=name)
-    last.plot([], [], color=style.INK, linestyle="--", label="training")
+    if _is_validated(data.curves):
+        last.plot([], [], color=style.INK, linestyle="--", label="training")
     if not data.curves["highlighted"].all():
         last.plot([], [], color=style.PALE, label="others")
     style.legend_below(drawn, last)
@@ -141,16 +183,17 @@ def _draw(axis: Axes, rows: pd.DataFrame, metric: str, colours: dict[str, str]) 
         colour = colours.get(run["name"].iloc[0], style.PALE)
         highlighted = bool(run["highlighted"].iloc[0])
         single = len(run) == 1
+        solid = f"val_{metric}" if f"val_{metric}" in run else f"train_{metric}"
         axis.plot(
             run["epoch"],
-            run[f"val_{metric}"],
+            run[solid],
             color=colour,
             linewidth=2 if highlighted else 0.9,
             marker="o" if single else None,
             markersize=5 if highlighted else 3,
             zorder=3 if highlighted else 2,
         )
-        if highlighted and f"train_{metric}" in run:
+        if highlighted and solid != f"train_{metric}" in run:
             axis.plot(
                 run["epoch"],
                 run[f"train_{metric}"],
@@ -165,7 +208,7 @@ def _draw(axis: Axes, rows: pd.DataFrame, metric: str, colours: dict[str, str]) 
 
 def _window(axis: Axes, rows: pd.DataFrame, metric: str) -> None:
     """Leave out what lies far beyond the others, such as a diverged run; logarithmic where values span decades."""
-    shown = [rows[f"val_{metric}"]]
+    shown = [rows[f"val_{metric}"]] if f"val_{metric}" in rows else []
     if f"train_{metric}" in rows:
         shown.append(rows.loc[rows["highlighted"], f"train_{metric}"])
     values = pd.concat(shown).dropna()

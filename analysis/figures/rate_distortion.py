@@ -76,7 +76,8 @@ class RateDistortion:
     def _headline(self) -> str:
         if not self.confirmed.empty:
             best = self.confirmed.iloc[0]
-            error = f"The confirmed winner has a test MSE of {number(best['test_mse'], 4)}"
+            which = "confirmed winner" if np.isfinite(best["val_mse"]) else "first configuration"
+            error = f"The {which} has a test MSE of {number(best['test_mse'], 4)}"
             if np.isfinite(best["test_low"]):
                 error += f" ({interval_text(best['test_low'], best['test_high'])}, {counted(best['seeds'], 'seed')})"
             error += f" with {best['latent_size']:,.0f} numbers a code"
@@ -104,7 +105,8 @@ class RateDistortion:
 def compute_rate_distortion(study: StudyFiles) -> RateDistortion | None:
     """Return errors by latent size; None for classifiers, and where no network has a reconstruction error yet."""
     pca = pca_errors(study)
-    pca = pca[pca["n_components"].notna() & (pca["val_mse"] > PCA_ERROR_FLOOR)].sort_values("n_components")
+    errors = pca["val_mse"].fillna(pca["test_mse"])  # of a study as reported, which has no validation images
+    pca = pca[pca["n_components"].notna() & (errors > PCA_ERROR_FLOOR)].sort_values("n_components")
     trials = _with_pca(by_size(ended_trials(study), "trial_id"), pca)
     confirmed = _with_pca(confirmed_by_size(study), pca)
     if trials.empty and confirmed.empty:
@@ -144,7 +146,8 @@ def by_size(rows: pd.DataFrame, name: str, metric: str = "val_mse") -> pd.DataFr
             metric: numbers(rows, metric),
         }
     )
-    return found[found["latent_size"].notna() & found[metric].notna()]
+    measured = found[metric].notna() | numbers(rows, on_test(metric)).notna()
+    return found[found["latent_size"].notna() & measured]
 
 
 def confirmed_by_size(study: StudyFiles, metric: str = "val_mse") -> pd.DataFrame:

@@ -13,6 +13,7 @@ from analysis.study_files import StudyFiles
 from analysis.trials import given_and_suggested, suggested
 from analysis.words import cell
 from study.record import metrics
+from study.record.ranking import NOTHING_CHOSEN
 from study.record.settings import options, repeat_words
 
 
@@ -60,9 +61,10 @@ def methods(study: StudyFiles) -> Section:
     """Return what the numbers mean, what was not tested, and how to repeat the study."""
     data = study.about.get("data", {})
     metric = study.metric
-    classifies = metric == "val_accuracy"
+    classifies, chosen = metric == "val_accuracy", data.get("sizes", {}).get("val", 1) > 0
     baseline = (
-        "A logistic regression on PCA codes, its number of components chosen on validation data"
+        "A logistic regression on PCA codes, "
+        + ("its number of components chosen on validation data" if chosen else "of the most components that were tried")
         if classifies
         else "PCA (exact eigendecomposition in double precision)"
     )
@@ -71,6 +73,13 @@ def methods(study: StudyFiles) -> Section:
             f"A trial is ranked by the {metrics.label(metric)} of its last epoch. The best of many trials flatters: "
             "its value is partly luck. That is why the best configs are trained again on fresh seeds, and only those "
             "runs read the test images."
+            if not study.settings.get("reported")
+            else "Nothing was searched: the reported configurations were trained with their own settings and epochs. "
+            + (
+                "The winner among several is the best on validation data."
+                if chosen
+                else f"{NOTHING_CHOSEN.capitalize()}."
+            )
         ),
         Paragraph(
             "An interval is the 95 % interval of a mean over seeds (Student's t), cut where a value cannot be. It "

@@ -12,6 +12,7 @@ from analysis.study_files import StudyFiles
 from analysis.trials import compute_leaderboard, given_and_suggested
 from analysis.words import cell, counted, duration, summary_interval
 from study.record import metrics
+from study.record.ranking import NOTHING_CHOSEN
 
 _FIRST = ("architecture", "latent_size")  # of a config, what says most about it
 
@@ -38,7 +39,9 @@ def _searched(study: StudyFiles) -> Fact:
         if settings.get("sampler") and not settings.get("reported")
         else "",
         f"at most {counted(settings['epochs'], 'epoch')} a trial" if settings.get("epochs") else "",
-        f"ranked by {metrics.label(metric)} ({'lower' if mode == 'min' else 'higher'} is better)",
+        f"ranked by {metrics.label(metric)} ({'lower' if mode == 'min' else 'higher'} is better)"
+        if sizes.get("val", 1)
+        else NOTHING_CHOSEN,
     ]
     title = "What was run" if settings.get("reported") else "What was searched"
     return Fact(title, value, "; ".join(filter(None, how)))
@@ -51,7 +54,11 @@ def _result(study: StudyFiles) -> list[Fact | None]:
     best = summary["best"]
     if best is None:
         return [Fact("Best config", "none: no trial was completed", "Failures and their reasons are listed below.")]
-    named = Fact("Best config", _named(best["trial_id"], summary), config_words(best["config"], best["params"]))
+    named = Fact(
+        "Best config" if _is_chosen(summary) else "First configuration",
+        _named(best["trial_id"], summary),
+        config_words(best["config"], best["params"]),
+    )
     test = metrics.on_test(summary["metric"])
     if best["test"] is None:
         val = Fact(
@@ -62,6 +69,11 @@ def _result(study: StudyFiles) -> list[Fact | None]:
         return [named, val, _baseline(summary)]
     score = Fact(_capital(metrics.label(test)), summary_interval(best["test"]), _beside(summary, best))
     return [named, score, _gain(summary), _baseline(summary), _nats(summary), _certainty(summary)]
+
+
+def _is_chosen(summary: Mapping[str, Any]) -> bool:
+    """Whether there were validation images to choose by; there always were in an earlier version."""
+    return summary.get("chosen_by", summary["metric"]) is not None
 
 
 def _named(trial: str, summary: Mapping[str, Any]) -> str:
@@ -76,6 +88,8 @@ def config_words(config: Mapping[str, Any], params: int) -> str:
 
 
 def _beside(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
+    if not _is_chosen(summary):
+        return _capital(NOTHING_CHOSEN) + "."
     val = best["val"][summary["metric"]]
     return (
         f"The network was chosen on validation data, where it has {cell(val['mean'])} over {counted(val['n'], 'seed')}."
@@ -99,7 +113,8 @@ def _baseline(summary: Mapping[str, Any]) -> Fact | None:
     if "test_accuracy" in row:
         title = "Against a logistic regression"
         value = f"{cell(row['test_accuracy'])} test accuracy"
-        detail = f"on {row['n_components']} PCA components, the best of its sizes on validation data"
+        detail = f"on {row['n_components']} PCA components, "
+        detail += "the best of its sizes on validation data" if _is_chosen(summary) else "the most that were tried"
         what = "error rate"
     else:
         title = f"Against PCA with {counted(row['n_components'], 'component')}"

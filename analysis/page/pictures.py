@@ -95,6 +95,11 @@ _CAPTIONS = {
     "untrained": _Caption(
         "Untrained", "The same test images through the network before training; one that starts from PCA is PCA then."
     ),
+    "progress": _Caption(
+        "Progress",
+        "Training images, and what the network made of them after every fifth epoch of its training (of a classifier's "
+        "encoder, as an autoencoder).",
+    ),
     "denoising": _Caption(
         "Denoising",
         "Test images, the same images corrupted as in training, and what the network makes of the corrupted ones.",

@@ -33,7 +33,9 @@ def report_page(study: StudyFiles, drawings: Drawings) -> Page:
             "pictures",
             "Pictures",
             [*pictures.sample_pictures(study, without=shown), *of_samples],
-            "Of test images, by the winner's network of the seed that was best on validation data.",
+            "Of test images, by the winner's network of the seed that was best on validation data."
+            if study.summary is None or study.summary.get("chosen_by", "") is not None
+            else "Of test images, by the first configuration's network of the first seed: nothing was chosen.",
         ),
         Section("learning-curves", "Learning curves", drawn("learning-curves")),
         Section(
@@ -78,7 +80,11 @@ def _confirmation(study: StudyFiles, drawn: list[Item]) -> Section:
         reason = "no confirmation run has been completed" if asked else "it was turned off (--confirm 0)"
         words = f"There is no confirmation: {reason}. No number of a network here is of the test images."
         items = [Paragraph(words, note=True), *items]
-    intro = "The configs that were best on validation data, trained again on fresh seeds, and tested once."
+    intro = (
+        "The reported configurations, trained on several seeds."
+        if study.settings.get("reported")
+        else "The configs that were best on validation data, trained again on fresh seeds, and tested once."
+    )
     return Section("confirmation", "Confirmation", items, intro)
 
 

@@ -170,6 +170,8 @@ def baseline_of(family: str) -> type[PcaBaseline]:
 def evaluate_linear_classifier(fitted: Pca, ranks: Sequence[int], *arrays: NDArray[Any]) -> list[BaselineRow]:
     """Return a row of the baseline per rank: PCA's columns, and `val_accuracy` and `test_accuracy`.
 
+    Without validation images there is no `val_accuracy`.
+
     The codes are divided by the largest component's standard deviation, which leaves their proportions as they are,
     and scikit-learn's multinomial logistic regression is fitted to the training codes with its own L2 penalty (C = 1).
 
@@ -183,7 +185,7 @@ def evaluate_linear_classifier(fitted: Pca, ranks: Sequence[int], *arrays: NDArr
 
     images = dict(zip(pca.SPLITS, arrays[0::2], strict=True))
     labels = dict(zip(pca.SPLITS, arrays[1::2], strict=True))
-    codes = {name: pca.codes(fitted, array, max(ranks)) for name, array in images.items()}
+    codes = {name: pca.codes(fitted, array, max(ranks)) for name, array in images.items() if len(array)}
     scale = codes["train"][:, 0].std()
     rows = pca.evaluate(fitted, images, ranks)
     for row, rank in zip(rows, sorted(set(ranks)), strict=True):
@@ -191,7 +193,7 @@ def evaluate_linear_classifier(fitted: Pca, ranks: Sequence[int], *arrays: NDArr
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model = LogisticRegression(max_iter=_ITERATIONS).fit(inputs["train"], labels["train"])
-        for name in ("val", "test"):
+        for name in [name for name in codes if name != "train"]:
             row[f"{name}_accuracy"] = float(model.score(inputs[name], labels[name]))
     return rows
 

@@ -11,17 +11,17 @@ from typing import Literal
 
 import numpy as np
 
-from search_spaces import DatasetSpec, datasets
+from search_spaces import DatasetSpec, ReportedSplit, datasets
 from study.data.dividing import divide
 from study.data.image_folder import Asked, Pictures, open_own
 from study.data.mapped import cached
 from study.data.reading import decode_all
-from study.data.splits import Split, stratified_part
+from study.data.splits import Split, hold_out, stratified_part
 from study.data.twins import fingerprints
 from study.record import memory
 from study.record.errors import DataError, UsageError, choose_from
 
-__all__ = ["ImageData", "Split", "default_data_dir", "load", "subset"]
+__all__ = ["ImageData", "Split", "as_reported", "default_data_dir", "load", "subset"]
 
 
 _ARRAY_SUFFIXES = {".npy", ".npz"}
@@ -134,6 +134,30 @@ def load(
     return subset(data, train_size, val_size)
 
 
+def as_reported(data: ImageData, split: ReportedSplit) -> ImageData:
+    """Divide the training and the validation images anew, as a report did; the test split stays.
+
+    Where the report held as many images out as are held out here, these are they. Where it had no validation split,
+    `val` is empty.
+    """
+    train, val = data.train, data.val
+    if (split.train, split.val) == (len(train) + len(val), 0):
+        train = Split(*(np.concatenate(pair) for pair in zip(_arrays(train), _arrays(val), strict=True)))
+        val = val.take(np.arange(0))
+    elif (split.train, split.val) == (len(train), 0):
+        val = val.take(np.arange(0))
+    elif (split.train, split.val) != (len(train), len(val)):
+        pool = Split(*(np.concatenate(pair) for pair in zip(_arrays(train), _arrays(val), strict=True)))
+        assert split.train + split.val == len(pool), f"{data.name} has {len(pool)} images to divide"
+        train, val = hold_out(pool, split.val, stratified=False)
+    digest = _digest(train, val, data.test)
+    return replace(data, train=train, val=val, digest=digest, split=f"As in the report. {split.words}")
+
+
+def _arrays(split: Split) -> tuple[np.ndarray, np.ndarray]:
+    return split.images, split.labels
+
+
 def subset(
     data: ImageData,
     train_size: int | None,
@@ -152,6 +176,8 @@ def subset(
     if train_size is not None:
         _check_size("--train-size", train_size, train, "training", data)
         train = stratified_part(train, train_size)
+    if val_size is not None and not len(val):
+        raise UsageError(f"--val-size {val_size} is not possible: with --as-reported there are no validation images")
     if val_size == "proportional":
         val = stratified_part(val, max(data.num_classes, round(len(val) * len(train) / len(data.train))))
     elif val_size is not None:

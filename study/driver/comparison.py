@@ -40,8 +40,9 @@ def compare(family: str, config: Mapping[str, Any], winner: Confirmed | None, ro
 
     Autoencoders of both kinds by the test MSE of reconstructions clipped to [0, 1] (a VAE's is that of its mean
     reconstruction) with PCA's, clipped too, at the same number of components; classifiers by the test error rate
-    with the logistic regression that is best on validation data. VAEs also by test −ELBO, with probabilistic PCA. A
-    code of more numbers than the data have axes is compared with PCA at full rank, without a ratio.
+    with the logistic regression that is best on validation data, or without any the one of most components. VAEs also
+    by test −ELBO, with probabilistic PCA. A code of more numbers than the data have axes is compared with PCA at full
+    rank, without a ratio.
 
     Args:
         family: "ae", "vae" or "classifier".
@@ -101,7 +102,7 @@ _NO_RATIO = {
 
 
 def _best_classifier(rows: Mapping[int, Row]) -> Row | None:
-    return max(rows.values(), key=lambda row: row["val_accuracy"], default=None)
+    return max(rows.values(), key=lambda row: (row.get("val_accuracy", 0.0), row["n_components"]), default=None)
 
 
 _BETTER = ("better than PCA", "worse than PCA", "not distinguishable from PCA")

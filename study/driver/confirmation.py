@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import models
 from search_spaces import Context, Space
@@ -14,7 +15,7 @@ from study.record.ranking import best_trials, confirmed_order
 from study.record.settings import Settings
 from study.record.state import Run, StudyState
 from study.search.sampling import derive_seed, reported_budget, searched_budget
-from study.settings.resolve import selected
+from study.settings.resolve import reported_split, selected
 from study.training.stages import Budget
 from study.worker.job import Job
 
@@ -78,6 +79,8 @@ def runs_at_most(settings: Settings, space: Space, context: Context) -> tuple[in
     if not settings.confirm_top:
         return 0, 0
     seeds = settings.confirm_seeds
+    if not chooses(settings):
+        return 0, seeds * len(selected(settings.reported or "", space.name))
     if settings.reported:
         several, others = len(selected(settings.reported, space.name)), 0
     else:
@@ -86,17 +89,25 @@ def runs_at_most(settings: Settings, space: Space, context: Context) -> tuple[in
     return several * seeds if several > 1 else 0, (1 + others) * seeds
 
 
+def chooses(settings: Settings) -> bool:
+    """Return whether there are validation images to choose a winner by; else the test images would choose it."""
+    split = reported_split(settings)
+    return split is None or split.val > 0
+
+
 def _untried(key: str, config: Config, context: Context, epochs: Budget) -> Candidate:
     params = models.count_parameters(config, context.image_shape, context.num_classes)
     return Candidate(key.replace("/", "_"), config, key, params, epochs)
 
 
 def choosing(state: StudyState, settings: Settings, chosen: Sequence[Candidate]) -> list[Planned]:
-    """Return what is left of the runs that choose the winner, by validation data, seed by seed; none of one candidate.
+    """Return what is left of the runs that choose the winner, by validation data, seed by seed.
+
+    There are none of one candidate, and none without validation images.
 
     The test split is evaluated only of reported configurations without a search, which are there to be measured.
     """
-    if len(chosen) < 2:
+    if len(chosen) < 2 or not chooses(settings):
         return []
     replicates = range(1, settings.confirm_seeds + 1)
     return _missing(state, settings, chosen, replicates, "choose", test=settings.reported is not None)
@@ -107,12 +118,16 @@ def reporting(
 ) -> list[Planned]:
     """Return what is left of the runs that report on some configs: as many seeds, none of which chose anything.
 
+    Without validation images nothing is chosen, and all of `chosen` are reported on.
+
     Args:
         state: The study.
         settings: Its settings.
         chosen: The candidates among which the winner was chosen.
         reported: The winner and what it is put beside.
     """
+    if not chooses(settings):
+        return _missing(state, settings, chosen, range(1, settings.confirm_seeds + 1), "report", test=True)
     first = settings.confirm_seeds if len(chosen) > 1 else 0
     replicates = range(first + 1, first + settings.confirm_seeds + 1)
     return _missing(state, settings, reported, replicates, "report", test=True)
@@ -181,13 +196,26 @@ class Confirmed:
         """Return the mean of a metric: on the test split of `runs`, on validation data of the seeds that chose.
 
         Raises:
-            KeyError: a test metric of a config that was not reported on.
+            KeyError: a test metric of a config that was not reported on, or there were no validation images.
         """
         runs = self.runs if metric.startswith("test_") else self.chose or self.reported
         return mean_interval([run.known[metric] for run in runs], *metrics.limits(metric))
 
+    def value(self, metric: str) -> dict[str, Any]:
+        """Return the mean of a validation metric by its name, as summary.json has it; nothing without such images."""
+        return {metric: self.mean(metric).to_json()} if self.is_valued(metric) else {}
+
+    def is_valued(self, metric: str) -> bool:
+        """Whether there were validation images, so that its seeds have this metric of them."""
+        return all(metric in run.last for run in self.chose or self.reported)
+
     def model(self, metric: str) -> Run:
-        """Return the run with the best value of a validation metric among those whose networks are kept."""
+        """Return the run with the best value of a validation metric among those whose networks are kept.
+
+        Without validation images it is the first seed: nothing else may choose.
+        """
+        if not self.is_valued(metric):
+            return self.runs[0]
         sign = metrics.sign(metrics.mode(metric))
         return min(self.runs, key=lambda run: sign * run.last[metric])
 
@@ -200,14 +228,19 @@ class Confirmed:
 
 
 def confirmed(state: StudyState, candidates: Sequence[Candidate], metric: str) -> list[Confirmed]:
-    """Return the candidates of which a seed was completed: by their choosing seeds, the winner first."""
+    """Return the candidates of which a seed was completed: by their choosing seeds, the winner first.
+
+    Without validation images they keep their order, and the first one stands for the study.
+    """
     by_id = {candidate.id: candidate for candidate in candidates}
     runs: dict[str, dict[bool, list[Run]]] = {name: {True: [], False: []} for name in by_id}
     for run in state.confirmations:
         if run.status == "completed" and run.confirm_of in runs:
             runs[run.confirm_of][run.role == "report"].append(run)
     several = any(mine[False] for mine in runs.values())
-    values = {name: [run.last[metric] for run in mine[not several]] for name, mine in runs.items()}
+    values = {
+        name: [run.last[metric] for run in mine[not several] if metric in run.last] for name, mine in runs.items()
+    }
     ranked = confirmed_order(values, metrics.mode(metric))
     ranked += [name for name in runs if name not in ranked and (runs[name][True] or runs[name][False])]
     return [

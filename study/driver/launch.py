@@ -169,6 +169,7 @@ def _was(state: StudyState) -> str:
 
 def _load(settings: Settings) -> ImageData:
     from study.data import image_data
+    from study.settings.resolve import reported_split
 
     train_size, val_size = settings.train_size, settings.val_size
     data = image_data.load(
@@ -180,6 +181,8 @@ def _load(settings: Settings) -> ImageData:
         cache_dir=Path(settings.cache_dir) if settings.cache_dir else None,
         progress=say_progress,
     )
+    if (split := reported_split(settings)) is not None:
+        data = image_data.as_reported(data, split)
     if settings.smoke and train_size is not None:  # of whatever there is; a size that was asked for is had or refused
         most = min(train_size, len(data.train))
         data = image_data.subset(data, most, val_size, test_size=most)

@@ -30,7 +30,7 @@ from study.record.errors import StudyError
 from study.record.events import BaselineMeasured, Event, Finished, Remade, RunEnded, RunStarted, SearchEnded
 from study.record.folder import StudyFolder
 from study.record.journal import Recorder
-from study.record.ranking import best_trials
+from study.record.ranking import NOTHING_CHOSEN, best_trials
 from study.record.settings import Settings
 from study.record.state import Run
 from study.search import engine
@@ -124,6 +124,8 @@ class Session:
                 if choosing
                 else f"confirmation: {reporting} runs at most"
             )
+        if not confirmation.chooses(self._settings):
+            self._display.say(NOTHING_CHOSEN)
         if not self._settings.reported:
             self._search()
         _stop_if_all_failed("trial", self._state.trials)
@@ -171,7 +173,7 @@ class Session:
 
     def _compare_with_pca(self) -> None:
         """Let the display compare each run with PCA's validation error at the same number of components."""
-        if self._space.metric == "val_mse":
+        if self._space.metric == "val_mse" and len(self._data.val):
             self._display.pca = self._baselines.validation_error()
 
     def _baseline(self) -> None:
@@ -329,7 +331,8 @@ class _NodeCall:
 
     def __call__(self, function: Callable[..., T], /, *arguments: object) -> T:
         passed = (self._references.get(id(argument), argument) for argument in arguments)
-        return joining.run_on_node(_with_files, function, *passed, cpus=self._cpus)
+        result: T = joining.run_on_node(_with_files, function, *passed, cpus=self._cpus)
+        return result
 
 
 def _with_files(function: Callable[..., T], *arguments: object) -> T:

@@ -7,13 +7,13 @@ from typing import Any
 
 from search_spaces import Space
 from study.driver.comparison import compare
-from study.driver.confirmation import Confirmed, gain
+from study.driver.confirmation import Confirmed, chooses, gain
 from study.driver.listing import short
 from study.record import metrics
 from study.record.commands import hint, storage_words
 from study.record.folder import StudyFolder
 from study.record.intervals import mean_interval
-from study.record.ranking import best_trials, pareto_front
+from study.record.ranking import NOTHING_CHOSEN, best_trials, pareto_front
 from study.record.settings import Settings
 from study.record.state import StudyState
 from study.tracking.implementations import how_to_open
@@ -31,7 +31,9 @@ def summarize(
     `epochs_run` counts the epochs of the search, `given` and `suggested` its trials by where they came from. `best` is
     the winner of the confirmation; without one it is the best trial, whose `val` is then a single value and whose
     `test` and `model` are null. `default` is the space's default beside the winner, on the same seeds, and `gain` how
-    much better the winner is in the objective's test metric; both are null where the default won.
+    much better the winner is in the objective's test metric; both are null where the default won. `chosen_by` is the
+    validation metric that `best` was chosen by, null without validation images: `best` is then the first configuration
+    and the first of its seeds.
 
     Args:
         state: The study, its search and confirmation ended.
@@ -52,6 +54,7 @@ def summarize(
         "refused": len(state.refused),
         "epochs_run": sum(len(run.epochs) for run in state.trials),
         "confirmed": [_confirmed(one, space) for one in confirmed],
+        "chosen_by": space.metric if chooses(settings) else None,
         "best": None,
         "default": None,
         "gain": None,
@@ -87,7 +90,7 @@ def _confirmed(one: Confirmed, space: Space) -> dict[str, Any]:
         "epochs": one.runs[0].budget,
         "pretrain_epochs": one.runs[0].pretrain_budget,
         "params": one.runs[0].params,
-        "val": {space.metric: one.mean(space.metric).to_json()},
+        "val": one.value(space.metric),
         "test": {name: interval.to_json() for name, interval in one.test_metrics.items()},
     }
 
@@ -100,9 +103,9 @@ def _best(state: StudyState, space: Space, winner: Confirmed | None) -> dict[str
             "trial_id": winner.candidate,
             "config": winner.config,
             "params": model.params,
-            "val": {space.metric: winner.mean(space.metric).to_json()},
+            "val": winner.value(space.metric),
             "test": winner.mean(test).to_json(),
-            "model": {"seed": model.seed, "val": model.last[space.metric], "test": model.final[test]},
+            "model": {"seed": model.seed, "val": model.last.get(space.metric), "test": model.final[test]},
         }
     ranked = best_trials(state, space.metric)
     if not ranked:
@@ -125,11 +128,14 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
     best = summary["best"]
     if best:
         config = {key: value for key, value in best["config"].items() if key != "family"}
-        lines += [
-            f"  best     {best['trial_id']}, {best['params']:,} parameters: "
-            + ", ".join(f"{key} {short(value)}" for key, value in config.items()),
-            f"  val      {summary['metric']} {_interval(best['val'][summary['metric']])}",
-        ]
+        lines.append(
+            f"  {'best ' if best['val'] else 'first'}    {best['trial_id']}, {best['params']:,} parameters: "
+            + ", ".join(f"{key} {short(value)}" for key, value in config.items())
+        )
+        if best["val"]:
+            lines.append(f"  val      {summary['metric']} {_interval(best['val'][summary['metric']])}")
+        else:
+            lines.append(f"  val      {NOTHING_CHOSEN}")
     if best and best["test"]:
         lines.append(f"  test     {_test(summary)} {_interval(best['test'])}")
         others = {name: value for name, value in summary["confirmed"][0]["test"].items() if name != _test(summary)}
@@ -194,9 +200,9 @@ def _nats(nats: Mapping[str, Any]) -> str:
 def _ranked(one: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     """Return a line on a confirmed config: what it is called, and its objective on validation and test data."""
     name = f"{one['id']} ({one['key']})" if one["key"] else one["id"]
-    line = f"confirmed {name:<28} {summary['metric']} {_interval(one['val'][summary['metric']])}"
-    test = one["test"].get(_test(summary))
-    return f"{line}, {_test(summary)} {_interval(test)}" if test else line
+    named = {summary["metric"]: one["val"].get(summary["metric"]), _test(summary): one["test"].get(_test(summary))}
+    known = ", ".join(f"{metric} {_interval(value)}" for metric, value in named.items() if value)
+    return f"confirmed {name:<28} {known}"
 
 
 def _interval(value: Mapping[str, Any]) -> str:

@@ -31,8 +31,9 @@ def pictures(samples: Path, class_names: Sequence[str]) -> dict[str, Image.Image
 
     `reconstructions` (originals above the network's and PCA's reconstructions; best, typical and worst), `untrained`
     (what the network made of the typical ones before and after training), `denoising` (with the corrupted images
-    between), `prior`, `interpolations`, `traversal`, `confusion` and `examples` of predictions: those whose
-    .npz files are there (`study.evaluation.samples`).
+    between), `progress` (training images above what the network made of them after every fifth epoch), `prior`,
+    `interpolations`, `traversal`, `confusion` and `examples` of predictions: those whose .npz files are there
+    (`study.evaluation.samples`).
 
     Args:
         samples: The folder; empty or missing, there are no pictures.
@@ -81,6 +82,14 @@ def _reconstructions(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, I
                 rows.append(ImageRow(arrays[name][here], f"{group}: {title}" if first else title, words, apart=first))
         drawn[picture] = draw_rows(rows)
     return drawn
+
+
+def _progress(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, Image.Image]:
+    rows = [ImageRow(arrays["originals"], "original")]
+    rows += [
+        ImageRow(images, f"epoch {epoch}") for epoch, images in zip(arrays["epochs"], arrays["images"], strict=True)
+    ]
+    return {"progress": draw_rows(rows)}
 
 
 def _prior(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, Image.Image]:
@@ -262,6 +271,7 @@ def _font() -> ImageFont.FreeTypeFont:
 
 _PICTURES: dict[str, Callable[[Arrays, Sequence[str]], dict[str, Image.Image]]] = {
     "reconstructions": _reconstructions,
+    "progress": _progress,
     "prior": _prior,
     "interpolations": _interpolations,
     "traversal": _traversal,

@@ -11,6 +11,7 @@ from torch import Tensor
 from models import Corruptive, Network, Reconstructive
 from study.data.tensors import TensorSplit, as_bytes, evaluation_batches, stratified_sample, to_bytes, to_pixels
 
+WATCHED, WATCHED_EVERY = 8, 5  # images, epochs: the flowers' report looked at one after every fifth
 PER_GROUP = 8  # best, typical and worst reconstructions
 CODES = 2000  # images on the map of the codes
 _CODE_VALUES = 2**22  # 16 MiB of codes at most: 655 images of 6,400 numbers
@@ -45,6 +46,26 @@ def collect(
     return {
         "reconstructions": {**to_numpy(arrays), "groups": groups},
         "codes": to_numpy(_codes(model, split)),
+    }
+
+
+def watched(split: TensorSplit) -> Tensor:
+    """Return the training images by which a network's progress is shown, uint8 (n, channels, height, width)."""
+    images, labels = split
+    return images[stratified_sample(labels, WATCHED)]
+
+
+def progress(originals: Tensor, by_epoch: Mapping[int, Tensor]) -> dict[str, np.ndarray]:
+    """Return the arrays of the file `progress`.
+
+    `originals`, uint8 (n, channels, height, width); `epochs`, (m,), and `images`, uint8 (m, n, channels, height,
+    width): what the network made of them after each of these epochs.
+    """
+    epochs = sorted(by_epoch)
+    return {
+        "originals": originals.cpu().numpy(),
+        "epochs": np.array(epochs),
+        "images": np.stack([by_epoch[epoch].numpy() for epoch in epochs]),
     }
 
 

@@ -11,6 +11,12 @@ from study.record.state import Run, StudyState
 
 T = TypeVar("T")
 
+NOTHING_CHOSEN = (
+    "no validation images, as in the report: nothing is chosen, the first configuration and its first seed stand for "
+    "the study, and networks are of their last epoch"
+)
+"""What is said of a study that has nothing to choose by."""
+
 
 def trial_key(status: str, epochs: int, value: float, number: int, of: Mode) -> tuple[bool, int, float, int]:
     """Return what trials are sorted by, the best first.

@@ -244,6 +244,11 @@ class Settings:
         ),
     ] = None
 
+    as_reported: Annotated[
+        bool,
+        _data("with --reported: as many images as the report had, no validation split where it had none", flag),
+    ] = False
+
     address: Annotated[
         str | None,
         _machine("a Ray cluster", metavar="ADDR", default="$RAY_ADDRESS, else a local Ray", resumable=True, place=True),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import search_spaces
-from search_spaces import FAMILY_FACTS, Context, Reported, Space
+from search_spaces import FAMILY_FACTS, Context, Reported, ReportedSplit, Space
 from study.record import tracking_uri
 from study.record.commands import STORAGE, check_text
 from study.record.errors import UsageError, choose_from
@@ -31,6 +31,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     reported = selected(given["reported"], given.get("space")) if _only_reported(given) else {}
     if reported:
         given["space"] = next(iter(reported.values())).space
+    elif given.get("as_reported"):
+        raise UsageError("--as-reported goes with --reported, whose configurations say which images they had")
     space = _space(given)
     if given.get("encoder_from") and not FAMILY_FACTS[space.family].on_encoder:
         raise UsageError(f"--encoder-from is for a classifier; {space.name} is a space of the family {space.family}")
@@ -163,6 +165,16 @@ def selected(pattern: str, space: str | None = None) -> dict[str, Reported]:
     if not chosen:
         raise UsageError(f"--reported {pattern!r} means configurations of {' and '.join(spaces)}, not of {space}")
     return chosen
+
+
+def reported_split(settings: Settings) -> ReportedSplit | None:
+    """Return how the reports of a study's configurations divided the images, None without `--as-reported`.
+
+    The configurations of a space that are of one data set's reports are all of one report.
+    """
+    if not settings.as_reported or settings.reported is None:
+        return None
+    return next(iter(selected(settings.reported, settings.space).values())).split
 
 
 def space_context(

@@ -51,7 +51,7 @@ def experiment_id(client: MlflowClient, name: str, artifacts: Path) -> str:
 
 
 def runs_of(client: MlflowClient, experiment_id: str, condition: str) -> set[str]:
-    """Return the ids of the runs of an experiment that a condition of MLflow's search holds for, deleted ones left out."""
+    """Return the ids of the runs of an experiment that MLflow finds by a condition; of deleted ones none."""
     found: set[str] = set()
     token = None
     while True:

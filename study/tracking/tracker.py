@@ -123,7 +123,7 @@ def end_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
     best = summary["best"]
     if best is None:
         return {}
-    metrics = {f"best_{summary['metric']}": best["val"][summary["metric"]]["mean"]}
+    metrics = {f"best_{name}": value["mean"] for name, value in best["val"].items()}
     if best["test"]:
         metrics[f"best_{on_test(summary['metric'])}"] = best["test"]["mean"]
     if summary["baseline"]:

@@ -173,6 +173,8 @@ class FusedTrainer:
     def _evaluate(self) -> list[dict[str, float]]:
         """Return each member's metrics of the validation split, in evaluation mode."""
         images, labels = self.members[0].data["val"]
+        if not len(images):
+            return [{} for _ in self.members]
         for member in self.members:
             member.model.eval()
         evaluations = [_PerImage(member.model) for member in self.members]

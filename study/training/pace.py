@@ -60,7 +60,9 @@ def _stage(
     trainer = Trainer(config, data, num_classes=num_classes, epochs=1, seed=0)
     first = _seconds(lambda: trainer.train(1))
     batches = max(1, min(_BATCHES, whole, int(_LEAST_SECONDS / first)))
-    training = _seconds(lambda: trainer.train(batches)) / batches * whole
+    training = float(_seconds(lambda: trainer.train(batches)) / batches * whole)
+    if not sizes["val"]:  # a report that had no validation images
+        return training
     first = _seconds(lambda: trainer.evaluate("val"))
     evaluating = first if first > _LEAST_SECONDS else _seconds(lambda: trainer.evaluate("val"))
     return training + evaluating * sizes["val"] / len(data["val"][0])

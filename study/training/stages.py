@@ -60,6 +60,8 @@ class StagedTraining:
             raise ValueError(f"{budget.pretrain_epochs} epochs for a first stage of encoder {config.get('encoder')!r}")
         self.pretraining: list[Metrics] = []
         """The metrics of the first stage's epochs so far."""
+        self.watch: Callable[[models.Network, int], None] = lambda model, epoch: None
+        """Called with the first stage's network and the number of its epoch, after each of them."""
         self.trainer: Trainer
         """What trains the present stage."""
         self._pretrain_epochs = budget.pretrain_epochs
@@ -99,6 +101,7 @@ class StagedTraining:
     def add_pretraining(self, metrics: Metrics) -> None:
         """Add an epoch of the first stage, which `trainer` has trained; after the last one begin the next stage."""
         self.pretraining.append(metrics)
+        self.watch(self.trainer.model, len(self.pretraining))
         if self.pretrained:
             self.trainer = self._last(self.trainer.model.encoder_state())
 

@@ -85,7 +85,7 @@ class Trainer:
 
     Args:
         config: The flat config, model and training keys together.
-        data: The splits "train" and "val", both on the device that training runs on.
+        data: The splits "train" and "val", both on the device that training runs on; "val" may be empty.
         num_classes: The number of classes of the labels.
         epochs: The budget that the learning-rate schedule is laid over, in epochs.
         seed: Seeds the initial weights, the order of the batches and the noise.
@@ -176,7 +176,9 @@ class Trainer:
         }
 
     def evaluate(self, split: str) -> dict[str, float]:
-        """Return the metrics of a split, in evaluation mode."""
+        """Return the metrics of a split, in evaluation mode; none where it has no images."""
+        if not len(self.data[split][0]):
+            return {}
         return self.model.metrics(per_image(self.model, *self.data[split], self.execution))
 
     def state_dict(self) -> dict[str, Any]:

@@ -63,8 +63,8 @@ class Report:
     note: str | None = None
 
     def value(self, objective: str) -> float:
-        """Return the value of an objective, NaN where the run has failed."""
-        return math.nan if self.failed else (self.metrics | {"params": self.params})[objective]
+        """Return the value of an objective, NaN where the run has failed or there are no validation images."""
+        return math.nan if self.failed else (self.metrics | {"params": self.params}).get(objective, math.nan)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import torch
 import models
 from study.evaluation import samples
 from study.evaluation.final_metrics import final_metrics
+from study.evaluation.reconstruction import WATCHED_EVERY, progress, reconstruct, watched
 from study.record import disk, files, kept
 from study.record.events import Metrics
 from study.training import checkpoint
@@ -69,6 +70,8 @@ class WorkerRun:
         """The metrics of the checkpoint's epoch, whose report may have been lost; None once they are reported."""
         self._history: list[Metrics] = []  # of every epoch of the last stage
         self._context, self._device = context, device
+        self._progress: dict[int, torch.Tensor] = {}  # epoch -> what the network made of some training images
+        self.training.watch = self._watch
         self._reported = False  # whether the driver has heard of the first stage
         try:
             state = checkpoint.load(context.checkpoints, job.id)
@@ -82,6 +85,7 @@ class WorkerRun:
         if state is not None:
             self.repeated = state.pop("metrics")  # None in the first stage
             self._history = state.pop("history", [])
+            self._progress = state.pop("progress", {})  # an earlier version looked at none
             self.training.load_state_dict(state)
 
     def step(self) -> Report:
@@ -97,8 +101,20 @@ class WorkerRun:
     def save(self, metrics: Metrics | None) -> None:
         """Write the checkpoint of an epoch with these metrics, None in the first stage."""
         self._history += [] if metrics is None else [metrics]
-        state = self.training.state_dict() | {"metrics": metrics, "history": self._history}
+        if metrics is not None:
+            self._watch(self.training.model, self.training.epochs_done)
+        state = self.training.state_dict() | {
+            "metrics": metrics,
+            "history": self._history,
+            "progress": self._progress,
+        }
         checkpoint.save(self._context.checkpoints, self.job.id, state)
+
+    def _watch(self, model: models.Network, epoch: int) -> None:
+        """Keep what the network makes of a few training images, after every fifth epoch of a confirmation."""
+        if self.job.test and isinstance(model, models.Reconstructive) and epoch % WATCHED_EVERY == 0:
+            images = watched(on_device(self._context.data, "train", self._device))
+            self._progress[epoch] = reconstruct(model, images).cpu()
 
     def report(self, metrics: Metrics) -> Report:
         """Return what the driver is told of an epoch with these metrics, once: the note and the first stage are gone.
@@ -137,6 +153,8 @@ class WorkerRun:
         untrained = models.build(job.config, shared.image_shape, shared.num_classes)
         start(untrained, job.config, splits["train"][0], fetched(shared.axes))
         samples.write(self._folder, model, untrained.to(self._device), splits, values)
+        if self._progress:
+            samples.save(self._folder / "progress.npz", progress(watched(splits["train"]), self._progress))
         metrics = model.metrics(values) | final_metrics(model, splits, values, job.seed)
         # As the reports measured it: after training and without dropout, where train_* is of the epoch in progress.
         trained = model.metrics(per_image(model, *splits["train"]))
