@@ -296,6 +296,8 @@ def test_a_missing_file_of_settings_is_one_line(empty_folder, capsys):
 
 
 EVERY_OPTION = {
+    "stall": "300s",
+    "val-size": 50,
     "smoke": True,
     "name": "night",
     "seed": 5,

@@ -27,10 +27,19 @@ def recording(tmp_path):
     return made
 
 
-def end(recording, number, *, worker_dies=False, **report):
-    """Let a run begin, and end with this report or without one, as Tune says it."""
+def begin(recording, number):
+    recording._recorder.record(RunStarted(f"t{number:04d}", "trial", number, {}, 0, 1, 10, None))
+
+
+def end(recording, number, **report):
+    """Let a run begin, and end with this report or without one."""
+    begin(recording, number)
+    finish(recording, number, **report)
+
+
+def finish(recording, number, *, worker_dies=False, **report):
+    """Let a run end, as Tune says it."""
     job = Job(f"t{number:04d}", {}, 0, 1)
-    recording._recorder.record(RunStarted(job.id, "trial", number, {}, 0, 1, 10, None))
     trial = SimpleNamespace(config=job_config(job), trial_id="x", last_result=None, error_file=recording._folder.errors)
     if worker_dies:
         trial.error_file = recording._folder.path / "error.txt"
@@ -48,15 +57,29 @@ def test_three_runs_in_a_row_that_the_machine_fails_stop_the_study(recording):
     end(recording, 0, **NO_MEMORY)
     end(recording, 1, worker_dies=True)
     end(recording, 2, epoch=0, failed="NonFiniteLossError: nan")  # its own doing, which says nothing of the machine
+    recording.on_step_begin(0, [])
+    end(recording, 3, **NO_MEMORY)
     with pytest.raises(StudyError, match=r"3 runs in a row .* the last one: out of memory: 2 GiB; .*--resume night"):
-        end(recording, 3, **NO_MEMORY)
+        recording.on_step_begin(1, [])
     assert [run.by_machine for run in recording.state.trials] == [True, True, False, True]
 
 
 def test_a_run_that_ends_well_between_them_lets_the_study_go_on(recording):
     for number in range(6):
         end(recording, number, **(NO_MEMORY if number % 2 else {"epoch": 1, "metrics": {"val_mse": 0.5}}))
+        recording.on_step_begin(number, [])
     assert recording.state.count("trial")["failed"] == 3
+
+
+def test_an_end_that_cannot_be_recorded_is_told_where_tune_passes_it_on(recording, monkeypatch):
+    def full(event):
+        raise StudyError("the journal cannot be written: No space left on device")
+
+    begin(recording, 0)
+    monkeypatch.setattr(recording._recorder, "record", full)
+    finish(recording, 0, epoch=1, metrics={"val_mse": 0.5})
+    with pytest.raises(StudyError, match="No space left"):
+        recording.on_step_begin(1, [])
 
 
 def test_a_run_that_is_tried_again_runs_in_a_study_that_goes_on():

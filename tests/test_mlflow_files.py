@@ -13,7 +13,7 @@ from analysis.page import pictures
 from analysis.study_files import NoStudyError, read_study
 from study.record import files, metrics, tables
 from study.record.events import EVENTS, Finished
-from study.record.folder import StudyFolder
+from study.record.folder import StudyFolder, place_of
 from study.record.journal import Journal, Recorder
 from study.record.state import StudyState
 from study.settings import command_line, resolve
@@ -65,7 +65,8 @@ def tracked_study(storage, uri, name, space):
     tracker.started([])
     recorder.listen(tracker.event)
     for event, fields in events_of(name, settings.to_json(), search_spaces.get(space)):
-        recorder.record(EVENTS[event](**fields))
+        place = {"place": place_of(folder)} if event == "study" else {}  # begun here, so that its URI is one's own
+        recorder.record(EVENTS[event](**fields, **place))
     nothing = {"best": None, "baseline": None, "ratio_to_pca": None, "verdict": None, "confirmed": []}
     recorder.record(Finished(nothing | {"metric": "val_mse", "mode": "min", "wall_s": 3.0}))
     tables.write(folder, recorder.state)

@@ -272,6 +272,7 @@ class Session:
                 samples=samples,
                 time_budget=time_budget,
             )
+        recording.check()
 
     def _finish(self, confirmed: list[Confirmed]) -> dict[str, Any]:
         """Keep the best network, and write the summary and every table."""

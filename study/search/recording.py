@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,7 @@ class TuneRecorder(Unpickled, tune.Callback):
         self._folder = folder
         self._metric, self._keep = metric, keep
         self._places: dict[str, tuple[str, int]] = {}  # run -> host and process
+        self._fault: StudyError | None = None
         self._failed_by_machine = 0  # runs, since the last one that did not fail
         self._kept: set[str] = {run.id for run in recorder.state.trials if run.status in ("completed", "stopped")}
 
@@ -59,9 +62,10 @@ class TuneRecorder(Unpickled, tune.Callback):
 
         Raises:
             Interrupted: a signal has come.
-            StudyError: no run has had a process for too long.
+            StudyError: no run has had a process for too long, or the machine fails one after the other.
         """
         interrupt.check()
+        self.check()
         if self._watch is not None:
             running, waiting = (sum(one.status == of for one in trials) for of in (Trial.RUNNING, Trial.PENDING))
             self._watch.look(running, waiting)
@@ -106,14 +110,14 @@ class TuneRecorder(Unpickled, tune.Callback):
         step = step_of(trial.last_result)
         if step.declined:
             return
-        for job in jobs_of(trial.config):
-            report = step.reports.get(job.id)
-            status, reason = ending(report, job.epochs)
-            if status == "stopped" and reason is None:
-                by = "time budget" if trial.trial_id in self._time_budget.stopped else "scheduler"
-                reason = f"by the {by} after epoch {len(self._recorder.state.runs[job.id].epochs)}"
-            self._end(job, status, reason, report)
-        self._stop_if_the_machine_fails()
+        with self._held():
+            for job in jobs_of(trial.config):
+                report = step.reports.get(job.id)
+                status, reason = ending(report, job.epochs)
+                if status == "stopped" and reason is None:
+                    by = "time budget" if trial.trial_id in self._time_budget.stopped else "scheduler"
+                    reason = f"by the {by} after epoch {len(self._recorder.state.runs[job.id].epochs)}"
+                self._end(job, status, reason, report)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say that a run's worker died, and that the run is set up again."""
@@ -122,12 +126,20 @@ class TuneRecorder(Unpickled, tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record a run whose worker died more often than a run is retried; several that it had are tried alone."""
-        jobs = jobs_of(trial.config)
-        if len(jobs) > 1:
-            self._recorder.record(Noted(jobs[0].id, f"and the others are trained each by itself: {_error(trial)}"))
-            return
-        self._end(jobs[0], "failed", f"its worker died: {_error(trial)}", None)
-        self._stop_if_the_machine_fails()
+        first, *others = jobs_of(trial.config)
+        with self._held():
+            if others:
+                self._recorder.record(Noted(first.id, f"and the others are trained each by itself: {_error(trial)}"))
+            else:
+                self._end(first, "failed", f"its worker died: {_error(trial)}", None)
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Keep an error back until `check`: Tune takes one that is raised as a run ends for another of the run."""
+        try:
+            yield
+        except StudyError as error:
+            self._fault = error
 
     def _end(self, job: Job, status: Status, reason: str | None, last: Report | None) -> None:
         run, report = self._recorder.state.runs[job.id], last or Report(0)
@@ -148,12 +160,14 @@ class TuneRecorder(Unpickled, tune.Callback):
             checkpoint.delete(self._folder.checkpoints, run_id)
         self._kept &= best
 
-    def _stop_if_the_machine_fails(self) -> None:
-        """Stop the study rather than let all of its runs go the same way.
+    def check(self) -> None:
+        """Stop the study where a run's end could not be recorded, or all runs would go the same way.
 
         Raises:
-            StudyError: the machine has failed several runs since the last one that it has not.
+            StudyError: why.
         """
+        if self._fault is not None:
+            raise self._fault
         if self._failed_by_machine >= _MACHINE_FAILURES:
             reason = [run.reason for run in self._recorder.state.runs.values() if run.by_machine][-1]
             raise StudyError(
