@@ -318,7 +318,8 @@ class _NodeCall:
 
     def __call__(self, function: Callable[..., T], /, *arguments: object) -> T:
         passed = (self._references.get(id(argument), argument) for argument in arguments)
-        return joining.run_on_node(_with_files, function, *passed, cpus=self._cpus)
+        result: T = joining.run_on_node(_with_files, function, *passed, cpus=self._cpus)
+        return result
 
 
 def _with_files(function: Callable[..., T], *arguments: object) -> T:
