@@ -317,7 +317,6 @@ EVERY_OPTION = {
     "data-dir": "/d",
     "image-size": 16,
     "train-size": 100,
-    "val-size": 50,
     "address": "auto",
     "cpus-per-trial": 0.5,
     "gpus-per-trial": 0.125,
