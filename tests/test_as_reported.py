@@ -259,6 +259,7 @@ def test_a_claim_about_the_usual_split_is_not_read_off_a_study_as_reported(tmp_p
 # --- the whole path
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_a_study_as_reported_runs_and_says_that_nothing_was_chosen(tmp_path, real_data_dir):
     argv = ["--epochs", "5", "--train-size", "100", "--confirm", "1x2", "--data-dir", str(real_data_dir)]

@@ -93,6 +93,7 @@ def harm(results):
         file.write_bytes(file.read_bytes()[:100])
 
 
+@pytest.mark.slow
 def test_what_is_broken_of_a_finished_study_is_made_again(tmp_path):
     argv = [*SMALL, "--seed", "5", "--trials", "2", "--confirm", "1x1", "--max-concurrent", "1"]
     assert run(tmp_path, *argv).returncode == 0
@@ -116,6 +117,7 @@ def logged_models(folder):
     return [model.model_id for model in client.search_logged_models([experiment.experiment_id])]
 
 
+@pytest.mark.slow
 def test_the_checkpoint_of_the_best_trial_is_made_again_by_its_seed(tmp_path):
     argv = [*SMALL, "--seed", "5", "--trials", "2", "--confirm", "0", "--max-concurrent", "1"]
     assert run(tmp_path, *argv).returncode == 0

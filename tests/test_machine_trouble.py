@@ -102,6 +102,7 @@ if any("default_worker" in word for word in sys.orig_argv):
 """
 
 
+@pytest.mark.slow
 def test_a_study_without_memory_stops_and_comes_with_memory_to_what_it_would_have_been(tmp_path):
     for name in ("with", "without"):
         (tmp_path / name).mkdir()

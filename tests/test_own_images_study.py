@@ -23,6 +23,7 @@ def make(folder):
             np.save(folder / name / f"{number}.npy", image.clip(0, 4095).astype(np.uint16))
 
 
+@pytest.mark.slow
 def test_a_study_of_deep_images_goes_on_where_they_were_moved_to(tmp_path, monkeypatch, capsys):
     make(tmp_path / "images")
     done = run(tmp_path, *SMALL, "--trials", "1", "--data", "images")

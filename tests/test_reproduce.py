@@ -404,6 +404,7 @@ def uninterrupted(config: dict[str, object], seed: int) -> list[dict[str, float]
     return [trainer.epoch() for _ in range(EPOCHS)]
 
 
+@pytest.mark.slow
 def test_ended_twice_it_ends_with_the_numbers_of_a_run_that_was_not(tmp_path, monkeypatch, capsys):
     name = name_of("digits/dense", 1)
     study = StudyFolder(tmp_path / "results" / name)

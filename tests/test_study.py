@@ -167,6 +167,7 @@ def test_resuming_a_finished_study_says_so(finished):
     assert (folder / "results/night/journal.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_finished_study_can_be_extended(finished, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(finished[0], folder)
@@ -198,7 +199,7 @@ def test_more_gpus_than_there_are_is_bad_input(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_study_that_is_asked_to_leave_does_so_in_ten_seconds_and_says_how_to_go_on(number, tmp_path):
     process = start(tmp_path, "--space", "digits_ae", "--name", "night", "--trials", "9", "--epochs", "200")
     wait_for(lambda: epochs_of(state_of(tmp_path)) >= 2, process)
@@ -217,6 +218,7 @@ def test_a_study_that_is_asked_to_leave_does_so_in_ten_seconds_and_says_how_to_g
     assert {run.info.status for run in runs} <= {"KILLED", "FINISHED"}
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_a_study_at_once_and_it_goes_on_all_the_same(tmp_path):
     argv = [*SMALL, "--trials", "3", "--confirm", "0", "--scheduler", "none"]
     process = start(tmp_path, *argv)
@@ -262,6 +264,7 @@ def test_an_interrupted_study_goes_on_as_if_it_had_not_been(tmp_path):
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
+@pytest.mark.slow
 def test_a_study_of_several_objectives_has_a_pareto_front(tmp_path):
     argv = ["--objective", "val_mse,params", "--sampler", "nsga2", "--trials", "4", "--confirm", "0"]
     done = run(tmp_path, *SMALL, *argv)
@@ -294,12 +297,14 @@ def test_a_study_in_which_every_trial_failed_says_the_first_cause_and_exits_1(tm
     assert "no kernel image" in (tmp_path / "results/night/errors/t0000.txt").read_text()
 
 
+@pytest.mark.slow
 def test_the_shortest_time_budget_is_time_for_a_trial(tmp_path):
     done = run(tmp_path, *SMALL, "--trials", "9", "--time-budget", "1s", "--max-concurrent", "1", "--confirm", "0")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [(trial.status, len(trial.epochs)) for trial in state_of(tmp_path).trials] == [("stopped", 1)]
 
 
+@pytest.mark.slow
 def test_the_time_budget_lets_running_trials_finish_their_epoch(tmp_path):
     done = run(
         tmp_path, "--space", "digits_ae", "--name", "night", "--trials", "500", "--time-budget", "4s", "--confirm", "0"

@@ -162,6 +162,7 @@ def test_missing_package_is_one_line_that_says_what_to_install(tmp_path, monkeyp
         assert caught.value.exit_code == 2
 
 
+@pytest.mark.slow
 def test_whole_study_is_in_tensorboard_as_in_its_journal(tmp_path):
     argv = ["--space", "digits_ae", "--smoke", "--name", "night", "--confirm", "1x1", "--max-params", "50000"]
     done = run(tmp_path, *argv, "--tracking-uri", f"tensorboard:{tmp_path / 'logs'}", bare=True)

@@ -273,6 +273,7 @@ def test_a_run_that_mlflow_refuses_keeps_no_other_from_being_sent(tmp_path, monk
     assert not study.close(0.5)
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_is_noticed_in_time(tmp_path):
     class Hanging(http.server.BaseHTTPRequestHandler):
         def do_GET(self):

@@ -76,6 +76,7 @@ def metrics_in(uri):
     return points, runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds", "killed"),
     [(8, True), pytest.param(60, False, marks=pytest.mark.slow), pytest.param(60, True, marks=pytest.mark.slow)],

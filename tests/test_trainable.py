@@ -20,6 +20,7 @@ def test_a_worker_process_is_ready_before_pytorch_is_imported():
     assert done.stdout.split() == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(len(psutil.Process().cpu_affinity()) < 2, reason="two trials at a time need two cores")
 def test_short_trials_keep_two_processes_at_work(tmp_path):
     """Each trial takes less time than a process takes to import PyTorch."""
