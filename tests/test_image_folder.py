@@ -175,12 +175,6 @@ def test_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     assert "no such folder" in error_line(DataError, lambda: load(str(tmp_path / "absent"), tmp_path))
 
 
-def test_more_pixels_than_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = make_folder(tmp_path / "pets", {"cat": 5})
-    monkeypatch.setattr("os.sysconf", lambda name: 40 if name == "SC_PHYS_PAGES" else 4)
-    assert "--image-size" in error_line(DataError, lambda: load(str(folder), tmp_path))
-
-
 def test_progress_is_shown_while_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("study.data.reading._SECONDS_BETWEEN_LINES", 0.0)
     folder = make_folder(tmp_path / "pets", {"cat": 5})

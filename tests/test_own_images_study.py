@@ -49,5 +49,6 @@ def test_a_study_of_deep_images_goes_on_where_they_were_moved_to(tmp_path, monke
     done = run(tmp_path, "--resume", "night", "--trials", "2", "--data", "moved here")
     assert done.returncode == 0, done.stderr
     assert len(state_of(tmp_path).trials) == 2
+    assert '"event": "tracking"' not in (tmp_path / "results/night/journal.jsonl").read_text()
     assert state_of(tmp_path).settings["data"] == str(tmp_path / "moved here")
     assert "is finished" in run(tmp_path, "--resume", "night").stdout

@@ -303,7 +303,8 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON can say them."""
-        return {**asdict(self), "objectives": list(self.objectives)}
+        ends = self.value_range and list(self.value_range)  # as JSON reads it back: a tracker compares the two
+        return {**asdict(self), "objectives": list(self.objectives), "value_range": ends}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Settings":
