@@ -122,14 +122,13 @@ class PcaBaseline:
         whole = {rank for rank, row in known.items() if all(name in row for name in columns)}
         images = self._splits["train"].images
         limit = _rank_limit(images)
-        wanted = {*pca.standard_ranks(len(images), images[0].size), *(config["latent_size"] for config in configs)}
-        wider = max((rank for rank in wanted if rank not in whole), default=0)
-        wanted = {rank for rank in wanted - whole if rank <= limit}
-        if not wanted and not wider:
+        sizes = {config["latent_size"] for config in configs}
+        wanted = {*pca.standard_ranks(len(images), images[0].size), *sizes} - whole
+        if not wanted:
             return []
-        fitted = self.fitted(min(limit, wider))
-        if wider > fitted.rank and fitted.rank not in whole:
-            wanted.add(fitted.rank)
+        fitted = self.fitted(min(limit, max(wanted)))
+        if max(sizes, default=0) > fitted.rank:
+            wanted |= {fitted.rank} - whole
         wanted = {rank for rank in wanted if rank <= fitted.rank}
         if not wanted:
             return []
