@@ -97,6 +97,12 @@ def mlflow_runs(folder):
     return client.search_runs([experiment.experiment_id]), client, experiment
 
 
+def all_ended(runs):
+    """Return whether each of MLflow's runs has its end: FAILED where the study says so, else FINISHED."""
+    expected = {True: "FAILED", False: "FINISHED"}
+    return all(run.info.status == expected[run.data.tags.get("status") == "failed"] for run in runs)
+
+
 def summary_of(folder, name="night"):
     return json.loads((folder / "results" / name / "summary.json").read_text())
 

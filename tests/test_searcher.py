@@ -181,7 +181,8 @@ def test_a_search_for_the_smallest_network_goes_on(tmp_path):
     first.report(tune_id, job, 1)
     second = Driver(tmp_path / "s", objectives=("params",))
     tune_id, again = second.ask()
-    second.report(tune_id, again, 4, last=True)
+    for epoch in (2, 3, 4):
+        second.report(tune_id, again, epoch, last=epoch == 4)
     assert [trial.value for trial in second.optuna_trials()] == [run.params for run in second.state.trials]
 
 
@@ -309,11 +310,10 @@ def test_a_group_that_was_too_large_comes_back_in_halves_until_each_job_is_by_it
     assert len(sizes) <= searcher.most
 
 
-@pytest.mark.parametrize("result", [tune_result(StepResult(), ("val_mse",)), None])
-def test_a_group_that_ends_otherwise_does_not_come_back(result):
+def test_a_group_that_ends_otherwise_does_not_come_back():
     searcher = JobList([replicates(2)], lambda job: None, "val_mse")
     searcher.suggest("a")
-    searcher.on_trial_complete("a", result, error=result is None)
+    searcher.on_trial_complete("a", tune_result(StepResult(), ("val_mse",)))
     assert searcher.suggest("b") == Searcher.FINISHED
 
 

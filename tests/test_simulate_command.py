@@ -77,7 +77,7 @@ UNFIT = {
     ),
     "unfinished": (
         {"statuses": {7: "running"}, "search_end": False},
-        "study 'night' is not finished, 7 trials have ended; --resume night ends it; a replay needs",
+        "--resume night ends it; a replay needs complete curves",
     ),
     "out of time": (
         {"statuses": {7: "stopped"}},

@@ -16,7 +16,7 @@ from analysis.audits.evidence import KEPT_AS, Evidence, read_evidence
 from analysis.audits.readings import Runs, best_runs
 from analysis.audits.verdicts import Audited, Verdict, audit, stages
 from analysis.audits.views import claimed_words, our_lines
-from analysis.figures.mean_curves import compute_mean_curves, plot_mean_curves
+from analysis.figures._mean_curves import compute_mean_curves, plot_mean_curves
 from analysis.page.reported_pages import REPORTED_PAGES, Claimed, Curves, Pictures, ReportedPage
 from analysis.words import counted
 from study.record import files
