@@ -165,7 +165,8 @@ def test_a_study_survives_a_killed_raylet_and_a_host_that_is_powered_off(up):
     state = read_state(study / "journal.jsonl")
     assert Counter(trial.status for trial in state.trials) == {"completed": TRIALS}
     assert all(len(trial.epochs) == EPOCHS for trial in state.trials)
-    assert len({run.id for run in state.runs.values()}) == TRIALS + 2
+    assert set(Counter(run.confirm_of for run in state.confirmations).values()) == {2}  # the winner, and the default
+    assert len(state.runs) == TRIALS + len(state.confirmations)
     places = studies.places(study)
     assert {host for steps in places.values() for host, _ in steps} >= {first, second}
     # A trial that lost its worker went on elsewhere, where the first report is not that of a first epoch.
