@@ -20,7 +20,7 @@ from recorded_studies import made_up_seeds
 from study_processes import environment, prepare, table, wait_for
 
 import search_spaces
-from search_spaces import Reported, digits
+from search_spaces import Reported, ReportedSplit, digits
 from study import reproduce
 from study.data import image_data
 from study.driver import child, keeping
@@ -38,7 +38,9 @@ MACHINE = Machine("a processor, 1 thread a run", "cpu", 1, 1)
 
 
 def entry(*epochs: int, space: str = "digits_ae", **config: object) -> Reported:
-    return Reported({"family": "ae", **config}, space, (1, 8, 8), 10, epochs, "A note.")
+    return Reported(
+        {"family": "ae", **config}, space, (1, 8, 8), 10, epochs, "A note.", split=ReportedSplit(1257, 270, "As here.")
+    )
 
 
 def paces(tmp_path: Path, *seconds: float) -> Paces:
@@ -151,7 +153,7 @@ def test_a_dry_run_measures_and_trains_nothing(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "fashion/base" in said
     assert "0.61" in said  # 4 seeds × 15 epochs × 36 s, and what goes around them
-    assert "pca/mnist with 2, 44, 87, 154 components: not begun" in said
+    assert "pca/mnist with 1, 2, 44, 87, 154 components: not begun" in said
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["paces.json"]
 
 
