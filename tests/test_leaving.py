@@ -31,9 +31,17 @@ with interrupt.handled():
 """
 
 
+NOT_UNDER_NOHUP = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # as the tests themselves may be
+
+
 def python(script, **named):
     return subprocess.Popen(
-        [sys.executable, "-c", script], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **named
+        [sys.executable, "-c", NOT_UNDER_NOHUP + script],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **named,
     )
 
 
