@@ -44,7 +44,7 @@ def test_the_need_grows_with_the_networks_and_the_runs(tmp_path):
 def test_a_disk_that_fills_up_is_one_clear_error_and_the_study_goes_on_once_there_is_space(tmp_path):
     with mounted(tmp_path / "small", "100m") as small:
         (tmp_path / "results").symlink_to(small)
-        argv = ["--trials", "4", "--epochs", "40", "--confirm", "1x2", "--scheduler", "none"]
+        argv = ["--trials", "4", "--epochs", "40", "--confirm", "1x2", "--scheduler", "none", "--max-params", "100000"]
         process = start(tmp_path, *SMALL, *argv)
         wait_for(lambda: epochs_of(state_of(tmp_path)) >= 6, process)
         fill(small / "ballast")
@@ -89,7 +89,7 @@ def test_an_error_that_hides_a_full_disk_is_told_as_one(tmp_path):
 def test_a_study_s_folder_that_cannot_be_used_is_the_disk_s_doing(code, tmp_path):
     number = getattr(errno, code)
     error = OSError(number, os.strerror(number), str(tmp_path / "night/checkpoints/t0000"))
-    told = f"{os.strerror(number)}.*; see that it is there and may be written, then go on with --resume night"
+    told = f"{os.strerror(number)}.*; see that it is there and may be written, then go on with.*--resume night"
     with pytest.raises(StudyError, match=told), disk.explained(tmp_path / "night"):
         raise error
 

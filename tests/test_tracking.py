@@ -436,7 +436,7 @@ def test_the_model_that_mlflow_loads_is_the_network_with_its_methods(tmp_path, f
     model, images = network(family), torch.rand(3, 1, 8, 8)
     models.save(model, {**CONFIGS[family], **TRAINING}, (1, 8, 8), 4, tmp_path / "best")
     run_id = runs["study"].info.run_id
-    mlflow_client.log_model(first.uri, run_id, tmp_path / "best", (1, 8, 8))
+    mlflow_client.log_model(client, first.uri, run_id, tmp_path / "best", (1, 8, 8))
     (logged,) = client.search_logged_models([runs["study"].info.experiment_id])
     code = (
         "import sys, mlflow.pytorch, torch\n"
