@@ -16,10 +16,22 @@ import search_spaces
 from analysis.study_files import NoStudyError, State, StudyFiles, read_tables
 from study.record import metrics, tables
 from study.record.errors import UsageError, one_line
-from study.record.events import EpochEnded, Event, Metrics, Pretrained, Role, RunEnded, RunStarted, Status, StudyStarted
+from study.record.events import (
+    STUDY,
+    EpochEnded,
+    Event,
+    Metrics,
+    Pretrained,
+    Role,
+    RunEnded,
+    RunStarted,
+    Status,
+    StudyStarted,
+)
 from study.record.folder import StudyFolder
 from study.record.state import StudyState
 from study.record.tracking_uri import (
+    UUID_TAG,
     masked,
     scrubbed,
     sqlite_file,
@@ -32,8 +44,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_UUID = "study_uuid"  # the tag that says which study a run is of; its name may be another's as well
-_STUDY = "study"  # the value of the tag `run` of a study's own run
 _FILES = (tables.SUMMARY, tables.ABOUT, *(table.file for table in tables.TABLES if not table.optional))
 _OPTIONAL = tuple(table.file for table in tables.TABLES if table.optional)
 _NOT_CONFIG = ("params", "epochs", "pretrain_epochs")  # params of a run that are not of its config
@@ -134,9 +144,9 @@ def _client(tracking_uri: str) -> MlflowClient:
 def _parent(client: MlflowClient, name: str, tracking_uri: str, uuid: str | None = None) -> Run:
     """Return the study's own run: by its uuid where that is known, else of several studies of its name the newest."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    of_studies = list(client.search_runs(experiments, f"tags.run = '{_STUDY}'", order_by=["start_time DESC"]))
+    of_studies = list(client.search_runs(experiments, f"tags.run = '{STUDY}'", order_by=["start_time DESC"]))
     for run in of_studies:  # a name in the query would have to be quoted
-        if run.data.tags.get("study") == name and uuid in (None, run.data.tags.get(_UUID)):
+        if run.data.tags.get("study") == name and uuid in (None, run.data.tags.get(UUID_TAG)):
             return run
     known = ", ".join(sorted({run.data.tags.get("study", "") for run in of_studies})) or "none"
     raise NoStudyError(f"there is no study {name!r} in {masked(tracking_uri)}; there are: {known}")

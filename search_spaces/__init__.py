@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from search_spaces._ask import Ask, AskConfig, Bounds
-from search_spaces._claims import CLAIMS, Audit, Bound, Check, Claim, Comparison, Measured
+from search_spaces._claims import CLAIMS, Audit, Bound, Check, Claim, Comparison, Measured, measured_by
 from search_spaces._dataset import DatasetSpec, ImageShape
 from search_spaces._families import FAMILY_FACTS, FamilyFacts
 from search_spaces._layers import LayerBounds
@@ -51,6 +51,7 @@ __all__ = [
     "claims",
     "datasets",
     "get",
+    "measured_by",
     "names",
     "outline",
     "reported",

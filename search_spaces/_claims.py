@@ -6,6 +6,7 @@ audits are ours: no report says how exact it is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -66,6 +67,14 @@ class Bound:
 
 
 Audit = Check | Comparison | Bound
+
+
+def measured_by(audit: Audit) -> Iterator[Measured]:
+    """Yield every number of ours that an audit asks for, of a difference both."""
+    for measured in (*audit.lower, *audit.higher) if isinstance(audit, Comparison) else (audit.measured,):
+        yield measured
+        if measured.minus is not None:
+            yield measured.minus
 
 
 @dataclass(frozen=True)

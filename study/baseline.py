@@ -40,15 +40,7 @@ def _run(options: argparse.Namespace) -> None:
     from study.baselines.measuring import format_errors, format_nats, measure
     from study.data import image_data
 
-    data = image_data.load(
-        options.data,
-        Path(options.data_dir) if options.data_dir else image_data.default_data_dir(),
-        image_size=options.image_size,
-        value_range=options.value_range,
-        labels=Path(options.labels) if options.labels else None,
-        cache_dir=Path(options.cache_dir) if options.cache_dir else None,
-        progress=commands.say_progress,
-    )
+    data = image_data.of_settings(vars(options), commands.say_progress)
     splits = {"train": data.train.images, "val": data.val.images, "test": data.test.images}
     built_in = search_spaces.datasets().get(options.data)
     if built_in is None or built_in.validation != "official":

@@ -18,6 +18,9 @@ from typing import NoReturn
 
 from study.record.errors import INTERRUPTED
 
+NOTHING_WRITTEN = "interrupted before the study began; nothing was written"
+"""What is said at first, until `farewell` says otherwise."""
+
 LEAVE_SECONDS = 9.0
 """That the driver may take to leave; then it is gone, whatever it waits for."""
 
@@ -48,7 +51,7 @@ def handled() -> Iterator[None]:
     """
     _signals.seen = _signals.deferred = False
     _signals.handled = True
-    _signals.farewell = "interrupted before the study began; nothing was written"
+    _signals.farewell = NOTHING_WRITTEN
     ours, heard = socket.socketpair()
     heard.setblocking(False)
     left = Event()

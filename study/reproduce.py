@@ -19,7 +19,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import search_spaces
-from search_spaces import Comparison, Reported
+from search_spaces import Reported, measured_by
 from study import interrupt
 from study.interrupt import Interrupted
 from study.record import commands, files
@@ -44,14 +44,17 @@ if TYPE_CHECKING:
 _MACHINE = tuple(name for name, option in options().items() if option.resumable and option.with_reported)
 """Options of `study run` that say where and how a study runs: a resumed one may be given others."""
 
+_GOES_ON = "interrupted; the same command goes on"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0, 1 or 2 as the worst of its studies ended, 2 (unusable input) or 130 (interrupted)."""
     try:
         with interrupt.handled():
+            interrupt.farewell(_GOES_ON)
             return commands.exit_status(lambda: _run(_parse(argv)))
     except Interrupted:
-        print("study: interrupted; the same command goes on", file=sys.stderr)
+        print(f"study: {_GOES_ON}", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -92,18 +95,12 @@ def selected(patterns: Sequence[str]) -> tuple[dict[str, Reported], dict[str, li
 def claimed_components() -> dict[str, list[int]]:
     """Return the numbers of PCA's components that claims are about, by a key such as "pca/cifar"."""
     found: dict[str, set[int]] = {}
-    for subject in _subjects():
-        kind, *rest = subject.split("/")
+    measured = [one for claim in search_spaces.claims() for audit in claim.audited_by for one in measured_by(audit)]
+    for one in measured:
+        kind, *rest = one.subject.split("/")
         if kind == "pca":
             found.setdefault(f"pca/{rest[0]}", set()).add(int(rest[1]))
     return {key: sorted(components) for key, components in sorted(found.items())}
-
-
-def _subjects() -> Iterator[str]:
-    for claim in search_spaces.claims():
-        for audit in claim.audited_by:
-            several = (*audit.lower, *audit.higher) if isinstance(audit, Comparison) else (audit.measured,)
-            yield from (part.subject for one in several for part in (one, one.minus) if part is not None)
 
 
 def _run(asked: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ def _interruptible(argv: Sequence[str] | None) -> int:
         with interrupt.handled():
             return _main(argv)
     except Interrupted:
-        print("study: interrupted before the study began; nothing was written", file=sys.stderr)
+        print(f"study: {interrupt.NOTHING_WRITTEN}", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -47,7 +47,7 @@ def _main(argv: Sequence[str] | None) -> int:
         from study.driver.listing import dry_run_of_data
         from study.settings.resolve import data_settings
 
-        print(dry_run_of_data(**data_settings(line.given)))
+        print(dry_run_of_data(data_settings(line.given)))
         return 0
     from study.settings import resolve
 

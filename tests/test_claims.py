@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
 from statistics import fmean
 
 import pytest
 
 import search_spaces
-from search_spaces import Claim
-from search_spaces._claims import Audit, Bound, Check, Comparison, Measured
+from search_spaces import Claim, measured_by
+from search_spaces._claims import Bound, Check
 from study.record.tables import BASELINE
 
 DATASETS = search_spaces.datasets()
@@ -33,15 +32,6 @@ every_report = pytest.mark.parametrize("report", REPORTS)
 
 def claims_of(report: str) -> list[Claim]:
     return [claim for key, claim in CLAIMS.items() if key.startswith(f"{report}/")]
-
-
-def measured_by(audits: tuple[Audit, ...]) -> Iterator[Measured]:
-    for audit in audits:
-        sides = (*audit.lower, *audit.higher) if isinstance(audit, Comparison) else (audit.measured,)
-        for measured in sides:
-            yield measured
-            if measured.minus is not None:
-                yield measured.minus
 
 
 def test_keys_are_unique_and_begin_with_their_report():
@@ -95,7 +85,7 @@ def subject_problem(subject: str) -> str | None:
 @every_report
 def test_a_claim_is_audited_by_numbers_that_a_study_leaves(report):
     for claim in claims_of(report):
-        for measured in measured_by(claim.audited_by):
+        for measured in (one for audit in claim.audited_by for one in measured_by(audit)):
             assert subject_problem(measured.subject) is None, claim.key
             assert measured.metric in metrics_of(measured.subject), claim.key
             if measured.epoch is not None:

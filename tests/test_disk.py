@@ -89,7 +89,10 @@ def test_an_error_that_hides_a_full_disk_is_told_as_one(tmp_path):
 def test_a_study_s_folder_that_cannot_be_used_is_the_disk_s_doing(code, tmp_path):
     number = getattr(errno, code)
     error = OSError(number, os.strerror(number), str(tmp_path / "night/checkpoints/t0000"))
-    told = f"{os.strerror(number)}.*; see that it is there and may be written, then go on with.*--resume night"
+    told = (
+        f"{os.strerror(number)}.*; see that it is there and may be written, then go on with: "
+        ".*run.py --resume night --storage"
+    )
     with pytest.raises(StudyError, match=told), disk.explained(tmp_path / "night"):
         raise error
 

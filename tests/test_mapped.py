@@ -13,7 +13,7 @@ from study.baselines import pca
 from study.data import image_data, mapped
 from study.data.image_data import load
 from study.data.mapped import file_of
-from study.record import memory
+from study.record import machine
 from study.record.errors import DataError
 
 
@@ -89,10 +89,10 @@ def test_images_are_decoded_once(folder, monkeypatch):
 
 
 def test_large_images_are_mapped_without_being_asked_for(folder, monkeypatch):
-    monkeypatch.setattr(memory, "at_hand", lambda: 4 * 40 * 360 - 1)
+    monkeypatch.setattr(machine, "memory", lambda: 4 * 40 * 360 - 1)
     data = load(str(folder), folder.parent / "data")
     assert file_of(data.train.images).path.is_relative_to(folder.parent / "data" / "decoded")
-    monkeypatch.setattr(memory, "at_hand", lambda: 4 * 40 * 360)
+    monkeypatch.setattr(machine, "memory", lambda: 4 * 40 * 360)
     assert file_of(load(str(folder), folder.parent / "data").train.images) is None
 
 
@@ -157,7 +157,7 @@ def test_a_missing_file_says_what_a_cluster_needs(tmp_path):
 
 
 def test_the_memory_at_hand_is_what_the_limit_leaves():
-    code = "from study.record import memory; print(memory.at_hand())"
+    code = "from study.record import machine; print(machine.memory())"
     limit = 3 * 2**30
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -167,7 +167,7 @@ def test_the_memory_at_hand_is_what_the_limit_leaves():
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
     )
     assert int(done.stdout) <= limit
-    assert memory.at_hand() > 2**28
+    assert machine.memory() > 2**28
 
 
 def test_pca_in_passes_is_pca(monkeypatch):
@@ -175,7 +175,7 @@ def test_pca_in_passes_is_pca(monkeypatch):
     images = (rng.normal(size=(400, 30)) * 0.8 ** np.arange(30)) @ rng.normal(size=(30, 64))
     images = (128 + 20 * images).clip(0, 255).astype(np.uint8).reshape(400, 1, 8, 8)
     exact = pca.fit(images, 40)
-    monkeypatch.setattr(memory, "at_hand", lambda: 400 * 64 * 8)
+    monkeypatch.setattr(machine, "memory", lambda: 400 * 64 * 8)
     monkeypatch.setattr(pca, "_CHUNK_VALUES", 64 * 37)
     passes = pca.fit(images, 40)
     assert passes.solver == "passes"

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from study.cluster import joining, scratch
+from study.record.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -62,6 +63,17 @@ def test_a_long_temporary_path_is_not_where_rays_sockets_go(tmp_path, monkeypatc
     monkeypatch.setattr("tempfile.tempdir", str(deep))
     with scratch.folder() as place:
         assert place.parent == Path("/tmp")
+
+
+def test_a_long_temporary_path_without_a_short_one_is_one_line_that_names_the_variable(tmp_path, monkeypatch):
+    deep = tmp_path / ("d" * 60)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "none is made")
+    with pytest.raises(UsageError, match=f"^TMPDIR {deep} is too long for Ray"), joining.joined(None):
+        pass
+    assert list(deep.iterdir()) == []
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 from recorded_curves import curves, write_study
 
 from study import simulate
+from study.record.commands import hint
 
 FAST = ["--orders", "6", "--workers", "1,2", "--grace", "1/3", "--reduction", "2"]
 
@@ -77,7 +78,7 @@ UNFIT = {
     ),
     "unfinished": (
         {"statuses": {7: "running"}, "search_end": False},
-        "--resume night ends it; a replay needs complete curves",
+        "study 'night' is not finished, 7 trials have ended; {resume} ends it; a replay needs complete curves",
     ),
     "out of time": (
         {"statuses": {7: "stopped"}},
@@ -95,7 +96,7 @@ UNFIT = {
 def test_a_study_without_complete_curves_is_refused_in_one_line(storage, capsys, case):
     options, line = UNFIT[case]
     write_study(storage, "night", curves(), **options)
-    _is_refused(storage, capsys, line, "night")
+    _is_refused(storage, capsys, line.format(resume=hint("resume", "night")), "night")
 
 
 def test_a_study_of_one_trial_is_refused(storage, capsys):

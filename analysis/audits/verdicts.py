@@ -9,7 +9,7 @@ from enum import StrEnum
 import search_spaces
 from analysis.audits.evidence import Evidence
 from analysis.audits.readings import Reading, find
-from search_spaces import Audit, Bound, Check, Claim, Comparison, Measured
+from search_spaces import Audit, Bound, Check, Claim, Comparison, Measured, measured_by
 from study.record.intervals import Interval, Sample, difference
 
 
@@ -103,12 +103,9 @@ def _notes(audits: Iterable[Audit]) -> tuple[str, ...]:
     """Return each note of ours on the configurations of these audits once, with the keys that it is about."""
     reported = search_spaces.reported()
     keys: dict[str, list[str]] = {}
-    for one in audits:
-        for measured in (*_sides(one)[0], *_sides(one)[1]):
-            for part in (measured, measured.minus):
-                if part is not None and part.subject in reported:
-                    about = keys.setdefault(reported[part.subject].note, [])
-                    about += [part.subject] * (part.subject not in about)
+    for subject in dict.fromkeys(measured.subject for one in audits for measured in measured_by(one)):
+        if subject in reported:
+            keys.setdefault(reported[subject].note, []).append(subject)
     return tuple(f"{', '.join(subjects)}: {note}" for note, subjects in keys.items())
 
 

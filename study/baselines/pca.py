@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from study.baselines import probabilistic_pca
 from study.baselines.probabilistic_pca import ProbabilisticPca
-from study.record import memory
+from study.record import machine
 from study.record.tables import BASELINE
 
 SPLITS = ("train", "val", "test")
@@ -95,7 +95,7 @@ def fit(train_images: NDArray[Any], max_components: int) -> Pca:
             f"{max_components} components: {n_images:,} images of {n_pixels:,} pixels allow 1 to {limit:,}"
         )
     started = time.perf_counter()
-    if 2 * n_images * n_pixels * 8 > memory.at_hand():
+    if 2 * n_images * n_pixels * 8 > machine.memory():
         return _fit_in_passes(train_images, max_components, started)
     if not np.ptp(train_images, axis=0).any():
         raise ValueError(f"the {n_images:,} training images are all the same: PCA has no axes")

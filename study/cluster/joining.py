@@ -8,7 +8,6 @@ import os
 import secrets
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,6 +19,7 @@ from study import interrupt
 from study.cluster import scratch
 from study.data.image_data import ImageData
 from study.data.mapped import file_of
+from study.record import machine
 from study.record.commands import say_progress
 from study.record.errors import StudyError, UsageError, first_line
 
@@ -30,7 +30,6 @@ ROOT = Path(__file__).resolve().parents[2]
 _SECRETS = ("AWS_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 _CONNECT_SECONDS = 3.0
 _JOIN_SECONDS = 15.0  # Ray itself waits for minutes where somebody listens who is no Ray
-_LONGEST_TMPDIR = 40  # bytes; a socket's path has 107 at most, and Ray's own part of it is 65
 
 # What Tune does by itself and this project does in its own way, or not at all.
 _ENVIRONMENT = {
@@ -85,7 +84,7 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
                     # "local" and not a CPU count alone, with which ray.init joins another Ray that happens to run.
                     ray.init(
                         address="local",
-                        num_cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+                        num_cpus=machine.cores(),
                         object_store_memory=_object_store_bytes(data) if data else None,
                         include_dashboard=False,
                         _temp_dir=str(place / "r"),  # which Ray opens to everybody: sockets and logs
@@ -95,10 +94,10 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
                 silent = f"--address {address!r}: no Ray cluster answers there within {_JOIN_SECONDS:g} s"
                 with interrupt.within(_JOIN_SECONDS, silent, UsageError.exit_code):
                     ray.init(address=address, **quiet)
+        except UsageError:
+            raise
         except Exception as error:  # of a Ray that does not start in time it is a plain one
             first = first_line(error).split(". ")[0]
-            if own and (room := _socket_problem(error)):
-                raise UsageError(room) from error
             if own:
                 raise StudyError(f"Ray does not start on this machine ({first}); if it is busy, try again") from error
             raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
@@ -247,14 +246,6 @@ def _check_address(address: str) -> None:
             pass
     except (OSError, ValueError) as error:
         raise UsageError(f"--address {address!r}: no Ray cluster can be reached there ({error})") from None
-
-
-def _socket_problem(error: Exception) -> str | None:
-    """Return that the path of the folder for temporary files is too long for sockets, where that is why Ray fails."""
-    folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
-    if "AF_UNIX" not in str(error) and len(os.fsencode(folder)) <= _LONGEST_TMPDIR:
-        return None
-    return f"TMPDIR {folder} is too long for Ray, whose sockets lie below it; set RAY_TMPDIR=/tmp or another short one"
 
 
 def _object_store_bytes(data: ImageData) -> int:

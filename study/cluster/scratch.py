@@ -12,15 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from study.record.errors import UsageError
+
 _PREFIX = "study-"
 _NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
 _LOCK = "lock"
-_LONGEST = 40  # bytes of a path below which Ray's sockets lie, whose own paths may have 107 in all
+_LONGEST = 40  # bytes of the path that it lies in: a socket's has 107 at most, and what Ray adds is 65
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """Make a folder that this user alone can look into, and remove it at the end; remove what killed drivers left."""
+    """Make a folder that this user alone can look into, and remove it at the end; remove what killed drivers left.
+
+    Raises:
+        UsageError: its path would be too long for the sockets that Ray puts below it.
+    """
     base = _base()
     for left in base.glob(f"{_PREFIX}*"):
         _remove_if_dead(left)
@@ -36,9 +42,12 @@ def folder() -> Iterator[Path]:
 
 def _base() -> Path:
     """Return where temporary folders go: $TMPDIR, or /tmp where a socket's path would be too long below it."""
-    base = Path(tempfile.gettempdir())
-    short = Path("/tmp")
-    return short if len(os.fsencode(base)) > _LONGEST and os.access(short, os.W_OK | os.X_OK) else base
+    base, short = Path(tempfile.gettempdir()), Path("/tmp")
+    if len(os.fsencode(base)) <= _LONGEST:
+        return base
+    if os.access(short, os.W_OK | os.X_OK):
+        return short
+    raise UsageError(f"TMPDIR {base} is too long for Ray, whose sockets lie below it; set TMPDIR to a shorter folder")
 
 
 def _remove_if_dead(path: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-CHANNELS = range(1, 17)
+CHANNELS = range(1, deep_files.MOST_CHANNELS + 1)
 """How many channels an image may have."""
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
@@ -33,7 +33,6 @@ _GREY_MODES = frozenset({"1", "L", "LA", "La"})
 _ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 _DEEP_MODES: dict[str, type[np.generic]] = {"I;16": np.uint16, "I": np.int32, "F": np.float32}
 _DEEP_MODES |= dict.fromkeys(("I;16L", "I;16B", "I;16N"), np.uint16)
-_ORIENTATION = 0x0112  # of EXIF and of TIFF
 _QUARTER_TURNS = frozenset({5, 6, 7, 8})
 
 
@@ -90,11 +89,6 @@ class Found:
 
     clipped: list[Path] = field(default_factory=list)
     peaks: list[int] = field(default_factory=list)
-
-
-def largest(dtype: np.dtype[Any]) -> float:
-    """Return the value of pixels of a dtype that stands for 1: 255, 65,535, and 1 of floats."""
-    return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
 
 
 def read_header(path: Path) -> Header:
@@ -180,7 +174,7 @@ def to_form(pixels: Array, name: str, form: Form, found: Found) -> Array:
     if resized:
         assert form.size is not None
         unit = _resized(unit, form.size)
-    scaled = unit if form.dtype.kind == "f" else np.rint(unit * largest(form.dtype))
+    scaled = unit if form.dtype.kind == "f" else np.rint(unit * deep_files.largest(form.dtype))
     return np.ascontiguousarray(scaled.astype(form.dtype).transpose(2, 0, 1))
 
 
@@ -189,7 +183,7 @@ def _unit(pixels: Array, name: str, form: Form, found: Found) -> NDArray[np.floa
     values = pixels.astype(np.float64)
     if not np.isfinite(values).all():
         raise DataError(f"{name} has values that are not finite numbers")
-    low, high = form.value_range or (0.0, 1.0 if pixels.dtype.kind in "fb" else largest(pixels.dtype))
+    low, high = form.value_range or (0.0, 1.0 if pixels.dtype.kind in "fb" else deep_files.largest(pixels.dtype))
     least, most = float(values.min()), float(values.max())
     if (least < low or most > high) and form.value_range is None:
         raise DataError(f"{name} has values from {least:g} to {most:g}, not within 0 to 1; {_STATE_THE_RANGE}")
@@ -253,7 +247,7 @@ def _header(path: Path) -> Header:
 
 def _pillow_header(image: Image.Image, start: bytes) -> Header:
     width, height = image.size
-    size = (width, height) if image.getexif().get(_ORIENTATION) in _QUARTER_TURNS else (height, width)
+    size = (width, height) if image.getexif().get(deep_files.ORIENTATION) in _QUARTER_TURNS else (height, width)
     if image.format == "PNG" and start[24] == 16:  # bits, in the file's first chunk; behind them its kind of colours
         channels, alpha = {0: (1, False), 2: (3, False), 4: (1, True), 6: (3, True)}[start[25]]
         kind = f"PNG of 16 bits, {channels + alpha} channels"
@@ -301,7 +295,7 @@ def _raw(path: Path, header: Header) -> Array:
         pixels = np.asarray(_opened(path, header, header.channels == 1))
         return pixels if pixels.ndim == 3 else pixels[:, :, None]
     with Image.open(path, formats=_formats()) as image:
-        turn = image.getexif().get(_ORIENTATION, 1)
+        turn = image.getexif().get(deep_files.ORIENTATION, 1)
         if header.reader == "Pillow":
             return deep_files.upright(np.asarray(image).astype(header.dtype)[:, :, None], turn)
     return deep_files.upright(deep_files.png_pixels(path), turn)

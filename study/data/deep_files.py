@@ -27,9 +27,17 @@ NUMPY = (b"\x93NUMPY", b"PK\x03\x04")
 
 MOST_CHANNELS = 16
 
-_BITS, _SAMPLES, _ORIENTATION = 258, 277, 274  # tags of TIFF
+ORIENTATION = 274
+"""The tag of EXIF and of TIFF."""
+
+_BITS, _SAMPLES = 258, 277  # tags of TIFF
 _WHITE_IS_ZERO = 0
 _PREMULTIPLIED, _ALPHA = 1, 2  # what TIFF says of a further channel
+
+
+def largest(dtype: np.dtype[Any]) -> float:
+    """Return the value of pixels of a dtype that stands for 1: 255, 65,535, and 1 of floats."""
+    return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
 
 
 def tiff_is_deep(image: Image.Image) -> bool:
@@ -177,7 +185,7 @@ def _shape(page: TiffPage) -> tuple[int, int, int]:
 
 
 def _turn(page: TiffPage) -> int:
-    tag = page.tags.get(_ORIENTATION)
+    tag = page.tags.get(ORIENTATION)
     return int(tag.value) if tag is not None else 1
 
 
@@ -189,7 +197,7 @@ def _alpha(page: TiffPage) -> int | None:
 
 def _on_white(pixels: Array, premultiplied: bool = False) -> Array:
     """Composite (height, width, channels), the last of them alpha, on white."""
-    top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 1.0
+    top = largest(pixels.dtype)
     colours, alpha = pixels[..., :-1].astype(np.float64), pixels[..., -1:].astype(np.float64) / top
     mixed = (colours if premultiplied else colours * alpha) + (1 - alpha) * top
     return (np.rint(mixed) if pixels.dtype.kind == "u" else mixed).clip(0, top).astype(pixels.dtype)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,10 +18,10 @@ from study.data.mapped import cached
 from study.data.reading import decode_all
 from study.data.splits import Split, hold_out, stratified_part
 from study.data.twins import fingerprints
-from study.record import memory
+from study.record import machine
 from study.record.errors import DataError, UsageError, choose_from
 
-__all__ = ["ImageData", "Split", "as_reported", "default_data_dir", "load", "subset"]
+__all__ = ["ImageData", "Split", "as_reported", "default_data_dir", "load", "of_settings", "subset"]
 
 
 _ARRAY_SUFFIXES = {".npy", ".npz"}
@@ -134,6 +134,26 @@ def load(
     return subset(data, train_size, val_size)
 
 
+def of_settings(given: Mapping[str, Any], progress: Callable[[str], None] = _say_nothing) -> ImageData:
+    """Load what settings ask for, by the names of their fields; one that is missing or None is left to its default.
+
+    Raises:
+        DataError, UsageError: as `load`.
+    """
+    data_dir, labels, cache_dir = (
+        Path(given[name]) if given.get(name) else None for name in ("data_dir", "labels", "cache_dir")
+    )
+    return load(
+        given["data"],
+        data_dir or default_data_dir(),
+        image_size=given.get("image_size"),
+        value_range=given.get("value_range"),
+        labels=labels,
+        cache_dir=cache_dir,
+        progress=progress,
+    )
+
+
 def as_reported(data: ImageData, split: ReportedSplit) -> ImageData:
     """Divide the training and the validation images anew, as a report did; the test split stays.
 
@@ -141,21 +161,21 @@ def as_reported(data: ImageData, split: ReportedSplit) -> ImageData:
     `val` is empty.
     """
     train, val = data.train, data.val
-    if (split.train, split.val) == (len(train) + len(val), 0):
-        train = Split(*(np.concatenate(pair) for pair in zip(_arrays(train), _arrays(val), strict=True)))
+    wanted = (split.train, split.val)
+    if wanted == (len(train) + len(val), 0):
+        train, val = _together(train, val), val.take(np.arange(0))
+    elif wanted == (len(train), 0):
         val = val.take(np.arange(0))
-    elif (split.train, split.val) == (len(train), 0):
-        val = val.take(np.arange(0))
-    elif (split.train, split.val) != (len(train), len(val)):
-        pool = Split(*(np.concatenate(pair) for pair in zip(_arrays(train), _arrays(val), strict=True)))
-        assert split.train + split.val == len(pool), f"{data.name} has {len(pool)} images to divide"
+    elif wanted != (len(train), len(val)):
+        pool = _together(train, val)
+        assert sum(wanted) == len(pool), f"{data.name} has {len(pool)} images to divide"
         train, val = hold_out(pool, split.val, stratified=False)
     digest = _digest(train, val, data.test)
     return replace(data, train=train, val=val, digest=digest, split=f"As in the report. {split.words}")
 
 
-def _arrays(split: Split) -> tuple[np.ndarray, np.ndarray]:
-    return split.images, split.labels
+def _together(first: Split, second: Split) -> Split:
+    return Split(np.concatenate([first.images, second.images]), np.concatenate([first.labels, second.labels]))
 
 
 def subset(
@@ -243,7 +263,7 @@ def _load_own(source: str, asked: Asked, cache: tuple[Path | None, Path], progre
     path = own_source(source)
     pictures = open_own(path, asked)
     given, usual = cache
-    if given is not None or _COPIES * pictures.nbytes > memory.at_hand():
+    if given is not None or _COPIES * pictures.nbytes > machine.memory():
         kept = cached(pictures, given or usual, _digest, progress)
         splits, digest, sentence, notes = kept.splits, kept.digest, kept.sentence, kept.notes
     else:

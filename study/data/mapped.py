@@ -130,6 +130,11 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
         yield
 
 
+def _mapped(path: Path, count: int, pictures: Pictures) -> MappedFile:
+    """Return the file of so many of the images, in their form."""
+    return MappedFile(path, (count, *pictures.shape), pictures.form.dtype.str)
+
+
 def _clear(folder: Path) -> None:
     for file in folder.iterdir():
         if file.name != ".lock":
@@ -143,7 +148,7 @@ def _known(folder: Path, pictures: Pictures, digest: Digest) -> Cached | None:
         parts = []
         for name in SPLITS:
             labels = np.load(folder / f"{name}-labels.npy", allow_pickle=False)
-            mapped = MappedFile(folder / f"{name}.bin", (len(labels), *pictures.shape), pictures.form.dtype.str)
+            mapped = _mapped(folder / f"{name}.bin", len(labels), pictures)
             if mapped.path.stat().st_size != int(np.prod(mapped.shape)) * pictures.form.dtype.itemsize:
                 return None
             parts.append(Split(mapped.open(), labels))
@@ -158,7 +163,7 @@ def _known(folder: Path, pictures: Pictures, digest: Digest) -> Cached | None:
 def _make(folder: Path, pictures: Pictures, digest: Digest, progress: Progress) -> None:
     prints = _decode(folder, pictures, progress)
     divided = divide(pictures, prints)
-    everything = MappedFile(folder / "decoded.part", (len(pictures), *pictures.shape), pictures.form.dtype.str).open()
+    everything = _mapped(folder / "decoded.part", len(pictures), pictures).open()
     parts = []
     for name, order in zip(SPLITS, divided.orders, strict=True):
         with (folder / f"{name}.bin").open("wb") as file:
@@ -166,7 +171,7 @@ def _make(folder: Path, pictures: Pictures, digest: Digest, progress: Progress) 
                 file.write(np.ascontiguousarray(everything[order[start : start + _AT_ONCE]]).data)
         labels = pictures.labels[order]
         np.save(folder / f"{name}-labels.npy", labels)
-        mapped = MappedFile(folder / f"{name}.bin", (len(order), *pictures.shape), pictures.form.dtype.str)
+        mapped = _mapped(folder / f"{name}.bin", len(order), pictures)
         parts.append(Split(mapped.open(), labels))
         files.sync(folder / f"{name}.bin")
     about = {"digest": digest(*parts), "sentence": divided.sentence, "notes": list(divided.notes)}
@@ -219,7 +224,7 @@ def _prints(decoded: Path, known: Path, pictures: Pictures) -> list[bytes]:
     there = min(len(marks) // PRINT_BYTES, decoded.stat().st_size // image_bytes, len(pictures))
     found: list[bytes] = []
     if there:
-        images = MappedFile(decoded, (there, *pictures.shape), pictures.form.dtype.str).open()
+        images = _mapped(decoded, there, pictures).open()
         for index in range(there):
             (print_,) = fingerprints(images[index : index + 1])
             if print_ != marks[index * PRINT_BYTES : (index + 1) * PRINT_BYTES]:

@@ -16,7 +16,6 @@ from study.record import disk, metrics
 from study.record.errors import UsageError
 from study.record.events import StudyStarted
 from study.record.settings import Settings
-from study.record.tracking_uri import masked
 from study.settings.resolve import selected, space_context
 from study.training.checkpoint import EncoderSource
 
@@ -35,7 +34,7 @@ def about(
     space = search_spaces.get(settings.space)
     context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
     return {
-        "settings": {**settings.to_json(), "tracking_uri": masked(settings.tracking_uri)},
+        "settings": settings.written(),
         "objective": {"metric": space.metric, "mode": metrics.mode(space.metric)},
         "searched": {} if settings.reported else search_spaces.outline(space, context),
         "data": {

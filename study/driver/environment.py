@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from study.record.machine import cores
 
 # What a study runs; on a cluster's nodes it is all that there is of a checkout.
 _PROGRAM = ("study", "models", "search_spaces", "analysis", "pyproject.toml", "constraints.txt")
@@ -23,7 +24,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": cpu_model(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": cores(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "versions": {name: _version(name) for name in PACKAGES},
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,27 +35,22 @@ def keep(folder: StudyFolder, into: Path) -> Path:
     state = journal.read_state(folder.journal)
     assert state.summary is not None
     target = into / folder.name
-    part = target.with_name(f".{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    files.write_json(part / tables.ABOUT, _about(state))
-    files.write_json(part / tables.SUMMARY, state.summary)
-    for table in TABLES:
-        if rows := [_kept_row(row) for row in table.rows(state)]:
-            files.write_csv(part / table.file, rows, table.columns)
-    if confusions := list(_confusions(folder, state)):
-        files.write_csv(part / CONFUSION, confusions, CONFUSION_COLUMNS)
-    for picture in sorted(folder.samples.glob("*.png")):
-        (part / picture.name).write_bytes(small_png(picture))
-    shutil.rmtree(target, ignore_errors=True)
-    part.rename(target)
+    with files.replaced(target) as part:
+        files.write_json(part / tables.ABOUT, _about(state))
+        files.write_json(part / tables.SUMMARY, state.summary)
+        for table in TABLES:
+            if rows := [_kept_row(row) for row in table.rows(state)]:
+                files.write_csv(part / table.file, rows, table.columns)
+        if confusions := list(_confusions(folder, state)):
+            files.write_csv(part / CONFUSION, confusions, CONFUSION_COLUMNS)
+        for picture in sorted(folder.samples.glob("*.png")):
+            (part / picture.name).write_bytes(small_png(picture))
     return target
 
 
 def _about(state: StudyState) -> dict[str, Any]:
     """Return study.json without the settings that say where a study runs or is kept, and with its hours."""
-    assert state.about is not None
-    about = {key: value for key, value in state.about.to_json().items() if key not in ("event", "time", "elapsed")}
+    about = {key: value for key, value in tables.about(state).items() if key != "place"}
     places = {field for option in options().values() if option.place for field in option.fields}
     settings = {key: value for key, value in state.settings.items() if key not in places}
     hours = {

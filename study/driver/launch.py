@@ -15,7 +15,7 @@ from uuid import uuid4
 from study import interrupt
 from study.interrupt import Interrupted
 from study.record import tracking_uri
-from study.record.commands import hint, say_progress, storage_words
+from study.record.commands import say_progress
 from study.record.errors import INTERRUPTED, DataError, StudyError, UsageError
 from study.record.events import Published, SessionStarted, StudyStarted, TrackingChanged, TriedAgain, own
 from study.record.tracking_uri import masked
@@ -105,7 +105,7 @@ def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -
             raise StudyError(f"{folder.journal} is damaged: it has not the settings of a study ({error})") from None
         if not trusted:
             _say_not_obeyed(folder, state.settings, settings.to_json())
-        used = {**settings.to_json(), "tracking_uri": masked(settings.tracking_uri)}
+        used = settings.written()
         moved = {place: used[place] for place in _PLACES if used[place] != state.settings.get(place)}
         tracking_uri.check_folder(settings.tracking_uri)
         elsewhere = "tracking_uri" in moved or tracking_uri.is_gone(settings.tracking_uri)
@@ -142,7 +142,7 @@ def _load_again(settings: Settings, folder: StudyFolder) -> ImageData:
     except DataError as error:
         if os.path.exists(settings.data) or os.sep not in settings.data:
             raise
-        moved_to = hint("resume", folder.name, "--data", "NEW", *storage_words(folder.path.parent))
+        moved_to = folder.resume_command("--data", "NEW")
         raise DataError(f"{error}; if the images lie elsewhere now: {moved_to}") from None
 
 
@@ -172,15 +172,7 @@ def _load(settings: Settings) -> ImageData:
     from study.settings.resolve import reported_split
 
     train_size, val_size = settings.train_size, settings.val_size
-    data = image_data.load(
-        settings.data,
-        Path(settings.data_dir),
-        image_size=settings.image_size,
-        value_range=settings.value_range,
-        labels=Path(settings.labels) if settings.labels else None,
-        cache_dir=Path(settings.cache_dir) if settings.cache_dir else None,
-        progress=say_progress,
-    )
+    data = image_data.of_settings(vars(settings), say_progress)
     if (split := reported_split(settings)) is not None:
         data = image_data.as_reported(data, split)
     if settings.smoke and train_size is not None:  # of whatever there is; a size that was asked for is had or refused
@@ -271,7 +263,7 @@ def _run(setup: Setup, *first: Event) -> int:
     recorder.listen(tracker.event)
     for event in first:
         recorder.record(event)
-    interrupt.farewell(f"interrupted; go on with: {_resume_line(folder)}")
+    interrupt.farewell(f"interrupted; go on with: {folder.resume_command()}")
     try:
         with display, disk.explained(folder.path):
             recorder.listen(display)
@@ -287,7 +279,7 @@ def _run(setup: Setup, *first: Event) -> int:
     except BaseException as error:
         if isinstance(error, Interrupted) or interrupt.seen():
             _leave(tracker, folder, recorder, Ending("interrupted"))
-            print(f"study: interrupted; go on with: {_resume_line(folder)}", file=sys.stderr)
+            print(f"study: interrupted; go on with: {folder.resume_command()}", file=sys.stderr)
             interrupt.farewell("")
             return INTERRUPTED
         _leave(tracker, folder, recorder, Ending("failed"))
@@ -307,12 +299,7 @@ def _deliver(tracker: Tracker, folder: StudyFolder, recorder: Recorder, display:
     else:
         recorder.record(TrackingChanged(tracker.error))  # an error where the study's own disk is the reason
         missing = f"{tracker.name} does not have all of the study ({tracker.error})"
-        display.say(f"{missing}; {_resume_line(folder)} delivers the rest")
-
-
-def _resume_line(folder: StudyFolder) -> str:
-    """Return the command that goes on with the study, as it works here."""
-    return hint("resume", folder.name, *storage_words(folder.path.parent))
+        display.say(f"{missing}; {folder.resume_command()} delivers the rest")
 
 
 def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, ending: Ending) -> None:

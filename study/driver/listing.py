@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import search_spaces
@@ -61,20 +60,18 @@ def dry_run(settings: Settings, trials: int | None) -> str:
     return f"{found}\n{table(rows)}" if found else table(rows)
 
 
-def dry_run_of_data(source: str, data_dir: Path, **asked: Any) -> str:
+def dry_run_of_data(given: Mapping[str, Any]) -> str:
     """Return what a data set is found to be: classes, counts, sizes, kinds of files, what is converted and left out.
 
     Args:
-        source: A data set, a folder or a file.
-        data_dir: Where data sets lie.
-        asked: What `image_data.load` is told of own images.
+        given: The settings of the data, by their fields.
 
     Raises:
         study.record.errors.UsageError: the data cannot be read.
     """
     from study.data import image_data
 
-    return image_data.described(image_data.load(source, data_dir, **asked))
+    return image_data.described(image_data.of_settings(given))
 
 
 def _about_data(settings: Settings) -> tuple[tuple[int, int, int], int, str]:
@@ -83,14 +80,7 @@ def _about_data(settings: Settings) -> tuple[tuple[int, int, int], int, str]:
         return spec.image_shape, len(spec.class_names), ""
     from study.data import image_data
 
-    data = image_data.load(
-        settings.data,
-        Path(settings.data_dir),
-        image_size=settings.image_size,
-        value_range=settings.value_range,
-        labels=Path(settings.labels) if settings.labels else None,
-        cache_dir=Path(settings.cache_dir) if settings.cache_dir else None,
-    )
+    data = image_data.of_settings(vars(settings))
     return data.image_shape, data.num_classes, image_data.described(data)
 
 

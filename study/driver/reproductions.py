@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from study.driver.environment import cpu_model
 from study.driver.listing import table
 from study.record import commands, files, journal
 from study.record.folder import StudyFolder
+from study.record.machine import cores
 from study.record.reproductions import name_of
 from study.record.state import Run, StudyState
 
@@ -186,8 +186,7 @@ class Machine:
         if gpus != 0 and torch.cuda.is_available():
             room = max(1, int(torch.cuda.device_count() / (gpus or 1.0)))
             return cls(torch.cuda.get_device_name(0), "cuda", threads, min(room, most or room))
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        room = max(1, int(cores / cpus))
+        room = max(1, int(cores() / cpus))
         name = f"{cpu_model()}, {threads} thread{'s' * (threads > 1)} a run"
         return cls(name, "cpu", threads, min(room, most or room))
 

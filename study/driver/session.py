@@ -27,7 +27,7 @@ from study.driver.display import Display
 from study.evaluation.samples import illustrate
 from study.record import files, kept, tables
 from study.record.errors import StudyError
-from study.record.events import BaselineMeasured, Event, Finished, Remade, RunEnded, RunStarted, SearchEnded
+from study.record.events import STUDY, BaselineMeasured, Event, Finished, Remade, RunEnded, RunStarted, SearchEnded
 from study.record.folder import StudyFolder
 from study.record.journal import Recorder
 from study.record.ranking import NOTHING_CHOSEN, best_trials
@@ -40,7 +40,6 @@ from study.search.schedulers import build_scheduler
 from study.search.searcher import SearchPlan, StudySearcher
 from study.search.stall import StallWatch
 from study.settings.resolve import space_context
-from study.tracking.tracker import STUDY
 from study.training import checkpoint
 from study.training.checkpoint import EncoderSource
 from study.training.execution import Execution
@@ -111,7 +110,7 @@ class Session:
         self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count
         self._tables_due = 0.0
         recorder.listen(self._keep_tables)
-        self._watch = StallWatch(settings.stall_s, display.say, f"--resume {setup.folder.name}")
+        self._watch = StallWatch(settings.stall_s, display.say, setup.folder.resume_command())
         recorder.listen(self._watch.event)
 
     def run(self) -> dict[str, Any]:

@@ -105,13 +105,6 @@ def promote(folder: StudyFolder, found: Mapping[str, Path]) -> None:
 
 
 def _replace(target: Path, found: Mapping[str, Path]) -> None:
-    fresh = target.with_name(f".{target.name}.part")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    for name, file in found.items():
-        shutil.copyfile(file, fresh / name)
-        files.sync(fresh / name)
-    files.sync(fresh)
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
-    files.sync(target.parent)
+    with files.replaced(target) as fresh:
+        for name, file in found.items():
+            shutil.copyfile(file, fresh / name)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from study.record.commands import hint, storage_words
 from study.record.errors import StudyError, UsageError, chain
+from study.record.folder import StudyFolder
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # One that was mounted read-only, went away, or does not answer.
@@ -62,8 +62,7 @@ def explained(folder: Path) -> Iterator[None]:
 
 def error_of(folder: Path, problem: str) -> StudyError:
     """Return the error of a study with a problem with its `folder`, such as "cannot be written (...); make space"."""
-    resume = hint("resume", folder.name, *storage_words(folder.parent))
-    return StudyError(f"{folder} {problem}, then go on with: {resume}")
+    return StudyError(f"{folder} {problem}, then go on with: {StudyFolder(folder).resume_command()}")
 
 
 def check(storage: Path, params: int, running: int, kept: int, confirmed: int) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
+STUDY = "study"
+"""The study's own place among the ids of its runs."""
+
 Status = Literal["running", "completed", "stopped", "failed"]
 Kind = Literal["trial", "confirm"]
 Role = Literal["choose", "report"]

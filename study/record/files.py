@@ -6,8 +6,10 @@ import csv
 import errno
 import json
 import os
+import shutil
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,23 @@ def write(path: Path, produce: Callable[[Path], object]) -> None:
         sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """Give an empty sibling of a folder to fill, which takes its place at the end; the disk has it and its files then.
+
+    Where the block raises, the folder is as it was.
+    """
+    fresh = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    yield fresh
+    for path in (*fresh.iterdir(), fresh):
+        sync(path)
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    sync(folder.parent)
 
 
 def read_plain(path: Path, limit: int) -> bytes:

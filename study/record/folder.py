@@ -48,6 +48,10 @@ class StudyFolder:
         except OSError:
             return False
 
+    def resume_command(self, *words: str) -> str:
+        """Return the line that goes on with the study, as it works here; `words` are further options."""
+        return hint("resume", self.name, *words, *storage_words(self.path.parent))
+
     @property
     def optuna_log(self) -> Path:
         """Optuna's journal storage, which optuna-dashboard opens."""
@@ -180,7 +184,7 @@ def created(storage: Path, name: str) -> Iterator[StudyFolder]:
         if folder.journal.is_file() and not folder.has_begun:
             missing = [folder.path]  # left by a driver that died before it could write a line: the name is free
         elif folder.path.is_dir():
-            resume = hint("resume", name, *storage_words(storage))
+            resume = folder.resume_command()
             raise UsageError(f"--name {name!r} exists in {storage}; choose another, or go on with: {resume}") from None
         else:
             raise UsageError(f"--storage {str(storage)!r} cannot be used: {folder.path} is not a folder") from None

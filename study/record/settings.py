@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from study.record.commands import STORAGE, STORAGE_HELP, add_value
+from study.record.tracking_uri import masked
 from study.record.values import (
     Reader,
     duration,
@@ -305,6 +306,10 @@ class Settings:
         """Return the settings as JSON can say them."""
         ends = self.value_range and list(self.value_range)  # as JSON reads it back: a tracker compares the two
         return {**asdict(self), "objectives": list(self.objectives), "value_range": ends}
+
+    def written(self) -> dict[str, Any]:
+        """Return them as they are written down or printed: as JSON, without the secrets of the tracking URI."""
+        return {**self.to_json(), "tracking_uri": masked(self.tracking_uri)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Settings":

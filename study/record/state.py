@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from study.record.events import (
+    STUDY,
     BaselineMeasured,
     Config,
     Delivered,
@@ -163,7 +164,7 @@ class StudyState:
                 self.search_ended = event.reason
             case Finished():
                 self.summary, self.files, self.finished_at = event.summary, event.files, event.time
-            case Remade(id="study"):
+            case Remade() if event.id == STUDY:
                 self.files = event.files
             case Remade():
                 self.runs[event.id].files = event.files

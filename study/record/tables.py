@@ -40,11 +40,16 @@ class Table:
         return f"{self.name}.csv"
 
 
+def about(state: StudyState) -> Row:
+    """Return the content of study.json."""
+    assert state.about is not None
+    said = {key: value for key, value in state.about.to_json().items() if key not in _NOT_ABOUT}
+    return {**said, "settings": state.settings, "place": state.place}
+
+
 def write(folder: StudyFolder, state: StudyState) -> None:
     """Write study.json and every table of `TABLES` anew, each whole or not at all."""
-    assert state.about is not None
-    about = {key: value for key, value in state.about.to_json().items() if key not in _NOT_ABOUT}
-    files.write_json(folder.path / ABOUT, {**about, "settings": state.settings, "place": state.place})
+    files.write_json(folder.path / ABOUT, about(state))
     for table in TABLES:
         rows = table.rows(state)
         if rows or not table.optional:

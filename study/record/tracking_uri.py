@@ -33,6 +33,9 @@ SCHEMES: Mapping[str, TrackerName] = {
     "mssql": "MLflow",
     "tensorboard": "TensorBoard",
 }
+UUID_TAG = "study_uuid"
+"""The tag that says which study a run of MLflow's is of: the name may be another study's as well."""
+
 MASK = "***"
 """What stands for a secret in a URI that is printed or written down."""
 

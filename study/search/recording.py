@@ -172,7 +172,7 @@ class TuneRecorder(Unpickled, tune.Callback):
             reason = [run.reason for run in self._recorder.state.runs.values() if run.by_machine][-1]
             raise StudyError(
                 f"{self._failed_by_machine} runs in a row failed by the machine's doing, the last one: {reason}; see "
-                f"to it, then go on with --resume {self._folder.name}, which tries them again"
+                f"to it, then go on, which tries them again, with: {self._folder.resume_command()}"
             )
 
     def _end_again(self, run: Run, status: Status, reason: str | None, report: Report) -> None:

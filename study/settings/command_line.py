@@ -11,7 +11,6 @@ from typing import Any
 from study.record.commands import Parser, hint, parser
 from study.record.errors import UsageError, choose_from
 from study.record.settings import Option, Settings, add_option, options, plain, said
-from study.record.tracking_uri import masked
 from study.record.values import Reader, flag, one_of
 from study.settings.algorithms import SAMPLERS, SCHEDULERS
 
@@ -106,8 +105,7 @@ def config_text(settings: Settings, named: bool) -> str:
     """
     import yaml
 
-    recorded = {**settings.to_json(), "tracking_uri": masked(settings.tracking_uri)}
-    values = {name: value for name, value in said(recorded).items() if named or name != "name"}
+    values = {name: value for name, value in said(settings.written()).items() if named or name != "name"}
     text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     return text.rstrip()
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import search_spaces
@@ -42,8 +41,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         _check_several(objectives, given.get("sampler", "tpe"), scheduler)
     if reported and given.get("confirm_top") == 0:
         raise UsageError("--confirm 0 leaves nothing to do with --reported; give KxR, such as 1x3")
-    source = given.get("data", space.dataset)
-    _check_source(source, given)
+    data = data_settings({**given, "data": given.get("data", space.dataset)})
     # A cap that caps none, where reported configurations have their own epochs.
     epochs = max(max(entry.epochs) for entry in reported.values()) if reported else space.epochs
     resolved = {
@@ -53,11 +51,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         "epochs": given.get("epochs", epochs),
         "scheduler": scheduler,
         "objectives": objectives,
-        # Paths are kept absolute: a study may be resumed from another folder.
-        "data": source if source in search_spaces.datasets() else _absolute(source),
-        "labels": _absolute(given["labels"]) if given.get("labels") else None,
-        "cache_dir": _absolute(given["cache_dir"]) if given.get("cache_dir") else None,
-        "data_dir": _absolute(given.get("data_dir") or _default_data_dir()),
+        **data,
         "storage": _absolute(given.get("storage", STORAGE)),
         "tracking_uri": tracking_uri.absolute(given.get("tracking_uri") or tracking_uri.default()),
         "address": given.get("address", default_address()),
@@ -70,20 +64,22 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
 
 
 def data_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `image_data.load` takes, from the settings that were given.
+    """Return the settings by which a study's images are read, from those that were given.
+
+    Paths are absolute: a study may be resumed from another folder.
 
     Raises:
         UsageError: the data are neither a data set nor a folder, or the options are not for it.
     """
     source = given["data"]
     _check_source(source, given)
+    places = {name: _absolute(given[name]) if given.get(name) else None for name in ("labels", "cache_dir")}
     return {
-        "source": source if source in search_spaces.datasets() else _absolute(source),
-        "data_dir": Path(_absolute(given.get("data_dir") or _default_data_dir())),
+        **places,
+        "data": source if source in search_spaces.datasets() else _absolute(source),
+        "data_dir": _absolute(given.get("data_dir") or _default_data_dir()),
         "image_size": given.get("image_size"),
         "value_range": given.get("value_range"),
-        "labels": Path(_absolute(given["labels"])) if given.get("labels") else None,
-        "cache_dir": Path(_absolute(given["cache_dir"])) if given.get("cache_dir") else None,
     }
 
 

@@ -6,11 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from study.record.events import Delivered, Event, RunEnded, RunStarted, SessionStarted, StudyStarted, TriedAgain
-from study.tracking.tracker import STUDY, Ending, Point, Points, ending_points
-
-UUID = "study_uuid"
-"""The tag that says which study a run is of."""
+from study.record.events import (
+    STUDY,
+    Delivered,
+    Event,
+    RunEnded,
+    RunStarted,
+    SessionStarted,
+    StudyStarted,
+    TriedAgain,
+)
+from study.record.tracking_uri import UUID_TAG
+from study.tracking.tracker import Ending, Point, Points, ending_points
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
@@ -144,4 +151,4 @@ def _of_study(about: StudyStarted) -> dict[str, str]:
     """
     commit = about.environment.get("git_commit") or "unknown"
     source = {"git_commit": commit, "mlflow.source.name": "study/run.py", "mlflow.source.type": "LOCAL"}
-    return {"study": about.settings["name"], **({UUID: about.uuid} if about.uuid else {}), **source}
+    return {"study": about.settings["name"], **({UUID_TAG: about.uuid} if about.uuid else {}), **source}

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.record.errors import StudyError, first_line
-from study.record.events import Delivered, Event, Tracked, TrackingChanged
-from study.record.tracking_uri import scrubbed
+from study.record.events import STUDY, Delivered, Event, Tracked, TrackingChanged
+from study.record.tracking_uri import UUID_TAG, scrubbed
 from study.tracking import mlflow_client
-from study.tracking.mlflow_run import UUID, Outbox, Pending, milliseconds, undelivered
-from study.tracking.tracker import STUDY, Ending
+from study.tracking.mlflow_run import Outbox, Pending, milliseconds, undelivered
+from study.tracking.tracker import Ending
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -164,7 +164,7 @@ class MLflowTracker:
     def _mine(self) -> str:
         """Return what MLflow's search finds the study's runs by: in an earlier version they had its name alone."""
         about = self._outbox.about
-        return f"tags.{UUID} = '{about.uuid}'" if about.uuid else f"tags.study = '{about.settings['name']}'"
+        return f"tags.{UUID_TAG} = '{about.uuid}'" if about.uuid else f"tags.study = '{about.settings['name']}'"
 
     def _find_lost(self, there: set[str]) -> None:
         """Forget the runs that MLflow does not have, and take them in again whole.

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from study.record.errors import StudyError, UsageError, first_line
-from study.record.events import Event, RunEnded, RunStarted, StudyStarted, TrackingChanged
-from study.tracking.tracker import STUDY, Ending, Point, Points, ending_points
+from study.record.events import STUDY, Event, RunEnded, RunStarted, StudyStarted, TrackingChanged
+from study.tracking.tracker import Ending, Point, Points, ending_points
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import FileWriter, SummaryWriter

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from study.record import tables
-from study.record.events import EpochEnded, Event, Pretrained, RunEnded
+from study.record.events import STUDY, EpochEnded, Event, Pretrained, RunEnded
 from study.record.folder import StudyFolder
 from study.record.metrics import on_test
 from study.record.state import StudyState
-
-STUDY = "study"
-"""The study's own place among the ids of its runs."""
 
 _FILES = (tables.SUMMARY, tables.ABOUT, *(table.file for table in tables.TABLES))
 

@@ -1,4 +1,4 @@
-"""How much memory a process may use: the machine's, or what a control group or a limit of the process leaves of it."""
+"""How much of the machine a process may use: its memory and cores, or what limits leave of them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ _CGROUP = Path("/sys/fs/cgroup")
 _LIMITS = ("memory.max", "memory.limit_in_bytes")  # of the second and the first version of control groups
 
 
-def at_hand() -> int:
-    """Return the bytes of memory that this process may use at most."""
+def cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory() -> int:
+    """Return the bytes of memory that this process may use at most: of control groups and its own limits the least."""
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_of_control_groups()]
     for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
         soft, _ = resource.getrlimit(kind)
