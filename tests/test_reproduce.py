@@ -218,9 +218,19 @@ def test_studies_run_one_after_the_other_with_the_machines_options_and_a_failure
     assert reproduce.main(argv) == 1
     machine = ["--storage", str(storage), "--cpus-per-trial", "1", "--max-concurrent", "1"]
     assert ran == [
-        ["run", "--reported", "a/short", "--confirm", "1x3", "--name", "reproduce-a-short-x3", *machine],
+        [
+            "run",
+            "--reported",
+            "a/short",
+            "--confirm",
+            "1x3",
+            "--as-reported",
+            "--name",
+            "reproduce-a-short-x3",
+            *machine,
+        ],
         ["run", "--resume", "reproduce-a-x-x3", *machine],
-        ["run", "--reported", "a/long", "--confirm", "1x3", "--name", "reproduce-a-long-x3", *machine],
+        ["run", "--reported", "a/long", "--confirm", "1x3", "--as-reported", "--name", "reproduce-a-long-x3", *machine],
     ]
 
 

@@ -24,11 +24,10 @@ beside the studies, and beside what is kept."""
 TABLES = (tables.CONFIRM, tables.CONFIRM_HISTORY, tables.PRETRAINING, tables.BASELINE)
 """The tables of a study that are kept; of a search there is nothing."""
 
-LIKE_THE_REPORT: tuple[str, ...] = ()
-"""Options of `study run` by which a study keeps to its report beyond the configuration; its name says them."""
+LIKE_THE_REPORT: tuple[str, ...] = ("--as-reported",)
+"""Options of `study run` by which a study keeps to its report beyond the configuration."""
 
 
 def name_of(key: str, seeds: int | Literal["*"]) -> str:
     """Return the name of the study that trains a reported configuration on so many seeds; "*" stands for any number."""
-    words = [word.removeprefix("--") for word in LIKE_THE_REPORT]
-    return "-".join(["reproduce", *key.split("/"), f"x{seeds}", *words])
+    return "-".join(["reproduce", *key.split("/"), f"x{seeds}"])
