@@ -65,6 +65,12 @@ class Driver:
             status, reason = ending(report, job.epochs)
             self.recorder.record(RunEnded(id=job.id, status=status, reason=reason, final={}))
 
+    def fail(self, tune_id, job, report):
+        result = self.result(job, report) if report else None
+        self.searcher.on_trial_complete(tune_id, result, error=report is None)
+        reason, by_machine = (report.failed, report.by_machine) if report else ("the worker died", True)
+        self.recorder.record(RunEnded(id=job.id, status="failed", reason=reason, final={}, by_machine=by_machine))
+
     def result(self, job, report):
         return tune_result(StepResult({job.id: report}), self.plan.objectives)
 
@@ -114,14 +120,24 @@ def test_optuna_is_told_the_truth(tmp_path):
     driver.run(epochs=2)  # stopped by the scheduler
     tune_id, job = driver.ask()  # failed in its second epoch
     driver.report(tune_id, job, 1)
-    driver.searcher.on_trial_complete(tune_id, driver.result(job, Report(1, done=True, failed="NonFiniteLossError")))
+    driver.fail(tune_id, job, Report(1, done=True, failed="NonFiniteLossError"))
+    tune_id, job = driver.ask()  # in its first
+    driver.fail(tune_id, job, Report(0, done=True, failed="NonFiniteLossError"))
+    tune_id, job = driver.ask()  # there was no memory left
+    driver.fail(tune_id, job, Report(0, done=True, failed="out of memory", by_machine=True))
     tune_id, job = driver.ask()  # its worker died
-    driver.searcher.on_trial_complete(tune_id, error=True)
-    trials = driver.optuna_trials()
-    assert [trial.state.name for trial in trials] == ["COMPLETE", "PRUNED", "FAIL", "FAIL"]
-    assert trials[0].value == trials[0].intermediate_values[4]
-    assert sorted(trials[1].intermediate_values) == [1, 2]
-    assert trials[2].value is None
+    driver.fail(tune_id, job, None)
+    again = Driver(tmp_path / "s")  # from the journal
+    for trials in (driver.optuna_trials(), again.optuna_trials()):
+        assert [trial.state.name for trial in trials] == ["COMPLETE", "PRUNED", "PRUNED", "PRUNED", "FAIL", "FAIL"]
+        assert trials[0].value == trials[0].intermediate_values[4]
+        assert sorted(trials[1].intermediate_values) == [1, 2]
+        assert sorted(trials[2].intermediate_values) == [1, 2]
+        assert math.isnan(trials[2].intermediate_values[2])
+        assert sorted(trials[3].intermediate_values) == [1]
+        assert math.isnan(trials[3].intermediate_values[1])
+        assert trials[2].value is None
+        assert trials[4].intermediate_values == {}
 
 
 def test_networks_that_are_too_large_are_refused_before_they_are_trials(tmp_path):

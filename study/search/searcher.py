@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -206,7 +207,11 @@ class StudySearcher(Unpickled, Searcher):
             self._report(trial_id, report)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tell Optuna how the trial ended: with a value only if it had its whole budget."""
+        """Tell Optuna how the trial ended: with a value only if it had its whole budget.
+
+        A failed trial teaches a sampler nothing, so that it would ask for the like again. One whose config is at fault,
+        as its loss is not a number, has lost to all others; one that the machine has failed says nothing of its config.
+        """
         if trial_id in self._ended:
             return
         self._ended.add(trial_id)
@@ -216,9 +221,12 @@ class StudySearcher(Unpickled, Searcher):
         if report and status != "failed":
             self._report(trial_id, report)
         trial = self._trials[trial_id]
+        diverged = report is not None and status == "failed" and not report.by_machine
         if report and status == "completed":
             self._study.tell(trial, [report.value(metric) for metric in self._plan.objectives])
-        elif status == "stopped" and not self._several:
+        elif (status == "stopped" or diverged) and not self._several:
+            if report and diverged:
+                trial.report(math.nan, report.epoch + 1)  # which a sampler takes for the worst of values
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
             # Optuna knows no pruning with several objectives: what was stopped by the time budget has no value.
@@ -290,12 +298,16 @@ class StudySearcher(Unpickled, Searcher):
                 metric = self._plan.objectives[0]
                 known = {"params": run.params}
                 intermediate = {int(epoch["epoch"]): (epoch | known)[metric] for epoch in run.epochs}
+                if state is TrialState.FAIL and not run.by_machine:  # as `on_trial_complete` tells it
+                    state = TrialState.PRUNED
+                    intermediate[len(run.epochs) + 1] = math.nan
             elif state is TrialState.PRUNED:
                 state = TrialState.FAIL
             if state is TrialState.COMPLETE:
                 values = [run.known[metric] for metric in self._plan.objectives]
             elif state is TrialState.PRUNED and intermediate:
-                values = [intermediate[max(intermediate)]]  # as Optuna says of one that it is told of
+                last = intermediate[max(intermediate)]
+                values = None if math.isnan(last) else [last]  # as Optuna says of one that it is told of
         ended = (run.ended if run else None) or began
         own = self._foreign.of_trials.get(facts["number"], _Attributes())
         finished = state.is_finished()
