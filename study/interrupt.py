@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread, Timer
@@ -158,16 +158,21 @@ def end(message: str, status: int) -> NoReturn:
     line = f"study: {message}\n" if message else ""
     with suppress(OSError):
         os.write(2, line.encode(errors="replace"))  # not through sys.stderr, whose lock the main thread may hold
-    for child in _children():
-        with suppress(OSError):
-            os.kill(child, signal.SIGKILL)  # Ray's, one of which may have hung
+    end_children()  # Ray's, one of which may have hung
     os._exit(status)
 
 
-def _children() -> list[int]:
+def end_children(*, but: Collection[int] = ()) -> None:
+    """Kill the processes that this one has started, but for some."""
+    for child in children() - set(but):
+        with suppress(OSError):
+            os.kill(child, signal.SIGKILL)
+
+
+def children() -> set[int]:
     """Return the processes that this one has started, where the system lists them."""
     lists = Path("/proc/self/task").glob("*/children")
     try:
-        return [int(pid) for file in lists for pid in file.read_text().split()]
+        return {int(pid) for file in lists for pid in file.read_text().split()}
     except OSError:
-        return []
+        return set()

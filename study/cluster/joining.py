@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 _SECRETS = ("AWS_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 _CONNECT_SECONDS = 3.0
+_STARTS = 5  # of a Ray of one's own, which gives its processes 30 s each time: on a busy machine they need longer
+_SLOW = "timed out during startup"  # what Ray says then
 _JOIN_SECONDS = 15.0  # Ray itself waits for minutes where somebody listens who is no Ray
 
 # What Tune does by itself and this project does in its own way, or not at all.
@@ -77,33 +79,56 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     logging.getLogger("ray").setLevel(logging.ERROR)
     with ExitStack() as leaving:
-        try:
-            if own:
-                place = leaving.enter_context(scratch.folder())
-                with _without_secrets():
-                    # "local" and not a CPU count alone, with which ray.init joins another Ray that happens to run.
-                    ray.init(
-                        address="local",
-                        num_cpus=machine.cores(),
-                        object_store_memory=_object_store_bytes(data) if data else None,
-                        include_dashboard=False,
-                        _temp_dir=str(place / "r"),  # which Ray opens to everybody: sockets and logs
-                        **quiet,
-                    )
-            else:
-                silent = f"--address {address!r}: no Ray cluster answers there within {_JOIN_SECONDS:g} s"
+        if own:
+            _start(leaving, data, quiet)
+        else:
+            silent = f"--address {address!r}: no Ray cluster answers there within {_JOIN_SECONDS:g} s"
+            try:
                 with interrupt.within(_JOIN_SECONDS, silent, UsageError.exit_code):
                     ray.init(address=address, **quiet)
-        except UsageError:
-            raise
-        except Exception as error:  # of a Ray that does not start in time it is a plain one
-            first = first_line(error).split(". ")[0]
-            if own:
-                raise StudyError(f"Ray does not start on this machine ({first}); if it is busy, try again") from error
-            raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
+            except Exception as error:
+                first = _first_sentence(error)
+                raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
         leaving.callback(ray.shutdown)
         interrupt.keep_handling()
         yield
+
+
+def _start(leaving: ExitStack, data: ImageData | None, quiet: Mapping[str, Any]) -> None:
+    """Start a Ray of one's own, again where its processes are too slow for it; `leaving` removes its folder.
+
+    Raises:
+        UsageError: the temporary folder does not suit Ray.
+        StudyError: Ray does not start.
+    """
+    import ray
+
+    for start in range(1, _STARTS + 1):
+        place = leaving.enter_context(scratch.folder())
+        before = interrupt.children()
+        try:
+            with _without_secrets():
+                # "local" and not a CPU count alone, with which ray.init joins another Ray that happens to run.
+                ray.init(
+                    address="local",
+                    num_cpus=machine.cores(),
+                    object_store_memory=_object_store_bytes(data) if data else None,
+                    include_dashboard=False,
+                    _temp_dir=str(place / "r"),  # which Ray opens to everybody: sockets and logs
+                    **quiet,
+                )
+            return
+        except Exception as error:  # of a Ray that does not start in time it is a plain one
+            interrupt.end_children(but=before)
+            first = _first_sentence(error)
+            if start == _STARTS or _SLOW not in first:
+                busy = "; if it is busy, try again" if _SLOW in first else ""
+                raise StudyError(f"Ray does not start on this machine ({first}){busy}") from error
+            say_progress(f"study: Ray does not start in its 30 s, this machine is busy: start {start + 1} of {_STARTS}")
+
+
+def _first_sentence(error: Exception) -> str:
+    return first_line(error).split(". ")[0]
 
 
 def _protect_token(*, make: bool) -> None:
