@@ -29,6 +29,11 @@ class Ask(ABC):
 
     def __init__(self) -> None:
         self.config: dict[str, Any] = {}
+        self._held: dict[str, int] = {}
+
+    def hold(self, **values: int) -> None:
+        """Fill keys with what the study holds fixed, wherever a whole number is asked for them."""
+        self._held |= values
 
     def fix(self, **values: Any) -> None:
         """Fill keys that are not searched here."""
@@ -45,7 +50,7 @@ class Ask(ABC):
 
     def integer(self, key: str, bounds: Bounds, *, name: str | None = None, log: bool = False) -> int:
         """Fill `key` with a whole number within `bounds` and return it."""
-        value = self._integer(name or key, key, bounds, log)
+        value = self._held[key] if key in self._held else self._integer(name or key, key, bounds, log)
         self.config[key] = value
         return value
 

@@ -29,12 +29,14 @@ class Context:
         reported: whether the reports' own networks take part.
         encoder: of a classifier on an earlier study's encoder, the keys of the config that this encoder
             fixes: its architecture, latent size and layers.
+        latent_size: the numbers in the code of every network, None where they are searched.
     """
 
     image_shape: ImageShape
     num_classes: int
     reported: bool = True
     encoder: Mapping[str, Any] | None = None
+    latent_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,13 @@ class Space:
 
         On images of another shape a number of the default that lies out of bounds moves to the nearest one, and on a
         strip of one pixel's height or width a default that halves the images is dense instead.
-        On a given encoder there is only the default, with that encoder.
+        On a given encoder there is only the default, with that encoder. Where the study holds the latent size, the
+        default has it, and reported ones of another are left out.
         """
         if context.encoder is not None:
             on_encoder = {**self.default, **context.encoder, "encoder": "given", "encoder_training": "fine_tuned"}
             return [self._point("default", on_encoder, context, clip=True)]
-        default = self.default
+        default = self.default if context.latent_size is None else {**self.default, "latent_size": context.latent_size}
         if default["architecture"] not in general((default["architecture"],), context.image_shape):
             default = {"output_activation": "sigmoid", **default, "architecture": "dense"}
         points = [self._point("default", default, context, clip=context.image_shape != self.image_shape)]
@@ -142,6 +145,8 @@ class Space:
     def answer(self, ask: Ask, context: Context) -> dict[str, Any]:
         """Ask `ask` for every value, and return the whole flat config."""
         ask.fix(family=self.family)
+        if context.latent_size is not None:
+            ask.hold(latent_size=context.latent_size)
         architectures = (entry.config["architecture"] for entry in self._reported(context).values())
         self.search(ask, context, tuple(dict.fromkeys(architectures)))
         return ask.config
@@ -152,7 +157,10 @@ class Space:
         return {
             key: entry
             for key, entry in self.reported.items()
-            if entry.in_search and entry.space == self.name and entry.image_shape == context.image_shape
+            if entry.in_search
+            and entry.space == self.name
+            and entry.image_shape == context.image_shape
+            and context.latent_size in (None, entry.config.get("latent_size"))
         }
 
 

@@ -69,6 +69,10 @@ BAD_INPUT = {
         "--reported 'cifar_cnn/*' means configurations of cifar_classifier, not of digits_ae",
     ),
     "reported and searched": (["--reported", "cifar_cnn/A", "--trials", "5"], "--trials does not go with --reported"),
+    "a code of a classifier": (
+        ["--space", "digits_classifier", "--latent-size", "3"],
+        "--latent-size is for autoencoders and VAEs; digits_classifier is of the family classifier",
+    ),
     "images of a report in a search": (["--space", "digits_ae", "--as-reported"], "--as-reported goes with --reported"),
     "reported and not run": (["--reported", "cifar_cnn/A", "--confirm", "0"], "--confirm 0 leaves nothing to do"),
     "encoder for an autoencoder": (
@@ -334,7 +338,7 @@ EVERY_OPTION = {
 def test_what_print_config_prints_means_the_same_settings(empty_folder, capsys):
     import yaml
 
-    assert set(EVERY_OPTION) == set(options()) - {"space", "reported", "as-reported"}
+    assert set(EVERY_OPTION) == set(options()) - {"space", "reported", "as-reported", "latent-size"}
     words = [
         word
         for name, value in EVERY_OPTION.items()
@@ -363,6 +367,7 @@ def test_print_config_of_defaults_leaves_out_the_name_which_has_the_date(empty_f
         ["--space", "digits_ae", "--objective", "val_mse,params", "--sampler", "nsga2", "--confirm", "0"],
         ["--reported", "cifar_cnn/*", "--epochs", "3", "--confirm", "1x3", "--as-reported"],
         ["--space", "digits_ae", "--smoke", "--compile", "--cpus-per-trial", "2"],
+        ["--space", "mnist_vae", "--latent-size", "20"],
     ],
 )
 def test_the_words_that_repeat_a_study_mean_its_settings(argv, empty_folder):

@@ -279,6 +279,28 @@ def test_every_reported_architecture_of_a_space_is_searched(space):
     assert {name for name in searched if "/" in name} == known
 
 
+WITH_CODE = [space for space in SPACES if space.family != "classifier"]
+
+
+@pytest.mark.parametrize("space", WITH_CODE, ids=lambda space: space.name)
+def test_a_study_can_hold_the_latent_size(space):
+    context = context_of(space, latent_size=20)
+    assert {point.config["latent_size"] for point in space.points(context)} == {20}
+    for params, _, config in sample(space, context, 30):
+        assert config["latent_size"] == 20
+        assert "latent_size" not in params
+        assert count(config, context) > 0
+    assert "latent_size" not in search_spaces.outline(space, context)
+
+
+def test_reported_networks_of_another_latent_size_are_left_out_where_the_study_holds_it():
+    space = search_spaces.get("mnist_vae")
+    keys = [point.key for point in space.points(Context(space.image_shape, 10, latent_size=20))]
+    assert keys[0] == "default"
+    assert "mnist_ae/vae" in keys
+    assert [point.key for point in space.points(Context(space.image_shape, 10, latent_size=21))] == ["default"]
+
+
 @every_space
 def test_conditional_keys_are_there_only_with_what_they_belong_to(space):
     configs = [config for _, _, config in sampled_at_home(space.name)]

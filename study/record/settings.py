@@ -127,6 +127,12 @@ class Settings:
         int | None, _budget("refuse larger networks", integer(1), "N", default="from the memory at hand")
     ] = None
 
+    latent_size: Annotated[
+        int | None,
+        _search(
+            "of every network, instead of a search for it", integer(1), "N", default="searched", with_reported=False
+        ),
+    ] = None
     sampler: Annotated[str, _search("how configurations are chosen", metavar="NAME", with_reported=False)] = "tpe"
     scheduler: Annotated[
         str,

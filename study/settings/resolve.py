@@ -35,6 +35,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     space = _space(given)
     if given.get("encoder_from") and not FAMILY_FACTS[space.family].on_encoder:
         raise UsageError(f"--encoder-from is for a classifier; {space.name} is a space of the family {space.family}")
+    if given.get("latent_size") and FAMILY_FACTS[space.family].baseline != "pca":
+        raise UsageError(f"--latent-size is for autoencoders and VAEs; {space.name} is of the family {space.family}")
     objectives = _objectives(given.get("objectives"), space)
     scheduler = given.get("scheduler", "none" if len(objectives) > 1 else "asha")
     if len(objectives) > 1:
@@ -187,7 +189,9 @@ def space_context(
         num_classes: Of the data set.
         encoder: The keys of a config that `--encoder-from` fixes.
     """
-    return Context(image_shape, num_classes, reported=not settings.smoke, encoder=encoder)
+    return Context(
+        image_shape, num_classes, reported=not settings.smoke, encoder=encoder, latent_size=settings.latent_size
+    )
 
 
 def _only_reported(given: Mapping[str, Any]) -> bool:

@@ -127,7 +127,8 @@ def optuna_alone(side: str, options: argparse.Namespace, folder: Path) -> list[t
 
     space = search_spaces.get(options.space)
     storage = f"sqlite:///{folder / 'optuna.db'}"
-    direction = "maximize" if "accuracy" in space.metric else "minimize"
+    directions = optuna.study.StudyDirection
+    direction = directions.MAXIMIZE if "accuracy" in space.metric else directions.MINIMIZE
     study = optuna.create_study(study_name="peer", storage=storage, direction=direction)
     for point in space.points(search_spaces.Context(space.image_shape, len(space.data.class_names))):
         study.enqueue_trial(point.params)
