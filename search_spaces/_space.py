@@ -122,17 +122,28 @@ class Space:
         """
         if context.encoder is not None:
             on_encoder = {**self.default, **context.encoder, "encoder": "given", "encoder_training": "fine_tuned"}
-            return [self._point("default", on_encoder, context, clip=True)]
+            return [self.point("default", on_encoder, context, clip=True)]
         default = self.default if context.latent_size is None else {**self.default, "latent_size": context.latent_size}
         if default["architecture"] not in general((default["architecture"],), context.image_shape):
             default = {"output_activation": "sigmoid", **default, "architecture": "dense"}
-        points = [self._point("default", default, context, clip=context.image_shape != self.image_shape)]
+        points = [self.point("default", default, context, clip=context.image_shape != self.image_shape)]
         for key, entry in self._reported(context).items():
             if all(entry.config != point.config for point in points):
-                points.append(self._point(key, entry.config, context))
+                points.append(self.point(key, entry.config, context))
         return points
 
-    def _point(self, key: str, config: Mapping[str, Any], context: Context, clip: bool = False) -> Point:
+    def point(self, key: str, config: Mapping[str, Any], context: Context, clip: bool = False) -> Point:
+        """Return a config of this space, or of another one of the family, as one to run before any is sampled.
+
+        Args:
+            key: What it is called.
+            config: It.
+            context: What is known of the study.
+            clip: Whether numbers that lie out of bounds move to the nearest one.
+
+        Raises:
+            ValueError: the space does not search something that the config has.
+        """
         ask = AskConfig(config, clip=clip)
         try:
             resolved = self.answer(ask, context)

@@ -317,6 +317,7 @@ EVERY_OPTION = {
     "confirm": "2x4",
     "confirm-reported": True,
     "encoder-from": "day",
+    "warm-start": "day,evening",
     "data": "/pictures",
     "data-dir": "/d",
     "cache-dir": "/c",

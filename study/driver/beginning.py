@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from itertools import zip_longest
 from typing import Any
 
 import models
 import search_spaces
-from search_spaces import Context
+from search_spaces import Context, Point, Space
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
 from study.data.twins import Twins
 from study.driver import confirmation
 from study.record import disk, metrics
+from study.record import folder as folders
 from study.record.errors import UsageError
 from study.record.events import StudyStarted
+from study.record.journal import read_state
+from study.record.ranking import best_trials
 from study.record.settings import Settings
 from study.settings.resolve import selected, space_context
 from study.training.checkpoint import EncoderSource
+
+_GIVEN_OF_ALL = 5  # one trial in so many may come from earlier studies
 
 
 def about(
@@ -51,6 +58,50 @@ def about(
         },
         "encoder": encoder and encoder.to_json(),
     }
+
+
+def warm_start(settings: Settings, context: Context) -> list[Point]:
+    """Return the best configs of the earlier studies that a study begins with, asked anew in its space.
+
+    A source that misleads so costs the trials that it gave and no more: a fifth of all. Numbers that lie out of bounds
+    move to the nearest one; configs that the space cannot express otherwise are left out.
+
+    Raises:
+        UsageError: there is no such study, it is of another family or has no trials, or the space can express none of
+            its configs.
+    """
+    if settings.warm_start is None:
+        return []
+    space = search_spaces.get(settings.space)
+    sources = [_warm_points(settings, name, space, context) for name in settings.warm_start.split(",")]
+    in_turn = [point for rank in zip_longest(*sources) for point in rank if point is not None]
+    own = [point.config for point in space.points(context)]
+    found: list[Point] = []
+    for point in in_turn:
+        if point.config not in own and all(point.config != other.config for other in found):
+            found.append(point)
+    return found[: max(1, settings.trials // _GIVEN_OF_ALL)]
+
+
+def _warm_points(settings: Settings, name: str, space: Space, context: Context) -> list[Point]:
+    """Return the configs of an earlier study, the best first, as far as a space can express them."""
+    source = read_state(folders.existing(settings.storage_path, name, option="--warm-start").journal)
+    try:
+        other = search_spaces.get(source.settings["space"])
+    except (KeyError, search_spaces.UnknownSpace):
+        raise UsageError(f"--warm-start {name!r} is of a space that is not known here") from None
+    if other.family != space.family:
+        raise UsageError(f"--warm-start {name!r} is of the family {other.family}; {space.name} is of {space.family}")
+    best = best_trials(source, other.metric)
+    if not best:
+        raise UsageError(f"--warm-start {name!r} has no trials that ended")
+    points = []
+    for run in best:
+        with suppress(ValueError):
+            points.append(space.point(f"{name}/{run.id}", run.config, context, clip=True))
+    if not points:
+        raise UsageError(f"--warm-start {name!r}: {space.name} can express none of its {len(best)} configs")
+    return points
 
 
 def check_disk(settings: Settings, context: Context, resources: Resources) -> None:

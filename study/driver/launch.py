@@ -21,6 +21,7 @@ from study.record.events import Published, SessionStarted, StudyStarted, Trackin
 from study.record.tracking_uri import masked
 
 if TYPE_CHECKING:
+    from search_spaces import Point
     from study.cluster.resources import Resources
     from study.data.image_data import ImageData
     from study.driver.display import Display
@@ -47,6 +48,7 @@ def start(settings: Settings) -> int:
 
     data = _load(settings)
     encoder = _encoder(settings, data)
+    warm_start = _warm_start(settings, data, encoder)
     implementations.check(settings.tracking_uri)
     # Seconds on large sets, while Ray's processes start.
     looking = ThreadPoolExecutor(1).submit(across, data.splits)
@@ -73,6 +75,7 @@ def start(settings: Settings) -> int:
                 gpu=resources.gpu_json,
                 uuid=str(uuid4()),
                 place=folders.place_of(folder),
+                warm_start=[vars(point) for point in warm_start],
             )
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first)
 
@@ -133,6 +136,16 @@ def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -
             uuid = str(uuid4()) if copied else None
             first = SessionStarted(changed, resources.gpu_json, uuid, folders.place_of(folder), moved)
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first, *again)
+
+
+def _warm_start(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> list[Point]:
+    if settings.warm_start is None:
+        return []  # without the imports
+    from study.driver import beginning
+    from study.settings.resolve import space_context
+
+    context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
+    return beginning.warm_start(settings, context)
 
 
 def _load_again(settings: Settings, folder: StudyFolder) -> ImageData:

@@ -93,12 +93,13 @@ def _reported(settings: Settings) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _drawn(settings: Settings, context: Context, trials: int | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
     import optuna
 
+    from study.driver.beginning import warm_start
     from study.search.sampling import sampler_for_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = search_spaces.get(settings.space)
     study = optuna.create_study()
-    points = space.points(context)
+    points = [*space.points(context), *warm_start(settings, context)]
     for number in range(trials or max(_CONFIGS, len(points))):
         if number < len(points):
             study.enqueue_trial(points[number].params)

@@ -16,6 +16,7 @@ from ray.tune.search import Searcher
 
 import models
 import search_spaces
+from search_spaces import Point
 from study.baselines.baseline import baseline_of
 from study.cluster import joining
 from study.cluster.resources import Resources
@@ -185,7 +186,8 @@ class Session:
         if self._state.search_ended is not None:
             return
         settings = self._settings
-        given = min(len(self._space.points(self._context)), settings.trials)
+        warm_start = [Point(**point) for point in self._state.about.warm_start] if self._state.about else []
+        given = min(len(self._space.points(self._context)) + len(warm_start), settings.trials)
         suggested = settings.trials - given
         self._display.say(f"search: {given} trials are given, {suggested} suggested by the sampler, at most")
         if not suggested:
@@ -207,6 +209,7 @@ class Session:
             trials=settings.trials,
             epochs=settings.epochs,
             limits=self._resources.limits(settings.max_params),
+            warm_start=warm_start,
         )
         searcher = StudySearcher(plan, self._recorder, self._folder.optuna_log, out_of_time)
         scheduler = build_scheduler(settings.scheduler, settings.objectives[0], settings.epochs, self._state)

@@ -65,6 +65,7 @@ class StudyStarted(Event):
         gpu: how runs share a GPU; None without one.
         uuid: who it is, whatever its name: the key of its runs elsewhere. An earlier version had the name alone.
         place: where it lies (`study.record.folder.place_of`).
+        warm_start: what of earlier studies it begins with: key ("STUDY/TRIAL"), config, and params as Optuna has them.
     """
 
     name: ClassVar[str] = "study"
@@ -77,6 +78,7 @@ class StudyStarted(Event):
     gpu: dict[str, Any] | None = None
     uuid: str | None = None
     place: dict[str, Any] | None = None
+    warm_start: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

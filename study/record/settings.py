@@ -133,6 +133,15 @@ class Settings:
             "of every network, instead of a search for it", integer(1), "N", default="searched", with_reported=False
         ),
     ] = None
+    warm_start: Annotated[
+        str | None,
+        _search(
+            "begin with the best configs of earlier studies of the family, a fifth of the trials at most",
+            metavar="NAME[,NAME]",
+            default="none",
+            with_reported=False,
+        ),
+    ] = None
     sampler: Annotated[str, _search("how configurations are chosen", metavar="NAME", with_reported=False)] = "tpe"
     scheduler: Annotated[
         str,

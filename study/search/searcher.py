@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
 import models
-from search_spaces import Context, Space
+from search_spaces import Context, Point, Space
 from study.cluster.resources import Limits
 from study.record.errors import StudyError
 from study.record.events import Config, Refused, RunStarted
@@ -49,6 +49,7 @@ class SearchPlan:
     trials: int
     epochs: int
     limits: Limits
+    warm_start: Sequence[Point] = ()  # asked after the space's own first points
 
 
 class _OneWriter(JournalFileSymlinkLock):
@@ -147,7 +148,8 @@ class StudySearcher(Unpickled, Searcher):
         for name, value in self._foreign.system_attrs.items():
             self._storage.set_study_system_attr(self._study_id, name, value)
         started = {run.key for run in recorder.state.trials} | {event.key for event in recorder.state.refused}
-        self._points = [point for point in plan.space.points(plan.context) if point.key not in started]
+        first = (*plan.space.points(plan.context), *plan.warm_start)
+        self._points = [point for point in first if point.key not in started]
 
     def _suggest_params(self, trial: optuna.Trial) -> Config:
         return self._plan.space.suggest(trial, self._plan.context)
