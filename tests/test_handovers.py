@@ -19,7 +19,7 @@ def test_a_fault_that_tune_reports_twice_is_one_fault(monkeypatch):
         engine.TuneController, "_process_trial_failure", lambda self, trial, exception: processed.append(trial.status)
     )
     trial = type("WaitingTrial", (), {"status": Trial.RUNNING})()
-    controller = engine.OneFaultController.__new__(engine.OneFaultController)
+    controller = engine.StudyController.__new__(engine.StudyController)
     controller.__dict__ |= {"_resetting_trials": set(), "_fail_fast": False, "_print_trial_errors": False}
     controller._trial_task_failure(trial, ActorDiedError())
     trial.status = Trial.PENDING  # set up again

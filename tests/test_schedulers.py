@@ -194,3 +194,25 @@ def test_no_trial_is_stopped_after_two_thirds_of_its_budget(name):
         ends.append(epoch)
     assert min(ends) < 20
     assert set(ends) <= {3, 9, 30}
+
+
+@pytest.mark.parametrize("name", sorted(set(SCHEDULERS) - {"none"}))
+def test_the_seeds_of_a_confirmation_are_never_stopped_and_stop_no_trial(name):
+    state = StudyState()
+    scheduler = build_scheduler(name, "val_mse", BUDGET, state)
+    play(scheduler, state, [1, 2, 3], Controller())
+    seeds = [Job(f"t0001-s{seed}", {}, seed, BUDGET, test=True) for seed in (1, 2)]
+    for number, job in enumerate(seeds):
+        state.apply(RunStarted(job.id, "confirm", number, {}, job.seed, BUDGET, 1, None, "t0001", role="report"))
+    before = repr(vars(scheduler).get("_brackets") or vars(scheduler).get("_results"))
+    for jobs in ([seeds[0]], seeds):  # alone, and trained together
+        trial = TuneTrial(9)
+        trial.config = job_config(*jobs)
+        scheduler.on_trial_add(Controller(), trial)
+        for epoch in range(1, BUDGET + 1):
+            told = scheduler.on_trial_result(Controller(), trial, {EPOCH: epoch, "val_mse": 99.0})
+            assert told == TrialScheduler.CONTINUE
+        scheduler.on_trial_complete(Controller(), trial, {EPOCH: BUDGET, "val_mse": 99.0})
+        scheduler.on_trial_error(Controller(), trial)
+        scheduler.on_trial_remove(Controller(), trial)
+    assert repr(vars(scheduler).get("_brackets") or vars(scheduler).get("_results")) == before

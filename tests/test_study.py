@@ -35,6 +35,8 @@ from study_processes import (
 
 import models
 from study.data import image_data
+from study.record import journal
+from study.record.events import Placed
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,13 @@ def test_every_file_of_the_contract_is_there(finished):
         "summary.json", "best/model.pt", "best/config.json", "samples/reconstructions.npz", "samples/codes.npz",
     }  # fmt: skip
     assert {str(path.relative_to(study)) for path in study.rglob("*") if path.is_file()} >= expected
+
+
+def test_the_same_processes_train_the_trials_and_the_seeds_of_the_confirmation(finished):
+    folder, _ = finished
+    events = journal.read(folder / "results/night/journal.jsonl")
+    placed = {(event.id.partition("-s")[2] != "", event.pid) for event in events if isinstance(event, Placed)}
+    assert {pid for confirmation, pid in placed if confirmation} <= {pid for seed, pid in placed if not seed}
 
 
 def test_the_tables_say_what_the_journal_says(finished):

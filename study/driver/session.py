@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import ray
 from numpy.typing import NDArray
-from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 import models
@@ -109,6 +110,8 @@ class Session:
             measures_fusing=settings.fuse == "auto",
         )
         self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count
+        self._search_ends = math.inf  # by the monotonic clock
+        self._confirmed: list[Confirmed] = []
         self._tables_due = 0.0
         recorder.listen(self._keep_tables)
         self._watch = StallWatch(settings.stall_s, display.say, setup.folder.resume_command())
@@ -126,27 +129,30 @@ class Session:
             )
         if not confirmation.chooses(self._settings):
             self._display.say(NOTHING_CHOSEN)
-        if not self._settings.reported:
-            self._search()
-        _stop_if_all_failed("trial", self._state.trials)
-        confirmed = self._confirm()
+        self._tune(self._phases())
         if self._settings.reported:
             _stop_if_all_failed("run", self._state.confirmations)
         self._baseline()
-        return self._finish(confirmed)
+        return self._finish(self._confirmed)
 
-    def _confirm(self) -> list[Confirmed]:
+    def _phases(self) -> Iterator[Searcher]:
+        """Yield a searcher for each phase of training that is left, when its turn has come."""
+        yield from self._search()
+        _stop_if_all_failed("trial", self._state.trials)
+        self._confirmed = yield from self._confirm()
+
+    def _confirm(self) -> Generator[Searcher, None, list[Confirmed]]:
         """Choose the winner, report on it and on what it is put beside, and return the confirmed configs, it first."""
         state, settings, metric = self._state, self._settings, self._space.metric
         chosen = self._fitting(confirmation.candidates(state, settings, self._space, self._context))
-        self._train("choosing", confirmation.choosing(state, settings, chosen))
+        yield from self._training("choosing", confirmation.choosing(state, settings, chosen))
         beside = self._fitting(confirmation.beside(state, settings, self._space, self._context))
         candidates = list({candidate.id: candidate for candidate in (*chosen, *beside)}.values())
         for name in [one.candidate for one in confirmation.confirmed(state, chosen, metric)] or [c.id for c in chosen]:
             # The second best comes in where no seed of the best can be trained again.
             best = next(candidate for candidate in chosen if candidate.id == name)
             reported = list({candidate.id: candidate for candidate in (best, *beside)}.values())
-            self._train("confirmation", confirmation.reporting(state, settings, chosen, reported))
+            yield from self._training("confirmation", confirmation.reporting(state, settings, chosen, reported))
             ended = confirmation.confirmed(state, candidates, metric)
             if any(one.candidate == name and one.test_metrics for one in ended):
                 return sorted(ended, key=lambda one: one.candidate != name)
@@ -182,8 +188,8 @@ class Session:
         if rows := self._baselines.rows(self._state.baseline, configs):
             self._recorder.record(BaselineMeasured(rows))
 
-    def _search(self) -> None:
-        if self._state.search_ended is not None:
+    def _search(self) -> Iterator[Searcher]:
+        if self._settings.reported or self._state.search_ended is not None:
             return
         settings = self._settings
         warm_start = [Point(**point) for point in self._state.about.warm_start] if self._state.about else []
@@ -193,13 +199,8 @@ class Session:
         if not suggested:
             self._display.say(f"search: nothing is searched; --trials above {given} would")
         self._display.begin("search")
-        budget = settings.time_budget_s
-        ends = time.monotonic() + budget - self._searched_before if budget else float("inf")
-
-        def out_of_time() -> bool:
-            # A budget that is shorter than what goes before the first trial is no reason to have none at all.
-            return bool(self._state.trials) and time.monotonic() >= ends
-
+        if settings.time_budget_s is not None:
+            self._search_ends = time.monotonic() + settings.time_budget_s - self._searched_before
         plan = SearchPlan(
             space=self._space,
             context=self._context,
@@ -211,14 +212,18 @@ class Session:
             limits=self._resources.limits(settings.max_params),
             warm_start=warm_start,
         )
-        searcher = StudySearcher(plan, self._recorder, self._folder.optuna_log, out_of_time)
-        scheduler = build_scheduler(settings.scheduler, settings.objectives[0], settings.epochs, self._state)
-        left = settings.trials - sum(run.status != "running" for run in self._state.trials)
-        self._tune(searcher, scheduler, left, out_of_time)
-        self._recorder.record(SearchEnded("time budget" if out_of_time() else "trials"))
+        yield StudySearcher(plan, self._recorder, self._folder.optuna_log, self._out_of_time)
+        self._recorder.record(SearchEnded("time budget" if self._out_of_time() else "trials"))
 
-    def _train(self, phase: str, planned: list[Planned]) -> None:
-        """Train runs of the confirmation until all have ended."""
+    def _out_of_time(self) -> bool:
+        """Say whether the search has had its time; what follows it has no limit."""
+        if self._settings.reported or self._state.search_ended is not None:
+            return False
+        # A budget that is shorter than what goes before the first trial is no reason to have none at all.
+        return bool(self._state.trials) and time.monotonic() >= self._search_ends
+
+    def _training(self, phase: str, planned: list[Planned]) -> Iterator[Searcher]:
+        """Yield a searcher of runs of the confirmation, if there are any."""
         if not planned:
             return
         self._display.begin(phase, len(planned))
@@ -243,9 +248,7 @@ class Session:
                     )
                 )
 
-        searcher = JobList(self._together(planned), begin, self._space.metric)
-        scheduler = build_scheduler("none", self._space.metric, 1, self._state)
-        self._tune(searcher, scheduler, searcher.most, lambda: False)
+        yield JobList(self._together(planned), begin, self._space.metric)
 
     def _together(self, planned: list[Planned]) -> list[tuple[Job, ...]]:
         """Put the replicates of each candidate that are to be trained together into one group."""
@@ -258,20 +261,23 @@ class Session:
             most[candidate.id] = min(wanted, fit)
         return grouped([(one.candidate.id, one.job) for one in planned], most)
 
-    def _tune(
-        self, searcher: Searcher, scheduler: TrialScheduler, samples: int, out_of_time: Callable[[], bool]
-    ) -> None:
-        keep = max(1, self._settings.confirm_top)
-        time_budget = engine.TimeBudget(out_of_time)
+    def _tune(self, phases: Iterator[Searcher]) -> None:
+        """Train what the searchers of the phases suggest, one phase after the other, in the same workers."""
+        settings = self._settings
+        if (first := next(phases, None)) is None:
+            return
+        metric = settings.objectives[0]
+        rule = settings.scheduler if isinstance(first, StudySearcher) else "none"
+        keep = max(1, settings.confirm_top)
+        time_budget = engine.TimeBudget(self._out_of_time)
         recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep, time_budget, watch=self._watch)
         with self._watch.watching():
             engine.run(
-                searcher,
-                scheduler,
+                engine.Phases(chain([first], phases), metric),
+                build_scheduler(rule, metric, settings.epochs, self._state),
                 [recording],
                 context=self._worker,
                 resources=self._resources,
-                samples=samples,
                 time_budget=time_budget,
             )
         recording.check()
@@ -310,7 +316,7 @@ class Session:
         candidate = Candidate(run.id, run.config, run.key, run.params, Budget(run.budget, run.pretrain_budget))
         epochs, test = len(run.epochs), run.kind == "confirm"
         job = Job(run.id, run.config, run.seed, run.budget, run.pretrain_budget, until=epochs, test=test)
-        self._train("mending", [Planned(candidate, job, run.role or "report")])
+        self._tune(self._training("mending", [Planned(candidate, job, run.role or "report")]))
 
     def _keep_tables(self, event: Event) -> None:
         """Write the CSV files of a running study now and then, the more seldom the longer it takes."""

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -23,6 +25,7 @@ from ray.tune.search import Searcher
 from study import interrupt
 from study.cluster import scratch
 from study.record.errors import StudyError, chain
+from study.record.metrics import mode
 from study.worker.job import jobs_of, tune_result
 
 if TYPE_CHECKING:
@@ -83,13 +86,72 @@ class StudyTrainable(tune.Trainable):
         return tune_result(self._worker.step(), self._worker.objectives)
 
 
-class OneFaultController(TuneController):
-    """Tune's controller, for which the death of a worker is one fault.
+class Phases(Unpickled, Searcher):
+    """Suggests what one searcher after another does: one begins when all runs of the one before have ended.
+
+    Args:
+        searchers: One for each phase. It is asked for the next one when that begins, and may look at what has ended.
+        metric: The objective, such as "val_mse".
+    """
+
+    def __init__(self, searchers: Iterator[Searcher], metric: str) -> None:
+        super().__init__(metric, mode(metric))
+        self._searchers = searchers
+        self._now: Searcher | None = None
+        self._running: set[str] = set()  # Tune's ids
+
+    # Tune's annotation leaves FINISHED out.
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """Return the next run's jobs, None while the last ones of a phase train, or FINISHED after the last phase."""
+        while True:
+            found: dict[str, Any] | str | None = self._now.suggest(trial_id) if self._now else Searcher.FINISHED
+            if found != Searcher.FINISHED:
+                self._running |= {trial_id} if found else set()
+                return found
+            if self._running:
+                return None
+            self._now = next(self._searchers, None)
+            if self._now is None:
+                return Searcher.FINISHED
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Pass on a result that is not the last one."""
+        assert self._now is not None
+        self._now.on_trial_result(trial_id, result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Pass on that a run has ended."""
+        assert self._now is not None
+        self._running.discard(trial_id)
+        self._now.on_trial_complete(trial_id, result, error)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write nothing of worth, as the searchers do."""
+        Path(checkpoint_path).touch()
+
+
+class StudyController(TuneController):
+    """Tune's controller, which keeps workers for the next phase, and for which the death of a worker is one fault.
 
     Where a worker dies between two jobs, Tune hears of it twice: from the process, and lets the next trial wait for
     another one; then from the `reset` that the process was asked for, and ends the trial, since it is waiting. Nor does
     Tune forget that reset, and so would not give the trial a process again.
+
+    Tune itself keeps one idle process at most while none of its trials waits for one.
+
+    Args:
+        workers: How many processes are kept.
     """
+
+    def __init__(self, *arguments: Any, workers: int, **named: Any) -> None:
+        self._workers = workers
+        super().__init__(*arguments, **named)
+
+    def add_trial(self, trial: Trial) -> None:
+        """Add a trial; from the first one on, as many idle processes are kept as there can be runs at a time."""
+        super().add_trial(trial)
+        self._actor_cache.increase_max(trial.placement_group_factory, by=self._workers)
+        self._workers = 0
 
     def _trial_task_failure(self, trial: Trial, exception: Exception) -> None:
         self._resetting_trials.discard(trial)
@@ -99,10 +161,10 @@ class OneFaultController(TuneController):
 
 
 @contextmanager
-def _controlled() -> Iterator[None]:
-    """Let Tune make an `OneFaultController`; it has no way of its own to be given one."""
+def _controlled(workers: int) -> Iterator[None]:
+    """Let Tune make a `StudyController`; it has no way of its own to be given one."""
     loop: Any = sys.modules["ray.tune.tune"]
-    before, loop.TuneController = loop.TuneController, OneFaultController
+    before, loop.TuneController = loop.TuneController, partial(StudyController, workers=workers)
     try:
         yield
     finally:
@@ -138,10 +200,9 @@ def run(
     *,
     context: WorkerContext,
     resources: Resources,
-    samples: int,
     time_budget: TimeBudget,
 ) -> None:
-    """Train the jobs that `searcher` suggests, at most `samples`, until all have ended.
+    """Train the jobs that `searcher` suggests until it has finished and all have ended.
 
     Workers are reused: a job after the first one of a worker starts in milliseconds. Tune's own state goes to a
     temporary folder and is thrown away; what a study keeps, the callbacks and the workers write.
@@ -158,7 +219,7 @@ def run(
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=scheduler,
-                num_samples=samples,
+                num_samples=-1,  # as many as the searcher suggests
                 max_concurrent_trials=resources.concurrent,
                 reuse_actors=True,
             ),
@@ -174,7 +235,7 @@ def run(
             ),
         )
         try:
-            with interrupt.deferred(), _controlled():
+            with interrupt.deferred(), _controlled(resources.concurrent):
                 tuner.fit()
         except TuneError as error:  # it holds the traceback of another error as text
             raise next((cause for cause in chain(error) if isinstance(cause, StudyError)), error) from error

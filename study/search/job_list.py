@@ -30,8 +30,6 @@ class JobList(Unpickled, Searcher):
         self._groups = list(groups)
         self._begin = begin
         self._together: dict[str, tuple[Job, ...]] = {}  # groups under way, which may be declined
-        self.most = len(groups) + sum(2 * len(group) for group in groups if len(group) > 1)
-        """The most that is ever suggested: groups are halved until each job is by itself."""
 
     # Tune's annotation leaves FINISHED out.
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]

@@ -16,7 +16,7 @@ from study.record.metrics import mode
 from study.record.state import StudyState
 from study.search.engine import Unpickled
 from study.settings.algorithms import REDUCTION_FACTOR, SCHEDULERS
-from study.worker.job import EPOCH, Job, job_config, job_of
+from study.worker.job import EPOCH, Job, job_config, job_of, jobs_of
 
 LAST_RUNG = Fraction(2, 3)  # of the budget: no rung of successive halving lies later, but for a longer grace period
 
@@ -41,6 +41,7 @@ class _Remembering(Unpickled):
     """A scheduler that has seen what the journal says, which Tune's own restore forgets.
 
     Runs that ended are replayed at the start; one that goes on is replayed when Tune adds it, under its new Tune id.
+    It hears of trials of the search alone: the seeds of a confirmation are never stopped.
     """
 
     _state: StudyState
@@ -56,8 +57,14 @@ class _Remembering(Unpickled):
                 self.on_trial_add(None, trial)
                 super().on_trial_complete(None, trial, _result(run.last))  # type: ignore[misc]
 
+    def judges(self, trial: Any) -> bool:
+        """Say whether a trial of Tune's is one of the search."""
+        return all(self._state.runs[job.id].kind == "trial" for job in jobs_of(trial.config))
+
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Add a trial, with the epochs that it had under an earlier driver."""
+        if not self.judges(trial):
+            return
         super().on_trial_add(tune_controller, trial)  # type: ignore[misc]
         decision = TrialScheduler.CONTINUE
         for epoch in self._state.runs[job_of(trial.config).id].epochs:
@@ -71,11 +78,29 @@ class _Remembering(Unpickled):
         Where a driver was killed after it wrote an epoch down, and before it stopped the run, the next one hears of
         that epoch again. Tune's schedulers decide on an epoch only once, so the decision of the replay stands.
         """
+        if not self.judges(trial):
+            go_on: str = TrialScheduler.CONTINUE
+            return go_on
         if self._condemned.pop(trial.trial_id, None) == result[EPOCH]:
             stop: str = TrialScheduler.STOP
             return stop
         decision: str = super().on_trial_result(tune_controller, trial, result)  # type: ignore[misc]
         return decision
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Take in a trial's last result."""
+        if self.judges(trial):
+            super().on_trial_complete(tune_controller, trial, result)  # type: ignore[misc]
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Take in that a trial has failed."""
+        if self.judges(trial):
+            super().on_trial_error(tune_controller, trial)  # type: ignore[misc]
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        """Take in that a trial has ended before its process was up."""
+        if self.judges(trial):
+            super().on_trial_remove(tune_controller, trial)  # type: ignore[misc]
 
 
 class StudyAsha(_Remembering, AsyncHyperBandScheduler):
@@ -87,6 +112,8 @@ class StudyAsha(_Remembering, AsyncHyperBandScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Add a trial to the bracket that its run always has."""
+        if not self.judges(trial):
+            return
         # Tune draws the bracket from the global generator. Exchanging its bits takes a tenth of the time that reading
         # and writing its state does, which a simulation of a thousand studies waits for.
         shared = get_bit_generator()
