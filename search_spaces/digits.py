@@ -36,8 +36,8 @@ DATASET = DatasetSpec(
 _LAYERS = LayerBounds(
     dense_depth=3,  # deeper, 1,257 images are overfitted
     dense_width=(32, 512),  # from half the 64 pixels to eight times as many
-    # Seconds of an epoch, with one thread, in times of the default's (dense, 256 wide): 2 stages of 16 have 2 to 4, 3 of
-    # 32 with kernels of 5 have 9, and 26 where they start from PCA, so that few of them take most of a study.
+    # Seconds of an epoch, with one thread, in times of the default's (dense, 256 wide): 2 stages of 16 have 2 to 4, 3
+    # of 32 with kernels of 5 have 9, and 26 where they start from PCA, so that few of them take most of a study.
     conv_depth=(1, 2),  # a third stage would leave one pixel
     conv_width=(4, 16),
 )
