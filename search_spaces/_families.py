@@ -31,7 +31,8 @@ class FamilyFacts:
     @property
     def objectives(self) -> tuple[str, ...]:
         """Whatever a study can be asked to optimise, the objective first."""
-        return (self.metric, *self.further, "params", "seconds")
+        code = ("latent_size",) if self.baseline == "pca" else ()
+        return (self.metric, *self.further, *code, "params", "seconds")
 
     @property
     def baseline_column(self) -> str:

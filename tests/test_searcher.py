@@ -58,7 +58,7 @@ class Driver:
         value = error_of(job, epoch) if value is None else value
         metrics = {"val_mse": value, "seconds": 0.1}
         self.recorder.record(EpochEnded(id=job.id, epoch=epoch, metrics=metrics))
-        report = Report(epoch, metrics, params=self.state.runs[job.id].params)
+        report = Report(epoch, metrics, sizes=self.state.runs[job.id].sizes)
         tell = self.searcher.on_trial_complete if last else self.searcher.on_trial_result
         tell(tune_id, self.result(job, report))
         if last:
@@ -238,10 +238,13 @@ def test_several_objectives_give_optuna_their_values(tmp_path):
     assert all(len(trial.values) == 2 for trial in driver.optuna_trials())
 
 
-def test_a_trial_of_several_objectives_that_was_cut_short_has_no_values(tmp_path):
-    driver = Driver(tmp_path / "s", objectives=("val_mse", "params"), sampler="nsga2")
-    driver.run(epochs=2)
-    assert [trial.state.name for trial in driver.optuna_trials()] == ["FAIL"]
+def test_a_trial_of_several_objectives_that_was_stopped_has_the_values_that_it_had_then(tmp_path):
+    driver = Driver(tmp_path / "s", objectives=("val_mse", "latent_size"), sampler="nsga2")
+    job = driver.run(epochs=2)
+    again = Driver(tmp_path / "s", objectives=("val_mse", "latent_size"), sampler="nsga2")  # from the journal
+    for trials in (driver.optuna_trials(), again.optuna_trials()):
+        assert [trial.state.name for trial in trials] == ["COMPLETE"]
+        assert trials[0].values == [error_of(job, 2), job.config["latent_size"]]
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLERS))

@@ -51,7 +51,7 @@ def test_each_run_reports_and_leaves_what_it_does_alone(context):
         alone = WorkerRun(job, context, CPU)
         for got, expected in ((first, alone.step()), (last, alone.step())):
             report = got.reports[together.id]
-            assert (report.epoch, report.params, report.done) == (expected.epoch, expected.params, expected.done)
+            assert (report.epoch, report.sizes, report.done) == (expected.epoch, expected.sizes, expected.done)
             assert (report.pretraining, report.failed) == (expected.pretraining, expected.failed)
             assert report.final.keys() == expected.final.keys()
             assert timeless(report.metrics) == pytest.approx(timeless(expected.metrics), rel=1e-2)
@@ -177,7 +177,7 @@ OBJECTIVES = ("val_mse", "params")
 
 
 def test_a_result_of_tune_has_epochs_and_objectives_at_the_top_and_gives_the_step_back():
-    step = StepResult({"t0000": Report(3, {"val_mse": 0.5}, params=7, done=True)})
+    step = StepResult({"t0000": Report(3, {"val_mse": 0.5}, sizes={"params": 7}, done=True)})
     result = tune_result(step, OBJECTIVES)
     assert {name: result[name] for name in ("epoch", "done", *OBJECTIVES)} == {
         **{"epoch": 3, "done": True, "val_mse": 0.5, "params": 7},
@@ -189,7 +189,9 @@ def test_a_result_of_tune_has_epochs_and_objectives_at_the_top_and_gives_the_ste
     "step",
     [
         StepResult({"t0000": Report(3, done=True, failed="out of memory")}),
-        StepResult({name: Report(3, {"val_mse": 0.5}, params=7, done=True) for name in ("t0000-s1", "t0000-s2")}),
+        StepResult(
+            {name: Report(3, {"val_mse": 0.5}, sizes={"params": 7}, done=True) for name in ("t0000-s1", "t0000-s2")}
+        ),
         StepResult(declined="not faster"),
         StepResult(storage_problem="No space left on device"),
     ],

@@ -53,7 +53,9 @@ def compute_pareto(study: StudyFiles) -> Pareto | None:
     if len(objectives) < 2:
         return None
     rows = study.trials[study.trials["status"] == "completed"]
-    table = pd.DataFrame({objective.metric: numbers(rows, objective.metric) for objective in objectives})
+    # The size of a code is a setting, not a measurement.
+    columns = {name: f"config.{name}" if name == "latent_size" else name for name in (one.metric for one in objectives)}
+    table = pd.DataFrame({name: numbers(rows, column) for name, column in columns.items()})
     table.insert(0, "architecture", rows.get("config.architecture", pd.Series("", index=rows.index)))
     table.insert(0, "trial_id", rows["trial_id"])
     table = table.dropna(subset=[objective.metric for objective in objectives]).reset_index(drop=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 import models
 from search_spaces import Context, Space
@@ -14,6 +17,7 @@ from study.record.intervals import Interval, Layers, Sample, difference, mean_in
 from study.record.ranking import best_trials, confirmed_order
 from study.record.settings import Settings
 from study.record.state import Run, StudyState
+from study.search.moasha import by_fronts
 from study.search.sampling import derive_seed, reported_budget, searched_budget
 from study.settings.resolve import reported_split, selected
 from study.training.stages import Budget
@@ -68,10 +72,21 @@ def candidates(state: StudyState, settings: Settings, space: Space, context: Con
         ]
     chosen = [
         Candidate(run.id, run.config, run.key, run.params, Budget(run.budget, run.pretrain_budget))
-        for run in best_trials(state, space.metric)[: settings.confirm_top]
+        for run in _best(state, settings, space)[: settings.confirm_top]
     ]
     given = _given(state, settings, space, context) if settings.confirm_reported else []
     return list({candidate.id: candidate for candidate in (*chosen, *given)}.values())
+
+
+def _best(state: StudyState, settings: Settings, space: Space) -> list[Run]:
+    """Return the trials from the best one on; with several objectives, those first that cover the front."""
+    ranked = best_trials(state, space.metric)
+    if len(settings.objectives) == 1 or not ranked:
+        return ranked
+    known = [run for run in ranked if run.status == "completed"] or ranked
+    signs = {name: metrics.sign(metrics.mode(name)) for name in settings.objectives}
+    costs = [[factor * run.known.get(name, math.nan) for name, factor in signs.items()] for run in known]
+    return [known[place] for place in by_fronts(np.array(costs))]
 
 
 def runs_at_most(settings: Settings, space: Space, context: Context) -> tuple[int, int]:
@@ -86,7 +101,8 @@ def runs_at_most(settings: Settings, space: Space, context: Context) -> tuple[in
     else:
         others = len(space.points(context)) if settings.confirm_reported else 1
         several = settings.confirm_top + (others if settings.confirm_reported else 0)
-    return several * seeds if several > 1 else 0, (1 + others) * seeds
+    reported = settings.confirm_top if len(settings.objectives) > 1 else 1
+    return several * seeds if several > 1 else 0, (reported + others) * seeds
 
 
 def chooses(settings: Settings) -> bool:

@@ -151,7 +151,8 @@ class Session:
         for name in [one.candidate for one in confirmation.confirmed(state, chosen, metric)] or [c.id for c in chosen]:
             # The second best comes in where no seed of the best can be trained again.
             best = next(candidate for candidate in chosen if candidate.id == name)
-            reported = list({candidate.id: candidate for candidate in (best, *beside)}.values())
+            front = chosen if len(self._settings.objectives) > 1 else []
+            reported = list({candidate.id: candidate for candidate in (best, *front, *beside)}.values())
             yield from self._training("confirmation", confirmation.reporting(state, settings, chosen, reported))
             ended = confirmation.confirmed(state, candidates, metric)
             if any(one.candidate == name and one.test_metrics for one in ended):
@@ -266,7 +267,7 @@ class Session:
         settings = self._settings
         if (first := next(phases, None)) is None:
             return
-        metric = settings.objectives[0]
+        metric, *further = settings.objectives
         rule = settings.scheduler if isinstance(first, StudySearcher) else "none"
         keep = max(1, settings.confirm_top)
         time_budget = engine.TimeBudget(self._out_of_time)
@@ -274,7 +275,7 @@ class Session:
         with self._watch.watching():
             engine.run(
                 engine.Phases(chain([first], phases), metric),
-                build_scheduler(rule, metric, settings.epochs, self._state),
+                build_scheduler(rule, metric, settings.epochs, self._state, further=further),
                 [recording],
                 context=self._worker,
                 resources=self._resources,

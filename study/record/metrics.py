@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Mode = Literal["min", "max"]
 
@@ -47,6 +47,7 @@ METRICS: Mapping[str, Metric] = {
     "calibration_error": Metric("calibration error", "min", 0.0, 1.0),
     "loss": Metric("loss", "min", -math.inf),
     "params": Metric("parameters"),
+    "latent_size": Metric("numbers in a code"),
     "seconds": Metric("training time (s)"),
     "epochs": Metric("epochs"),
     "ratio_to_pca": Metric("error over the baseline's (PCA)"),
@@ -76,6 +77,12 @@ def metric(name: str) -> Metric:
 def mode(name: str) -> Mode:
     """Return whether smaller or larger values of a metric are better."""
     return metric(name).mode
+
+
+def sizes(config: Mapping[str, Any], params: int) -> dict[str, float]:
+    """Return a network's parameters and, where it has a code, the numbers in it, by the names of objectives."""
+    code = {"latent_size": float(config["latent_size"])} if "latent_size" in config else {}
+    return {"params": params, **code}
 
 
 def sign(of: Mode) -> int:

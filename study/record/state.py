@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from study.record import metrics
 from study.record.events import (
     STUDY,
     BaselineMeasured,
@@ -69,8 +70,13 @@ class Run:
 
     @property
     def known(self) -> Metrics:
-        """The metrics of the last epoch, those of the end, and `params`."""
-        return self.last | self.final | {"params": self.params}
+        """The metrics of the last epoch, those of the end, and the network's sizes."""
+        return self.last | self.final | self.sizes
+
+    @property
+    def sizes(self) -> Metrics:
+        """What is known of the network before it trains, see `metrics.sizes`."""
+        return metrics.sizes(self.config, self.params)
 
     @property
     def seconds(self) -> float:

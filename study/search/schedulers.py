@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
@@ -13,8 +13,9 @@ from numpy.random.mtrand import get_bit_generator, set_bit_generator
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
 from study.record.metrics import mode
-from study.record.state import StudyState
+from study.record.state import Run, StudyState
 from study.search.engine import Unpickled
+from study.search.moasha import Moasha, rungs_of
 from study.settings.algorithms import REDUCTION_FACTOR, SCHEDULERS
 from study.worker.job import EPOCH, Job, job_config, job_of, jobs_of
 
@@ -55,7 +56,7 @@ class _Remembering(Unpickled):
             if run.status in ("completed", "stopped") and run.epochs:
                 trial = ReplayedTrial(run.id, job_config(Job(run.id, run.config, run.seed, run.budget)))
                 self.on_trial_add(None, trial)
-                super().on_trial_complete(None, trial, _result(run.last))  # type: ignore[misc]
+                super().on_trial_complete(None, trial, _result(run, run.last))  # type: ignore[misc]
 
     def judges(self, trial: Any) -> bool:
         """Say whether a trial of Tune's is one of the search."""
@@ -67,8 +68,9 @@ class _Remembering(Unpickled):
             return
         super().on_trial_add(tune_controller, trial)  # type: ignore[misc]
         decision = TrialScheduler.CONTINUE
-        for epoch in self._state.runs[job_of(trial.config).id].epochs:
-            decision = super().on_trial_result(tune_controller, trial, _result(epoch))  # type: ignore[misc]
+        run = self._state.runs[job_of(trial.config).id]
+        for epoch in run.epochs:
+            decision = super().on_trial_result(tune_controller, trial, _result(run, epoch))  # type: ignore[misc]
         if decision == TrialScheduler.STOP:
             self._condemned[trial.trial_id] = epoch["epoch"]
 
@@ -142,6 +144,10 @@ class StudyMedianStopping(_Remembering, MedianStoppingRule):
         return self._means[trial, time, count]
 
 
+class StudyMoasha(_Remembering, Moasha):
+    """Successive halving of several objectives, remembering."""
+
+
 def default_settings(name: str, max_epochs: int) -> SchedulerSettings:
     """Return the settings that the scheduler `name` has in a study of `max_epochs`."""
     match SCHEDULERS[name].rule:
@@ -190,9 +196,24 @@ def _median(metric: str, settings: SchedulerSettings) -> TrialScheduler:
 
 
 def build_scheduler(
-    name: str, metric: str, max_epochs: int, state: StudyState, settings: SchedulerSettings | None = None
+    name: str,
+    metric: str,
+    max_epochs: int,
+    state: StudyState,
+    settings: SchedulerSettings | None = None,
+    *,
+    further: Sequence[str] = (),
 ) -> TrialScheduler:
-    """Return the scheduler `name` as it stands after the trials of `state`, with its defaults or other `settings`."""
+    """Return the scheduler `name` as it stands after the trials of `state`.
+
+    Args:
+        name: One of `SCHEDULERS`.
+        metric: The objective.
+        max_epochs: Of a trial.
+        state: The study so far.
+        settings: Other ones than the scheduler's defaults.
+        further: Objectives besides `metric`.
+    """
     settings = settings or default_settings(name, max_epochs)
     scheduler: TrialScheduler
     match SCHEDULERS[name].rule:
@@ -200,6 +221,12 @@ def build_scheduler(
             return FIFOScheduler()  # type: ignore[no-untyped-call]
         case "median":
             scheduler = _median(metric, settings)
+        case "halving" if further:
+            assert settings.grace_period is not None
+            assert settings.reduction_factor is not None
+            last = max(settings.grace_period, int(LAST_RUNG * max_epochs))
+            rungs = rungs_of(settings.grace_period, settings.reduction_factor, last)
+            scheduler = StudyMoasha((metric, *further), rungs, settings.reduction_factor)
         case "halving":
             scheduler = _asha(metric, max_epochs, settings, SCHEDULERS[name].brackets)
     assert isinstance(scheduler, _Remembering)
@@ -207,5 +234,5 @@ def build_scheduler(
     return scheduler
 
 
-def _result(epoch: Mapping[str, Any]) -> dict[str, Any]:
-    return {**epoch, EPOCH: epoch["epoch"]}
+def _result(run: Run, epoch: Mapping[str, Any]) -> dict[str, Any]:
+    return {**epoch, **run.sizes, EPOCH: epoch["epoch"]}

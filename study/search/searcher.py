@@ -224,14 +224,15 @@ class StudySearcher(Unpickled, Searcher):
             self._report(trial_id, report)
         trial = self._trials[trial_id]
         diverged = report is not None and status == "failed" and not report.by_machine
-        if report and status == "completed":
+        # Optuna knows no pruning with several objectives. What a trial had when it was stopped is hardly better than
+        # what it would have come to, and says more than nothing; the record's own front has completed trials alone.
+        if report and (status == "completed" or (self._several and status == "stopped" and report.epoch > 0)):
             self._study.tell(trial, [report.value(metric) for metric in self._plan.objectives])
         elif (status == "stopped" or diverged) and not self._several:
             if report and diverged:
                 trial.report(math.nan, report.epoch + 1)  # which a sampler takes for the worst of values
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            # Optuna knows no pruning with several objectives: what was stopped by the time budget has no value.
             self._study.tell(trial, state=TrialState.FAIL)
 
     def save(self, checkpoint_path: str) -> None:
@@ -298,13 +299,12 @@ class StudySearcher(Unpickled, Searcher):
             state = TrialState.RUNNING if run.status == "running" else _STATES[run.status]
             if not self._several:
                 metric = self._plan.objectives[0]
-                known = {"params": run.params}
-                intermediate = {int(epoch["epoch"]): (epoch | known)[metric] for epoch in run.epochs}
+                intermediate = {int(epoch["epoch"]): (epoch | run.sizes)[metric] for epoch in run.epochs}
                 if state is TrialState.FAIL and not run.by_machine:  # as `on_trial_complete` tells it
                     state = TrialState.PRUNED
                     intermediate[len(run.epochs) + 1] = math.nan
             elif state is TrialState.PRUNED:
-                state = TrialState.FAIL
+                state = TrialState.COMPLETE if run.epochs else TrialState.FAIL  # as `on_trial_complete` tells it
             if state is TrialState.COMPLETE:
                 values = [run.known[metric] for metric in self._plan.objectives]
             elif state is TrialState.PRUNED and intermediate:

@@ -41,11 +41,13 @@ class Scheduler:
         help: What it is, in a few words.
         rule: The rule, as `study.search.schedulers` knows it.
         brackets: Of successive halving: how many grace periods trials are spread over.
+        several: Whether it can judge several objectives at once.
     """
 
     help: str
     rule: Literal["halving", "median", "none"]
     brackets: int = 1
+    several: bool = False
 
 
 SAMPLERS: Mapping[str, Sampler] = {
@@ -65,10 +67,10 @@ SAMPLERS: Mapping[str, Sampler] = {
 }
 
 SCHEDULERS: Mapping[str, Scheduler] = {
-    "asha": Scheduler("asynchronous successive halving", "halving"),
+    "asha": Scheduler("asynchronous successive halving; of several objectives by fronts", "halving", several=True),
     "hyperband": Scheduler("successive halving from three grace periods", "halving", brackets=3),
     "median": Scheduler("stop what is worse than the median of the trials before", "median"),
-    "none": Scheduler("every trial has its whole budget", "none"),
+    "none": Scheduler("every trial has its whole budget", "none", several=True),
 }
 
 MULTI_OBJECTIVE_SAMPLERS = tuple(name for name, sampler in SAMPLERS.items() if sampler.several)

@@ -15,7 +15,7 @@ from study.record.commands import STORAGE, check_text
 from study.record.errors import UsageError, choose_from
 from study.record.folder import check_name
 from study.record.settings import Settings, options
-from study.settings.algorithms import MULTI_OBJECTIVE_SAMPLERS
+from study.settings.algorithms import MULTI_OBJECTIVE_SAMPLERS, SCHEDULERS
 
 _SMOKE = {"trials": 2, "epochs": 1, "train_size": 256, "val_size": "proportional", "confirm_top": 1, "confirm_seeds": 2}
 
@@ -41,6 +41,10 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     scheduler = given.get("scheduler", "none" if len(objectives) > 1 else "asha")
     if len(objectives) > 1:
         _check_several(objectives, given.get("sampler", "tpe"), scheduler)
+    elif objectives[0] == "latent_size":
+        raise UsageError("--objective latent_size alone would find the smallest code; give another beside it")
+    if "latent_size" in objectives and given.get("latent_size"):
+        raise UsageError(f"--latent-size {given['latent_size']} holds what --objective {','.join(objectives)} searches")
     if reported and given.get("confirm_top") == 0:
         raise UsageError("--confirm 0 leaves nothing to do with --reported; give KxR, such as 1x3")
     data = data_settings({**given, "data": given.get("data", space.dataset)})
@@ -230,8 +234,9 @@ def _check_several(objectives: tuple[str, ...], sampler: str, scheduler: str) ->
     if sampler not in MULTI_OBJECTIVE_SAMPLERS:
         choice = " or ".join(sorted(MULTI_OBJECTIVE_SAMPLERS))
         raise UsageError(f"--sampler {sampler} takes one objective; for {shown} choose {choice}")
-    if scheduler != "none":
-        raise UsageError(f"--scheduler {scheduler} takes one objective; for {shown} choose none")
+    if not SCHEDULERS[scheduler].several:
+        choice = " or ".join(sorted(name for name, rule in SCHEDULERS.items() if rule.several))
+        raise UsageError(f"--scheduler {scheduler} takes one objective; for {shown} choose {choice}")
 
 
 def _check_source(source: str, given: Mapping[str, Any]) -> None:

@@ -39,7 +39,7 @@ class Report:
     Attributes:
         epoch: The epochs of the last stage that are done.
         metrics: Those of that epoch; empty where the run has failed.
-        params: The network's number of parameters.
+        sizes: Of the network, by the names of objectives (`study.record.metrics.sizes`).
         done: Whether this is the run's last report.
         pretraining: The metrics of the first stage's epochs, with a worker's first report of the run.
         earlier: The metrics of the epochs before this one, with a worker's first report of the run.
@@ -52,7 +52,7 @@ class Report:
 
     epoch: int
     metrics: Metrics = field(default_factory=dict)
-    params: int = 0
+    sizes: Mapping[str, float] = field(default_factory=dict)
     done: bool = False
     pretraining: Sequence[Metrics] = ()
     earlier: Sequence[Metrics] = ()
@@ -64,7 +64,7 @@ class Report:
 
     def value(self, objective: str) -> float:
         """Return the value of an objective, NaN where the run has failed or there are no validation images."""
-        return math.nan if self.failed else (self.metrics | {"params": self.params}).get(objective, math.nan)
+        return math.nan if self.failed else {**self.metrics, **self.sizes}.get(objective, math.nan)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from study.evaluation.final_metrics import final_metrics
 from study.evaluation.reconstruction import WATCHED_EVERY, progress, reconstruct, watched
 from study.record import disk, files, kept
 from study.record.events import Metrics
+from study.record.metrics import sizes
 from study.training import checkpoint
 from study.training.execution import Execution
 from study.training.stages import Budget, StagedTraining
@@ -130,7 +131,7 @@ class WorkerRun:
         return Report(
             epoch=training.epochs_done,
             metrics=metrics,
-            params=sum(weight.numel() for weight in training.model.parameters()),
+            sizes=sizes(self.job.config, sum(weight.numel() for weight in training.model.parameters())),
             done=done,
             pretraining=pretraining,
             earlier=earlier,
