@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from models._layers import ACTIVATIONS, Centre, Dropout
 from models.network import ImageShape
-from models.registry import build
+from models.registry import build_without_memory
 
 
 def activations(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> int:
     """Count the values that the outputs of all layers hold for one image in a forward pass, allocating none.
 
     A layer is a module without modules in it; one that only reshapes counts too, so the number is an estimate
-    from above. A decoder that a classifier is trained with jointly is counted as well. Takes milliseconds; two
-    seconds once in a process for a network that calculates outside of its layers, as `pca` and a VAE do.
+    from above. A decoder that a classifier is trained with jointly is counted as well. Takes milliseconds.
 
     Raises:
         ConfigError: as `build`.
     """
-    with torch.device("meta"):
-        network = build(config, image_shape, num_classes).eval()
-        images = torch.empty(2, *image_shape)
+    network = build_without_memory(config, image_shape, num_classes).eval()
+    images = torch.empty(2, *image_shape, device="meta")
     for layer in _layers(network):
         shape_of = _SHAPES.get(type(layer))
         if shape_of is not None:
             layer.forward = partial(_put_out, shape_of, layer)
     decoder = network.get_submodule("decoder") if config.get("encoder") == "joint" else None
-    with torch.inference_mode():
+    with torch.inference_mode(), _ShapesAlone():
         values = _values(network, images)
         if decoder is not None:
             values += _values(decoder, network.get_submodule("encoder")(images))
@@ -56,7 +55,8 @@ def _layers(part: nn.Module) -> Iterable[nn.Module]:
 
 
 # PyTorch's own functions on the meta device find every shape too. Their first use imports its compiler, which takes
-# two seconds, and a pass takes 30 ms: so the layers that most networks are made of say theirs here.
+# two seconds, and a pass takes 30 ms: so the layers that networks are made of, and what they calculate beside them, say
+# theirs here.
 _Shape = tuple[int, ...]
 
 
@@ -94,6 +94,34 @@ def _pool(layer: nn.MaxPool2d | nn.AvgPool2d, shape: _Shape) -> _Shape:
     return (*shape[:2], *((n + 2 * pad - kernel) // step + 1 for n in shape[2:]))
 
 
+class _ShapesAlone(TorchFunctionMode):
+    """Answers what is calculated from element to element with an empty tensor of the shape that comes out."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        tensors = [argument for argument in args if isinstance(argument, Tensor)]
+        if getattr(func, "__name__", "") in _ELEMENTWISE and tensors:
+            shape = torch.broadcast_shapes(*(tensor.shape for tensor in tensors))  # type: ignore[no-untyped-call]
+            return tensors[0].new_empty(shape)
+        return func(*args, **(kwargs or {}))
+
+
+_ELEMENTWISE = {
+    *("add", "sub", "__rsub__", "mul", "div", "__rdiv__"),
+    *("clamp", "exp", "sigmoid", "softmax", "where", "abs", "lt", "tanh"),
+}
+
+
+def _mean(layer: nn.AdaptiveAvgPool2d, shape: _Shape) -> _Shape:
+    asked = layer.output_size if isinstance(layer.output_size, tuple) else (layer.output_size,) * 2
+    return (*shape[:2], *(has if wants is None else wants for wants, has in zip(asked, shape[2:], strict=True)))
+
+
 _SHAPES: dict[type[nn.Module], Callable[[Any, _Shape], _Shape]] = {
     **dict.fromkeys(ACTIVATIONS.values(), _same),
     **dict.fromkeys((nn.Sigmoid, nn.Identity, Dropout, nn.BatchNorm1d, nn.BatchNorm2d, Centre), _same),
@@ -102,4 +130,5 @@ _SHAPES: dict[type[nn.Module], Callable[[Any, _Shape], _Shape]] = {
     nn.ConvTranspose2d: _transposed,
     nn.MaxPool2d: _pool,
     nn.AvgPool2d: _pool,
+    nn.AdaptiveAvgPool2d: _mean,
 }

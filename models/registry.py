@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from models import ae, classifier, vae
 from models._config import TRAINING, ConfigError, OneOf, Setting, check_config, choose
@@ -63,11 +64,35 @@ def build(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) 
 def count_parameters(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> int:
     """Count the parameters of `build(config, ...)`, frozen ones included, without allocating them.
 
-    The network is built on PyTorch's meta device, so one that is too large for the memory can be counted.
+    A network that is too large for the memory can be counted.
     """
-    with torch.device("meta"):
-        network = build(config, image_shape, num_classes)
+    network = build_without_memory(config, image_shape, num_classes)
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def build_without_memory(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> Network:
+    """Build a network as `build` does, on PyTorch's meta device and without initial weights.
+
+    To draw them there, PyTorch imports its compiler, which takes seconds.
+    """
+    with torch.device("meta"), _Uninitialized():
+        return build(config, image_shape, num_classes)
+
+
+class _Uninitialized(TorchFunctionMode):
+    """Leaves the tensors as they are that `torch.nn.init` is asked to fill."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        named = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return named["tensor"] if "tensor" in named else args[0]
+        return func(*args, **named)
 
 
 def _checked(config: Config, image_shape: ImageShape) -> tuple[Family, Architecture]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from model_examples import build, example, images_of
@@ -52,3 +55,27 @@ def test_a_joint_classifier_counts_its_decoder():
 def test_counting_activations_allocates_nothing():
     config = example("ae", "conv", width=1_000_000)
     assert models.count_activations(config, (3, 32, 32), 10) > 10**8
+
+
+PROGRAM = """
+import sys
+import optuna
+import models, search_spaces
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+for name in search_spaces.names():
+    space = search_spaces.get(name)
+    context = search_spaces.Context(space.image_shape, len(space.data.class_names))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
+    drawn = [space.suggest(study.ask(), context) for _ in range(20)]
+    for config in [point.config for point in space.points(context)] + drawn:
+        about = (config, context.image_shape, context.num_classes)
+        assert models.count_parameters(*about) > 0
+        assert models.count_activations(*about) > 0
+        assert "torch._dynamo" not in sys.modules, config
+"""
+
+
+def test_no_network_that_is_searched_needs_the_compiler_to_be_sized():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -237,8 +237,8 @@ def _joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) 
 
 
 def import_pytorch() -> None:
-    """Import PyTorch, and its compiler, with which the size of a network is found out on the meta device."""
-    import torch._dynamo  # noqa: F401
+    """Import PyTorch, which takes seconds."""
+    import torch  # noqa: F401
 
 
 def _verified(settings: Settings, folder: StudyFolder) -> AbstractContextManager[Path | None]:
