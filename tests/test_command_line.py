@@ -36,9 +36,9 @@ BAD_INPUT = {
     "unknown scheduler": (["--space", "digits_ae", "--scheduler", "pbt"], "--scheduler 'pbt' is not known"),
     "unknown objective": (["--space", "digits_ae", "--objective", "val_mes"], "(did you mean val_mse?)"),
     "objective twice": (["--space", "digits_ae", "--objective", "val_mse,val_mse"], "names an objective twice"),
-    "pareto with asha": (
-        ["--space", "digits_ae", "--objective", "val_mse,params", "--scheduler", "asha"],
-        "--scheduler asha takes one objective; for val_mse,params choose none",
+    "pareto with hyperband": (
+        ["--space", "digits_ae", "--objective", "val_mse,params", "--scheduler", "hyperband"],
+        "--scheduler hyperband takes one objective; for val_mse,params choose asha or none",
     ),
     "pareto with gp": (
         ["--space", "digits_ae", "--objective", "val_mse,params", "--sampler", "gp"],
@@ -69,6 +69,14 @@ BAD_INPUT = {
         "--reported 'cifar_cnn/*' means configurations of cifar_classifier, not of digits_ae",
     ),
     "reported and searched": (["--reported", "cifar_cnn/A", "--trials", "5"], "--trials does not go with --reported"),
+    "a command that is not there": (
+        ["--space", "digits_ae", "--notify", "no-such-program {name}"],
+        "--notify 'no-such-program {name}': there is no program 'no-such-program'",
+    ),
+    "a command with an open quote": (
+        ["--space", "digits_ae", "--notify", "echo 'night"],
+        "is no command: No closing quotation",
+    ),
     "a code of a classifier": (
         ["--space", "digits_classifier", "--latent-size", "3"],
         "--latent-size is for autoencoders and VAEs; digits_classifier is of the family classifier",
@@ -318,6 +326,7 @@ EVERY_OPTION = {
     "confirm-reported": True,
     "encoder-from": "day",
     "warm-start": "day,evening",
+    "notify": "echo {name} {status}",
     "data": "/pictures",
     "data-dir": "/d",
     "cache-dir": "/c",

@@ -39,11 +39,23 @@ from study.record import journal
 from study.record.events import Placed
 
 
+def telling(folder):
+    """A command of `--notify` that writes down what it is told in the file `told` of a folder."""
+    script = folder / "tell.sh"
+    script.write_text(f'echo "$@" >> {shlex.quote(str(folder / "told"))}\n')
+    return f"sh {shlex.quote(str(script))} {{name}} {{status}}"
+
+
+def told(folder):
+    file = folder / "told"
+    return file.read_text().splitlines() if file.exists() else []
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A finished study of six trials, the best two of them confirmed on two seeds."""
     folder = tmp_path_factory.mktemp("finished")
-    done = run(folder, *SMALL, "--trials", "6", "--confirm", "2x2")
+    done = run(folder, *SMALL, "--trials", "6", "--confirm", "2x2", "--notify", telling(folder))
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done
 
@@ -137,8 +149,11 @@ def test_optuna_opens_its_storage(finished):
     storage = JournalStorage(JournalFileBackend(str(folder / "results/night/optuna.log")))
     study = optuna.load_study(study_name="night", storage=storage)
     states = Counter(trial.state.name for trial in study.trials)
-    summary = summary_of(folder)["trials"]
-    assert (states["COMPLETE"], states["PRUNED"]) == (summary["completed"], summary["stopped"])
+    ended = Counter(run.status for run in state_of(folder).trials)
+    by_machine = sum(run.by_machine for run in state_of(folder).trials)
+    # One that has failed by its own config is the worst of all to a sampler.
+    expected = (ended["completed"], ended["stopped"] + ended["failed"] - by_machine)
+    assert (states["COMPLETE"], states["PRUNED"]) == expected
 
 
 def test_samples_are_ordered_by_error_and_belong_to_the_test_split(finished):
@@ -176,6 +191,14 @@ def test_resuming_a_finished_study_says_so(finished):
     assert (folder / "results/night/journal.jsonl").read_bytes() == before
 
 
+def test_a_command_is_told_once_that_the_study_is_finished(finished):
+    folder, _ = finished
+    assert wait_for(lambda: told(folder), seconds=10) == ["night finished"]
+    run(folder, "--resume", "night")
+    time.sleep(0.5)
+    assert told(folder) == ["night finished"]
+
+
 @pytest.mark.slow
 def test_a_finished_study_can_be_extended(finished, tmp_path):
     folder = tmp_path / "copy"
@@ -210,16 +233,18 @@ def test_more_gpus_than_there_are_is_bad_input(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_study_that_is_asked_to_leave_does_so_in_ten_seconds_and_says_how_to_go_on(number, tmp_path):
-    process = start(tmp_path, "--space", "digits_ae", "--name", "night", "--trials", "9", "--epochs", "200")
+    argv = ["--space", "digits_ae", "--name", "night", "--trials", "9", "--epochs", "200"]
+    process = start(tmp_path, *argv, "--notify", telling(tmp_path))
     wait_for(lambda: epochs_of(state_of(tmp_path)) >= 2, process)
     process.send_signal(number)
     asked = time.monotonic()
     assert process.wait(30) == 130
     assert time.monotonic() - asked < 10
     output = (tmp_path / "output.txt").read_text()
-    told = output.splitlines()[-1]
-    assert told.startswith("study: interrupted; go on with: ")
-    python, *words = shlex.split(told.removeprefix("study: interrupted; go on with: "))
+    last = output.splitlines()[-1]
+    assert last.startswith("study: interrupted; go on with: ")
+    python, *words = shlex.split(last.removeprefix("study: interrupted; go on with: "))
+    assert wait_for(lambda: told(tmp_path), seconds=10) == ["night interrupted"]
     assert words == [COMMAND[1], "--resume", "night"]
     assert shutil.which(python) == shutil.which(COMMAND[0])
     assert "***" not in output

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from study.interrupt import Interrupted
 from study.record import tracking_uri
 from study.record.commands import say_progress
 from study.record.errors import INTERRUPTED, DataError, StudyError, UsageError
-from study.record.events import Published, SessionStarted, StudyStarted, TrackingChanged, TriedAgain, own
+from study.record.events import Notified, Published, SessionStarted, StudyStarted, TrackingChanged, TriedAgain, own
 from study.record.tracking_uri import masked
 
 if TYPE_CHECKING:
@@ -118,7 +120,12 @@ def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -
         damaged = kept.damaged(folder, state) if finished else []
         if damaged:
             _say_made_again(damaged)
-        elif finished and state.published and not again and not copied and not elsewhere:
+        elif (
+            finished
+            and state.published
+            and (state.notified or settings.notify is None)
+            and not (again or copied or elsewhere)
+        ):
             print(f"Study {folder.name} is finished; a larger --trials than {settings.trials} extends it.")
             return 0
         data = _load_again(settings, folder)
@@ -287,18 +294,35 @@ def _run(setup: Setup, *first: Event) -> int:
             # At the journal's time: what is sent again, by another driver, is the same point then.
             ending = Ending("finished", end_metrics(summary), said, time=recorder.state.finished_at)
             _deliver(tracker, folder, recorder, display, ending)
+            _notify(settings, recorder, "finished")
         print(said)
         return 0
     except BaseException as error:
         if isinstance(error, Interrupted) or interrupt.seen():
             _leave(tracker, folder, recorder, Ending("interrupted"))
+            _notify(settings, recorder, "interrupted")
             print(f"study: interrupted; go on with: {folder.resume_command()}", file=sys.stderr)
             interrupt.farewell("")
             return INTERRUPTED
         _leave(tracker, folder, recorder, Ending("failed"))
+        _notify(settings, recorder, "failed")
         raise
     finally:
         journal.close()
+
+
+def _notify(settings: Settings, recorder: Recorder, status: str) -> None:
+    """Start the user's command, which may outlive the study, with what has become of it; of a finished study once."""
+    if settings.notify is None or (status == "finished" and recorder.state.notified):
+        return
+    words = [word.replace("{name}", settings.name).replace("{status}", status) for word in shlex.split(settings.notify)]
+    nowhere = subprocess.DEVNULL
+    try:
+        subprocess.Popen(words, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
+    except OSError as error:  # the program has gone since the study began
+        say_progress(f"study: --notify {settings.notify!r} does not start: {error}")
+    with suppress(OSError, StudyError):  # the study may have ended because its journal cannot be written
+        recorder.record(Notified(status))
 
 
 def _deliver(tracker: Tracker, folder: StudyFolder, recorder: Recorder, display: Display, ending: Ending) -> None:

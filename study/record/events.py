@@ -279,6 +279,14 @@ class Published(Event):
     name: ClassVar[str] = "published"
 
 
+@dataclass(frozen=True)
+class Notified(Event):
+    """The user's command has been told that the study came to an end: finished, failed or interrupted."""
+
+    name: ClassVar[str] = "notified"
+    status: str
+
+
 EVENTS: Mapping[str, type[Event]] = {
     kind.name: kind
     for kind in (
@@ -300,6 +308,7 @@ EVENTS: Mapping[str, type[Event]] = {
         Tracked,
         Delivered,
         Published,
+        Notified,
     )
 }
 

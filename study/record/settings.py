@@ -133,6 +133,16 @@ class Settings:
             "of every network, instead of a search for it", integer(1), "N", default="searched", with_reported=False
         ),
     ] = None
+    notify: Annotated[
+        str | None,
+        _study(
+            "a command that is run at each end, with {name} and {status} filled in (finished, failed, interrupted)",
+            metavar="COMMAND",
+            default="none",
+            resumable=True,
+            place=True,
+        ),
+    ] = None
     warm_start: Annotated[
         str | None,
         _search(

@@ -18,6 +18,7 @@ from study.record.events import (
     Finished,
     Kind,
     Metrics,
+    Notified,
     Pretrained,
     Published,
     Refused,
@@ -99,6 +100,7 @@ class StudyState:
     summary: dict[str, Any] | None = None
     files: Files = field(default_factory=dict)  # what the finished study left in its folder
     published: bool = False  # the tracker has the artifacts of the finished study
+    notified: bool = False  # the user's command has been told that the study is finished
     finished_at: float = 0.0  # in seconds since 1970, when `summary` was made
     place: dict[str, Any] | None = None  # where the study lay when it was last worked on
     wall_s: float = 0.0
@@ -176,6 +178,8 @@ class StudyState:
                 self.runs[event.id].files = event.files
             case Published():
                 self.published = True
+            case Notified():
+                self.notified = event.status == "finished"
         self.wall_s = self._wall_before + self._since_start(event)
 
     def _since_start(self, event: Event) -> float:
@@ -185,7 +189,7 @@ class StudyState:
     def _try_again(self, run: Run) -> None:
         run.status, run.reason, run.by_machine = "running", None, False
         self.delivered.discard(run.id)
-        self.summary, self.published = None, False
+        self.summary, self.published, self.notified = None, False, False
         if run.kind == "trial":
             self.search_ended = None
 
@@ -198,4 +202,5 @@ class StudyState:
             self.tracked, self.delivered, self.published = {}, set(), False
         if event.changed:
             self.search_ended = self.summary = None
+            self.notified = False
             self.published = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 from collections.abc import Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -37,6 +39,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         raise UsageError(f"--encoder-from is for a classifier; {space.name} is a space of the family {space.family}")
     if given.get("latent_size") and FAMILY_FACTS[space.family].baseline != "pca":
         raise UsageError(f"--latent-size is for autoencoders and VAEs; {space.name} is of the family {space.family}")
+    if given.get("notify"):
+        _check_command(given["notify"])
     objectives = _objectives(given.get("objectives"), space)
     scheduler = given.get("scheduler", "none" if len(objectives) > 1 else "asha")
     if len(objectives) > 1:
@@ -138,6 +142,7 @@ def usable_destinations(recorded: Mapping[str, Any], *, trusted: bool) -> dict[s
         **recorded,
         "tracking_uri": tracking_uri.usable(recorded["tracking_uri"], trusted=trusted),
         "address": recorded.get("address") if trusted else default_address(),
+        "notify": recorded.get("notify") if trusted else None,
     }
 
 
@@ -226,6 +231,16 @@ def _objectives(names: tuple[str, ...] | None, space: Space) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise UsageError(f"--objective {','.join(names)!r} names an objective twice")
     return names
+
+
+def _check_command(command: str) -> None:
+    """Refuse a command of `--notify` that cannot be run: nobody would be there to read so at the study's end."""
+    try:
+        program, *_ = shlex.split(command) or [""]
+    except ValueError as error:
+        raise UsageError(f"--notify {command!r} is no command: {error}") from None
+    if shutil.which(program) is None:
+        raise UsageError(f"--notify {command!r}: there is no program {program!r}")
 
 
 def _check_several(objectives: tuple[str, ...], sampler: str, scheduler: str) -> None:
