@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -52,6 +52,7 @@ from study.worker.shared_data import SharedData
 
 T = TypeVar("T")
 
+_QUICK = 1e9  # multiplications, a tenth of a second
 _TABLES_EVERY_S = 20.0  # the CSV files of a running study are at most this much behind its journal
 
 
@@ -329,7 +330,10 @@ class Session:
 
 
 class _NodeCall:
-    """Calls functions in a worker process; arrays of the study's data are passed as their references."""
+    """Calls functions in a worker process; arrays of the study's data are passed as their references.
+
+    What takes less time than a process takes to start is called in this one: the baseline of few small images.
+    """
 
     def __init__(self, data: ImageData, shared: SharedData, cpus: float) -> None:
         self._cpus = cpus
@@ -340,9 +344,19 @@ class _NodeCall:
         }
 
     def __call__(self, function: Callable[..., T], /, *arguments: object) -> T:
+        if _is_quick(arguments):
+            return function(*arguments)
         passed = (self._references.get(id(argument), argument) for argument in arguments)
         result: T = joining.run_on_node(_with_files, function, *passed, cpus=self._cpus)
         return result
+
+
+def _is_quick(arguments: Sequence[object]) -> bool:
+    """Say whether a covariance of the images among the arguments, and its eigenvectors, take a fraction of a second."""
+    if any(isinstance(argument, MappedFile) for argument in arguments):
+        return False
+    images = [argument.shape for argument in arguments if isinstance(argument, np.ndarray) and argument.ndim > 1]
+    return all(shape[0] * math.prod(shape[1:]) ** 2 + math.prod(shape[1:]) ** 3 < _QUICK for shape in images)
 
 
 def _with_files(function: Callable[..., T], *arguments: object) -> T:
