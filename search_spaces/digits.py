@@ -1,6 +1,6 @@
 """scikit-learn's digits: 1,797 images of 1×8×8 in 10 classes, 1,257 of them for training; no report used them.
 
-Offline and small, so that they are what is tried first: 32 trials of up to 30 epochs take two minutes on two cores.
+Offline and small, so that they are what is tried first: 32 trials of up to 30 epochs take some minutes on two cores.
 Searched are the general architectures with their layers, the code's size, the regularisation and the training; of a
 VAE the likelihood and the KL's weight and warm-up, of a classifier where its encoder comes from (after 10 epochs as an
 autoencoder where it is pretrained). Fixed are the data and the epochs. Digits are not mirrored.
