@@ -430,11 +430,11 @@ def test_a_reported_encoder_can_be_given(key):
 def test_a_config_that_a_space_cannot_express_is_named():
     space = search_spaces.get("digits_ae")
     with pytest.raises(ValueError, match="cannot express wide: latent_size = 4096"):
-        space._point("wide", {**space.default, "latent_size": 4096}, context_of(space))
+        space.point("wide", {**space.default, "latent_size": 4096}, context_of(space))
     with pytest.raises(ValueError, match="cannot express odd"):
-        space._point("odd", {**space.default, "kernel_size": 3}, context_of(space))
+        space.point("odd", {**space.default, "kernel_size": 3}, context_of(space))
     with pytest.raises(ValueError, match="cannot express short: 'lr'"):
-        space._point("short", {k: v for k, v in space.default.items() if k != "lr"}, context_of(space))
+        space.point("short", {k: v for k, v in space.default.items() if k != "lr"}, context_of(space))
 
 
 def test_a_number_off_the_grid_is_no_answer():
