@@ -27,7 +27,7 @@ SECOND_HEAD = f"{SUBNET}.20"
 SMALL = "--space digits_ae --trials 2 --epochs 1 --train-size 200 --confirm 0"
 TRIALS, MORE, EPOCHS = 8, 4, 20
 NIGHT = (
-    f"--space digits_ae --sampler random --scheduler none --seed 1 --trials {TRIALS} --epochs {EPOCHS} "
+    f"--space digits_ae --sampler random --scheduler none --seed 25 --trials {TRIALS} --epochs {EPOCHS} "
     "--max-params 100000 --confirm 1x2 --name night"
 )
 
