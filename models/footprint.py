@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from models._layers import ACTIVATIONS, Centre, Dropout
 from models.network import ImageShape
-from models.registry import build_without_memory
+from models.registry import ShapesAlone, build_without_memory
 
 
 def activations(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> int:
@@ -31,7 +30,7 @@ def activations(config: Mapping[str, Any], image_shape: ImageShape, num_classes:
         if shape_of is not None:
             layer.forward = partial(_put_out, shape_of, layer)
     decoder = network.get_submodule("decoder") if config.get("encoder") == "joint" else None
-    with torch.inference_mode(), _ShapesAlone():
+    with torch.inference_mode(), ShapesAlone():
         values = _values(network, images)
         if decoder is not None:
             values += _values(decoder, network.get_submodule("encoder")(images))
@@ -55,8 +54,8 @@ def _layers(part: nn.Module) -> Iterable[nn.Module]:
 
 
 # PyTorch's own functions on the meta device find every shape too. Their first use imports its compiler, which takes
-# two seconds, and a pass takes 30 ms: so the layers that networks are made of, and what they calculate beside them, say
-# theirs here.
+# two seconds, and a pass takes 30 ms: so the layers that networks are made of say theirs here, and `ShapesAlone` says
+# those of what they calculate beside them.
 _Shape = tuple[int, ...]
 
 
@@ -92,29 +91,6 @@ def _pool(layer: nn.MaxPool2d | nn.AvgPool2d, shape: _Shape) -> _Shape:
     # the networks' poolings are square, and round down
     kernel, step, pad = (value if isinstance(value, int) else value[0] for value in settings)
     return (*shape[:2], *((n + 2 * pad - kernel) // step + 1 for n in shape[2:]))
-
-
-class _ShapesAlone(TorchFunctionMode):
-    """Answers what is calculated from element to element with an empty tensor of the shape that comes out."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        tensors = [argument for argument in args if isinstance(argument, Tensor)]
-        if getattr(func, "__name__", "") in _ELEMENTWISE and tensors:
-            shape = torch.broadcast_shapes(*(tensor.shape for tensor in tensors))  # type: ignore[no-untyped-call]
-            return tensors[0].new_empty(shape)
-        return func(*args, **(kwargs or {}))
-
-
-_ELEMENTWISE = {
-    *("add", "sub", "__rsub__", "mul", "div", "__rdiv__"),
-    *("clamp", "exp", "sigmoid", "softmax", "where", "abs", "lt", "tanh"),
-}
 
 
 def _mean(layer: nn.AdaptiveAvgPool2d, shape: _Shape) -> _Shape:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from models import ae, classifier, vae
@@ -71,16 +72,17 @@ def count_parameters(config: Mapping[str, Any], image_shape: ImageShape, num_cla
 
 
 def build_without_memory(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> Network:
-    """Build a network as `build` does, on PyTorch's meta device and without initial weights.
-
-    To draw them there, PyTorch imports its compiler, which takes seconds.
-    """
-    with torch.device("meta"), _Uninitialized():
+    """Build a network as `build` does, on PyTorch's meta device and without initial weights."""
+    with torch.device("meta"), ShapesAlone():
         return build(config, image_shape, num_classes)
 
 
-class _Uninitialized(TorchFunctionMode):
-    """Leaves the tensors as they are that `torch.nn.init` is asked to fill."""
+class ShapesAlone(TorchFunctionMode):
+    """Answers in PyTorch's place where no values are wanted, for tensors on the meta device.
+
+    What `torch.nn.init` is asked to fill stays as it is; what is calculated from element to element is an empty tensor
+    of the shape that comes out. PyTorch would import its compiler for both, which takes seconds.
+    """
 
     def __torch_function__(
         self,
@@ -92,7 +94,17 @@ class _Uninitialized(TorchFunctionMode):
         named = kwargs or {}
         if getattr(func, "__module__", None) == "torch.nn.init":
             return named["tensor"] if "tensor" in named else args[0]
+        tensors = [argument for argument in args if isinstance(argument, Tensor) and argument.is_meta]
+        if getattr(func, "__name__", "") in _ELEMENTWISE and tensors:
+            shape = torch.broadcast_shapes(*(tensor.shape for tensor in tensors))  # type: ignore[no-untyped-call]
+            return tensors[0].new_empty(shape)
         return func(*args, **named)
+
+
+_ELEMENTWISE = {
+    *("add", "sub", "__rsub__", "mul", "div", "__rdiv__"),
+    *("clamp", "exp", "sigmoid", "softmax", "where", "abs", "lt", "tanh"),
+}
 
 
 def _checked(config: Config, image_shape: ImageShape) -> tuple[Family, Architecture]:

@@ -23,7 +23,6 @@ from study.record.events import Notified, Published, SessionStarted, StudyStarte
 from study.record.tracking_uri import masked
 
 if TYPE_CHECKING:
-    from search_spaces import Point
     from study.cluster.resources import Resources
     from study.data.image_data import ImageData
     from study.driver.display import Display
@@ -46,11 +45,17 @@ _DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 def start(settings: Settings) -> int:
     """Run a new study and return the exit status; nothing is written before all that can be checked has been."""
     from study.data.twins import across
+    from study.settings.resolve import space_context
     from study.tracking import implementations
 
     data = _load(settings)
     encoder = _encoder(settings, data)
-    warm_start = _warm_start(settings, data, encoder)
+    context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
+    warm_start = []
+    if settings.warm_start:
+        from study.driver import beginning  # which else is imported while Ray starts
+
+        warm_start = beginning.warm_start(settings, context)
     implementations.check(settings.tracking_uri)
     # Seconds on large sets, while Ray's processes start.
     looking = ThreadPoolExecutor(1).submit(across, data.splits)
@@ -59,9 +64,7 @@ def start(settings: Settings) -> int:
         from study.driver.environment import environment
         from study.driver.session import Setup
         from study.record import folder as folders
-        from study.settings.resolve import space_context
 
-        context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
         beginning.check_disk(settings, context, resources)
         with (
             folders.created(settings.storage_path, settings.name) as folder,
@@ -143,16 +146,6 @@ def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -
             uuid = str(uuid4()) if copied else None
             first = SessionStarted(changed, resources.gpu_json, uuid, folders.place_of(folder), moved)
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first, *again)
-
-
-def _warm_start(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> list[Point]:
-    if settings.warm_start is None:
-        return []  # without the imports
-    from study.driver import beginning
-    from study.settings.resolve import space_context
-
-    context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
-    return beginning.warm_start(settings, context)
 
 
 def _load_again(settings: Settings, folder: StudyFolder) -> ImageData:

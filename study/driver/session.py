@@ -152,7 +152,7 @@ class Session:
         for name in [one.candidate for one in confirmation.confirmed(state, chosen, metric)] or [c.id for c in chosen]:
             # The second best comes in where no seed of the best can be trained again.
             best = next(candidate for candidate in chosen if candidate.id == name)
-            front = chosen if len(self._settings.objectives) > 1 else []
+            front = chosen if len(settings.objectives) > 1 else []
             reported = list({candidate.id: candidate for candidate in (best, *front, *beside)}.values())
             yield from self._training("confirmation", confirmation.reporting(state, settings, chosen, reported))
             ended = confirmation.confirmed(state, candidates, metric)

@@ -86,7 +86,15 @@ class StudyTrainable(tune.Trainable):
         return tune_result(self._worker.step(), self._worker.objectives)
 
 
-class Phases(Unpickled, Searcher):
+class UnsavedSearcher(Unpickled, Searcher):
+    """A searcher of which Tune keeps nothing: the journal is what a search is restored from."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write an empty file, which Tune asks for."""
+        Path(checkpoint_path).touch()
+
+
+class Phases(UnsavedSearcher):
     """Suggests what one searcher after another does: one begins when all runs of the one before have ended.
 
     Args:
@@ -124,10 +132,6 @@ class Phases(Unpickled, Searcher):
         assert self._now is not None
         self._running.discard(trial_id)
         self._now.on_trial_complete(trial_id, result, error)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Write nothing of worth, as the searchers do."""
-        Path(checkpoint_path).touch()
 
 
 class StudyController(TuneController):

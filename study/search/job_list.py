@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from study.record.metrics import mode
 from study.record.settings import Fuse
-from study.search.engine import Unpickled
+from study.search.engine import UnsavedSearcher
 from study.worker.job import Job, job_config, step_of
 
 
-class JobList(Unpickled, Searcher):
+class JobList(UnsavedSearcher):
     """A searcher that suggests a given list of jobs, in order, and calls `begin` with each one that starts.
 
     Args:
@@ -54,10 +53,6 @@ class JobList(Unpickled, Searcher):
             return
         half = len(group) // 2
         self._groups[:0] = [group[:half], group[half:]] if step.too_large else [(job,) for job in group]
-
-    def save(self, checkpoint_path: str) -> None:
-        """Write nothing of worth: the journal is what a list is restored from."""
-        Path(checkpoint_path).touch()
 
 
 def most_together(fuse: Fuse, jobs: int, concurrent: int, gpus: float) -> int:

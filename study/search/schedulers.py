@@ -159,6 +159,17 @@ def default_settings(name: str, max_epochs: int) -> SchedulerSettings:
             return SchedulerSettings(max(1, max_epochs // REDUCTION_FACTOR**2), REDUCTION_FACTOR)
 
 
+def _halving(settings: SchedulerSettings) -> tuple[int, int]:
+    """Return the grace period and the reduction factor, which successive halving always has."""
+    assert settings.grace_period is not None
+    assert settings.reduction_factor is not None
+    return settings.grace_period, settings.reduction_factor
+
+
+def _last_rung(grace_period: int, max_epochs: int) -> int:
+    return max(grace_period, int(LAST_RUNG * max_epochs))
+
+
 def _asha(metric: str, max_epochs: int, settings: SchedulerSettings, brackets: int) -> TrialScheduler:
     """Return successive halving whose rungs lie at two thirds of the budget at most.
 
@@ -166,9 +177,7 @@ def _asha(metric: str, max_epochs: int, settings: SchedulerSettings, brackets: i
     leaves what has passed the last one alone with `stop_last_trials=False`. A bracket whose first rung would lie later
     stops nothing: it is the one in which Hyperband (Li et al. 2018, section 3) gives every trial its whole budget.
     """
-    grace, reduction = settings.grace_period, settings.reduction_factor
-    assert grace is not None
-    assert reduction is not None
+    grace, reduction = _halving(settings)
     # Beyond it there are no more of Hyperband's brackets, as each begins a rung later than the one before.
     while brackets > 1 and grace * reduction ** (brackets - 1) > max_epochs:
         brackets -= 1
@@ -176,7 +185,7 @@ def _asha(metric: str, max_epochs: int, settings: SchedulerSettings, brackets: i
         time_attr=EPOCH,
         metric=metric,
         mode=mode(metric),
-        max_t=max(grace, int(LAST_RUNG * max_epochs)),
+        max_t=_last_rung(grace, max_epochs),
         grace_period=grace,
         reduction_factor=reduction,
         brackets=brackets,
@@ -222,11 +231,9 @@ def build_scheduler(
         case "median":
             scheduler = _median(metric, settings)
         case "halving" if further:
-            assert settings.grace_period is not None
-            assert settings.reduction_factor is not None
-            last = max(settings.grace_period, int(LAST_RUNG * max_epochs))
-            rungs = rungs_of(settings.grace_period, settings.reduction_factor, last)
-            scheduler = StudyMoasha((metric, *further), rungs, settings.reduction_factor)
+            grace, reduction = _halving(settings)
+            rungs = rungs_of(grace, reduction, _last_rung(grace, max_epochs))
+            scheduler = StudyMoasha((metric, *further), rungs, reduction)
         case "halving":
             scheduler = _asha(metric, max_epochs, settings, SCHEDULERS[name].brackets)
     assert isinstance(scheduler, _Remembering)

@@ -22,11 +22,11 @@ import models
 from search_spaces import Context, Point, Space
 from study.cluster.resources import Limits
 from study.record.errors import StudyError
-from study.record.events import Config, Refused, RunStarted
+from study.record.events import Config, Refused, RunStarted, Status
 from study.record.journal import Recorder
 from study.record.metrics import mode
 from study.record.state import Run
-from study.search.engine import Unpickled
+from study.search.engine import UnsavedSearcher
 from study.search.sampling import derive_seed, sampler_for_trial, searched_budget
 from study.worker.job import Job, Report, ending, job_config, step_of
 
@@ -98,7 +98,7 @@ def _foreign(optuna_log: Path) -> _Attributes:
         return _Attributes()
 
 
-class StudySearcher(Unpickled, Searcher):
+class StudySearcher(UnsavedSearcher):
     """Draws a study's trials with Optuna, restored from the journal.
 
     It refuses networks that are too large before they are trials; it tells Optuna PRUNED of a stopped trial, whose
@@ -209,11 +209,7 @@ class StudySearcher(Unpickled, Searcher):
             self._report(trial_id, report)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tell Optuna how the trial ended: with a value only if it had its whole budget.
-
-        A failed trial teaches a sampler nothing, so that it would ask for the like again. One whose config is at fault,
-        as its loss is not a number, has lost to all others; one that the machine has failed says nothing of its config.
-        """
+        """Tell Optuna how the trial ended, see `_told`."""
         if trial_id in self._ended:
             return
         self._ended.add(trial_id)
@@ -223,21 +219,26 @@ class StudySearcher(Unpickled, Searcher):
         if report and status != "failed":
             self._report(trial_id, report)
         trial = self._trials[trial_id]
-        diverged = report is not None and status == "failed" and not report.by_machine
-        # Optuna knows no pruning with several objectives. What a trial had when it was stopped is hardly better than
-        # what it would have come to, and says more than nothing; the record's own front has completed trials alone.
-        if report and (status == "completed" or (self._several and status == "stopped" and report.epoch > 0)):
+        state = self._told(status, report.epoch, report.by_machine) if report else TrialState.FAIL
+        if report and state is TrialState.COMPLETE:
             self._study.tell(trial, [report.value(metric) for metric in self._plan.objectives])
-        elif (status == "stopped" or diverged) and not self._several:
-            if report and diverged:
-                trial.report(math.nan, report.epoch + 1)  # which a sampler takes for the worst of values
-            self._study.tell(trial, state=TrialState.PRUNED)
-        else:
-            self._study.tell(trial, state=TrialState.FAIL)
+            return
+        if report and state is TrialState.PRUNED and status == "failed":
+            trial.report(math.nan, report.epoch + 1)  # which a sampler takes for the worst of values
+        self._study.tell(trial, state=state)
 
-    def save(self, checkpoint_path: str) -> None:
-        """Write nothing of worth: the journal is what a search is restored from."""
-        Path(checkpoint_path).touch()
+    def _told(self, status: Status, epochs: int, by_machine: bool) -> TrialState:
+        """Return what Optuna is told of a trial that has ended: it has a value only if it had its whole budget.
+
+        A failed trial teaches a sampler nothing, so that it would ask for the like again. One whose config is at fault,
+        as its loss is not a number, has lost to all others; one that the machine has failed says nothing of its config.
+
+        Optuna knows no pruning with several objectives. What a trial had when it was stopped is hardly better than what
+        it would have come to, and says more than nothing; the record's own front has completed trials alone.
+        """
+        if self._several:
+            return TrialState.COMPLETE if status == "completed" or (status == "stopped" and epochs) else TrialState.FAIL
+        return TrialState.PRUNED if status == "failed" and not by_machine else _STATES[status]
 
     def _ask(self) -> tuple[optuna.Trial, Config, str | None]:
         state = self._recorder.state
@@ -296,15 +297,13 @@ class StudySearcher(Unpickled, Searcher):
         values = None
         intermediate: dict[int, float] = {}
         if run:
-            state = TrialState.RUNNING if run.status == "running" else _STATES[run.status]
+            running = run.status == "running"
+            state = TrialState.RUNNING if running else self._told(run.status, len(run.epochs), run.by_machine)
             if not self._several:
                 metric = self._plan.objectives[0]
                 intermediate = {int(epoch["epoch"]): (epoch | run.sizes)[metric] for epoch in run.epochs}
-                if state is TrialState.FAIL and not run.by_machine:  # as `on_trial_complete` tells it
-                    state = TrialState.PRUNED
+                if state is TrialState.PRUNED and run.status == "failed":
                     intermediate[len(run.epochs) + 1] = math.nan
-            elif state is TrialState.PRUNED:
-                state = TrialState.COMPLETE if run.epochs else TrialState.FAIL  # as `on_trial_complete` tells it
             if state is TrialState.COMPLETE:
                 values = [run.known[metric] for metric in self._plan.objectives]
             elif state is TrialState.PRUNED and intermediate:

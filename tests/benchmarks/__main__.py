@@ -33,6 +33,7 @@ BENCHMARKS = (
     "thousand_trials",
     "report",
     "simulation",
+    "search",
     "against_pca",
 )
 

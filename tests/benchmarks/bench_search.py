@@ -27,12 +27,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import _command
 import _sides
 from _lines import Line, lines_of
+
+if TYPE_CHECKING:
+    import search_spaces
 
 PACKAGES = ("ray", "optuna", "torch")
 CONCURRENT = 2
@@ -63,7 +67,6 @@ class Task:
 
         import search_spaces
         from study.data import image_data
-        from study.record.metrics import mode, sign
         from study.training.execution import prepare_process
 
         prepare_process(1)
@@ -75,7 +78,6 @@ class Task:
             for name, split in {"train": data.train, "val": data.val}.items()
         }
         self._epochs: int = options.epochs
-        self.lower_is_better = sign(mode(self.space.metric)) > 0
 
     def values(self, config: Mapping[str, Any], seed: int) -> Iterator[float]:
         """Train a config, and yield its validation value after each epoch; none after one that is not finite."""
@@ -97,9 +99,22 @@ class Task:
         except NonFiniteLossError:
             return
 
-    def loss(self, value: float) -> float:
-        """Return what is compared: the value itself, of an accuracy the error rate."""
-        return value if self.lower_is_better else 1 - value
+
+class Log:
+    """A file with a line for each value: when it was known, and it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a")
+
+    def add(self, value: float) -> None:
+        """Write a value down at once."""
+        self._file.write(json.dumps([time.time(), value]) + "\n")
+        self._file.flush()
+
+
+def read(folder: Path) -> list[tuple[float, float]]:
+    """Return what all logs in a folder say."""
+    return [tuple(json.loads(line)) for log in folder.glob("*.jsonl") for line in log.read_text().splitlines()]
 
 
 def ours(side: str, options: argparse.Namespace, folder: Path) -> list[tuple[float, float]]:
@@ -127,10 +142,10 @@ def optuna_alone(side: str, options: argparse.Namespace, folder: Path) -> list[t
 
     space = search_spaces.get(options.space)
     storage = f"sqlite:///{folder / 'optuna.db'}"
-    directions = optuna.study.StudyDirection
-    direction = directions.MAXIMIZE if "accuracy" in space.metric else directions.MINIMIZE
+    directions = {"min": optuna.study.StudyDirection.MINIMIZE, "max": optuna.study.StudyDirection.MAXIMIZE}
+    direction = directions[mode_of(options.space)]
     study = optuna.create_study(study_name="peer", storage=storage, direction=direction)
-    for point in space.points(search_spaces.Context(space.image_shape, len(space.data.class_names))):
+    for point in space.points(context_of(space)):
         study.enqueue_trial(point.params)
     logs = [folder / f"{number}.jsonl" for number in range(CONCURRENT)]
     arguments = [*arguments_of(options), "--seed", str(options.seed)]
@@ -140,14 +155,14 @@ def optuna_alone(side: str, options: argparse.Namespace, folder: Path) -> list[t
     statuses = [worker.wait() for worker in workers]
     if any(statuses):
         sys.exit(f"{side}: a worker failed")
-    return [tuple(json.loads(line)) for log in logs for line in log.read_text().splitlines()]
+    return read(folder)
 
 
 def optuna_worker(side: str, storage: str, log: Path, options: argparse.Namespace) -> None:
     """Be one of the processes of `optuna_alone`."""
     import optuna
 
-    task = Task(options)
+    task, values = Task(options), Log(log)
     pruner = getattr(optuna.pruners, PRUNERS[side])
     made = pruner(max_resource=options.epochs) if "Hyperband" in PRUNERS[side] else pruner()
     number = int(log.stem)
@@ -157,17 +172,30 @@ def optuna_worker(side: str, storage: str, log: Path, options: argparse.Namespac
     def objective(trial: optuna.Trial) -> float:
         value = math.nan
         config = task.space.suggest(trial, task.context)
-        with log.open("a") as file:
-            for epoch, value in enumerate(task.values(config, trial.number)):
-                file.write(json.dumps([time.time(), value]) + "\n")
-                file.flush()
-                trial.report(value, epoch)
-                if trial.should_prune():
-                    raise optuna.TrialPruned
+        for epoch, value in enumerate(task.values(config, trial.number)):
+            values.add(value)
+            trial.report(value, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
         return value
 
     most = optuna.study.MaxTrialsCallback(options.trials, states=None)
     study.optimize(objective, n_trials=options.trials, callbacks=[most])
+
+
+def context_of(space: search_spaces.Space) -> search_spaces.Context:
+    """Return what a space has to know of its own data."""
+    import search_spaces
+
+    return search_spaces.Context(space.image_shape, len(space.data.class_names))
+
+
+def suggested(name: str, trial: Any) -> dict[str, Any]:
+    """Return what an Optuna trial of a space draws, as Tune takes it: the config, beside the trial's own parameters."""
+    import search_spaces
+
+    space = search_spaces.get(name)
+    return {"config": space.suggest(trial, context_of(space))}
 
 
 def ray_alone(side: str, options: argparse.Namespace, folder: Path) -> list[tuple[float, float]]:
@@ -181,25 +209,25 @@ def ray_alone(side: str, options: argparse.Namespace, folder: Path) -> list[tupl
     import search_spaces
 
     space = search_spaces.get(options.space)
-    context = search_spaces.Context(space.image_shape, len(space.data.class_names))
-    points = [point.params for point in space.points(context)]
+    points = [point.params for point in space.points(context_of(space))]
 
     def trainable(config: dict[str, Any]) -> None:
-        sys.path.insert(0, str(Path(__file__).parent))
-        task = Task(options)
-        with (folder / f"{os.getpid()}.jsonl").open("a") as file:
-            for value in task.values(config, options.seed):
-                file.write(json.dumps([time.time(), value]) + "\n")
-                file.flush()
-                tune.report({"value": value})
+        values = Log(folder / f"{os.getpid()}.jsonl")
+        known = []
+        for value in Task(options).values(config["config"], options.seed):
+            known.append(value)
+            values.add(value)
+            tune.report({"value": value})
+        if len(known) < options.epochs:  # its loss is not a number; Tune and Optuna take no trial without a value
+            tune.report({"value": math.inf if mode == "min" else -math.inf})
 
-    def drawn(trial: Any) -> dict[str, Any]:
-        return space.suggest(trial, context)
-
-    mode = "max" if "accuracy" in space.metric else "min"
+    mode = mode_of(options.space)
+    drawn = partial(suggested, options.space)
     search = OptunaSearch(space=drawn, metric="value", mode=mode, points_to_evaluate=points, seed=options.seed)
+    # Its workers import what this file does.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), str(_command.REPOSITORY)])
     ray.init(num_cpus=CONCURRENT, address="local", include_dashboard=False)
-    tune.Tuner(
+    results = tune.Tuner(
         tune.with_resources(trainable, {"cpu": 1}),
         tune_config=tune.TuneConfig(
             search_alg=ConcurrencyLimiter(search, CONCURRENT),
@@ -208,7 +236,9 @@ def ray_alone(side: str, options: argparse.Namespace, folder: Path) -> list[tupl
         ),
         run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
     ).fit()
-    return [tuple(json.loads(line)) for log in folder.glob("*.jsonl") for line in log.read_text().splitlines()]
+    for error in results.errors:
+        raise error
+    return read(folder)
 
 
 def measure(side: str, options: argparse.Namespace) -> tuple[dict[str, float], Curve]:
@@ -218,7 +248,7 @@ def measure(side: str, options: argparse.Namespace) -> tuple[dict[str, float], C
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         epochs = run(side, options, Path(folder))
     whole = time.time() - began
-    higher = "accuracy" in _metric(options.space)
+    higher = mode_of(options.space) == "max"
     curve: Curve = []
     best = math.inf
     for at, value in sorted(epochs):
@@ -229,10 +259,12 @@ def measure(side: str, options: argparse.Namespace) -> tuple[dict[str, float], C
     return {"whole": whole, "epochs": float(len(epochs)), "best": best}, curve
 
 
-def _metric(space: str) -> str:
+def mode_of(space: str) -> Literal["min", "max"]:
+    """Return the direction of a space's objective."""
     import search_spaces
+    from study.record.metrics import mode
 
-    return search_spaces.get(space).metric
+    return mode(search_spaces.get(space).metric)
 
 
 def after(curve: Curve, seconds: float) -> float:
@@ -257,6 +289,8 @@ def compared(curves: Mapping[str, Curve], wholes: Mapping[str, float]) -> dict[s
 
 def lines(options: argparse.Namespace) -> Sequence[Line]:
     """Run the sides on each seed, and return the lines."""
+    import search_spaces
+
     if options.quick:
         options.trials, options.epochs, options.seeds = 4, 2, 1
     if options.space.partition("_")[0] != "digits":
@@ -276,7 +310,7 @@ def lines(options: argparse.Namespace) -> Sequence[Line]:
         for side, more in compared(curves, {side: run["whole"] for side, run in runs.items()}).items():
             results[side].append(runs[side] | more)
     what = f"{options.space}, {options.trials} trials × {options.epochs} epochs"
-    unit = "error rate" if "accuracy" in _metric(options.space) else _metric(options.space)
+    unit = "error rate" if mode_of(options.space) == "max" else search_spaces.get(options.space).metric
     return [
         *lines_of(f"{what}: best in the end", unit, "best", results),
         *lines_of(f"{what}: best after the quickest side's time", unit, "equal", results),
