@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from search_spaces import DatasetSpec, ReportedSplit, datasets
+from study.data import own_file
 from study.data.dividing import divide
 from study.data.image_folder import Asked, Pictures, open_own
 from study.data.mapped import cached
@@ -105,7 +106,8 @@ def load(
 ) -> ImageData:
     """Load a built-in data set, or own images: a folder with one sub-folder per class, or a file of NumPy's.
 
-    source: a name in `search_spaces.datasets()`, which comes first, or a path ("./mnist" for a folder of that name).
+    source: a name in `search_spaces.datasets()`, which comes first, what a person's own file reads itself, or a path
+        ("./mnist" for a folder of that name).
     data_dir: where built-in sets lie or are downloaded to.
     image_size: pixels a side that own images are scaled and cropped to.
     value_range: the values in own files that stand for black and white; None takes those of each file's format.
@@ -260,17 +262,18 @@ def _load_own(source: str, asked: Asked, cache: tuple[Path | None, Path], progre
 
     cache: the folder that was given, and the one that is used otherwise.
     """
-    path = own_source(source)
-    pictures = open_own(path, asked)
+    by_function = own_file.provides(source)
+    path = Path(source) if by_function else own_source(source)
     given, usual = cache
-    if given is not None or _COPIES * pictures.nbytes > machine.memory():
+    pictures = own_file.pictures(usual.parent, asked) if by_function else open_own(path, asked)
+    if not by_function and (given is not None or _COPIES * pictures.nbytes > machine.memory()):
         kept = cached(pictures, given or usual, _digest, progress)
         splits, digest, sentence, notes = kept.splits, kept.digest, kept.sentence, kept.notes
     else:
         splits, sentence, notes = _in_memory(pictures, progress)
         digest = _digest(*splits)
     return ImageData(
-        path.resolve().name,
+        source if by_function else path.resolve().name,
         pictures.class_names,
         *splits,
         digest,
