@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models._layers import ACTIVATIONS, Centre, Dropout
 from models.network import ImageShape
-from models.registry import build
+from models.registry import build, is_built_in
 
 
 def activations(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> int:
@@ -24,10 +24,20 @@ def activations(config: Mapping[str, Any], image_shape: ImageShape, num_classes:
     Raises:
         ConfigError: as `build`.
     """
-    with torch.device("meta"):
+    try:
+        return _on(torch.device("meta"), config, image_shape, num_classes)
+    except Exception:
+        if is_built_in(config):
+            raise
+        # A user's own code may look at values, which there are none of: so it is run, once, with two images.
+        return _on(torch.device("cpu"), config, image_shape, num_classes)
+
+
+def _on(device: torch.device, config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> int:
+    with device:
         network = build(config, image_shape, num_classes).eval()
-        images = torch.empty(2, *image_shape)
-    for layer in _layers(network):
+        images = torch.zeros(2, *image_shape)
+    for layer in _layers(network) if device.type == "meta" else ():
         shape_of = _SHAPES.get(type(layer))
         if shape_of is not None:
             layer.forward = partial(_put_out, shape_of, layer)

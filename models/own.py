@@ -173,7 +173,7 @@ def use_trusted(folder: Path, digest: str, *, trust: bool) -> None:
     code = OwnCode.read(folder / CODE_FILE)
     if code.digest != digest:
         raise OwnCodeError(f"{code.path} has changed since the network was saved")
-    if code == in_use() or (_in_use and _in_use[0].digest == code.digest):
+    if _in_use and _in_use[0].digest == digest:
         return
     if not trust:
         raise UntrustedCodeError(

@@ -107,7 +107,8 @@ class Study:
         best = (summary or {}).get("best")
         if summary is None or best is None:
             return None
-        tested = next((one["test"] for one in summary["confirmed"] if one["id"] == best["trial_id"]), {})
+        confirmed = {one["id"]: one["test"] for one in summary["confirmed"]}
+        tested: dict[str, Any] = confirmed.get(best["trial_id"], {})
         rows = {name: _score(value) for name, value in {**best["val"], **tested}.items()}
         scores = pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high", "n"])
         return Best(best["trial_id"], best["config"], best["params"], scores.rename_axis("metric"))

@@ -14,6 +14,7 @@ import pytest
 import torch
 from recorded_studies import made_up_seeds, made_up_trial, write_study
 from study_processes import environment, run, summary_of, table
+from test_searcher import Driver
 
 import models
 import search_spaces
@@ -75,7 +76,7 @@ def test_a_file_is_a_space_like_the_built_in_ones(file):
     assert (settings.space, settings.space_file) == (file.stem, str(file.absolute()))
     assert settings.objectives == ("val_mse",)
     data = image_data.of_settings(vars(settings))
-    own_space.check(settings, data)
+    own_space.check(space, search_spaces.Context(data.image_shape, data.num_classes))
 
 
 def test_only_one_file_counts_at_a_time():
@@ -178,10 +179,31 @@ UNBUILDABLE = [
 @pytest.mark.parametrize(("change", "expected"), UNBUILDABLE, ids=["bounds", "key", "layer", "code"])
 def test_a_config_that_cannot_be_trained_is_named_before_ray_starts(change, expected, tmp_path):
     file = written(tmp_path, change)
-    use(file)
-    settings = settings_of(command_line.parse(["--space", str(file)]).given)
+    space = use(file).space
     with pytest.raises(UsageError, match=expected):
-        own_space.check(settings, image_data.of_settings(vars(settings)))
+        own_space.check(space, search_spaces.Context(space.image_shape, 2))
+
+
+def test_a_config_that_fails_later_is_refused_and_named(tmp_path):
+    """A corner that no draw before the study has come to; the study goes on with other configs."""
+    odd = 'def encoder(config, image_shape):\n    assert config["latent_size"] < 7, "seven"\n'
+    space = use(written(tmp_path, ("def encoder(config, image_shape):\n", odd))).space
+    driver = Driver(tmp_path / "study", space=space, sampler="random", trials=12)
+    jobs = [driver.ask()[1] for _ in range(12)]
+    assert all(job.config["latent_size"] < 7 for job in jobs)
+    refused = driver.state.refused
+    assert refused
+    assert {event.reason for event in refused} == {"cannot be built: AssertionError: seven"}
+
+
+def test_code_that_looks_at_values_is_measured_by_running_it(tmp_path):
+    looks = "        if x.sum().item() < -1:\n            return x\n        return self.linear(self."
+    use(written(tmp_path, ("        return self.linear(self.", looks)))
+    config = search_spaces.get("mine").default
+    use(FILES / "stripes.py")
+    plain = models.count_activations(config, (1, 10, 12), 2)
+    use(tmp_path / "mine.py")
+    assert models.count_activations(config, (1, 10, 12), 2) == plain
 
 
 def saved(folder, file=FILES / "stripes.py"):

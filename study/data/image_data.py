@@ -25,6 +25,8 @@ from study.record.errors import DataError, UsageError, choose_from
 __all__ = ["ImageData", "Split", "as_reported", "default_data_dir", "load", "of_settings", "subset"]
 
 
+Splits = tuple[Split, Split, Split]
+
 _ARRAY_SUFFIXES = {".npy", ".npz"}
 _CACHE = "decoded"  # a folder below that of the data sets
 _COPIES = 4  # of images in memory: decoded, divided, in the object store, and room for the work
@@ -132,7 +134,12 @@ def load(
                 )
         data = _load_builtin(spec, data_dir, progress)
     else:
-        data = _load_own(source, Asked(image_size, value_range, labels), (cache_dir, data_dir / _CACHE), progress)
+        asked = Asked(image_size, value_range, labels)
+        if own_file.provides(source):
+            pictures = own_file.pictures(data_dir, asked)
+            data = _of_pictures(source, pictures, asked, _in_memory(pictures, progress))
+        else:
+            data = _load_own(source, asked, (cache_dir, data_dir / _CACHE), progress)
     return subset(data, train_size, val_size)
 
 
@@ -262,21 +269,26 @@ def _load_own(source: str, asked: Asked, cache: tuple[Path | None, Path], progre
 
     cache: the folder that was given, and the one that is used otherwise.
     """
-    by_function = own_file.provides(source)
-    path = Path(source) if by_function else own_source(source)
+    path = own_source(source)
+    pictures = open_own(path, asked)
     given, usual = cache
-    pictures = own_file.pictures(usual.parent, asked) if by_function else open_own(path, asked)
-    if not by_function and (given is not None or _COPIES * pictures.nbytes > machine.memory()):
+    if given is not None or _COPIES * pictures.nbytes > machine.memory():
         kept = cached(pictures, given or usual, _digest, progress)
-        splits, digest, sentence, notes = kept.splits, kept.digest, kept.sentence, kept.notes
-    else:
-        splits, sentence, notes = _in_memory(pictures, progress)
-        digest = _digest(*splits)
+        read = kept.splits, kept.sentence, kept.notes
+        return _of_pictures(path.resolve().name, pictures, asked, read, kept.digest)
+    return _of_pictures(path.resolve().name, pictures, asked, _in_memory(pictures, progress))
+
+
+def _of_pictures(
+    name: str, pictures: Pictures, asked: Asked, read: tuple[Splits, str, tuple[str, ...]], digest: str | None = None
+) -> ImageData:
+    """Return own images that have been read into splits, with the sentence and the notes on that."""
+    splits, sentence, notes = read
     return ImageData(
-        source if by_function else path.resolve().name,
+        name,
         pictures.class_names,
         *splits,
-        digest,
+        digest or _digest(*splits),
         sentence,
         (*pictures.notes, *notes),
         asked.value_range,
@@ -284,9 +296,7 @@ def _load_own(source: str, asked: Asked, cache: tuple[Path | None, Path], progre
     )
 
 
-def _in_memory(
-    pictures: Pictures, progress: Callable[[str], None]
-) -> tuple[tuple[Split, Split, Split], str, tuple[str, ...]]:
+def _in_memory(pictures: Pictures, progress: Callable[[str], None]) -> tuple[Splits, str, tuple[str, ...]]:
     decoded = decode_all(
         len(pictures),
         lambda i: (pictures.read(i), int(pictures.labels[i])),

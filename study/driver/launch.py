@@ -51,9 +51,12 @@ def start(settings: Settings, *, trust: bool = False) -> int:
     data = _load(settings)
     encoder = _encoder(settings, data, trust)
     if settings.space_file:
+        import search_spaces
         from study.driver import own_space
+        from study.settings.resolve import space_context
 
-        own_space.check(settings, data)
+        context = space_context(settings, data.image_shape, data.num_classes)
+        own_space.check(search_spaces.get(settings.space), context)
     implementations.check(settings.tracking_uri)
     # Seconds on large sets, while Ray's processes start.
     looking = ThreadPoolExecutor(1).submit(across, data.splits)

@@ -50,6 +50,10 @@ def dry_run(settings: Settings, trials: int | None, *, trust: bool = False) -> s
 
         encoder = checkpoint.load_encoder(settings.storage_path, settings.encoder_from, image_shape, trust=trust).keys
     context = space_context(settings, image_shape, num_classes, encoder)
+    if settings.space_file:
+        from study.driver import own_space
+
+        own_space.check(search_spaces.get(settings.space), context)
     drawn = _reported(settings) if settings.reported else _drawn(settings, context, trials)
     rows = [("from", "parameters", "config")]
     for origin, config in drawn:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import models
 import search_spaces
@@ -18,12 +18,7 @@ from study.record import files
 from study.record import folder as folders
 from study.record.errors import UsageError
 from study.record.folder import StudyFolder
-from study.record.settings import Settings
 from study.record.state import StudyState
-from study.settings.resolve import space_context
-
-if TYPE_CHECKING:
-    from study.data.image_data import ImageData
 
 DRAWN = 50
 """Configs that are built before a study begins."""
@@ -31,14 +26,12 @@ _TRAINED = 3  # of them, besides the default, as far as they are small
 _SMALL = 2_000_000  # parameters
 
 
-def check(settings: Settings, data: ImageData) -> None:
+def check(space: Space, context: Context) -> None:
     """See that the space's configs can be built for the study's images, and that the loss and metrics can be had.
 
     Raises:
         UsageError: one cannot; the message says which, and the line of the file.
     """
-    space = search_spaces.get(settings.space)
-    context = space_context(settings, data.image_shape, data.num_classes)
     trained = 0
     for name, config in configs(space, context, DRAWN):
         params = built(name, config, context)
@@ -69,6 +62,7 @@ def built(name: str, config: Mapping[str, Any], context: Context) -> int:
         UsageError: it cannot be built; the message says which config and why.
     """
     try:
+        models.count_activations(config, context.image_shape, context.num_classes)  # by which large ones are refused
         return models.count_parameters(config, context.image_shape, context.num_classes)
     except Exception as error:
         raise _unusable(name, config, error, "cannot be built") from error
