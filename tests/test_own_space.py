@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pytest
 import torch
@@ -29,6 +30,7 @@ from study.record.folder import StudyFolder
 from study.record.journal import read_state
 from study.settings import command_line
 from study.settings.resolve import resumed_settings, settings_of
+from study.tracking import mlflow_client
 from study.training import checkpoint
 
 FILES = Path(__file__).parent / "own_spaces"
@@ -87,6 +89,13 @@ def test_only_one_file_counts_at_a_time():
     assert search_spaces.FAMILY_FACTS["vqvae"].metric == "val_mse"
     with pytest.raises(search_spaces.UnknownSpace):
         search_spaces.get("stripes")
+
+
+def test_the_record_of_a_file_is_what_json_reads_back():
+    """A tracker is told it again when the study goes on, and refuses another value."""
+    said = use(FILES / "vq.py").to_json()
+    assert json.loads(json.dumps(said)) == said
+    assert search_spaces.FamilyFacts.from_json(said["facts"]) == search_spaces.get("vq").family_facts
 
 
 def test_images_of_a_function_are_read_and_split_as_own_images_are():
@@ -226,6 +235,22 @@ network = models.load({str(tmp_path / "best")!r}, trust=True)
 torch.save(network(torch.load({str(tmp_path / "images.pt")!r})), {str(tmp_path / "out.pt")!r})
 """
     torch.save(images, tmp_path / "images.pt")
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[1], env=environment())
+    assert torch.equal(torch.load(tmp_path / "out.pt"), expected)
+
+
+def test_a_pickled_network_has_its_classes_in_it(tmp_path):
+    """What MLflow keeps of a study loads where nobody has the file."""
+    images, expected = saved(tmp_path)
+    with mlflow_client._own_by_value():
+        pickled = cloudpickle.dumps((models.load(tmp_path), images))
+    (tmp_path / "network.pickle").write_bytes(pickled)
+    script = f"""
+import pickle, sys, torch
+network, images = pickle.load(open({str(tmp_path / "network.pickle")!r}, "rb"))
+assert not [name for name in sys.modules if name.startswith("own_space")]
+torch.save(network(images), {str(tmp_path / "out.pt")!r})
+"""
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[1], env=environment())
     assert torch.equal(torch.load(tmp_path / "out.pt"), expected)
 

@@ -29,11 +29,12 @@ class OwnFile:
 
     def to_json(self) -> dict[str, Any]:
         """Return what study.json says of it: enough to read the study's results without running it."""
+        facts = asdict(self.space.family_facts)
         return {
             "file": self.name,
             "digest": self.code.digest,
             "family": self.space.family,
-            "facts": asdict(self.space.family_facts),
+            "facts": facts | {"further": list(facts["further"])},  # as JSON reads it back: a tracker compares the two
         }
 
 
