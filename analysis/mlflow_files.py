@@ -188,16 +188,18 @@ def _events(client: MlflowClient, parent: Run) -> Iterator[Event]:
 
 def _started(parent: Run) -> StudyStarted:
     params = {key: _value(text) for key, text in parent.data.params.items()}
+    own = params.pop("own", None)
     settings = {key: value for key, value in params.items() if not key.startswith("data.")}
     try:
-        space = search_spaces.get(str(settings["space"]))
-    except KeyError as error:  # `search_spaces.UnknownSpace` is one
+        metric = str(own["facts"]["metric"]) if own else search_spaces.get(str(settings["space"])).metric
+    except (KeyError, TypeError) as error:  # `search_spaces.UnknownSpace` is a KeyError
         raise NoStudyError(f"MLflow's run of the study names no space that is known: {error}") from None
     data = {key.removeprefix("data."): value for key, value in params.items() if key.startswith("data.")}
     return StudyStarted(
         settings | {"name": parent.data.tags["study"]},
-        objective={"metric": space.metric, "mode": metrics.mode(space.metric)},
+        objective={"metric": metric, "mode": metrics.mode(metric)},
         data={"name": settings.get("data"), **data},
+        own=own,
         environment={"git_commit": parent.data.tags.get("git_commit")},
     )
 

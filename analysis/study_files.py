@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from search_spaces import FAMILY_FACTS, FamilyFacts
 from study.record import files, journal, tables
 from study.record.errors import StudyError, UsageError, one_line
 from study.record.folder import StudyFolder
@@ -94,6 +95,22 @@ class StudyFiles:
         """Its settings, empty where it does not say them."""
         settings: dict[str, Any] = self.about.get("settings", {})
         return settings
+
+    @property
+    def family(self) -> str:
+        """The family of its networks."""
+        own = self.about.get("own")
+        return str(own["family"]) if own else str(self.about["settings"]["space"]).rpartition("_")[2]
+
+    @property
+    def facts(self) -> FamilyFacts:
+        """What its family is searched for and compared with; that of a user's own file is in the record.
+
+        Raises:
+            KeyError: the record does not say it.
+        """
+        own = self.about.get("own")
+        return FamilyFacts.from_json(own["facts"]) if own else FAMILY_FACTS[self.family]
 
     @property
     def partial(self) -> str | None:

@@ -1,4 +1,4 @@
-"""A network on disk: `config.json` says what to build, `model.pt` holds its state dict."""
+"""A network on disk: `config.json` says what to build, `model.pt` holds its state dict, `space.py` one's own code."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from models import own
 from models._config import ConfigError
 from models.network import ImageShape, Network
-from models.registry import build
+from models.registry import build, is_built_in
 
 CONFIG_FILE = "config.json"
 STATE_FILE = "model.pt"
@@ -23,11 +24,15 @@ STATE_FILE = "model.pt"
 
 @dataclass(frozen=True)
 class Description:
-    """A saved network's config, its images' shape (channels, height, width) and their number of classes."""
+    """A saved network's config, its images' shape (channels, height, width) and their number of classes.
+
+    `code` is the SHA-256 of the file that its layers are in, None for a network of this package.
+    """
 
     config: dict[str, Any]
     image_shape: ImageShape
     num_classes: int
+    code: str | None = None
 
 
 def save(
@@ -39,26 +44,41 @@ def save(
 ) -> None:
     """Write what `load` needs into `directory`, which is created; each file is on the disk, whole, or is not there.
 
-    Tensors are written from the CPU, so that a network trained on a GPU loads on any machine.
+    Tensors are written from the CPU, so that a network trained on a GPU loads on any machine. Of a network whose layers
+    are in a person's own file, that file is copied.
     """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
+    code = None if is_built_in(config) else own.in_use()
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     described = {"config": dict(config), "image_shape": list(image_shape), "num_classes": num_classes}
+    if code is None:
+        (folder / own.CODE_FILE).unlink(missing_ok=True)
+    else:
+        described["code"] = code.digest
+        source = code.source.encode()
+        _replace(folder / own.CODE_FILE, lambda path: path.write_bytes(source))
     text = json.dumps(described, indent=2, allow_nan=False) + "\n"
     _replace(folder / STATE_FILE, lambda path: _save_state(state, path))
     _replace(folder / CONFIG_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def load(directory: str | os.PathLike[str]) -> Network:
+def load(directory: str | os.PathLike[str], *, trust: bool = False) -> Network:
     """Give back the network that `save` wrote, on the CPU and in evaluation mode.
 
+    Args:
+        directory: where it lies.
+        trust: whether code that lies there may be run, where the network's layers are in a person's own file.
+
     Raises:
-        FileNotFoundError: one of the two files is missing.
+        FileNotFoundError: one of its files is missing.
+        UntrustedCodeError: it has code of its own, and nobody said that it may run.
         ConfigError: one of them is damaged, or they do not belong together; the message names the file.
     """
     config_path, state_path = Path(directory) / CONFIG_FILE, Path(directory) / STATE_FILE
     described = describe(directory)
+    if described.code is not None:
+        own.use_trusted(Path(directory), described.code, trust=trust)
     try:
         model = build(described.config, described.image_shape, described.num_classes)
     except (ValueError, TypeError, AttributeError) as error:
@@ -85,7 +105,8 @@ def describe(directory: str | os.PathLike[str]) -> Description:
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
         channels, height, width = described["image_shape"]
-        return Description(described["config"], (channels, height, width), described["num_classes"])
+        shape = (channels, height, width)
+        return Description(described["config"], shape, described["num_classes"], described.get("code"))
     except KeyError as error:
         raise ConfigError(f"{path} lacks the entry {error}") from error
     except (ValueError, TypeError, AttributeError) as error:

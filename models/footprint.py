@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models._config import ConfigError
 from models._layers import ACTIVATIONS, Centre, Dropout
 from models.network import ImageShape
-from models.registry import ShapesAlone, build_without_memory
+from models.registry import ShapesAlone, build, build_without_memory, is_built_in
 
 
 def activations(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> int:
@@ -23,9 +24,22 @@ def activations(config: Mapping[str, Any], image_shape: ImageShape, num_classes:
     Raises:
         ConfigError: as `build`.
     """
-    network = build_without_memory(config, image_shape, num_classes).eval()
-    images = torch.empty(2, *image_shape, device="meta")
-    for layer in _layers(network):
+    try:
+        return _on("meta", config, image_shape, num_classes)
+    except ConfigError:
+        raise
+    except Exception:
+        if is_built_in(config):
+            raise
+        # A user's own code may look at values, which there are none of: so it is run, once, with two images.
+        return _on("cpu", config, image_shape, num_classes)
+
+
+def _on(device: str, config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> int:
+    real = device != "meta"
+    network = (build if real else build_without_memory)(config, image_shape, num_classes).eval()
+    images = (torch.zeros if real else torch.empty)(2, *image_shape, device=device)
+    for layer in () if real else _layers(network):
         shape_of = _SHAPES.get(type(layer))
         if shape_of is not None:
             layer.forward = partial(_put_out, shape_of, layer)

@@ -2,7 +2,8 @@
 
 A data set is one file here, which defines `DATASET`, its facts, and `SPACES`, one for each family; a space is named
 `<data set>_<family>`, and there is no second registry. A file may define `REPORTED` too, the configurations that a
-report ran on the data. Files with an underscore in front are what the others are made of.
+report ran on the data. Files with an underscore in front are what the others are made of. A person's own file adds one
+space, while it is in use (`study.data.own_file`).
 """
 
 from __future__ import annotations
@@ -16,13 +17,24 @@ from types import ModuleType
 from search_spaces._ask import Ask, AskConfig, Bounds
 from search_spaces._claims import CLAIMS, Audit, Bound, Check, Claim, Comparison, Measured, measured_by
 from search_spaces._dataset import DatasetSpec, ImageShape
-from search_spaces._families import FAMILY_FACTS, FamilyFacts
-from search_spaces._layers import LayerBounds
+from search_spaces._families import BUILT_IN, FAMILY_FACTS, FamilyFacts, extend
+from search_spaces._layers import LayerBounds, training
 from search_spaces._reported import OPEN_LAYERS, Reported, ReportedSplit
-from search_spaces._searches import AutoencoderSearch, ClassifierSearch, VaeSearch
-from search_spaces._space import Context, Point, Search, Space, outline
+from search_spaces._searches import (
+    DEFAULT_AE,
+    DEFAULT_CLASSIFIER,
+    DEFAULT_VAE,
+    AutoencoderSearch,
+    ClassifierSearch,
+    VaeSearch,
+)
+from search_spaces._space import Context, Point, Search, Space, corners, drawn, outline
 
 __all__ = [
+    "BUILT_IN",
+    "DEFAULT_AE",
+    "DEFAULT_CLASSIFIER",
+    "DEFAULT_VAE",
     "FAMILY_FACTS",
     "OPEN_LAYERS",
     "Ask",
@@ -49,12 +61,16 @@ __all__ = [
     "UnknownSpace",
     "VaeSearch",
     "claims",
+    "corners",
     "datasets",
+    "drawn",
     "get",
     "measured_by",
     "names",
     "outline",
     "reported",
+    "training",
+    "use_own",
 ]
 
 
@@ -71,13 +87,24 @@ class UnknownSpace(KeyError):  # noqa: N818 - reads like KeyError's own relative
         return str(self.args[0])  # KeyError's own would put it in quotes
 
 
+_own: list[Space] = []  # the one space of a person's own file that is in use in this process
+
+
+def use_own(space: Space) -> None:
+    """Let the space of a person's own file be found by its name, and no other one that was before."""
+    _own[:] = [space]
+    extend({} if space.facts is None else {space.family: space.facts})
+
+
 def names() -> list[str]:
-    """Return the names of all spaces, sorted."""
+    """Return the names of all built-in spaces, sorted."""
     return sorted(space.name for file in _files() for space in file.SPACES)
 
 
 def get(name: str) -> Space:
     """Return the space of that name; raises `UnknownSpace` if there is none."""
+    if _own and _own[0].name == name:
+        return _own[0]
     for file in _files(name.rpartition("_")[0]):
         for space in file.SPACES:
             if space.name == name:

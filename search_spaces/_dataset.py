@@ -18,7 +18,7 @@ TRAIN_OR_TEST: Mapping[str, Mapping[str, str | bool]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A built-in data set, as data.
+    """A data set, as data; of one that a person's own file reads, what is below the shape may be left out.
 
     Attributes:
         name: what `--data` calls it.
@@ -45,12 +45,12 @@ class DatasetSpec:
     name: str
     title: str
     image_shape: ImageShape
-    class_names: tuple[str, ...]
-    split: str
-    sizes: Mapping[str, int]
-    source: str
-    licence: str
-    validation: Literal["three_way", "stratified", "random", "official"]
+    class_names: tuple[str, ...] = ()
+    split: str = ""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    source: str = ""
+    licence: str = ""
+    validation: Literal["three_way", "stratified", "random", "official"] = "three_way"
     torchvision_class: str | None = None
     official_splits: Mapping[str, Mapping[str, str | bool]] = field(default_factory=lambda: TRAIN_OR_TEST)
     labels: str = "targets"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,16 @@ class FamilyFacts:
     nats: bool = False
     on_encoder: bool = False
 
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> FamilyFacts:
+        """Return what `dataclasses.asdict` and JSON made of facts, as a study's record has those of its own family.
+
+        Raises:
+            KeyError: it names no metric.
+        """
+        known = {one.name: said[one.name] for one in fields(cls) if one.name in said}
+        return cls(**{**known, "metric": str(said["metric"]), "further": tuple(known.get("further", ()))})
+
     @property
     def objectives(self) -> tuple[str, ...]:
         """Whatever a study can be asked to optimise, the objective first."""
@@ -49,7 +59,7 @@ class FamilyFacts:
         return 1 - value if self.compared == "test_accuracy" else value
 
 
-FAMILY_FACTS: Mapping[str, FamilyFacts] = MappingProxyType(
+BUILT_IN: Mapping[str, FamilyFacts] = MappingProxyType(
     {
         "ae": FamilyFacts("val_mse"),
         "vae": FamilyFacts("val_nelbo", ("val_mse",), nats=True),
@@ -62,3 +72,12 @@ FAMILY_FACTS: Mapping[str, FamilyFacts] = MappingProxyType(
         ),
     }
 )
+_facts = dict(BUILT_IN)
+FAMILY_FACTS: Mapping[str, FamilyFacts] = MappingProxyType(_facts)
+"""The built-in ones and, where a person's own file is in use, those of the family that it adds."""
+
+
+def extend(added: Mapping[str, FamilyFacts]) -> None:
+    """Let facts count beside the built-in ones, and no others that were added before."""
+    _facts.clear()
+    _facts.update({**BUILT_IN, **added})

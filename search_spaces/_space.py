@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from search_spaces._ask import Ask, AskConfig, AskTrial, Bounds
 from search_spaces._dataset import DatasetSpec, ImageShape
-from search_spaces._families import FAMILY_FACTS
+from search_spaces._families import FAMILY_FACTS, FamilyFacts
 from search_spaces._layers import general
 from search_spaces._reported import Reported
 
@@ -76,6 +76,8 @@ class Space:
         default: the config that one would try first by hand.
         pretrain_epochs: of an encoder's training as an autoencoder, in trials that have this first stage.
         reported: what the reports ran on its data, by key; those of the space itself are its points.
+        facts: of a family of one's own, which `FAMILY_FACTS` does not know.
+        own_name: of a space in a person's own file, the file's name, by which a study calls it.
     """
 
     data: DatasetSpec
@@ -87,6 +89,8 @@ class Space:
     default: Mapping[str, Any]
     pretrain_epochs: int = 0
     reported: Mapping[str, Reported] = field(default_factory=dict)
+    facts: FamilyFacts | None = None
+    own_name: str = ""
 
     @property
     def dataset(self) -> str:
@@ -95,13 +99,18 @@ class Space:
 
     @property
     def name(self) -> str:
-        """`<data set>_<family>`."""
-        return f"{self.dataset}_{self.family}"
+        """`<data set>_<family>`, or the name of a person's own file."""
+        return self.own_name or f"{self.dataset}_{self.family}"
+
+    @property
+    def family_facts(self) -> FamilyFacts:
+        """What it is searched for and compared with."""
+        return self.facts or FAMILY_FACTS[self.family]
 
     @property
     def metric(self) -> str:
         """The objective, a validation metric of the family; `study.record.metrics` knows its direction."""
-        return FAMILY_FACTS[self.family].metric
+        return self.family_facts.metric
 
     @property
     def image_shape(self) -> ImageShape:
@@ -191,6 +200,35 @@ def outline(space: Space, context: Context) -> dict[str, str]:
         for key, value in ask.fixed.items():
             fixed.setdefault(key, set()).add(repr(value))
     return {**found, **{f"fixed {key}": ", ".join(sorted(values)) for key, values in fixed.items()}}
+
+
+def drawn(space: Space, context: Context, count: int, seed: int = 0) -> Iterator[dict[str, Any]]:
+    """Return configs that are drawn at random from all of the space, always the same ones by seed."""
+    generator = random.Random(seed)
+    for _ in range(count):
+        yield space.answer(_AskAnything(generator), context)
+
+
+def corners(space: Space, context: Context) -> list[dict[str, Any]]:
+    """Return the two configs of which every answer is the first or lowest, or the last or highest."""
+    return [space.answer(_AskAnything(_End(last)), context) for last in (False, True)]
+
+
+class _End(random.Random):
+    """Draws the first or the last of whatever there is."""
+
+    def __init__(self, last: bool) -> None:
+        super().__init__()
+        self._last = last
+
+    def choice(self, seq: Any) -> Any:
+        return seq[-1 if self._last else 0]
+
+    def randint(self, a: int, b: int) -> int:
+        return b if self._last else a
+
+    def uniform(self, a: float, b: float) -> float:
+        return b if self._last else a
 
 
 class _AskAnything(Ask):

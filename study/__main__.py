@@ -23,6 +23,8 @@ _VERBS = {
     "baseline": "fit PCA alone, on all training images",
     "simulate": "replay recorded learning curves under every scheduler",
     "check": "preflight of a running cluster",
+    "new-space": "begin a space of one's own: a file that runs as it is",
+    "check-space": "try a space of one's own: configs, training, resuming, fusing",
 }
 
 

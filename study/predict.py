@@ -37,7 +37,7 @@ def _run(options: argparse.Namespace) -> None:
     from study.data.input_image import read_for
     from study.evaluation import own_images
 
-    model = own_images.load(options.model)
+    model = own_images.load(options.model, trust=options.trust)
     described = describe(options.model)
     if isinstance(model, Predictive) and options.out is not None:
         raise UsageError(f"--out is for the pictures of an autoencoder; {options.model} is a classifier")
@@ -68,6 +68,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     commands.add_value(parser, "--top", integer(1), "N", f"classes to print of a classifier (default: {TOP})")
     commands.add_out(parser, f"folder for the pictures of an autoencoder (default: {OUT}/)", metavar="DIR")
+    commands.add_trust(parser)
     return parser.read(argv)
 
 

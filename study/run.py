@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 if __package__ in (None, ""):
     # Run as a file: import the packages from the checkout, not this folder's modules from the top.
@@ -18,6 +19,20 @@ from study.record.errors import INTERRUPTED
 
 if TYPE_CHECKING:
     from study.settings.command_line import CommandLine
+    from study.studies import Study
+
+
+class _Callable(ModuleType):
+    """This module, which is `study.run(...)` as well: a package has one name for a module and a function."""
+
+    def __call__(self, **options: Any) -> Study:
+        """Run a study as `study.studies.run` does, with the command's options as keywords."""
+        from study import studies
+
+        return studies.run(**options)
+
+
+sys.modules[__name__].__class__ = _Callable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +68,10 @@ def _main(argv: Sequence[str] | None) -> int:
 
     if line.resume is not None:
         return _resume(line)
+    if file := line.given.get("space_file"):
+        from study.data import own_file
+
+        own_file.use(own_file.read(Path(file).expanduser()))
     settings = resolve.settings_of(line.given)
     if line.print_config:
         print(command_line.config_text(settings, named="name" in line.given))
@@ -60,11 +79,11 @@ def _main(argv: Sequence[str] | None) -> int:
     if line.dry_run:
         from study.driver.listing import dry_run
 
-        print(dry_run(settings, trials=line.given.get("trials")))
+        print(dry_run(settings, trials=line.given.get("trials"), trust=line.trust))
         return 0
     from study.driver import launch
 
-    return launch.start(settings)
+    return launch.start(settings, trust=line.trust)
 
 
 def _resume(line: CommandLine) -> int:
@@ -74,17 +93,26 @@ def _resume(line: CommandLine) -> int:
     assert line.resume is not None
     storage = Path(line.given.get("storage", STORAGE)).expanduser().absolute()
     if line.print_config:
+        from study.driver.own_space import use_again
         from study.record.folder import existing
         from study.record.journal import read_state
         from study.settings.command_line import config_text
 
-        settings, _ = resumed_settings(line.given, read_state(existing(storage, line.resume).journal).settings)
+        folder = existing(storage, line.resume)
+        state = read_state(folder.journal)
+        use_again(folder, state, line.given.get("space_file"), trust=line.trust)
+        settings, _ = resumed_settings(line.given, state.settings)
         print(config_text(settings, named=True))
         return 0
     from study.driver import launch
 
     return launch.resume(
-        line.resume, storage, lambda recorded: resumed_settings(line.given, recorded), line.retry_failed
+        line.resume,
+        storage,
+        lambda recorded: resumed_settings(line.given, recorded),
+        line.retry_failed,
+        restated_file=line.given.get("space_file"),
+        trust=line.trust,
     )
 
 

@@ -174,7 +174,7 @@ def test_a_sampler_that_insists_on_large_networks_is_overruled(tmp_path, monkeyp
 
 def test_a_limit_that_no_network_can_keep_ends_the_study(tmp_path):
     with pytest.raises(
-        StudyError, match=r"200 networks in a row were too large, the last one with .* more than --max-params 5"
+        StudyError, match=r"200 networks in a row were refused, the last one with .* more than --max-params 5"
     ):
         Driver(tmp_path / "s", max_params=5, sampler="random").ask()
 

@@ -13,6 +13,7 @@ from analysis.comparisons.winners import Winner, compare_pairs
 from analysis.figures import confirmation
 from analysis.figures.importances import divergences, greatest_by_chance
 from analysis.study_files import StudyFiles
+from search_spaces import FAMILY_FACTS
 from study.record.intervals import Layers, Sample, are_pairs, difference, mean_interval, told_apart
 
 SAME, OTHER = Layers("dense", 1000), Layers("dense", 2000)
@@ -108,7 +109,7 @@ def winner(name, values, layers, *, metric="test_mse"):
     data = {"name": "mnist", "sizes": {"train": 9}, "split": "s", "image_shape": [1, 8, 8], "digest": "d"}
     others = {"test_ssim": sample(np.square(values), layers)}  # shown without a verdict
     return Winner(
-        name, "ae", data, False, "val_mse", "t0001", {"latent_size": 8}, layers.params,
+        name, "ae", FAMILY_FACTS["ae"], data, False, "val_mse", "t0001", {"latent_size": 8}, layers.params,
         {metric: sample(values, layers), **others}, None, 8, 16, None,
     )  # fmt: skip
 

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from analysis.comparisons.winners import METRICS, RATIO, Pair, Winner
 from analysis.figures import style
 from analysis.words import cell, counted, number, with_interval
-from search_spaces import FAMILY_FACTS
 from study.record import metrics
 from study.record.intervals import Interval
 
@@ -110,7 +109,7 @@ def _words(one: Winner) -> dict[str, str]:
         "parameters": cell(one.params),
         "seconds a run": cell(one.seconds.mean, 3),
     }
-    ratio = _RATIOS[FAMILY_FACTS[one.family].baseline]
+    ratio = _RATIOS[one.facts.baseline]
     names = {RATIO: ratio, "test_probe_accuracy": _PROBE}
     for metric in METRICS:
         if metric in one.samples:

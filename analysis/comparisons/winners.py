@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from analysis.study_files import StudyFiles
-from search_spaces import FAMILY_FACTS
+from search_spaces import FamilyFacts
 from study.record import metrics
 from study.record.intervals import Difference, Interval, Layers, Sample, difference, holm, told_apart
 
@@ -38,7 +38,8 @@ class Winner:
 
     Attributes:
         study: the study's name.
-        family: "ae", "vae" or "classifier".
+        family: "ae", "vae" or "classifier", or one of the user's own.
+        facts: what the family is compared by.
         data: study.json's data: name, digest, sizes, split, image_shape.
         is_subset: whether it saw only a part of the training images.
         metric: what the study ranked by.
@@ -55,6 +56,7 @@ class Winner:
 
     study: str
     family: str
+    facts: FamilyFacts
     data: Mapping[str, Any]
     is_subset: bool
     metric: str
@@ -77,10 +79,10 @@ def winner_of(files: StudyFiles) -> Winner:
     """
     about, summary = files.about, files.summary
     best = (summary or {}).get("best")
-    family = about["settings"]["space"].rpartition("_")[2]
     shared = {
         "study": files.folder.name,
-        "family": family,
+        "family": files.family,
+        "facts": files.facts,
         "data": about["data"],
         "is_subset": about["settings"]["train_size"] is not None,
         "metric": about["objective"]["metric"],
@@ -101,7 +103,7 @@ def winner_of(files: StudyFiles) -> Winner:
         if metric in rows and rows[metric].notna().any():
             known = rows[rows[metric].notna()]
             samples[metric] = Sample.of(metric, dict(zip(known["seed"], known[metric], strict=True)), layers)
-    if (ratio := _ratio(family, summary, samples)) is not None:
+    if (ratio := _ratio(files.facts, summary, samples)) is not None:
         samples[RATIO] = ratio
     return Winner(
         **shared,
@@ -116,9 +118,9 @@ def winner_of(files: StudyFiles) -> Winner:
     )
 
 
-def _ratio(family: str, summary: Mapping[str, Any], samples: Mapping[str, Sample]) -> Sample | None:
+def _ratio(facts: FamilyFacts, summary: Mapping[str, Any], samples: Mapping[str, Sample]) -> Sample | None:
     """Return, by seed, the test error over that of the study's own baseline; error rates for a classifier."""
-    row, facts = summary["baseline"], FAMILY_FACTS[family]
+    row = summary["baseline"]
     if summary["ratio_to_pca"] is None or row is None or facts.compared not in samples:
         return None
     # a summary of an earlier version compared errors that are not clipped
@@ -205,7 +207,7 @@ def _others(first: Winner, second: Winner, *, judged: bool) -> list[Pair]:
     """Return the differences that get no verdict, of metrics of the same images and the same meaning."""
     if first.name is None or second.name is None or _other_data(first, second) is not None:
         return []
-    same_error = FAMILY_FACTS[first.family].compared == FAMILY_FACTS[second.family].compared
+    same_error = first.facts.compared == second.facts.compared
     shared = [metric for metric in METRICS if metric in first.samples and metric in second.samples]
     # A classifier's ratio is of error rates, and its accuracy on codes is of a trained head, not of a linear probe.
     shared = [metric for metric in shared if same_error or metric not in (RATIO, "test_probe_accuracy")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ import search_spaces
 from analysis.study_files import StudyFiles
 from analysis.words import number, value_label
 from search_spaces import AskConfig
+from study.record import journal
+from study.record.errors import StudyError
 
 _NOT_SEARCHED = ("config.family", "config.decay")
 _FEW_VALUES = 5  # numbers of so many values at most are compared value by value
@@ -177,8 +180,11 @@ class _RangeReader(AskConfig):
 def sampled_ranges(study: StudyFiles, trials: pd.DataFrame) -> list[list[Range]]:
     """Return the numbers that each trial drew, with their ranges; none for a trial that its space cannot express.
 
-    Asked is the space of today: a study of an older version may have searched other ranges.
+    Asked is the space of today: a study of an older version may have searched other ranges. Of a space in a user's own
+    file, which is not run, the journal has them.
     """
+    if study.about.get("own"):
+        return _recorded_ranges(study, trials)
     try:
         space = search_spaces.get(str(study.about["settings"]["space"]))
         data = study.about["data"]
@@ -198,6 +204,25 @@ def sampled_ranges(study: StudyFiles, trials: pd.DataFrame) -> list[list[Range]]
             found.append([])
         else:
             found.append(ask.ranges)
+    return found
+
+
+def _recorded_ranges(study: StudyFiles, trials: pd.DataFrame) -> list[list[Range]]:
+    """Return the numbers that each trial drew as the journal has them, none where there is no journal."""
+    try:
+        runs = journal.read_state(study.paths.journal).runs
+    except (OSError, StudyError):
+        return [[] for _ in range(len(trials))]
+    found = []
+    for name in trials["trial_id"]:
+        asked = runs[name].optuna if name in runs else {}
+        ranges = []
+        for parameter, text in asked.get("distributions", {}).items():
+            about = json.loads(text)["attributes"]
+            if "low" in about:
+                value, low, high = float(asked["params"][parameter]), float(about["low"]), float(about["high"])
+                ranges.append(Range(parameter, value, low, high, bool(about["log"])))
+        found.append(ranges)
     return found
 
 

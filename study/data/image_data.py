@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from search_spaces import DatasetSpec, ReportedSplit, datasets
+from study.data import own_file
 from study.data.dividing import divide
 from study.data.image_folder import Asked, Pictures, open_own
 from study.data.mapped import cached
@@ -23,6 +24,8 @@ from study.record.errors import DataError, UsageError, choose_from
 
 __all__ = ["ImageData", "Split", "as_reported", "default_data_dir", "load", "of_settings", "subset"]
 
+
+Splits = tuple[Split, Split, Split]
 
 _ARRAY_SUFFIXES = {".npy", ".npz"}
 _CACHE = "decoded"  # a folder below that of the data sets
@@ -105,7 +108,8 @@ def load(
 ) -> ImageData:
     """Load a built-in data set, or own images: a folder with one sub-folder per class, or a file of NumPy's.
 
-    source: a name in `search_spaces.datasets()`, which comes first, or a path ("./mnist" for a folder of that name).
+    source: a name in `search_spaces.datasets()`, which comes first, what a person's own file reads itself, or a path
+        ("./mnist" for a folder of that name).
     data_dir: where built-in sets lie or are downloaded to.
     image_size: pixels a side that own images are scaled and cropped to.
     value_range: the values in own files that stand for black and white; None takes those of each file's format.
@@ -130,7 +134,12 @@ def load(
                 )
         data = _load_builtin(spec, data_dir, progress)
     else:
-        data = _load_own(source, Asked(image_size, value_range, labels), (cache_dir, data_dir / _CACHE), progress)
+        asked = Asked(image_size, value_range, labels)
+        if own_file.provides(source):
+            pictures = own_file.pictures(data_dir, asked)
+            data = _of_pictures(source, pictures, asked, _in_memory(pictures, progress))
+        else:
+            data = _load_own(source, asked, (cache_dir, data_dir / _CACHE), progress)
     return subset(data, train_size, val_size)
 
 
@@ -265,15 +274,21 @@ def _load_own(source: str, asked: Asked, cache: tuple[Path | None, Path], progre
     given, usual = cache
     if given is not None or _COPIES * pictures.nbytes > machine.memory():
         kept = cached(pictures, given or usual, _digest, progress)
-        splits, digest, sentence, notes = kept.splits, kept.digest, kept.sentence, kept.notes
-    else:
-        splits, sentence, notes = _in_memory(pictures, progress)
-        digest = _digest(*splits)
+        read = kept.splits, kept.sentence, kept.notes
+        return _of_pictures(path.resolve().name, pictures, asked, read, kept.digest)
+    return _of_pictures(path.resolve().name, pictures, asked, _in_memory(pictures, progress))
+
+
+def _of_pictures(
+    name: str, pictures: Pictures, asked: Asked, read: tuple[Splits, str, tuple[str, ...]], digest: str | None = None
+) -> ImageData:
+    """Return own images that have been read into splits, with the sentence and the notes on that."""
+    splits, sentence, notes = read
     return ImageData(
-        path.resolve().name,
+        name,
         pictures.class_names,
         *splits,
-        digest,
+        digest or _digest(*splits),
         sentence,
         (*pictures.notes, *notes),
         asked.value_range,
@@ -281,9 +296,7 @@ def _load_own(source: str, asked: Asked, cache: tuple[Path | None, Path], progre
     )
 
 
-def _in_memory(
-    pictures: Pictures, progress: Callable[[str], None]
-) -> tuple[tuple[Split, Split, Split], str, tuple[str, ...]]:
+def _in_memory(pictures: Pictures, progress: Callable[[str], None]) -> tuple[Splits, str, tuple[str, ...]]:
     decoded = decode_all(
         len(pictures),
         lambda i: (pictures.read(i), int(pictures.labels[i])),

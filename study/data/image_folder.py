@@ -244,26 +244,58 @@ def _notes(headers: Sequence[Header], form: Form, asked: Asked) -> list[str]:
 
 
 def _array_file(file: Path, asked: Asked) -> Pictures:
-    """Open one array of images, (n, height, width) or with the channels behind or before, with their labels if any."""
+    """Open one array of images with their labels if any."""
     if asked.labels is not None:
         raise UsageError(f"--labels is for a folder; {file} takes its labels from its own array 'labels'")
     images, labels = _arrays(file)
+    return of_arrays(images, labels, str(file), asked, stamp=[f"{file.name} {_changed(file)}"])
+
+
+def of_arrays(
+    images: Array,
+    labels: Array | None,
+    source: str,
+    asked: Asked,
+    *,
+    class_names: Sequence[str] = (),
+    splits: NDArray[np.str_] | None = None,
+    stamp: Sequence[str] = (),
+) -> Pictures:
+    """Return images of an array, (n, height, width) or with the channels behind or before.
+
+    Args:
+        images: The array.
+        labels: Integers or text, (n,); None for images of one class.
+        source: What they come from, for messages.
+        asked: What the user says of them.
+        class_names: What the labels are positions in; empty to go by the labels themselves.
+        splits: Of each image the split that it was given in, (n,); None to draw the splits.
+        stamp: What tells whether they are still the same.
+
+    Raises:
+        DataError: they are no images, or a class has too few for the splits.
+    """
+    _check_arrays(images, labels, source)
     try:
-        shape = deep_files.channels_last(images[0], str(file)).shape
+        shape = deep_files.channels_last(images[0], source).shape
     except DataError as error:
-        raise DataError(f"{error}; the first axis of {file} counts its images") from None
+        raise DataError(f"{error}; the first axis of {source} counts its images") from None
     if shape[2] not in CHANNELS:
-        raise DataError(f"{file} has images of {shape[2]} channels; allowed: {CHANNELS.start} to {CHANNELS.stop - 1}")
-    header = Header("NumPy", f"NumPy {images.dtype}, {shape[2]} channels", shape[2], images.dtype, (shape[0], shape[1]))
-    decoding.check_range(file, header, asked.value_range)
+        raise DataError(f"{source} has images of {shape[2]} channels; allowed: {CHANNELS.start} to {CHANNELS.stop - 1}")
+    kind = f"NumPy {images.dtype}, {shape[2]} channels"
+    header = Header("NumPy", kind, shape[2], images.dtype, (shape[0], shape[1]))
+    decoding.check_range(Path(source), header, asked.value_range)
     names, positions = (np.array([finding.ONLY_CLASS]), np.zeros(len(images), np.int64))
     if labels is not None:
         names, positions = np.unique(labels, return_inverse=True)
-    counts = np.bincount(positions, minlength=len(names))
-    if counts.min() < MIN_PER_CLASS:
+        if class_names:
+            names, positions = np.array(class_names), labels
+    least, where = (MIN_PER_CLASS, "train, validation and test") if splits is None else (1, "train")
+    counts = np.bincount(positions if splits is None else positions[splits == "train"], minlength=len(names))
+    if counts.min() < least:
         raise DataError(
-            f"{file}: class {str(names[counts.argmin()])!r} has {counts.min()} images, and needs at least "
-            f"{MIN_PER_CLASS}, for train, validation and test"
+            f"{source}: class {str(names[counts.argmin()])!r} has {counts.min()} images, and needs at least "
+            f"{least}, for {where}"
         )
     size = (asked.image_size, asked.image_size) if asked.image_size else header.size
     given = size if asked.image_size else None
@@ -271,14 +303,13 @@ def _array_file(file: Path, asked: Asked) -> Pictures:
     found = Found()
 
     def read(index: int) -> Array:
-        pixels = deep_files.channels_last(images[index], str(file))
-        return decoding.to_form(pixels, str(file), form, found)
+        return decoding.to_form(deep_files.channels_last(images[index], source), source, form, found)
 
     return Pictures(
-        what=f"images of {file}",
+        what=f"images of {source}",
         labels=positions.astype(np.int64),
         class_names=tuple(finding.shown(str(name)) for name in names),
-        splits=None,
+        splits=splits,
         form=form,
         size=size,
         read=read,
@@ -286,7 +317,7 @@ def _array_file(file: Path, asked: Asked) -> Pictures:
         found=found,
         notes=_notes([header], form, asked),
         kinds={"files": Counter({header.kind: len(images)})},
-        stamp=[f"{file.name} {_changed(file)}"],
+        stamp=stamp,
     )
 
 
@@ -305,11 +336,15 @@ def _arrays(file: Path) -> tuple[Array, Array | None]:
         raise
     except Exception as error:
         raise DataError(f"--data {file} is no array of images ({decoding.reason(error)})") from error
-    if images.ndim < 3 or not len(images):
-        raise DataError(f"{file} holds an array {images.shape}; it takes (n, height, width) or with channels")
-    if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iuUS"):
-        raise DataError(f"{file}: labels are {labels.dtype} {labels.shape}; they are integers or text ({len(images)},)")
     return images, labels
+
+
+def _check_arrays(images: Array, labels: Array | None, source: str) -> None:
+    if images.ndim < 3 or not len(images):
+        raise DataError(f"{source} holds an array {images.shape}; it takes (n, height, width) or with channels")
+    if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iuUS"):
+        told = f"labels are {labels.dtype} {labels.shape}; they are integers or text ({len(images)},)"
+        raise DataError(f"{source}: {told}")
 
 
 def _changed(path: Path) -> str:

@@ -59,9 +59,12 @@ def read_for(network: Description, path: Path, trained: Trained) -> NDArray[Any]
 
 
 def takes_any_size(network: Description) -> bool:
-    """Return whether the network's weights do not depend on the size of the images: images of twice the size do."""
+    """Return whether the network's weights do not depend on the size of the images: images of twice the size do.
+
+    Layers of a person's own file are given what they were trained on: nobody knows what else they take.
+    """
     channels, height, width = network.image_shape
-    return _same_weights(network, (channels, 2 * height, 2 * width))
+    return network.code is None and _same_weights(network, (channels, 2 * height, 2 * width))
 
 
 def _same_weights(network: Description, image_shape: tuple[int, int, int]) -> bool:

@@ -11,6 +11,7 @@ import models
 import search_spaces
 from search_spaces import Context, Point, Space
 from study.cluster.resources import Resources
+from study.data import own_file
 from study.data.image_data import ImageData
 from study.data.twins import Twins
 from study.driver import confirmation
@@ -57,6 +58,7 @@ def about(
             "twins": twins and twins.to_json(),
         },
         "encoder": encoder and encoder.to_json(),
+        "own": own.to_json() if settings.space_file and (own := own_file.own()) else None,
     }
 
 

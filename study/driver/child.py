@@ -16,8 +16,12 @@ _LEAVE_SECONDS = 30.0  # a study leaves within 10 s; on a busy machine it may ta
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def run_to_end(verb: str, words: Sequence[str], seconds: float | None = None) -> int:
+def run_to_end(
+    verb: str, words: Sequence[str], seconds: float | None = None, say: Callable[[str], None] | None = None
+) -> int:
     """Run a command and return its exit status, or `OUT_OF_TIME` where it was asked to leave after so many seconds.
+
+    What it says goes where this process's output goes, or, line by line, to `say`, as a notebook wants it.
 
     It has a session of its own, so that Ctrl-C reaches it once, through this process: a second signal would end it
     without waiting. On Linux it is asked to leave, too, where this process is killed. Of a command that was killed
@@ -28,8 +32,13 @@ def run_to_end(verb: str, words: Sequence[str], seconds: float | None = None) ->
         [sys.executable, str(script(verb)), *words],
         start_new_session=True,
         preexec_fn=_leaving_with_parent(),  # noqa: PLW1509  (one system call, which takes no lock)
+        stdout=subprocess.PIPE if say else None,
+        stderr=subprocess.STDOUT if say else None,
     )
     try:
+        for line in process.stdout or ():
+            assert say is not None
+            say(line.decode(errors="replace").rstrip("\n"))
         status = process.wait(seconds)
     except subprocess.TimeoutExpired:
         _ask_to_leave(process)

@@ -42,15 +42,23 @@ _PLACES = ("data", "labels", "cache_dir", "data_dir", "tracking_uri")
 _DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 
 
-def start(settings: Settings) -> int:
-    """Run a new study and return the exit status; nothing is written before all that can be checked has been."""
+def start(settings: Settings, *, trust: bool = False) -> int:
+    """Run a new study and return the exit status; nothing is written before all that can be checked has been.
+
+    With `trust` the study of `--encoder-from` may have code of its own that is run.
+    """
     from study.data.twins import across
     from study.settings.resolve import space_context
     from study.tracking import implementations
 
     data = _load(settings)
-    encoder = _encoder(settings, data)
+    encoder = _encoder(settings, data, trust)
     context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
+    if settings.space_file:
+        import search_spaces
+        from study.driver import own_space
+
+        own_space.check(search_spaces.get(settings.space), context)
     warm_start = []
     if settings.warm_start:
         from study.driver import beginning  # which else is imported while Ray starts
@@ -70,6 +78,8 @@ def start(settings: Settings) -> int:
             folders.created(settings.storage_path, settings.name) as folder,
             _verified(settings, folder) as probe_file,
         ):
+            if settings.space_file:
+                own_space.keep(folder)
             about = beginning.about(settings, data, encoder, looking.result())
             for note in about["data"]["notes"]:
                 if note.startswith("Warning:"):
@@ -85,7 +95,15 @@ def start(settings: Settings) -> int:
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first)
 
 
-def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -> int:
+def resume(
+    name: str,
+    storage: Path,
+    restate: Any,
+    retry_failed: bool = False,
+    *,
+    restated_file: str | None = None,
+    trust: bool = False,
+) -> int:
     """Go on with a study where its journal ends, and return the exit status.
 
     Args:
@@ -93,8 +111,10 @@ def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -
         storage: The folder that it lies in.
         restate: From the recorded settings to those to go on with, and those of them that say that there is more to do.
         retry_failed: Whether all failed runs are tried again; those of an unfinished study that the machine failed are.
+        restated_file: The user's own file of the space, where it was given again.
+        trust: Whether code that lies in a folder from elsewhere may be run.
     """
-    from study.driver import beginning
+    from study.driver import beginning, own_space
     from study.driver.environment import git_commit
     from study.record import folder as folders
     from study.record import kept
@@ -107,6 +127,7 @@ def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -
         standing = folders.standing(folder, state.place)
         copied = standing == "copied"
         trusted = folders.is_trusted(folder, state.place)
+        own_space.use_again(folder, state, restated_file, trust=trust)
         try:
             settings, changed = restate(usable_destinations(state.settings, trusted=trusted))
         except (KeyError, TypeError) as error:
@@ -132,7 +153,7 @@ def resume(name: str, storage: Path, restate: Any, retry_failed: bool = False) -
             print(f"Study {folder.name} is finished; a larger --trials than {settings.trials} extends it.")
             return 0
         data = _load_again(settings, folder)
-        encoder = _encoder(settings, data)
+        encoder = _encoder(settings, data, trust)
         assert state.about is not None
         beginning.check_unchanged(folder.name, state.about, beginning.about(settings, data, encoder))
         before, now = state.about.environment.get("git_commit"), git_commit()
@@ -247,12 +268,12 @@ def _verified(settings: Settings, folder: StudyFolder) -> AbstractContextManager
     return shared_storage.verified(folder.path, cluster=settings.address not in (None, "local"))
 
 
-def _encoder(settings: Settings, data: ImageData) -> EncoderSource | None:
+def _encoder(settings: Settings, data: ImageData, trust: bool) -> EncoderSource | None:
     if settings.encoder_from is None:
         return None
     from study.training import checkpoint
 
-    return checkpoint.load_encoder(settings.storage_path, settings.encoder_from, data.image_shape)
+    return checkpoint.load_encoder(settings.storage_path, settings.encoder_from, data.image_shape, trust=trust)
 
 
 def _run(setup: Setup, *first: Event) -> int:

@@ -35,7 +35,7 @@ def list_spaces() -> str:
     return table(rows)
 
 
-def dry_run(settings: Settings, trials: int | None) -> str:
+def dry_run(settings: Settings, trials: int | None, *, trust: bool = False) -> str:
     """Draw configs as a study would before it has results, build them without memory, and return their sizes.
 
     Raises:
@@ -48,8 +48,12 @@ def dry_run(settings: Settings, trials: int | None) -> str:
     if settings.encoder_from:
         from study.training import checkpoint
 
-        encoder = checkpoint.load_encoder(settings.storage_path, settings.encoder_from, image_shape).keys
+        encoder = checkpoint.load_encoder(settings.storage_path, settings.encoder_from, image_shape, trust=trust).keys
     context = space_context(settings, image_shape, num_classes, encoder)
+    if settings.space_file:
+        from study.driver import own_space
+
+        own_space.check(search_spaces.get(settings.space), context)
     drawn = _reported(settings) if settings.reported else _drawn(settings, context, trials)
     rows = [("from", "parameters", "config")]
     for origin, config in drawn:

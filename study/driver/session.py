@@ -23,7 +23,7 @@ from study.cluster import joining
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
 from study.data.mapped import MappedFile
-from study.driver import confirmation, summary, winner
+from study.driver import confirmation, own_space, summary, winner
 from study.driver.confirmation import Candidate, Confirmed, Planned
 from study.driver.display import Display
 from study.evaluation.samples import illustrate
@@ -108,6 +108,7 @@ class Session:
             execution=Execution(settings.precision, settings.compile),
             gpu=resources.gpus > 0,
             probe_file=setup.probe_file,
+            own=own_space.kept(self._folder) if settings.space_file else None,
             measures_fusing=settings.fuse == "auto",
         )
         self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count

@@ -90,7 +90,7 @@ def left(folder: StudyFolder, run: Run) -> dict[str, Path] | None:
         return {path.name: path for path in (*(source / name for name in kept.NETWORK), *source.glob("*.npz"))}
     found: dict[str, Path] = {}
     for name, expected in run.files.items():
-        promoted = folder.best if name in kept.NETWORK else folder.samples
+        promoted = folder.best if name in kept.OF_NETWORK else folder.samples
         paths = [path for path in (source / name, promoted / name) if kept.is_intact(path, expected)]
         if not paths:
             return None
@@ -100,8 +100,8 @@ def left(folder: StudyFolder, run: Run) -> dict[str, Path] | None:
 
 def promote(folder: StudyFolder, found: Mapping[str, Path]) -> None:
     """Copy a network to best/, and its samples to samples/, replacing what was there; the disk has them then."""
-    _replace(folder.best, {name: path for name, path in found.items() if name in kept.NETWORK})
-    _replace(folder.samples, {name: path for name, path in found.items() if name not in kept.NETWORK})
+    _replace(folder.best, {name: path for name, path in found.items() if name in kept.OF_NETWORK})
+    _replace(folder.samples, {name: path for name, path in found.items() if name not in kept.OF_NETWORK})
 
 
 def _replace(target: Path, found: Mapping[str, Path]) -> None:

@@ -20,14 +20,16 @@ from study.record import files
 from study.record.errors import UsageError
 
 
-def load(folder: Path) -> Network:
+def load(folder: Path, *, trust: bool = False) -> Network:
     """Return the network that a study or `models.save` left in a folder.
+
+    With `trust` code of its own that lies there may be run.
 
     Raises:
         UsageError: the folder holds none, or it is damaged.
     """
     try:
-        return models.load(folder)
+        return models.load(folder, trust=trust)
     except FileNotFoundError as error:
         best = folder / "best"
         near = f" (did you mean {best}?)" if best.is_dir() else ""

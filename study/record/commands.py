@@ -23,6 +23,8 @@ SCRIPTS = {
     "predict": "study/predict.py",
     "simulate": "study/simulate.py",
     "check": "study/cluster_check.py",
+    "new-space": "study/new_space.py",
+    "check-space": "study/check_space.py",
     "report": "analysis/report.py",
     "compare": "analysis/compare.py",
     "audit": "analysis/audit.py",
@@ -119,6 +121,12 @@ def add_out(parser: Parser, help: str, metavar: str = "FILE") -> None:  # noqa: 
 def add_open(parser: Parser) -> None:
     """Add `--open`: whether `open_in_browser` is to show what was written."""
     parser.add_argument("--open", action="store_true", help="and open it in the browser")
+
+
+def add_trust(to: argparse._ActionsContainer, when: str = "") -> None:
+    """Add `--trust`: whether code that lies in a study's folder, a space of somebody's own, may be run."""
+    help = "run the code of its own that a study's folder has, a space in a user's file"  # noqa: A001
+    to.add_argument("--trust", action="store_true", help=f"{when}: {help}" if when else help)
 
 
 def open_in_browser(file: Path) -> None:

@@ -61,6 +61,7 @@ class StudyStarted(Event):
             version may not have said it: None.
         data: name, digest, sizes of the splits, image_shape, class_names, split and notes.
         encoder: the earlier study whose encoder classifiers are built on.
+        own: of a space in a user's own file: its name, SHA-256, family and the facts of that; None of a built-in one.
         environment: git commit, versions, hardware.
         gpu: how runs share a GPU; None without one.
         uuid: who it is, whatever its name: the key of its runs elsewhere. An earlier version had the name alone.
@@ -74,6 +75,7 @@ class StudyStarted(Event):
     searched: dict[str, str] | None = None
     data: dict[str, Any] = field(default_factory=dict)
     encoder: dict[str, Any] | None = None
+    own: dict[str, Any] | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     gpu: dict[str, Any] | None = None
     uuid: str | None = None

@@ -63,6 +63,11 @@ class StudyFolder:
         return self.path / "best"
 
     @property
+    def code(self) -> Path:
+        """The copy of the user's own file of the space, where the study has one."""
+        return self.path / "space.py"
+
+    @property
     def samples(self) -> Path:
         """The arrays that the report's pictures need."""
         return self.path / "samples"

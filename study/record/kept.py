@@ -12,7 +12,9 @@ from study.record.folder import StudyFolder
 from study.record.state import StudyState
 
 NETWORK = ("model.pt", "config.json")
-"""The files of a network."""
+"""The files of every network."""
+OF_NETWORK = (*NETWORK, "space.py")
+"""The files of a network, with the code of one whose layers are in a person's own file."""
 
 _CHUNK = 2**20  # bytes read at a time
 

@@ -24,6 +24,7 @@ from study.record.values import (
     integer_or,
     list_of,
     low_and_high,
+    name_or_file,
     one_of,
     positive,
     top_and_seeds,
@@ -82,7 +83,17 @@ class Settings:
     architectures take no part, and no more images are tested on than trained on.
     """
 
-    space: Annotated[str, _study("the search space, <data set>_<family>; --list names them", metavar="NAME")]
+    space: Annotated[
+        str,
+        _study(
+            "the search space, <data set>_<family>; --list names them; or a Python file of your own",
+            name_or_file,
+            metavar="NAME|FILE.py",
+            fields=("space", "space_file"),
+            say=lambda name, file: file or name,
+        ),
+    ]
+    space_file: str | None = None
     smoke: Annotated[
         bool,
         _study(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from math import inf, nan
+from pathlib import Path
 from typing import TypeVar
 
 from study.record.errors import UsageError, choose_from
@@ -20,6 +21,11 @@ def word(option: str, text: str) -> str:
     if not text:
         raise UsageError(f"{option} is empty; give a value, or leave it out")
     return text
+
+
+def name_or_file(option: str, text: str) -> tuple[str, str | None]:
+    """Read a name as ("cifar_ae", None), and a Python file, whose name it is then, as ("mine", "own/mine.py")."""
+    return (Path(text).stem, text) if text.endswith(".py") else (word(option, text), None)
 
 
 def flag(option: str, text: str) -> bool:

@@ -17,6 +17,7 @@ import torch
 
 import models
 import search_spaces
+from models.own import OwnCode, in_use
 from search_spaces import Context, Space
 from study.cluster import gpu_share, joining
 from study.cluster.gpu_share import MeasuredGpu
@@ -66,7 +67,12 @@ def survey(settings: Settings, data: ImageData, encoder: EncoderSource | None) -
     data_bytes = sum(array.nbytes for split in splits for array in (split.images, split.labels))
     state = None if encoder is None else ray.put(encoder.state)
     problem = Problem(
-        configs, data.image_shape, data.num_classes, data_bytes, Execution(settings.precision, settings.compile)
+        configs,
+        data.image_shape,
+        data.num_classes,
+        data_bytes,
+        Execution(settings.precision, settings.compile),
+        in_use() if settings.space_file else None,
     )
     try:
         measured = joining.run_on_node(measure, problem, state, cpus=0, gpus=1, node_id=node_id, seconds=_PROBE_SECONDS)
@@ -96,6 +102,7 @@ class Problem:
         num_classes: Of the labels.
         data_bytes: Of all splits together, which each process has on its device.
         execution: How the arithmetic is carried out.
+        own: The user's own file that the networks are of.
     """
 
     configs: tuple[Config, ...]
@@ -103,6 +110,7 @@ class Problem:
     num_classes: int
     data_bytes: int
     execution: Execution = PLAIN
+    own: OwnCode | None = None
 
 
 class Meter(Protocol):
@@ -196,6 +204,8 @@ def measure(
         encoder: The state of an earlier study's encoder, for classifiers on it.
         meter: The device's; by default this process's GPU.
     """
+    if problem.own is not None:
+        problem.own.use()
     meter = meter or CudaMeter()
     data = torch.empty(problem.data_bytes, dtype=torch.uint8, device=meter.device)
     peaks: list[int | None] = []

@@ -21,7 +21,7 @@ from ray.tune.search import Searcher
 import models
 from search_spaces import Context, Point, Space
 from study.cluster.resources import Limits
-from study.record.errors import StudyError
+from study.record.errors import StudyError, first_line
 from study.record.events import Config, Refused, RunStarted, Status
 from study.record.journal import Recorder
 from study.record.metrics import mode
@@ -159,7 +159,7 @@ class StudySearcher(UnsavedSearcher):
         """Return the job of Tune's next trial, or FINISHED when the budget of trials or of time is spent.
 
         Raises:
-            StudyError: two hundred networks in a row were too large.
+            StudyError: two hundred networks in a row were too large, or could not be built.
         """
         if self._out_of_time():
             return Searcher.FINISHED
@@ -174,15 +174,14 @@ class StudySearcher(UnsavedSearcher):
             return Searcher.FINISHED
         for _ in range(_REFUSALS_IN_A_ROW):
             trial, config, key = self._ask()
-            params = models.count_parameters(config, self._plan.context.image_shape, self._plan.context.num_classes)
             facts = self._facts(trial)
-            reason = self._plan.limits.refusal(config, self._plan.context, params)
+            params, reason = self._looked_at(config)
             if reason is None:
                 break
             self._study.tell(trial, state=TrialState.FAIL)
             self._recorder.record(Refused(reason, key, config, params, facts))
         else:
-            raise StudyError(f"{_REFUSALS_IN_A_ROW} networks in a row were too large, the last one with {reason}")
+            raise StudyError(f"{_REFUSALS_IN_A_ROW} networks in a row were refused, the last one with {reason}")
         self._trials[trial_id] = trial
         budget = searched_budget(config, self._plan.space, self._plan.epochs)
         seed = derive_seed(self._plan.seed, number)
@@ -202,6 +201,17 @@ class StudySearcher(UnsavedSearcher):
             )
         )
         return job_config(job)
+
+    def _looked_at(self, config: Config) -> tuple[int, str | None]:
+        """Return a network's parameters, and why it is refused; a user's own code may fail on a config in any way."""
+        context = self._plan.context
+        try:
+            params = models.count_parameters(config, context.image_shape, context.num_classes)
+            return params, self._plan.limits.refusal(config, context, params)
+        except Exception as error:
+            if self._plan.space.own_name:
+                return 0, f"cannot be built: {type(error).__name__}: {first_line(error)}"
+            raise
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report a value of an epoch that is not the last one."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.record.commands import Parser, hint, parser
+from study.record.commands import Parser, add_trust, hint, parser
 from study.record.errors import UsageError, choose_from
 from study.record.settings import Option, Settings, add_option, options, plain, said
 from study.record.values import Reader, flag, one_of
@@ -31,6 +31,7 @@ class CommandLine:
     given: Mapping[str, Any]
     resume: str | None = None
     retry_failed: bool = False
+    trust: bool = False
     list: bool = False
     dry_run: bool = False
     print_config: bool = False
@@ -49,7 +50,7 @@ def parse(argv: Sequence[str] | None) -> CommandLine:
             given |= _fields(option, value)
     if read["retry_failed"] and not read["resume"]:
         raise UsageError("--retry-failed goes with --resume NAME")
-    doing = {key: read[key] for key in ("resume", "retry_failed", "list", "dry_run", "print_config")}
+    doing = {key: read[key] for key in ("resume", "retry_failed", "trust", "list", "dry_run", "print_config")}
     return CommandLine(given, **doing)
 
 
@@ -121,6 +122,7 @@ def _parser() -> Parser:
         action="store_true",
         help="with --resume: try all failed runs again, not only those that the machine failed",
     )
+    add_trust(doing, "with --resume of a study from elsewhere, or --encoder-from")
     doing.add_argument("--dry-run", action="store_true", help="sample configs, build them, print sizes; train nothing")
     doing.add_argument("--print-config", action="store_true", help="print the settings as a file for --config and exit")
     doing.add_argument(

@@ -12,6 +12,7 @@ from typing import Any
 
 import search_spaces
 from search_spaces import FAMILY_FACTS, Context, Reported, ReportedSplit, Space
+from study.data import own_file
 from study.record import tracking_uri
 from study.record.commands import STORAGE, check_text
 from study.record.errors import UsageError, choose_from
@@ -24,6 +25,8 @@ _SMOKE = {"trials": 2, "epochs": 1, "train_size": 256, "val_size": "proportional
 
 def settings_of(given: Mapping[str, Any]) -> Settings:
     """Return the settings of a new study from those that were given, by their fields.
+
+    A user's own file of the space is in use already (`study.data.own_file`).
 
     Raises:
         UsageError: a value is not allowed, alone or beside another; the message says what is.
@@ -56,6 +59,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     epochs = max(max(entry.epochs) for entry in reported.values()) if reported else space.epochs
     resolved = {
         "space": space.name,
+        "space_file": _absolute(given["space_file"]) if given.get("space_file") else None,
         "name": check_name(given.get("name", f"{space.name}-{datetime.now():%Y%m%d-%H%M%S}")),
         "trials": 0 if reported else given.get("trials", space.trials),
         "epochs": given.get("epochs", epochs),
@@ -86,7 +90,7 @@ def data_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     places = {name: _absolute(given[name]) if given.get(name) else None for name in ("labels", "cache_dir")}
     return {
         **places,
-        "data": source if source in search_spaces.datasets() else _absolute(source),
+        "data": source if source in search_spaces.datasets() or own_file.provides(source) else _absolute(source),
         "data_dir": _absolute(given.get("data_dir") or _default_data_dir()),
         "image_size": given.get("image_size"),
         "value_range": given.get("value_range"),
@@ -112,6 +116,7 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
     if before.reported and "trials" in given:
         raise UsageError(f"{resume} --trials does not go with --reported, which the study has")
     data = {} if before.reported else {"data": before.data}
+    given = {**given, "space_file": before.space_file}  # whose content is compared, wherever it lies
     now = settings_of({**data, **given, "space": before.space, "name": before.name}).to_json()
     for name, option in options().items():
         for field in option.fields:
@@ -256,6 +261,15 @@ def _check_several(objectives: tuple[str, ...], sampler: str, scheduler: str) ->
 
 def _check_source(source: str, given: Mapping[str, Any]) -> None:
     """Refuse data that are neither a data set nor a folder, and options of own images with a data set."""
+    if own_file.provides(source):
+        return
+    found = own_file.own()
+    if found is not None and source == found.space.dataset and source not in search_spaces.datasets():
+        known = ", ".join(search_spaces.datasets())
+        raise UsageError(
+            f"--space {found.code.path}: SPACE.data {source!r} is no built-in data set ({known}): define "
+            "load_data(data_dir), or give --data with a folder of images"
+        )
     for name in ("image_size", "value_range", "labels"):
         if given.get(name) is not None and source in search_spaces.datasets():
             option = f"--{name.replace('_', '-')}"

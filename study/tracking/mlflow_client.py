@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,9 +67,9 @@ def runs_of(client: MlflowClient, experiment_id: str, condition: str) -> set[str
 def log_model(client: MlflowClient, uri: str, run_id: str, folder: Path, image_shape: tuple[int, int, int]) -> None:
     """Store a network with its signature, once, so that `mlflow.pytorch.load_model` gives it back.
 
-    It is pickled, with the package `models` beside it: what loads is the network itself, with `encode`, `decode` or
-    `probabilities`, and in any Python that has PyTorch. (MLflow's other format gives an exported graph, which has no
-    methods and cannot be put in evaluation mode.)
+    It is pickled, with the package `models` beside it, and with the classes of a user's own file in it: what loads is
+    the network itself, with `encode`, `decode` or `probabilities`, and in any Python that has PyTorch. (MLflow's other
+    format gives an exported graph, which has no methods and cannot be put in evaluation mode.)
 
     Args:
         client: Of that URI.
@@ -97,7 +99,7 @@ def log_model(client: MlflowClient, uri: str, run_id: str, folder: Path, image_s
         outputs=Schema([TensorSpec(float32, (-1, *output))]),
     )
     mlflow.set_tracking_uri(uri)
-    with mlflow.start_run(run_id=run_id):
+    with mlflow.start_run(run_id=run_id), _own_by_value():
         mlflow.pytorch.log_model(
             network,
             name="model",
@@ -108,6 +110,25 @@ def log_model(client: MlflowClient, uri: str, run_id: str, folder: Path, image_s
             serialization_format="pickle",
             code_paths=[str(Path(models.__file__).parent)],
         )
+
+
+@contextmanager
+def _own_by_value() -> Iterator[None]:
+    """Let classes of a user's own file be pickled whole: who loads them has no such module."""
+    from models.own import in_use
+
+    code = in_use()
+    if code is None:
+        yield
+        return
+    import cloudpickle  # what MLflow pickles with
+
+    module = code.run()
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
 
 
 def _has_model(client: MlflowClient, run_id: str, weights: str) -> bool:

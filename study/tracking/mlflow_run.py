@@ -119,6 +119,8 @@ def _parent_run(event: StudyStarted, ms: int) -> Pending:
     settings, data = event.settings, event.data
     params = {key: value for key, value in settings.items() if key not in ("name", "storage", "tracking_uri")}
     params |= {f"data.{key}": value for key, value in data.items() if key in ("digest", "sizes", "image_shape")}
+    if event.own is not None:
+        params["own"] = event.own
     tags = {"space": settings["space"], **_of_study(event)}
     return Pending(ms, settings["name"], tags, params)
 

@@ -79,8 +79,10 @@ class EncoderSource:
         return {"study": self.study, "config": self.keys, "digest": self.digest}
 
 
-def load_encoder(storage: Path, name: str, image_shape: tuple[int, int, int]) -> EncoderSource:
+def load_encoder(storage: Path, name: str, image_shape: tuple[int, int, int], *, trust: bool = False) -> EncoderSource:
     """Return the encoder of the best network of the study `name` in the folder `storage`.
+
+    With `trust` code of its own that lies there may be run.
 
     Raises:
         UsageError: there is no such study, it has no best network yet, its family has no encoder, or its images have
@@ -88,7 +90,7 @@ def load_encoder(storage: Path, name: str, image_shape: tuple[int, int, int]) ->
     """
     best = folders.existing(storage, name, option="--encoder-from").best
     try:
-        model = models.load(best)
+        model = models.load(best, trust=trust)
     except FileNotFoundError:
         raise UsageError(f"--encoder-from {name!r} has no best network yet: {best} is missing") from None
     except models.ConfigError as error:

@@ -10,6 +10,7 @@ from traceback import format_exception
 import torch
 
 import models
+from models.own import OwnCode
 from study.evaluation import samples
 from study.evaluation.final_metrics import final_metrics
 from study.evaluation.reconstruction import WATCHED_EVERY, progress, reconstruct, watched
@@ -37,6 +38,7 @@ class WorkerContext:
     execution: Execution
     gpu: bool  # whether runs have a share of a GPU; without one they use none that they may see
     probe_file: Path | None = None  # by which a node tells whether it shares the study's storage
+    own: OwnCode | None = None  # the user's own file, which every process runs
     measures_fusing: bool = True  # whether runs are trained together only where a measurement says that it pays
 
     @property
@@ -136,7 +138,7 @@ class WorkerRun:
             pretraining=pretraining,
             earlier=earlier,
             final=self._finish() if tested else {},
-            files=kept.fingerprints(self._folder, (*kept.NETWORK, "*.npz")) if tested else {},
+            files=kept.fingerprints(self._folder, (*kept.OF_NETWORK, "*.npz")) if tested else {},
             note=note,
         )
 

@@ -39,6 +39,8 @@ class Worker:
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
+        if context.own is not None:
+            context.own.use()
         prepare_process(context.threads)
         self._device = torch.device("cuda" if context.gpu and torch.cuda.is_available() else "cpu")
         # PyTorch imports its compiler with the first optimizer of a process. Here, that is not in a job's time, and

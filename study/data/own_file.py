@@ -1,0 +1,176 @@
+"""A person's own file of a space: read, run where that was asked for, checked, and its images read by its function."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sized
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import numpy as np
+
+import search_spaces
+from models.own import OwnCode, OwnCodeError, in_use
+from search_spaces import Space
+from study.data.finding import SplitName
+from study.data.image_folder import Array, Asked, Pictures, of_arrays
+from study.record.errors import DataError, UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class OwnFile:
+    """A file in use: its text, its name, its space, and what reads its images, None where it has none of its own."""
+
+    code: OwnCode
+    name: str
+    space: Space
+    load_data: Callable[[Path], object] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what study.json says of it: enough to read the study's results without running it."""
+        facts = asdict(self.space.family_facts)
+        return {
+            "file": self.name,
+            "digest": self.code.digest,
+            "family": self.space.family,
+            "facts": facts | {"further": list(facts["further"])},  # as JSON reads it back: a tracker compares the two
+        }
+
+
+_in_use: list[OwnFile] = []
+
+
+def own() -> OwnFile | None:
+    """Return the file that is in use in this process, None where the study is of a built-in space."""
+    return _in_use[0] if _in_use else None
+
+
+def read(path: Path) -> OwnCode:
+    """Read a file, without running it.
+
+    Raises:
+        UsageError: there is none, or it is no text.
+    """
+    try:
+        return OwnCode.read(path)
+    except OSError as error:
+        raise UsageError(f"--space '{path}' cannot be read: {error.strerror}") from None
+    except OwnCodeError as error:
+        raise UsageError(f"--space {error}") from None
+
+
+def use(code: OwnCode, name: str | None = None) -> OwnFile:
+    """Run a file, and let its space, networks and images be found in this process.
+
+    A copy has the `name` of the file that it is of.
+
+    Raises:
+        UsageError: it cannot be run, or what it defines is not what is expected; the message names file and line.
+    """
+    known = own()
+    if known is not None and known.code.digest == code.digest and in_use() == known.code:
+        return known
+    try:
+        module = code.use()
+        found = _checked(code, name or code.path.name, vars(module))
+    except OwnCodeError as error:
+        raise UsageError(f"--space {error}") from error
+    search_spaces.use_own(found.space)
+    _in_use[:] = [found]
+    return found
+
+
+def _checked(code: OwnCode, file: str, defined: Mapping[str, Any]) -> OwnFile:
+    space, load_data, name = defined["SPACE"], defined.get("load_data"), Path(file).stem
+    if not isinstance(space, Space):
+        raise code.wrong("SPACE", "a search_spaces.Space", space)
+    if name in search_spaces.names():
+        raise OwnCodeError(f"{code.path} has the name of a built-in space; rename it")
+    if space.family not in search_spaces.BUILT_IN and space.facts is None:
+        what = f"with facts=FamilyFacts(...), as {space.family!r} is no built-in family: its metric and baseline"
+        raise code.wrong("SPACE", what, "one without")
+    if space.facts is not None and space.family in search_spaces.BUILT_IN:
+        raise code.wrong("SPACE", f"without facts, as the family {space.family!r} is built in", "one with them")
+    if load_data is not None and not callable(load_data):
+        raise code.wrong("load_data", "a function of the data directory", load_data)
+    built_in = space.dataset in search_spaces.datasets()
+    if load_data is not None and built_in:
+        raise code.wrong("SPACE", "of data with a name of their own, as load_data reads them", space.dataset)
+    return OwnFile(code, file, replace(space, own_name=name, reported={}), load_data)
+
+
+def provides(source: str) -> bool:
+    """Return whether `--data` names what the file in use reads itself."""
+    found = own()
+    return found is not None and found.load_data is not None and found.space.dataset == source
+
+
+def pictures(data_dir: Path, asked: Asked) -> Pictures:
+    """Return the images that the file's `load_data` gives.
+
+    Raises:
+        DataError: it raises, or gives what is no images; the message says what is expected.
+    """
+    found = own()
+    assert found is not None
+    assert found.load_data is not None
+    spec, where = found.space.data, f"load_data of {found.name}"
+    try:
+        given = found.load_data(data_dir)
+        parts = given if isinstance(given, Mapping) else {"": given}
+        arrays = {split: _arrays(part) for split, part in parts.items()}
+    except Exception as error:
+        raise DataError(f"--space {found.code.error(error)}") from error
+    splits = None
+    if "" not in arrays:
+        if not arrays.keys() <= {*get_args(SplitName)} or "train" not in arrays:
+            raise DataError(f"{where} gives {', '.join(map(str, arrays))}; it gives train, and may give val and test")
+        splits = np.concatenate([np.full(len(images), split) for split, (images, _) in arrays.items()])
+    try:
+        images = np.concatenate([images for images, _ in arrays.values()])
+        labelled = [labels for _, labels in arrays.values() if labels is not None]
+        labels = np.concatenate(labelled) if len(labelled) == len(arrays) else None
+    except ValueError as error:
+        raise DataError(f"{where} gives images or labels that do not fit together: {error}") from None
+    names = spec.class_names if labels is not None and labels.dtype.kind in "iu" else ()
+    if names and labels is not None and (labels.min(initial=0) < 0 or labels.max(initial=0) >= len(names)):
+        raise DataError(f"{where} gives labels beyond the {len(names)} class_names of SPACE.data")
+    result = of_arrays(images, labels, where, asked, class_names=names, splits=splits)
+    if result.shape != spec.image_shape and asked.image_size is None:
+        raise DataError(f"{where} gives images of {_times(result.shape)}; SPACE.data says {_times(spec.image_shape)}")
+    return result
+
+
+def _arrays(part: object) -> tuple[Array, Array | None]:
+    """Return images and labels from what a person's function gave: a pair, images alone, or a torch `Dataset`."""
+    if isinstance(part, tuple) and len(part) == 2:
+        return np.asarray(part[0]), np.asarray(part[1])
+    if isinstance(part, np.ndarray) or hasattr(part, "numpy"):
+        return np.asarray(part), None
+    if isinstance(part, Sized) and hasattr(part, "__getitem__"):
+        items = [cast("Any", part)[index] for index in range(len(part))]
+        if items and isinstance(items[0], tuple | list) and len(items[0]) == 2:
+            images = np.stack([np.asarray(image) for image, _ in items])
+            return images, np.array([str(label) if isinstance(label, str) else int(label) for _, label in items])
+        return np.stack([np.asarray(item) for item in items]), None
+    raise TypeError(
+        f"load_data gives a {type(part).__name__}; it gives (images, labels), images alone, a torch Dataset, or a dict "
+        "of these by train, val and test"
+    )
+
+
+def difference(recorded: str, given: str) -> str:
+    """Say in a few words where one text of a file first differs from another one."""
+    before, now = recorded.splitlines(), given.splitlines()
+    matcher = difflib.SequenceMatcher(None, before, now, autojunk=False)
+    for what, start, end, first, last in matcher.get_opcodes():
+        if what != "equal":
+            was = " / ".join(line.strip() for line in before[start:end][:2]) or "nothing"
+            is_now = " / ".join(line.strip() for line in now[first:last][:2]) or "nothing"
+            return f"line {first + 1} was {was!r}, is {is_now!r}"
+    return "the ends of its lines differ"
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
