@@ -43,8 +43,10 @@ _DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 def start(settings: Settings) -> int:
     """Run a new study and return the exit status; nothing is written before all that can be checked has been."""
     from study.data.twins import across
+    from study.record import folder as folders
     from study.tracking import implementations
 
+    folders.check_new(settings.storage_path, settings.name)
     data = _load(settings)
     encoder = _encoder(settings, data)
     implementations.check(settings.tracking_uri)
@@ -54,7 +56,6 @@ def start(settings: Settings) -> int:
         from study.driver import beginning
         from study.driver.environment import environment
         from study.driver.session import Setup
-        from study.record import folder as folders
         from study.settings.resolve import space_context
 
         context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
