@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import atexit
+import json
 import logging
 import os
 import shutil
@@ -243,8 +244,10 @@ def _epochs(client: MlflowClient, run: Run) -> tuple[list[Metrics], list[Metrics
 
 
 def _value(text: str) -> Any:
-    """Return what a param was before MLflow made it text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+    """Return what a param was before it was made text: JSON, or what Python said of it, of an earlier version."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError):
+            pass
+    return text
