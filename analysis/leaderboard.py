@@ -60,8 +60,9 @@ def _run(argv: Sequence[str] | None) -> None:
     console.print(_grid(compute_leaderboard(study, options.top)))
     confirmed = compute_confirmed(study)
     if not confirmed.empty:
-        console.print("Confirmed (mean over fresh seeds, with its 95 % interval; the baseline on test images)")
-        console.print(_grid(_with_intervals(confirmed), tight=False))
+        console.print("Confirmed (mean over fresh seeds, with its 95 % interval)")
+        table = _with_intervals(confirmed)
+        console.print(output.grid(table, tight=True, whole=table.columns[2:]))
 
 
 def _with_intervals(table: pd.DataFrame) -> pd.DataFrame:
@@ -75,14 +76,14 @@ def _with_intervals(table: pd.DataFrame) -> pd.DataFrame:
     return found if table["baseline"].isna().all() else found.assign(baseline=table["baseline"])
 
 
-def _grid(table: pd.DataFrame, *, tight: bool = True) -> Grid:
+def _grid(table: pd.DataFrame) -> Grid:
     """Return the table narrow enough for 80 columns, with heads whose words can stand below each other."""
     if "status" in table and "epochs" in table:
         words = zip(table["epochs"], table["status"], strict=True)
         epochs = [f"{epochs}" if status == "completed" else f"{epochs} {status}" for epochs, status in words]
         table = table.assign(epochs=epochs).drop(columns="status")
     heads = {name: str(name).removeprefix("config.").replace("_", " ") for name in table}
-    return output.grid(table.rename(columns=heads), tight=tight)
+    return output.grid(table.rename(columns=heads), tight=True)
 
 
 if __name__ == "__main__":

@@ -213,7 +213,7 @@ def confirmed_order(study: StudyFiles) -> list[str]:
 
 
 def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
-    """Return, per confirmed config, the winner first, its number of seeds and the means of its metrics.
+    """Return, per confirmed config, the winner first, the number of seeds of a mean and the means of its metrics.
 
     The metrics are the objective and its namesake on test images, each with the ends of its 95 % interval over the
     seeds, `METRIC_low` and `METRIC_high`; `baseline` is the baseline's on test images at the size of the config's code.
@@ -225,7 +225,8 @@ def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
     rows = []
     for name in confirmed_order(study):
         mine = runs[runs["confirm_of"] == name]
-        row: dict[str, object] = {"confirm_of": name, "seeds": len(mine)}
+        seeds = max(mine["value"].count(), mine["test_value"].count())  # some choose, others report
+        row: dict[str, object] = {"confirm_of": name, "seeds": seeds}
         for metric, column in ((objective.metric, "value"), (objective.test_metric, "test_value")):
             found = columns_of(mean_of(mine[column].dropna(), metric))
             row |= {metric: found["mean"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}

@@ -126,7 +126,8 @@ def _shown(data: BestSoFar) -> pd.Series:
     values = data.trials["value"].dropna()
     far = (values - values.median()).abs()
     kept = values[far <= _OUTLIER * max(far.median(), 1e-12)]
-    return pd.concat([kept, pd.Series([] if data.pca is None else [data.pca], dtype=float)])
+    shown: pd.Series = pd.concat([kept, pd.Series([] if data.pca is None else [data.pca], dtype=float)])
+    return shown
 
 
 DRAWINGS = (Drawing("search", "best_so_far", "The best so far", compute_best_so_far, plot_best_so_far),)

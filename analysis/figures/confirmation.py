@@ -232,7 +232,7 @@ def plot_confirmation(data: Confirmation) -> Figure:
     if len(known):
         beside = rows["baseline"].iloc[known]
         axis.vlines(beside, known - 0.42, known + 0.42, style.COLOURS[1], "dashed", linewidth=1.6, label="the baseline")
-    spread = rows[["val_mean", "test_mean", "baseline"]].stack()
+    spread = pd.concat([rows["val_mean"], rows["test_mean"], rows["baseline"]]).dropna()
     if data.objective.metric != "val_accuracy" and style.spans_decades(spread):
         style.log_axis(axis, "x")
     names = [

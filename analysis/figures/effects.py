@@ -166,8 +166,15 @@ def plot_effects(data: Effects) -> Figure:
             mine = data.points[(data.points["parameter"] == name) & (data.points["value"] == row.value)]["objective"]
             axis.scatter(mine, np.full(len(mine), place), 22, style.PALE, linewidths=0, alpha=0.7)
             if row.n < _LEAST_OF_A_VALUE:
-                words = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "center", "fontsize": 8}
-                axis.annotate("too few trials", (1, place), color=style.EDGE, **words)
+                axis.annotate(
+                    "too few trials",
+                    (1, place),
+                    xycoords=("axes fraction", "data"),
+                    color=style.EDGE,
+                    ha="right",
+                    va="center",
+                    fontsize=8,
+                )
         axis.hlines(places, rows["low"], rows["high"], color=style.COLOURS[0], linewidth=2)
         axis.scatter(rows["mean"], places, 46, style.COLOURS[0], marker="D", zorder=3)
         axis.set_yticks(places, [f"{row.value}  ({row.n})" for row in records(rows)])

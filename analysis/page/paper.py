@@ -61,11 +61,14 @@ def latex(text: str) -> str:
     return "".join(_SYMBOLS.get(letter, letter) for letter in text)
 
 
-def _tabular(heads: Sequence[str], rows: Sequence[Sequence[str]], columns: str, caption: str, label: str) -> str:
+def _tabular(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], columns: str, caption: str, label: str, *, of: str = "table"
+) -> str:
+    """Return a table with booktabs' rules; `of` is the environment, table* over both columns."""
     lines = [" & ".join(map(latex, row)) + r" \\" for row in rows]
     return "\n".join(
         [
-            r"\begin{table}",
+            rf"\begin{{{of}}}",
             r"\centering\small",
             rf"\caption{{{latex(caption)}}}",
             rf"\label{{tab:{label}}}",
@@ -76,7 +79,7 @@ def _tabular(heads: Sequence[str], rows: Sequence[Sequence[str]], columns: str, 
             *lines,
             r"\bottomrule",
             r"\end{tabular}",
-            r"\end{table}",
+            rf"\end{{{of}}}",
             "",
         ]
     )
@@ -94,7 +97,7 @@ def results_table(study: StudyFiles) -> str:
         f"{what[:1].upper()}{what[1:]} of the confirmed configurations: means over seeds with their 95 % intervals "
         "(Student's t), and the baseline on test images."
     )
-    return _tabular(["configuration", "validation", "test", "baseline"], rows, "lrrr", caption, "results")
+    return _tabular(["configuration", "validation", "test", "baseline"], rows, "lrrr", caption, "results", of="table*")
 
 
 def _score(row: pd.Series, name: str) -> str:
@@ -106,12 +109,17 @@ def _score(row: pd.Series, name: str) -> str:
 
 def space_table(study: StudyFiles) -> str:
     """Return what was searched, every parameter and its range, as a LaTeX table; "" where nothing was."""
-    searched = study.about.get("searched") or {}
+    searched = _searched(study)
     if not searched:
         return "% nothing was searched\n"
-    rows = [[parameter_label(name), str(words)] for name, words in searched.items()]
+    rows = [[parameter_label(name), words] for name, words in searched.items()]
     caption = "The search space: every parameter and the range it was drawn from."
-    return _tabular(["parameter", "range"], rows, r"lp{0.62\linewidth}", caption, "space")
+    return _tabular(["parameter", "range"], rows, r"lp{0.55\linewidth}", caption, "space")
+
+
+def _searched(study: StudyFiles) -> dict[str, str]:
+    """Return the range of each parameter in words, without what a space holds fixed."""
+    return {name: str(words) for name, words in (study.about.get("searched") or {}).items() if "fixed" not in name}
 
 
 def protocol(study: StudyFiles) -> str:
@@ -126,7 +134,7 @@ def _data(study: StudyFiles) -> Iterator[str]:
     sizes = joined([f"{size:,} {names.get(name, name)}" for name, size in data.get("sizes", {}).items()])
     shape = "×".join(map(str, data.get("image_shape", [])))
     yield latex(
-        f"Data were {data.get('name', 'unknown')}, {sizes} images of {shape} (channels, height, width; digest "
+        f"The data were {data.get('name', 'unknown')}, {sizes} images of {shape} (channels, height, width; digest "
         f"{data.get('digest', 'unknown')} of the decoded images and labels)."
     )
     if split := data.get("split"):
@@ -142,7 +150,7 @@ def _search(study: StudyFiles) -> Iterator[str]:
         return
     sampler, scheduler = str(settings.get("sampler")), str(settings.get("scheduler"))
     stopping = "none was stopped early" if scheduler == "none" else f"{_cited(scheduler)} stopped them early"
-    where = r" (Table~\ref{tab:space})" if study.about.get("searched") else ""
+    where = r" (Table~\ref{tab:space})" if _searched(study) else ""
     yield (
         f"We searched the space {latex(str(settings.get('space')))}{where} with Optuna~\\cite{{optuna}} and Ray "
         f"Tune~\\cite{{ray_tune}}: {counted(len(study.trials), 'trial')} ({given_and_suggested(study)}) of at most "
@@ -219,7 +227,7 @@ def checklist(study: StudyFiles) -> str:
     failed = int((study.trials["status"] == "failed").sum())
     answers = [
         ("What was found?", verdict(study)),
-        ("What was tuned, and on what?", f"{counted(len(study.about.get('searched') or {}), 'parameter')}, by the "
+        ("What was tuned, and on what?", f"{counted(len(_searched(study)), 'parameter')}, by the "
          f"{metrics.label(study.metric)}; {counted(len(study.trials), 'trial')} ({given_and_suggested(study)})."),
         ("Was the test split used to choose anything?", "No."),
         ("How often was the test split read?", f"By {counted(read, 'confirmation run')}, once each, after the choice."),
@@ -251,7 +259,7 @@ def narrowed(figure: Figure) -> Figure:
     width, height = figure.get_size_inches()
     figure.set_size_inches(_COLUMN, height * max(_COLUMN / width, _SMALLER))
     for text in figure.findobj(Text):
-        text.set_fontsize(text.get_fontsize() * _SMALLER)
+        text.set_fontsize(float(text.get_fontsize()) * _SMALLER)
     return figure
 
 

@@ -59,9 +59,11 @@ def _read(path: Path) -> Arrays:
 
 
 def _reconstructions(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, Image.Image]:
-    errors = {"reconstructions": arrays["mse"], "PCA": arrays.get("mse of PCA", [])}
+    errors: Arrays = {"reconstructions": arrays["mse"]}
+    if "PCA" in arrays:
+        errors["PCA"] = arrays["mse of PCA"]
     by = ("reconstruction", "PCA") if "PCA" in arrays else ("reconstruction",)
-    arrays = arrays | _error_maps(arrays, [layer for layer in errors if layer in arrays])
+    arrays = arrays | _error_maps(arrays, list(errors))
     kinds = {
         "reconstructions": ("original", *(title for one in by for title in (one, f"error of {one}"))),
         "untrained": ("original", "untrained", "reconstruction"),
@@ -82,7 +84,7 @@ def _reconstructions(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, I
         for group in ["typical"] if picture == "untrained" else groups:
             here = arrays["groups"] == group
             for title, name in zip(titles, names, strict=True):
-                words = [f"MSE {error:.4f}" for error in np.asarray(errors[name])[here]] if name in errors else ()
+                words = [f"MSE {error:.4f}" for error in errors[name][here]] if name in errors else ()
                 first = name == names[0]
                 rows.append(ImageRow(arrays[name][here], f"{group}: {title}" if first else title, words, apart=first))
         drawn[picture] = draw_rows(rows)
