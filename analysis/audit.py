@@ -1,12 +1,14 @@
 """Each claim of the reports beside what this project measured under the same definition.
 
-KEY is a claim's key, a glob such as 'cifar_ae/pca_*', or a report's name; without one every claim is audited.
+KEY is a claim's key, a glob such as 'cifar_ae/pca_*', or a report's name; without one every claim is audited, and shown
+is how many of each report have which verdict.
 Numbers are looked up in the confirmations of the studies in the storage folder, in its baselines/*.csv, which
 study/baseline.py writes, and in analysis/reproductions, what the repository keeps of study/reproduce.py. Each number
 is shown with its run. Nothing is trained.
 
 Examples:
     python analysis/audit.py
+    python analysis/audit.py '*'
     python analysis/audit.py mnist_ae 'cifar_ae/pca_*' --csv audit.csv
 """
 
@@ -27,7 +29,7 @@ import search_spaces
 from analysis import output
 from analysis.audits.evidence import read_evidence
 from analysis.audits.verdicts import Audited, audit
-from analysis.audits.views import compute_table, page_of, show
+from analysis.audits.views import compute_table, page_of, show, show_counts
 from search_spaces import Claim
 from study.record import commands
 from study.record.errors import UsageError, nearest
@@ -92,7 +94,7 @@ def _run(argv: Sequence[str] | None) -> None:
         output.write_page(options.out, page_of(audited, skipped))
     for line in skipped:
         print(f"study: {line}", file=sys.stderr)
-    show(audited, Console())
+    (show if options.keys else show_counts)(audited, Console())
     if options.open:
         commands.open_in_browser(options.out)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import atexit
+import json
 import logging
 import os
 import shutil
@@ -201,7 +202,13 @@ def _started(parent: Run) -> StudyStarted:
         data={"name": settings.get("data"), **data},
         own=own,
         environment={"git_commit": parent.data.tags.get("git_commit")},
+        time=_seconds(parent.info.start_time),
     )
+
+
+def _seconds(milliseconds: int | None) -> float:
+    """Return a time of MLflow's in seconds since 1970, 0 where it knows none."""
+    return (milliseconds or 0) / 1000
 
 
 def _run_events(client: MlflowClient, run: Run, number: int) -> Iterator[Event]:
@@ -209,6 +216,7 @@ def _run_events(client: MlflowClient, run: Run, number: int) -> Iterator[Event]:
     tags, params = run.data.tags, {key: _value(text) for key, text in run.data.params.items()}
     name, confirm_of = str(tags["run"]), tags.get("confirm_of")
     epochs, first_stage = _epochs(client, run)
+    began, ended = _seconds(run.info.start_time), _seconds(run.info.end_time)
     yield RunStarted(
         name,
         "confirm" if confirm_of else "trial",
@@ -220,14 +228,15 @@ def _run_events(client: MlflowClient, run: Run, number: int) -> Iterator[Event]:
         key=tags.get("reported"),
         confirm_of=confirm_of,
         role=_ROLES.get(tags.get("role", "")),
+        time=began,
     )
     if first_stage:
-        yield Pretrained(name, first_stage)
+        yield Pretrained(name, first_stage, time=began)
     for epoch, measured in enumerate(epochs, start=1):
-        yield EpochEnded(name, epoch, measured)
+        yield EpochEnded(name, epoch, measured, time=began)
     if tags.get("status", "running") != "running":
         final = {key: value for key, value in run.data.metrics.items() if key.startswith(_OF_THE_END)}
-        yield RunEnded(name, cast(Status, tags["status"]), tags.get("reason"), final)
+        yield RunEnded(name, cast(Status, tags["status"]), tags.get("reason"), final, time=ended)
 
 
 def _epochs(client: MlflowClient, run: Run) -> tuple[list[Metrics], list[Metrics]]:
@@ -245,8 +254,10 @@ def _epochs(client: MlflowClient, run: Run) -> tuple[list[Metrics], list[Metrics
 
 
 def _value(text: str) -> Any:
-    """Return what a param was before MLflow made it text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+    """Return what a param was before it was made text: JSON, or what Python said of it, of an earlier version."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError):
+            pass
+    return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -52,16 +52,20 @@ def plain_grid(*, expand: bool = False, tight: bool = False) -> Grid:
     return Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0 if tight else 1), expand=expand)
 
 
-def grid(table: pd.DataFrame, *, tight: bool = False) -> Grid:
-    """Return a table for the terminal: numbers short and flush right, words folded where there is no room."""
+def grid(table: pd.DataFrame, *, tight: bool = False, whole: Collection[str] = ()) -> Grid:
+    """Return a table for the terminal: numbers short and flush right, words folded where there is no room.
+
+    The cells of the columns `whole` are never folded.
+    """
     found = plain_grid(tight=tight)
     columns = [[cell(value) for value in table.iloc[:, place]] for place in range(table.shape[1])]
     for place, (name, cells) in enumerate(zip(table.columns, columns, strict=True)):
         numeric = pd.api.types.is_numeric_dtype(table.iloc[:, place])
         longest = min(max(len(word) for text in (str(name), *cells) for word in text.split()), _LONG_WORD)
         justify: Literal["left", "right"] = "right" if numeric else "left"
-        most = longest if tight else None
-        found.add_column(str(name), overflow="fold", min_width=longest, max_width=most, justify=justify)
+        kept = name in whole
+        most = longest if tight and not kept else None
+        found.add_column(str(name), overflow="fold", min_width=longest, max_width=most, justify=justify, no_wrap=kept)
     for row in zip(*columns, strict=True):
         found.add_row(*map(Text, row))
     return found

@@ -4,6 +4,7 @@ With --reproductions, instead, the page of the five reports beside what this pro
 
 Examples:
     python analysis/report.py night --open
+    python analysis/report.py night --paper
     python analysis/report.py --reproductions
     python analysis/report.py night --tracking-uri http://host:5000 --out night/index.html
 """
@@ -60,6 +61,10 @@ def _run(argv: Sequence[str] | None) -> None:
     commands.add_out(parser, "the page to write; default report/index.html in the study's folder")
     parser.add_argument("--tracking-uri", metavar="URI", help="read the study from MLflow alone, not from its files")
     parser.add_argument("--no-mlflow", action="store_true", help="do not store the report with the study's MLflow run")
+    paper = (
+        "write paper/ in the study's folder: LaTeX tables, a protocol, figures as PDF and SVG, references, a checklist"
+    )
+    parser.add_argument("--paper", action="store_true", help=paper)
     commands.add_open(parser)
     options = parser.read(argv)
     if options.reproductions is not None:
@@ -67,8 +72,13 @@ def _run(argv: Sequence[str] | None) -> None:
         return
     if options.name is None:
         raise UsageError("NAME is missing: the study's name; or give --reproductions")
+    if options.paper and (options.out or options.open):
+        raise UsageError("--paper writes a folder into the study's own: it takes no --out and no --open")
     with tempfile.TemporaryDirectory(prefix="study-report-") as scratch:
         study = _read(options, Path(scratch))
+        if options.paper:
+            _write_paper(study, StudyFolder(options.storage / study.name).path)
+            return
         path: Path = options.out or StudyFolder(options.storage / study.name).report / "index.html"
         files.check_writable(path, "report.html")
         write_page(path, build(study), alone=options.out is None)
@@ -85,6 +95,16 @@ def _run(argv: Sequence[str] | None) -> None:
         _store(study, path.parent)
     if options.open:
         commands.open_in_browser(path)
+
+
+def _write_paper(study: StudyFiles, folder: Path) -> None:
+    from analysis.page import pictures
+    from analysis.page.paper import write_paper
+
+    if study.summary is None:
+        raise UsageError(f"--paper is of a finished study, and {study.name!r} is not: {study.partial}")
+    write_paper(study, pictures.drawings(pictures.MODULES), folder / "paper")
+    print(folder / "paper" / "main.tex")
 
 
 def _write_reproductions(options: argparse.Namespace) -> None:

@@ -116,22 +116,20 @@ def compute_leaderboard(study: StudyFiles, top: int | None = None) -> pd.DataFra
         top: The most rows to return; all by default.
 
     Returns:
-        Columns `trial_id`, `status`, `epochs`, `params`, `config.*` of the network, the metric, and, where PCA has
-        it too, `pca`; of an error also `ratio_to_pca`.
+        Columns `trial_id`, `status`, `epochs`, `params`, `config.*` of the network, the metric, and, where the baseline
+        has it too, `pca`, or `regression` of an accuracy; of an error also `ratio_to_pca`.
     """
     metric = study.metric
     if metric not in study.trials:
         return pd.DataFrame(columns=[*_SHOWN, metric])
     best = ended_trials(study).head(top if top is not None else len(study.trials))
     table = best[[name for name in _SHOWN if name in best] + [metric]]
-    if metric == "val_nelbo" and "config.latent_size" in table:
-        nats = pca_nats(study)
-        return table if nats.empty else table.assign(pca=nats_at(nats, table["config.latent_size"])["val_nelbo"])
-    if metric != "val_mse":
-        return table  # PCA has no other metric at a latent size
-    pca = pca_errors(study).set_index("n_components")[metric]
-    at_size = table["config.latent_size"].map(pca)
-    return table.assign(pca=at_size, ratio_to_pca=table[metric] / at_size)
+    baseline = baseline_at(study, numbers(table, "config.latent_size"), "val")
+    if baseline.isna().all() and metric != "val_mse":
+        return table
+    name = "regression" if metric == "val_accuracy" else "pca"
+    table = table.assign(**{name: baseline})
+    return table.assign(ratio_to_pca=table[metric] / baseline) if metric == "val_mse" else table
 
 
 def pca_is_clipped(study: StudyFiles) -> bool:
@@ -158,6 +156,27 @@ def pca_nats(study: StudyFiles) -> pd.DataFrame:
     best = [int(rows["val_nelbo"].iloc[: end + 1].argmin()) for end in range(len(rows))]
     chosen = rows[["val_nelbo", "test_nelbo"]].iloc[best].reset_index(drop=True)
     return chosen.assign(n_components=rows["n_components"].to_numpy())
+
+
+def baseline_at(study: StudyFiles, latent_sizes: pd.Series, split: str = "test") -> pd.Series:
+    """Return what the baseline has of the objective on a split, for each latent size; NaN where it was not measured.
+
+    Of an autoencoder's error PCA's at that size, of a VAE's nats those of probabilistic PCA of at most that size, of an
+    accuracy that of the logistic regression that is best on validation images, whatever the size.
+    """
+    metric = study.metric
+    missing = pd.Series(np.nan, index=latent_sizes.index, dtype=float)
+    if metric == "val_mse":
+        pca = pca_errors(study).dropna(subset=["n_components"]).drop_duplicates("n_components")
+        return latent_sizes.map(pca.set_index("n_components")[f"{split}_mse"]).astype(float)
+    if metric == "val_nelbo":
+        nats = pca_nats(study)
+        return missing if nats.empty else nats_at(nats, latent_sizes)[f"{split}_nelbo"]
+    best = numbers(study.baseline, "val_accuracy").fillna(numbers(study.baseline, "n_components") * 0)
+    if metric != "val_accuracy" or best.isna().all() or f"{split}_accuracy" not in study.baseline:
+        return missing
+    rows = study.baseline.assign(best=best).sort_values(["best", "n_components"])
+    return missing.fillna(float(numbers(rows, f"{split}_accuracy").iloc[-1]))
 
 
 def nats_at(nats: pd.DataFrame, latent_sizes: pd.Series) -> pd.DataFrame:
@@ -194,21 +213,26 @@ def confirmed_order(study: StudyFiles) -> list[str]:
 
 
 def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
-    """Return, per confirmed config, the winner first, its number of seeds and the mean and deviation of its metrics.
+    """Return, per confirmed config, the winner first, the number of seeds of a mean and the means of its metrics.
 
-    The metrics are the objective and its namesake on test images; `± METRIC` is the standard deviation over seeds.
+    The metrics are the objective and its namesake on test images, each with the ends of its 95 % interval over the
+    seeds, `METRIC_low` and `METRIC_high`; `baseline` is the baseline's on test images at the size of the config's code.
     """
     objective = objective_of(study)
     runs = completed_confirmations(study)
     if runs.empty:
         return pd.DataFrame()
-    columns = {objective.metric: "value", objective.test_metric: "test_value"}
-    grouped = runs.groupby("confirm_of", sort=False)[list(columns.values())].agg(["count", "mean", "std"])
-    table = pd.DataFrame({"seeds": runs.groupby("confirm_of", sort=False).size()})
-    for name, column in columns.items():
-        table[name] = grouped[(column, "mean")]
-        table[f"± {name}"] = grouped[(column, "std")]
-    return table.loc[confirmed_order(study)].reset_index()
+    rows = []
+    for name in confirmed_order(study):
+        mine = runs[runs["confirm_of"] == name]
+        seeds = max(mine["value"].count(), mine["test_value"].count())  # some choose, others report
+        row: dict[str, object] = {"confirm_of": name, "seeds": seeds}
+        for metric, column in ((objective.metric, "value"), (objective.test_metric, "test_value")):
+            found = columns_of(mean_of(mine[column].dropna(), metric))
+            row |= {metric: found["mean"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}
+        rows.append(row | {"size": numbers(mine, "config.latent_size").iloc[0]})
+    table = pd.DataFrame(rows)
+    return table.assign(baseline=baseline_at(study, table["size"])).drop(columns="size")
 
 
 def matched_epoch(study: StudyFiles, trials: pd.DataFrame) -> int | None:

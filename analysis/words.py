@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from study.record import metrics
 from study.record.intervals import Interval
-
-DIGITS = 4
-"""Significant digits of a value in a table or a sentence."""
+from study.record.words import DIGITS, counted, number
 
 _PARAMETERS = {"lr": "learning rate", "weight_decay": "weight decay (L2)", "beta": "β", "beta_warmup": "β warm-up"}
+_FIRST = ("architecture", "latent_size")  # of a config, what says most about it
+_COLUMNS = {
+    "trial_id": "trial",
+    "run_id": "run",
+    "confirm_id": "run",
+    "confirm_of": "config",
+    "params": "parameters",
+    "n_components": "components",
+    "explained_variance": "share of variance",
+    "pca": "PCA",
+    "regression": "regression on PCA codes",
+    "ended_s": "ended after (s)",
+    "ratio_to_pca": "error over PCA's",
+    "pca_val_mse": "PCA's validation MSE",
+    "pca_test_mse": "PCA's test MSE",
+    "equivalent_rank": "components PCA needs",
+    "equivalent_rank_beyond": "beyond PCA's sizes",
+    "val_mean": "validation mean",
+    "val_low": "validation low",
+    "val_high": "validation high",
+    "test_mean": "test mean",
+    "test_low": "test low",
+    "test_high": "test high",
+    "p_holm": "p (Holm)",
+    "seeds_needed": "seeds needed",
+    "told_apart": "told apart",
+    "first_rank": "rank of the first",
+    "second_rank": "rank of the second",
+    "by_chance": "by chance",
+    "failed_share": "share failed",
+    "all_failed": "failed in all",
+    "ended_or_failed": "ended or failed",
+    "class_name": "class",
+    "share_of_all_runs": "share of all runs",
+    "latent_size": "latent size",
+    "fit_seconds": "seconds to fit",
+    "pretrain_epochs": "epochs of the first stage",
+}
 
 
 def parameter_label(key: str) -> str:
@@ -23,16 +59,22 @@ def parameter_label(key: str) -> str:
     return _PARAMETERS.get(key, key.replace("_", " "))
 
 
-def number(value: float, digits: int = 3) -> str:
-    """Return a number with so many significant digits, thousands with commas, small ones as powers: 0.0123, 1e-05."""
-    if not math.isfinite(value):
-        return "–"
-    if value == 0:
-        return "0"
-    size = abs(value)
-    if size >= 10 ** (digits - 1):
-        return f"{value:,.0f}"
-    return f"{value:.{digits}g}"
+def column_label(name: str) -> str:
+    """Return the words of a table's column; a name that is none of the project's, such as a class's, is as it is."""
+    if name.startswith("± "):
+        return f"± {column_label(name[2:])}"
+    if name.startswith("config."):
+        return parameter_label(name)
+    if name in _COLUMNS:
+        return _COLUMNS[name]
+    return metrics.label(name) if metrics.is_known(name) and metrics.split_of(name)[0] else name
+
+
+def config_words(config: Mapping[str, Any]) -> str:
+    """Return a config as words, what says most first: "architecture dense, latent size 8, learning rate 0.003"."""
+    names = [*(name for name in _FIRST if name in config), *(n for n in config if n not in (*_FIRST, "family"))]
+    words = [f"{parameter_label(name)} {value_label(config[name])}" for name in names if config[name] is not None]
+    return ", ".join(words)
 
 
 def cell(value: Any, digits: int = DIGITS) -> str:
@@ -80,22 +122,8 @@ def summary_interval(value: Mapping[str, Any]) -> str:
     return f"{cell(value['mean'])} (95 % interval {interval_text(low, high)}, {seeds})"
 
 
-def duration(seconds: float) -> str:
-    """Return a time in the unit that it is told in."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 def joined(words: Sequence[str]) -> str:
     """Return "a", "a and b", "a, b and c"."""
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def counted(count: int, word: str) -> str:
-    """Return "1 trial", "2 trials"."""
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

@@ -51,13 +51,12 @@ def _run(options: argparse.Namespace) -> None:
     shape = "×".join(str(size) for size in data.image_shape)
     counts = ", ".join(f"{len(images):,} {split}" for split, images in splits.items())
     print(f"PCA of {data.name}, images of {shape}: {counts}")
-    print(
-        "MSE per pixel on [0, 1], as it is and of reconstructions clipped to [0, 1], as networks' are compared with it;"
-    )
-    print("RMSE per pixel in grey levels of 0 to 255, averaged over the pixels\n")
+    print("k components; MSE per pixel on [0, 1], and of reconstructions clipped to [0, 1],")
+    print("as networks' are compared with it; RMSE in grey levels of 0 to 255, averaged\nover the pixels\n")
     print(f"{format_errors(rows)}\n")
-    print("the same as probabilistic PCA: nats per 8-bit image, upper bounds of −log p, under uniform dequantisation")
-    print("and (clipped) with black and white for all that lies beyond, as VAEs are compared with it\n")
+    print("the same as probabilistic PCA: nats per 8-bit image, upper bounds of −log p,")
+    print("under uniform dequantisation and (clipped) with black and white for all that")
+    print("lies beyond, as VAEs are compared with it\n")
     print(f"{format_nats(rows)}\n\n{out}")
 
 

@@ -107,7 +107,7 @@ def summary_of(folder, name="night"):
     return json.loads((folder / "results" / name / "summary.json").read_text())
 
 
-TIMINGS = ("seconds", "images_per_second", "_seconds")
+TIMINGS = ("seconds", "images_per_second", "_seconds", "ended_s")
 
 
 def without_timings(rows):

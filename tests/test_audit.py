@@ -460,7 +460,7 @@ def test_every_claim_has_a_row_and_the_two_numbers_have_columns_of_their_own(tmp
     write_study(tmp_path, "ladder", runs(D, val_accuracy=[0.58, 0.59, 0.60]), space="cifar_classifier")
     file, page = tmp_path / "audit.csv", tmp_path / "audit.html"
     assert main(["--storage", str(tmp_path), "--csv", str(file), "--out", str(page)]) == 0
-    assert "169 claims" in capsys.readouterr().out
+    assert capsys.readouterr().out.split("claims")[1].split()[5] == "169"  # the last of its row
     table = pd.read_csv(file)
     assert table["claim"].nunique() == 169
     row = table[table["claim"] == f"{D}/val_accuracy"].iloc[0]
@@ -524,3 +524,16 @@ def test_numbers_of_a_table_are_in_full_precision(tmp_path):
     write_pca(tmp_path, "mnist", [{"n_components": 44, "train_pixel_rmse_255": 23.877350758777983}])
     found, _ = compute_audit(["mnist_ae/pca_0.8/train_rmse"], tmp_path)
     assert compute_table(found)["our_mean"].tolist() == [23.877350758777983]
+
+
+def test_without_a_key_shown_is_how_many_claims_of_each_report_have_which_verdict(tmp_path, capsys):
+    assert main(["--storage", str(tmp_path), "--reproductions", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines[:-2])) <= 80
+    (heads,) = [line for line in lines if line.strip().startswith("verdict")]
+    assert heads.split() == ["verdict", "cifar", "ae", "mnist", "ae", "flowers", "cifar", "cnn", "fashion", "all"]
+    (claims,) = [line.split() for line in lines if line.strip().startswith("claims")]
+    assert [int(count) for count in claims[1:]] == [29, 34, 42, 36, 28, 169]
+    verdicts = [line for line in lines if line.strip().startswith(tuple(str(one) for one in Verdict))]
+    assert sum(int(line.split()[-1]) for line in verdicts) == 169
+    assert "audit" in lines[-2] + lines[-1]

@@ -52,6 +52,7 @@ def test_digits_are_written_and_printed_at_the_standard_ranks_that_they_have(
     assert "1,527 train, 270 test" in printed.out
     assert f"{float(rows[-1]['test_mse']):.6f}" in printed.out
     assert f"{float(rows[-1]['test_nelbo_clipped']):.2f}" in printed.out
+    assert max(map(len, printed.out.splitlines())) <= 80
     assert {row["val_nelbo_clipped"] for row in rows} == {""}
     assert "left out 64 components: the 1,527 images vary along 61 axes only" in printed.err
 

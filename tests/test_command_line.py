@@ -46,6 +46,10 @@ BAD_INPUT = {
     ),
     "confirm": (["--space", "digits_ae", "--confirm", "3"], "--confirm '3' cannot be read; allowed: 0, or KxR"),
     "confirm none": (["--space", "digits_ae", "--confirm", "0x3"], "--confirm '0x3' cannot be read"),
+    "a time budget without a unit": (
+        ["--space", "digits_ae", "--time-budget", "45"],
+        "--time-budget '45' cannot be read",
+    ),
     "time budget": (["--space", "digits_ae", "--time-budget", "soon"], "--time-budget 'soon' cannot be read"),
     "unknown option": (["--space", "digits_ae", "--epoch", "3"], "unrecognized arguments: --epoch 3"),
     "path as name": (["--space", "digits_ae", "--name", "../x"], "--name '../x' cannot name a study"),
@@ -170,7 +174,7 @@ def test_several_objectives_turn_the_scheduler_off():
     assert settings("--objective", "val_mse,params", "--sampler", "nsga2").scheduler == "none"
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("1.5h", 5400), ("45", 45)])
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("1.5h", 5400), ("1d", 86400)])
 def test_time_budgets_have_units(text, seconds):
     assert settings("--time-budget", text).time_budget_s == seconds
 
@@ -248,16 +252,20 @@ def test_a_study_of_reported_configurations_has_no_trials_to_add():
 def test_list_names_every_space_with_its_size_and_metric(capsys):
     assert main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1 + len(search_spaces.names())
-    assert any(line.startswith("cifar_ae") and "3×32×32" in line and "val_mse (min)" in line for line in lines)
+    assert len(lines) == 2 + len(search_spaces.names())
+    assert max(map(len, lines)) <= 80
+    (line,) = [line for line in lines if line.startswith("cifar_ae")]
+    assert line.split() == ["cifar_ae", "CIFAR-10", "ae", "3×32×32", "val_mse", "64×30"]
 
 
 def test_a_dry_run_builds_the_default_first_and_says_what_would_be_refused(capsys, empty_folder):
     assert main(["--space", "cifar_ae", "--dry-run", "--max-params", "100000"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].startswith("default")
-    assert lines[2].startswith("cifar_ae/1+1")
-    assert "3,420,367 refused" in lines[2]
+    heads = [line for line in lines if not line.startswith(" ")]
+    assert heads[0].startswith("default")
+    assert heads[1].split() == ["cifar_ae/1+1", "3,420,367", "parameters", "refused"]
+    assert max(map(len, lines)) <= 80
+    assert " latent_size=108, " in "".join(lines)
     assert list(empty_folder.iterdir()) == []
 
 

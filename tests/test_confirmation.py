@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -271,6 +272,25 @@ def test_every_confirmed_config_is_in_the_summary_with_all_its_test_metrics(stat
     assert (second["id"], second["test"]["test_mse"]) == ("t0002", {"mean": 0.30, "ci95": None, "n": 1})
 
 
+def test_the_end_of_a_study_is_a_table_with_units_and_four_digits_in_80_columns(state, tmp_path):
+    confirmed(state, "t0000", [0.20123456, 0.22], [0.40123456, 0.41])
+    confirmed(state, "t0002", [0.25], [0.30])
+    summary = summarize(state, settings(), SPACE, ranked(state), row(0.5)) | {"wall_s": 603.4}
+    lines = text(summary, StudyFolder(tmp_path / "night"), "sqlite:///mlflow.db").splitlines()
+    assert " ".join(lines[:2]).endswith("epochs, 10 min")
+    head = next(place for place, line in enumerate(lines) if line.startswith("MSE per pixel"))
+    assert lines[head].split() == ["MSE", "per", "pixel", "validation", "test"]
+    assert re.split("  +", lines[head + 1]) == [
+        "t0000 (default)",
+        "0.2106 (0.0914 to 0.3298)",
+        "0.4056 (0.3499 to 0.4613)",
+    ]
+    assert re.split("  +", lines[head + 2]) == ["t0002", "0.25", "0.3"]
+    assert re.split("  +", lines[head + 3]) == ["PCA, 8 components", "0.5", "0.5"]
+    assert max(len(line) for line in lines if not line.startswith(("files", "report", "tracking"))) <= 80
+    assert any(line.startswith("ratio     0.81 of PCA's error: better than PCA") for line in lines)
+
+
 def classified(accuracies):
     """Return confirmations of a classifier's config with these test accuracies."""
     runs = [
@@ -360,8 +380,9 @@ def test_the_end_of_a_vaes_study_says_both_verdicts(state):
     summary = summarize(state, settings(), SPACE, [], {})
     summary |= compare("vae", {"latent_size": 8}, coded([180.0, 181.0, 182.0]), nats_rows()).to_json()
     said = text(summary, StudyFolder(Path("results/night")), "sqlite:///mlflow.db")
-    assert "ratio    0.500 of PCA's error: lower than PCA's, of 3 seeds, which do not differ" in said
-    line = "nats     test_nelbo_clipped 201.000000 of probabilistic PCA with 4 components: a lower bound than PCA's"
-    assert line in said
+    assert max(map(len, said.splitlines())) <= 80
+    said = " ".join(said.split())
+    assert "ratio 0.5 of PCA's error: lower than PCA's, of 3 seeds, which do not differ" in said
+    assert "nats 201 nats per test image of probabilistic PCA with 4 components: a lower bound than PCA's" in said
     logged = end_metrics(summary)
     assert (logged["pca_test_nelbo"], logged["pca_test_nelbo_clipped"]) == (400.0, 201.0)

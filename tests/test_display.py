@@ -15,41 +15,113 @@ from study.settings.resolve import settings_of
 CONFIG = search_spaces.get("digits_ae").default
 
 
+class Shown:
+    """A study of 32 trials as a terminal, or a file, shows it; `run` adds a trial that has ended or goes on."""
+
+    def __init__(self, folder, *words, terminal=True, color_system=None):
+        given = parse(["--space", "digits_ae", "--name", "night", "--storage", str(folder), *words]).given
+        settings = settings_of(given)
+        self.state = StudyState()
+        file = io.StringIO()
+        console = Console(
+            file=file, width=80, force_terminal=terminal, color_system=color_system, soft_wrap=True, highlight=False
+        )
+        self.display = Display(settings, self.state, "val_mse", console)
+        self.display.pca = lambda run: 0.024297
+        self.tell(StudyStarted(settings.to_json(), time=0.0))
+        self.display.confirmations = 18
+        self.display.begin("search")
+
+    def tell(self, *events):
+        for event in events:
+            self.state.apply(event)
+            self.display(event)
+
+    def run(self, value, status="completed", epochs=3, reason=None, params=1_141_859):
+        number = len(self.state.runs)
+        name = f"t{number:04}"
+        self.tell(
+            RunStarted(name, "trial", number, CONFIG, seed=0, budget=30, params=params, key=None, time=0.0),
+            *(EpochEnded(name, n, {"val_mse": value, "seconds": 1.0}, time=0.0) for n in range(1, epochs + 1)),
+            *([RunEnded(name, status, reason, {}, time=0.0)] if status != "running" else []),
+        )
+
+    @property
+    def lines(self):
+        return self.display.console.file.getvalue().splitlines()
+
+    def panel(self):
+        self.display.console.file = io.StringIO()
+        self.display.console.print(self.display._panel())
+        return self.lines
+
+
 @pytest.fixture
-def display(tmp_path, monkeypatch):
-    """A study of 32 trials, of which one is done and one is running, a minute after it began."""
-    settings = settings_of(parse(["--space", "digits_ae", "--name", "night", "--storage", str(tmp_path)]).given)
-    state = StudyState()
-    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None, soft_wrap=True)
-    shown = Display(settings, state, "val_mse", console)
-    shown.pca = lambda run: 0.024297
-    shown.begin("search")
-    events = [StudyStarted(settings.to_json(), time=0.0)]
-    for number in range(2):
-        run = {"id": f"t{number:04}", "kind": "trial", "number": number, "config": CONFIG, "seed": 0}
-        events.append(RunStarted(**run, params=1_141_859, budget=30, key=None, time=0.0))
-        metrics = {"val_mse": 0.0123, "seconds": 1.0}
-        events += [EpochEnded(run["id"], n, metrics, time=0.0) for n in range(1, 4)]
-    events.append(RunEnded("t0000", "stopped", "asha", {}, time=0.0))
-    for event in events:
-        state.apply(event)
-        shown(event)
-    monkeypatch.setattr("study.driver.display.time.monotonic", lambda: shown._start + 60)
-    return shown
+def a_minute_later(monkeypatch):
+    """Return a function after which a minute has passed for a display."""
+
+    def later(shown):
+        now = shown.display._start + 60
+        monkeypatch.setattr("study.driver.display.time.monotonic", lambda: now)
+
+    return later
 
 
-def test_the_panel_is_whole_on_a_narrow_terminal(display):
-    display.console.file = io.StringIO()
-    display.console.print(display._panel())
-    lines = display.console.file.getvalue().splitlines()
+def test_the_panel_is_whole_on_a_narrow_terminal(tmp_path, a_minute_later):
+    shown = Shown(tmp_path)
+    shown.run(0.0123, "stopped")
+    shown.run(0.0123, "running")
+    a_minute_later(shown)
+    lines = shown.panel()
     assert max(map(len, lines)) <= 80
-    assert lines[1].split("  ") == ["1 running", "0 completed", "1 stopped", "0 failed", "0.10 epochs/s", "15 min left"]
-    assert lines[2] == "best val_mse 0.012300 (t0000)  PCA to beat 0.024297"
+    assert "1/32" in lines[0]
+    assert "0:01:00 elapsed" in lines[0]
+    assert lines[1].split("  ")[:5] == ["1 running", "0 completed", "1 stopped", "0 failed", "0.10 epochs/s"]
+    assert lines[2] == "best val_mse 0.0123 (t0000)  PCA to beat 0.0243"
     assert lines[3].startswith("t0001 ")
     assert "3/30" in lines[3]
 
 
-def test_an_ended_trial_is_a_line_above_it(display):
-    line = display.console.file.getvalue()
-    assert line.startswith("t0000     stopped      3/30 epochs")
-    assert "dense z=8 1,141,859 params adam 0.003  [1/32, best 0.012300]" in line
+def test_the_time_left_is_that_of_all_phases(tmp_path, a_minute_later):
+    shown = Shown(tmp_path)
+    shown.run(0.0123)
+    shown.run(0.0123, "running")
+    a_minute_later(shown)
+    # 31 trials of 3 epochs, 3 of them run, and 18 confirmations of 30, at 10 s each: 90 + 540 epochs
+    assert "105 min left" in shown.panel()[1]
+    shown.display.begin("choosing", 9)
+    assert shown.display.confirmations == 9
+
+
+def test_rows_have_fixed_columns_of_80_with_a_head_and_the_time(tmp_path, a_minute_later):
+    shown = Shown(tmp_path, terminal=False)
+    a_minute_later(shown)
+    shown.run(0.0123456, "stopped")
+    shown.run(0.01, params=9)
+    shown.run(float("nan"), "failed", epochs=0, reason="NonFiniteLossError: train_loss is nan in epoch 1")
+    assert shown.lines == [
+        "[search]",
+        "   time run       status    epochs       mse       PCA  ended network",
+        "0:01:00 t0000     stopped     3/30   0.01235    0.0243   1/32 * dense z=8 1,141…",
+        "0:01:00 t0001     completed   3/30      0.01    0.0243   2/32 * dense z=8 9 par…",
+        "0:01:00 t0002     failed      0/30         –    0.0243   3/32 dense z=8 1,141,8…",
+        "         NonFiniteLossError: train_loss is nan in epoch 1",
+    ]
+    assert max(map(len, shown.lines)) <= 80
+
+
+def test_a_new_best_a_stopped_and_a_failed_trial_have_colours(tmp_path):
+    shown = Shown(tmp_path, color_system="standard")
+    shown.run(0.01)
+    shown.run(0.02, "stopped")
+    shown.run(0.03, "failed", reason="why")
+    shown.run(0.04)
+    starts = [line.split("0:00:00")[0] for line in shown.lines[1:] if "why" not in line]
+    assert starts == ["\x1b[1;32m", "\x1b[33m", "\x1b[31m", ""]
+
+
+def test_what_has_no_runs_has_a_spinner_with_words(tmp_path):
+    shown = Shown(tmp_path)
+    shown.display.begin("PCA of the training images")
+    (line,) = shown.panel()
+    assert "night  PCA of the training images …  0:00:00 elapsed" in line

@@ -5,8 +5,9 @@ import pytest
 from figure_examples import seeds, study, trial
 from scipy import stats
 
-from analysis.figures.codes import compute_code_map, compute_kl
-from analysis.figures.confirmation import compute_confirmation, seeds_needed
+from analysis.figures import style
+from analysis.figures.codes import compute_code_map, compute_kl, plot_code_map
+from analysis.figures.confirmation import compute_confirmation, plot_confirmation, seeds_needed
 from analysis.figures.nats import compute_nats, plot_nats
 from analysis.figures.predictions import compute_class_accuracy, compute_confusion
 from analysis.figures.rate_distortion import compute_rate_distortion, equivalent_rank
@@ -64,6 +65,28 @@ def test_a_vaes_nats_stand_beside_those_of_the_best_pca_of_at_most_its_size(tmp_
     unconfirmed = compute_nats(study(tmp_path, trials[1:], family="vae", nats={4: 500}))
     assert "was not confirmed, has a validation" in unconfirmed.caption
     assert len(plot_nats(unconfirmed).axes) == 1
+
+
+def test_each_confirmed_config_stands_beside_the_baseline_at_its_own_size(tmp_path):
+    runs = seeds("t0000", [0.1, 0.1], [0.11, 0.12]) + seeds("t0001", [0.2, 0.2], [0.2, 0.21], latent_size=4)
+    found = compute_confirmation(study(tmp_path, [], confirm=runs, pca={4: 0.3, 8: 0.05}))
+    assert found.configs["baseline"].tolist() == [0.05, 0.3]
+    assert "over 2 seeds. The baseline has 0.05." in found.caption
+    drawn = plot_confirmation(found)
+    assert "the baseline" in [text.get_text() for text in drawn.legends[0].get_texts()]
+    alone = compute_confirmation(study(tmp_path, [], confirm=runs))
+    assert alone.configs["baseline"].isna().all()
+    assert "the baseline" not in [text.get_text() for text in plot_confirmation(alone).legends[0].get_texts()]
+
+
+def test_the_code_map_names_up_to_twelve_classes_at_their_medians_in_colours_of_their_own(tmp_path):
+    codes = np.random.default_rng(0).normal(size=(100, 2))
+    save(tmp_path, "codes", codes=codes, labels=np.arange(100) % 10)
+    found = compute_code_map(study(tmp_path, []))
+    (axis,) = plot_code_map(found).axes
+    assert [text.get_text() for text in axis.texts] == [str(digit) for digit in range(10)]
+    assert axis.texts[3].get_position() == pytest.approx(tuple(np.median(codes[3::10], axis=0)))
+    assert len(set(style.CLASS_COLOURS)) == len(style.CLASS_COLOURS) == 12
 
 
 def test_without_a_confirmation_the_test_split_is_not_spoken_for(tmp_path):

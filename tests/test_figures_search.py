@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -9,9 +10,10 @@ from optuna.distributions import CategoricalDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from analysis.figures._parameters import Scale, groups
+from analysis.figures.best_so_far import compute_best_so_far, plot_best_so_far
 from analysis.figures.bounds import compute_bounds
 from analysis.figures.cost import compute_cost, compute_epoch_seconds, compute_stopping
-from analysis.figures.effects import compute_effects
+from analysis.figures.effects import compute_effects, plot_effects
 from analysis.figures.importances import compute_importances, divergences, shares
 from analysis.figures.learning_curves import compute_learning_curves
 from analysis.figures.parallel_coordinates import compute_parallel_coordinates
@@ -59,18 +61,55 @@ def test_the_parameter_that_decides_matters_more_than_chance_gives(tmp_path):
 
 
 def test_effects_compare_trials_after_the_epoch_that_nine_tenths_reached(tmp_path):
-    curves = [[0.5, 0.4, 0.1], [0.7], [0.2], [0.4]]
+    curves = [[0.5, 0.4, 0.1], [0.7], [0.6], [0.2], [0.4], [0.3]]
     rows = [
-        trial(n, None, curve=curve, status="stopped" if n else "completed", batch_norm=n < 2)
+        trial(n, None, curve=curve, status="stopped" if n else "completed", batch_norm=n < 3)
         for n, curve in enumerate(curves)
     ]
-    rows += [trial(4, None, status="failed", epochs=0, batch_norm=True)]
+    rows += [trial(6, None, status="failed", epochs=0, batch_norm=True)]
     found = compute_effects(study(tmp_path, rows))
     table = found.table().set_index("value")
     assert found.epoch == 1
-    assert table.loc["on", ["n", "mean", "failed", "failed_share"]].tolist() == pytest.approx([2, 0.6, 1, 1 / 3])
-    assert table.loc["off", ["n", "mean", "best"]].tolist() == pytest.approx([2, 0.3, 0.2])
+    assert table.loc["on", ["n", "mean", "failed", "failed_share"]].tolist() == pytest.approx([3, 0.6, 1, 1 / 4])
+    assert table.loc["off", ["n", "mean", "best"]].tolist() == pytest.approx([3, 0.3, 0.2])
     assert "1 trial failed" in found.caption
+
+
+def test_a_value_of_fewer_than_three_trials_has_no_effect_but_the_words_too_few(tmp_path):
+    few = [trial(n, 0.1 * (n + 1), activation="relu" if n else "gelu") for n in range(4)]
+    found = compute_effects(study(tmp_path, few))
+    table = found.table().set_index("value")
+    assert math.isnan(table.loc["gelu", "mean"])
+    assert table.loc["relu", "mean"] == pytest.approx(0.3)
+    assert table["explained"].tolist() == [0, 0]
+    (axis,) = plot_effects(found).axes
+    assert [text.get_text() for text in axis.texts] == ["too few trials"]
+
+
+def test_the_best_so_far_goes_by_the_order_in_which_trials_ended(tmp_path):
+    values = [0.4, 0.5, 0.2, 0.3]
+    rows = [trial(n, value, status="stopped" if n == 1 else "completed") for n, value in enumerate(values)]
+    studied = study(tmp_path, [*rows, trial(4, None, status="failed", epochs=0)], pca={8: 0.25})
+    trials = studied.trials.assign(ended_s=[30.0, 10.0, 7230.0, 20.0, 40.0])
+    found = compute_best_so_far(replace(studied, trials=trials))
+    assert found.table()["trial_id"].tolist() == ["t0001", "t0003", "t0000", "t0004", "t0002"]
+    assert found.table()["best"].tolist() == [0.5, 0.3, 0.3, 0.3, 0.2]
+    assert found.improvements["trial_id"].tolist() == ["t0001", "t0003", "t0002"]
+    assert found.pca == 0.25
+    assert "0.2, came with the 5th of 5 ended trials (t0002, 2.0 h after the study began)" in found.caption
+    assert [axis.get_xlabel() for axis in plot_best_so_far(found).axes] == [
+        "ended trials",
+        "hours since the study began",
+    ]
+    unknown = compute_best_so_far(replace(studied, trials=trials.drop(columns="ended_s")))
+    assert len(plot_best_so_far(unknown).axes) == 1
+
+
+def test_the_best_accuracy_so_far_rises(tmp_path):
+    rows = [trial(n, value, metric="val_accuracy") for n, value in enumerate((0.5, 0.4, 0.9))]
+    found = compute_best_so_far(study(tmp_path, rows, family="classifier"))
+    assert found.table()["best"].tolist() == [0.5, 0.5, 0.9]
+    assert "still rises" in found.caption
 
 
 def test_numbers_are_grouped_in_thirds_and_absent_ones_are_in_no_group():

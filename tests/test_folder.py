@@ -4,9 +4,12 @@ import sys
 
 import pytest
 
+from study.driver import launch
 from study.record import files as atomic
 from study.record import folder
 from study.record.errors import UsageError
+from study.settings import command_line
+from study.settings.resolve import settings_of
 
 
 def test_a_new_study_has_a_folder_and_a_lock(tmp_path):
@@ -127,3 +130,21 @@ def test_a_study_that_another_process_is_beginning_is_left_alone(tmp_path):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert "is being run by another process" in done.stderr
         assert made.journal.exists()
+
+
+def test_a_name_that_is_taken_is_refused_before_data_are_read(tmp_path, monkeypatch):
+    (tmp_path / "night").mkdir()
+    monkeypatch.setattr(launch, "_load", lambda settings: pytest.fail("data are read"))
+    given = command_line.parse(["--space", "digits_ae", "--name", "night", "--storage", str(tmp_path)]).given
+    with pytest.raises(UsageError, match="--name 'night' exists"):
+        launch.start(settings_of(given))
+
+
+def test_a_name_is_free_where_a_driver_died_before_its_first_line(tmp_path):
+    assert folder.check_new(tmp_path, "night").path == tmp_path / "night"
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "journal.jsonl").touch()
+    assert folder.check_new(tmp_path, "night").path == tmp_path / "night"
+    (tmp_path / "night" / "journal.jsonl").write_text("{}\n")
+    with pytest.raises(UsageError, match="--name 'night' exists"):
+        folder.check_new(tmp_path, "night")

@@ -1,10 +1,13 @@
+import math
+
 import pandas as pd
 import pytest
 from recorded_studies import made_up_seeds, made_up_trial, write_study
 
 from analysis.leaderboard import main
 from analysis.study_files import read_study
-from analysis.trials import compute_confirmed, compute_leaderboard
+from analysis.trials import baseline_at, compute_confirmed, compute_leaderboard
+from study.record.intervals import mean_interval
 
 
 def trials(metric="val_mse", values=(0.30, 0.10, 0.20)):
@@ -52,6 +55,17 @@ def test_completed_trials_come_first_and_each_is_compared_with_pca_at_its_size(s
     assert len(compute_leaderboard(read_study("night", storage), top=1)) == 1
 
 
+def test_accuracies_stand_beside_the_regression_that_is_best_on_validation_images(tmp_path):
+    rows = [(16, 0.7, 0.8), (64, 0.9, 0.85), (256, 0.8, 0.95)]
+    baseline = [{"n_components": n, "val_accuracy": val, "test_accuracy": test} for n, val, test in rows]
+    runs = trials("val_accuracy", (0.5, 0.6, 0.7))
+    for run in runs:
+        del run.config["latent_size"]
+    study = studied(tmp_path, runs, space="digits_classifier", baseline=baseline)
+    assert compute_leaderboard(study)["regression"].tolist() == [0.9, 0.9, 0.9]
+    assert baseline_at(study, pd.Series([float("nan")])).tolist() == [0.85]
+
+
 def test_of_stopped_trials_those_come_first_that_got_further(tmp_path):
     stopped = [
         made_up_trial(number, config=config("dense", 8), epochs=[{"val_mse": value}] * epochs, status="stopped")
@@ -66,6 +80,9 @@ def test_confirmed_configs_have_their_mean_and_their_number_of_completed_seeds(s
     assert table["confirm_of"].tolist() == ["t0000", "t0002"]
     assert table["seeds"].tolist() == [2, 1]
     assert table["test_mse"].tolist() == pytest.approx([0.32, 0.21])
+    ends = mean_interval([0.31, 0.33], 0.0, math.inf).ci95
+    assert table.loc[0, ["test_mse_low", "test_mse_high"]].tolist() == pytest.approx(ends)
+    assert table.loc[1, ["test_mse_low", "test_mse_high"]].isna().all()  # one seed
 
 
 def test_trials_are_compared_with_pcas_clipped_errors_where_there_are_any(tmp_path):
@@ -107,6 +124,7 @@ def test_an_unfinished_study_is_shown_in_80_columns_and_said_to_be_unfinished(tm
     assert "not finished" in out
     assert "t0002" in out
     assert max(map(len, out.splitlines())) <= 80
+    assert "0.32 (0.1929 … 0.4471)" in out
     board = out[out.index("Best trials") : out.index("Confirmed")]
     assert all(
         word in board for word in ("12,345,678", "0.01123", "0.02809", "0.4", "stopped")

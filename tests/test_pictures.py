@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from study.evaluation.pictures import ImageRow, confusion_picture, draw_rows, pictures
+from study.evaluation.pictures import ImageRow, _error_maps, _read, confusion_picture, draw_rows, pictures
 from study.evaluation.samples import illustrate
 
 GROUPS = np.repeat(["best", "typical", "worst"], 2)
@@ -82,6 +82,22 @@ def test_pictures_are_made_of_what_is_there(tmp_path):
     del files["reconstructions"]["corrupted"], files["reconstructions"]["denoised"]
     save(tmp_path, files)
     assert list(pictures(tmp_path, ["a", "b", "c"])) == ["reconstructions", "untrained"]
+
+
+def test_an_error_is_white_where_there_is_none_and_black_where_it_is_the_largest_of_all():
+    originals = np.zeros((1, 3, 1, 3), np.uint8)
+    network, pca = originals.copy(), originals.copy()
+    network[0, :, 0, 1], pca[0, :, 0, 2] = 100, [60, 50, 40]
+    found = _error_maps({"originals": originals, "network": network, "PCA": pca}, ["network", "PCA"])
+    assert found["error of network"].tolist() == [[[[255, 0, 255]]]]
+    assert found["error of PCA"].tolist() == [[[[255, 255, 128]]]]  # the mean over the channels: half of the largest
+    assert _error_maps({"originals": originals, "PCA": originals}, ["PCA"])["error of PCA"].min() == 255
+
+
+def test_pcas_error_is_that_of_its_pictures(tmp_path):
+    save(tmp_path, {"reconstructions": arrays((1, 8, 8), 3)["reconstructions"]})
+    illustrate(tmp_path, ["a", "b", "c"], lambda images: np.where(images < 128, images + 51, images - 51))
+    assert _read(tmp_path / "reconstructions.npz")["mse of PCA"] == pytest.approx([0.04] * 6)
 
 
 def test_the_promoted_samples_get_pictures_and_the_reconstructions_of_pca(tmp_path):

@@ -1,8 +1,10 @@
 import fcntl
+import json
 import re
 import shlex
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
 from io import BytesIO
@@ -15,9 +17,10 @@ from PIL import Image
 from recorded_studies import made_up_seeds, made_up_trial, record, write_study
 
 from analysis import report, words
-from analysis.figures import Drawing
+from analysis.figures import Drawing, style
 from analysis.page import pictures
 from analysis.page.background import repeat_commands
+from analysis.page.headline import verdict
 from analysis.page.parts import Page, Picture, Section, Table
 from analysis.page.pictures import embed
 from analysis.page.render import render
@@ -25,6 +28,7 @@ from analysis.page.sections import report_page
 from analysis.study_files import NoStudyError, read_study
 from study.record.events import Finished, SessionStarted
 from study.record.folder import StudyFolder
+from study.record.words import duration, number
 from study.settings import command_line
 from study.settings.resolve import settings_of
 
@@ -166,7 +170,7 @@ def page_of(storage):
 
 def test_first_screen_answers_what_best_against_what_how_sure_and_at_what_cost(finished):
     html = page_of(finished).replace("<wbr>", "")
-    first = re.sub("<[^>]+>", " ", html[html.index('id="headline"') : html.index('id="rate-distortion"')])
+    first = re.sub("<[^>]+>", " ", html[html.index('id="headline"') : html.index('id="leaderboard"')])
     for words_of_it in (
         "digits_ae, 4 trials",
         "0.22 (95 % interval 0.15 … 0.29, 2 seeds)",
@@ -180,6 +184,80 @@ def test_first_screen_answers_what_best_against_what_how_sure_and_at_what_cost(f
         "A CPU, 2 cores, no GPU",
     ):
         assert words_of_it in first
+
+
+DEFAULT = {"trial_id": "t0000", "test": {"mean": 0.44, "ci95": [0.4, 0.48], "n": 3}}
+GAIN = {"mean": 0.11, "ci95": [0.055, 0.165], "n": 3}
+VERDICTS = [
+    (
+        {},
+        "Tuning cut the default's error by 25 % (95 % interval 12.5 to 37.5); the network has 0.5 of PCA's error at "
+        "the same size of code.",
+    ),
+    (
+        {"gain": {"mean": -0.011, "ci95": [-0.022, 0.011], "n": 3}, "verdict": "not distinguishable from PCA"},
+        "Tuning raised the default's error by 2.5 %, which is within the luck of the seeds (95 % interval -2.5 to 5); "
+        "the network has 0.5 of PCA's error at the same size of code, which is within the luck of the seeds.",
+    ),
+    (
+        {"gain": None, "default": None, "confirmed": [{"id": "t0000", "key": "default", "test": {}}]},
+        "No config beat the default; the network has 0.5 of PCA's error at the same size of code.",
+    ),
+    (
+        {"gain": {"mean": 0.02, "ci95": None, "n": 1}, "metric": "val_accuracy", "ratio_to_pca": None},
+        "Tuning gained 2 points of accuracy over the default (1 seed: no interval).",
+    ),
+    (
+        {"metric": "val_accuracy", "gain": None, "baseline": {"test_accuracy": 0.9}, "ratio_to_pca": 0.8},
+        "The network has 0.8 of the error rate of a logistic regression on PCA codes.",
+    ),
+    ({"best": None}, "No trial was completed, so there is nothing to report."),
+]
+
+
+@pytest.mark.parametrize(("said", "expected"), VERDICTS, ids=range(len(VERDICTS)))
+def test_one_sentence_says_what_tuning_gained_and_how_the_network_stands_to_the_baseline(storage, said, expected):
+    summary = SUMMARY | {"default": DEFAULT, "gain": GAIN} | said
+    left_by_a_study(storage, summary=summary)
+    assert verdict(read_study("night", storage)) == expected
+
+
+def test_the_sentence_of_an_unfinished_study_is_its_best_so_far(storage):
+    left_by_a_study(storage, summary=None)
+    assert verdict(read_study("night", storage)) == "Best so far: t0002: 0.2 validation MSE per pixel."
+
+
+def test_the_head_of_a_report_has_its_day_the_answer_and_the_contents(storage):
+    html = page_of_file(storage)
+    day = datetime.fromtimestamp(json.loads((storage / "night" / "study.json").read_text())["started"], UTC)
+    head = html[: html.index("<main")]
+    assert f"A study of digits_ae, begun on {day.day} {day:%B %Y} at {day:%H:%M} UTC" in head
+    assert 'class="verdict">The network has 0.5' in head
+    links = [link for link in Outline(head).links if link != "#main"]
+    assert links == [f"#{name}" for name in Outline(html).ids if f'<section id="{name}"' in html]
+    assert links[:2] == ["#headline", "#leaderboard"]
+
+
+def page_of_file(storage):
+    return render(report_page(read_study("night", storage), ()))
+
+
+def test_columns_have_words_for_heads_and_names_that_are_not_the_projects_stay():
+    frame = pd.DataFrame([["t0001", 1, 2, 3, 4, 5]])
+    frame.columns = ["trial_id", "val_mse", "config.lr", "± test_mse", "t_shirt", "seconds"]
+    html = render(Page("Title", "Lead", [Section("s", "S", [Table("one", "One", frame)])]))
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)', html)
+    assert heads == ["trial", "validation MSE per pixel", "learning rate", "± test MSE per pixel", "t_shirt", "seconds"]
+
+
+def test_a_drawing_has_no_paper_and_changes_its_ink_on_a_dark_screen():
+    figure, (axes,) = style.figure(2)
+    axes.plot([1, 2], [1, 2], color=style.INK)
+    svg = embed(figure, "Line", "A line.").data.decode()
+    assert f"stroke: {style.INK}" in svg
+    assert f'[style*="stroke: {style.INK}"]{{stroke:{style.DARK[style.INK]}!important}}' in svg
+    assert svg.index("prefers-color-scheme: dark") > svg.index("</defs>")
+    assert "fill: #ffffff" not in svg
 
 
 def test_nothing_is_asked_for_outside_the_page(finished):
@@ -478,7 +556,8 @@ def test_numbers_are_short_and_missing_ones_a_dash():
     values = [0.0123456, 1234.5678, 100, 2.0, None, float("nan"), True, np.int64(12_345), "adam", np.float32(0.5)]
     expected = ["0.01235", "1,235", "100", "2", "–", "–", "yes", "12,345", "adam", "0.5"]
     assert [words.cell(value) for value in values] == expected
-    assert [words.duration(seconds) for seconds in (69.4, 600, 9000)] == ["69 s", "10 min", "2.5 h"]
+    assert [duration(seconds) for seconds in (69.4, 600, 9000)] == ["69 s", "10 min", "2.5 h"]
+    assert number(0.0000123) == "1.23e-5"
 
 
 def _png(side):

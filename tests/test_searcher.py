@@ -351,7 +351,12 @@ def test_what_others_wrote_into_the_storage_stays_and_times_and_values_are_the_j
     system = second.searcher._storage.get_study_system_attrs(second.searcher._study_id)
     assert system["dashboard:0:note:0"] == "a good one"
     after = second.optuna_trials()
-    assert after[2].user_attrs == {"look": "here"}
+    assert after[2].user_attrs.pop("look") == "here"
+    assert [trial.user_attrs for trial in after] == [
+        {"id": run.id, "parameters": run.params} | ({"key": run.key} if run.key else {}) for run in second.state.trials
+    ]
+    del before[2].user_attrs["look"]
+    assert [trial.user_attrs for trial in before] == [trial.user_attrs for trial in after]
     assert [trial.values for trial in after] == [trial.values for trial in before]
     runs = second.state.trials
     assert [trial.datetime_start.timestamp() for trial in after] == pytest.approx([run.started for run in runs])

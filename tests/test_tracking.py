@@ -1,10 +1,12 @@
 import http.server
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from study_processes import prepare, wait_for
 
+from analysis.mlflow_files import _value
 from study.record import journal
 from study.record.errors import UsageError
 from study.record.events import (
@@ -27,14 +30,15 @@ from study.record.events import (
 from study.record.journal import Journal, Recorder, read_state
 from study.record.lines import from_json
 from study.tracking import implementations, mlflow_client, mlflow_tracker
-from study.tracking.mlflow_run import Outbox, undelivered
+from study.tracking.mlflow_run import Outbox, delivered
 from study.tracking.mlflow_tracker import MLflowTracker
 from study.tracking.tracker import Ending, Points
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = {
     "settings": {"space": "digits_ae", "name": "night", "trials": 2, "storage": "x", "tracking_uri": "y"},
-    "data": {"digest": "abc", "sizes": {"train": 3}, "image_shape": [1, 8, 8]},
+    "objective": {"metric": "val_mse", "mode": "min"},
+    "data": {"name": "digits", "digest": "abc", "sizes": {"train": 3}, "image_shape": [1, 8, 8]},
     "environment": {"git_commit": "0123"},
 }
 CONFIG = {"family": "ae", "architecture": "dense", "latent_size": 8, "lr": 1e-3, "batch_norm": False}
@@ -98,12 +102,18 @@ def test_a_study_is_a_parent_run_and_each_trial_a_child_with_params_metrics_and_
     parent, trial = runs["study"], runs["t0000"]
     assert experiment.artifact_location == (tmp_path / "artifacts" / "digits_ae").as_uri()
     assert (parent.info.run_name, parent.info.status) == ("night", "FINISHED")
-    assert parent.data.metrics == {"best_val_mse": 0.3}
+    assert parent.data.metrics == {"best_val_mse": 0.3, "best_so_far": 1 / 3}
+    so_far = client.get_metric_history(parent.info.run_id, "best_so_far")
+    assert [(point.step, point.value) for point in so_far] == [(1, 1 / 3), (2, 1 / 3)]
+    (given,) = client.get_run(parent.info.run_id).inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("digits", "abc")
+    assert parent.data.tags["mlflow.note.content"].startswith("A search of digits_ae")
     assert trial.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert (trial.info.run_name, trial.info.status) == ("t0000 dense z8", "FINISHED")
     expected = {"study": "night", "trial_id": "t0000", "status": "completed", "architecture": "dense", "seed": "5"}
     assert expected.items() <= trial.data.tags.items()
-    assert trial.data.params["batch_norm"] == "False"
+    assert trial.data.params["batch_norm"] == "false"
+    assert not {"None", "True", "False"} & {*trial.data.params.values(), *parent.data.params.values()}
     assert trial.data.params["latent_size"] == "8"
     history = client.get_metric_history(trial.info.run_id, "val_mse")
     assert [(metric.step, metric.value) for metric in history] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
@@ -353,11 +363,37 @@ def test_events_that_are_read_back_give_the_points_that_they_gave_live():
     ]
     again = Points()
     assert told == [point for event in events for point in again.of(from_json(event.to_json()))]
-    delivered = [Delivered(id="b", time=8.0)]
-    rest = Points()
-    assert [point for event in undelivered([*events, *delivered]) for point in rest.of(event)] == [
-        point for point in told if point.run == "a"
-    ]
+    assert delivered([*events, Delivered(id="b", time=8.0)]) == {"b"}
+
+
+def test_the_best_so_far_goes_on_over_drivers_and_over_runs_that_mlflow_has(tmp_path):
+    first = two_ended_runs(tmp_path)
+    second = Follower(tmp_path)
+    for run_id, value in (("t0002", 0.7), ("t0003", 0.25)):
+        second.begin(run_id)
+        second.epoch(1, run_id, val_mse=value)
+        second.end(run_id)
+    assert second.close()
+    runs, client, _ = second.runs()
+    points = client.get_metric_history(runs["study"].info.run_id, "best_so_far")
+    assert [(point.step, point.value) for point in points] == [(1, 0.5), (2, 0.5), (3, 0.5), (4, 0.25)]
+    assert first.uri == second.uri
+
+
+def test_params_that_an_earlier_version_wrote_otherwise_stay_and_refuse_nothing(tmp_path):
+    first = Follower(tmp_path)
+    first.begin()
+    assert first.close(status="interrupted")
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("update params set value = 'False' where key = 'batch_norm'")
+        database.commit()
+    second = Follower(tmp_path)
+    second.epoch(1)
+    second.end()
+    assert second.close()
+    assert second.runs()[0]["t0000"].data.params["batch_norm"] == "False"
+    assert _value("False") is _value("false") is False
+    assert _value("{'train': 2}") == _value('{"train": 2}') == {"train": 2}
 
 
 def two_ended_runs(folder):

@@ -16,8 +16,10 @@ from analysis.audits.readings import Reading
 from analysis.audits.verdicts import Audited, Piece, Verdict, stages
 from analysis.output import plain_grid
 from analysis.page.parts import Fact, Facts, Item, Page, Paragraph, Section
-from analysis.words import cell, counted, with_interval
+from analysis.words import cell, with_interval
+from study.record.commands import hint
 from study.record.intervals import Interval
+from study.record.words import counted
 
 _DIGITS = 8  # of claims, and of numbers without noise
 
@@ -188,6 +190,24 @@ def show(audited: Sequence[Audited], console: Console) -> None:
     counts = Counter(one.verdict for one in audited)
     found = ", ".join(f"{verdict}: {counts[verdict]}" for verdict in Verdict if counts[verdict])
     console.print(Text(f"\n{len(audited)} claims; {found}"))
+
+
+def show_counts(audited: Sequence[Audited], console: Console) -> None:
+    """Print a row per report: how many of its claims have which verdict."""
+    reports = list(dict.fromkeys(one.claim.key.split("/")[0] for one in audited))
+    table = plain_grid(tight=True)
+    table.add_column("verdict")
+    for report in [*reports, "all"]:
+        table.add_column(report.replace("_", " "), justify="right")
+    for verdict in Verdict:
+        mine = [one.claim.key.split("/")[0] for one in audited if one.verdict is verdict]
+        if mine:
+            counts = [*(mine.count(report) for report in reports), len(mine)]
+            table.add_row(Text(str(verdict), _STYLES.get(verdict, "")), *(str(count or "–") for count in counts))
+    of = [one.claim.key.split("/")[0] for one in audited]
+    table.add_row("claims", *(str(of.count(report)) for report in reports), str(len(of)), style="bold")
+    console.print(table)
+    console.print(Text(f"{hint('audit', reports[0])} shows a report's claims one by one, '*' all of them"))
 
 
 def _table(claims: Sequence[Audited]) -> Grid:

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from analysis.comparisons.winners import METRICS, RATIO, Pair, Winner
 from analysis.figures import style
-from analysis.words import cell, counted, number, with_interval
+from analysis.words import cell, with_interval
 from study.record import metrics
 from study.record.intervals import Interval
+from study.record.words import counted, number
 
 _SETTINGS = ("latent_size", "optimizer", "lr", "batch_size", "dropout", "weight_decay", "batch_norm", "encoder")
 _PROBE = "test_probe_accuracy (linear, on the codes)"

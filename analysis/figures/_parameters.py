@@ -13,10 +13,11 @@ import pandas as pd
 
 import search_spaces
 from analysis.study_files import StudyFiles
-from analysis.words import number, value_label
+from analysis.words import value_label
 from search_spaces import AskConfig
 from study.record import journal
 from study.record.errors import StudyError
+from study.record.words import number
 
 _NOT_SEARCHED = ("config.family", "config.decay")
 _FEW_VALUES = 5  # numbers of so many values at most are compared value by value

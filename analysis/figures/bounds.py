@@ -12,7 +12,8 @@ from analysis.figures import Drawing, style
 from analysis.figures._parameters import sampled_ranges
 from analysis.study_files import StudyFiles
 from analysis.trials import ended_trials, records, suggested
-from analysis.words import joined, number, parameter_label
+from analysis.words import joined, parameter_label
+from study.record.words import number
 
 _BEST = 5
 _LEAST_TRIALS = 10

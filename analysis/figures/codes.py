@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -11,10 +12,13 @@ from matplotlib.figure import Figure
 
 from analysis.figures import Drawing, Drawings, style
 from analysis.study_files import StudyFiles
-from analysis.words import number
+from study.record.words import number
 
-_NAMED = 12  # classes, up to which each has its own colour
-_COLOURS = (*style.COLOURS, "#882255", "#999933", "#88CCEE", "#661100", "#6699CC")  # with some of Tol's "muted"
+_NAMED = len(style.CLASS_COLOURS)  # classes, up to which each has its own colour
+_MEDIAN: dict[str, Any] = {
+    **{"fontsize": 10, "fontweight": "bold", "color": style.INK, "ha": "center", "va": "center", "zorder": 4},
+    "bbox": {"boxstyle": "round,pad=0.15", "facecolor": style.PAPER, "edgecolor": style.EDGE, "alpha": 0.85},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +98,12 @@ def plot_code_map(data: CodeMap) -> Figure:
     labels = sorted(data.points["label"].unique())
     if len(labels) <= _NAMED:
         shown = data.points.sample(frac=1, random_state=0)  # so that no class covers another
-        colours = {label: _COLOURS[i % len(_COLOURS)] for i, label in enumerate(labels)}
+        colours = dict(zip(labels, style.CLASS_COLOURS, strict=False))
         axis.scatter(shown["x"], shown["y"], 12, shown["label"].map(colours), alpha=0.6, linewidths=0)
-        for label in labels:
-            name = data.points.loc[data.points["label"] == label, "class_name"].iloc[0]
-            axis.scatter([], [], 40, colours[label], label=style.as_text(name))
+        for label, mine in data.points.groupby("label"):
+            name = style.as_text(mine["class_name"].iloc[0])
+            axis.scatter([], [], 40, colours[label], label=name)
+            axis.text(mine["x"].median(), mine["y"].median(), name.strip(), **_MEDIAN)
         style.legend_below(drawn, axis, columns=5 if max(map(len, data.points["class_name"])) < 8 else 3)
     else:
         palette = mpl.colormaps["turbo"]

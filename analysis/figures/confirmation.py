@@ -16,14 +16,15 @@ from analysis.figures import Drawing, FurtherTable, style
 from analysis.study_files import StudyFiles
 from analysis.trials import (
     Objective,
+    baseline_at,
     columns_of,
     completed_confirmations,
     confirmed_order,
     mean_of,
+    numbers,
     objective_of,
     records,
 )
-from analysis.words import counted, number
 from study.record import metrics
 from study.record.intervals import (
     LEAST_SEEDS,
@@ -35,6 +36,7 @@ from study.record.intervals import (
     holm,
     told_apart,
 )
+from study.record.words import counted, number
 
 _TESTED = 3
 _SHOWN = 24
@@ -48,7 +50,8 @@ class Confirmation:
 
     Attributes:
         configs: a row per config, the winner first: rank, confirm_of, architecture, n, and mean, low and high (95 %
-            over seeds) of the objective on validation (val_) and test images (test_).
+            over seeds) of the objective on validation (val_) and test images (test_), and baseline, what the baseline
+            has on test images: PCA at the size of its code, a classifier's regression.
         seeds: a row per config and seed: confirm_of, seed, val, test, architecture, params.
         tests: a row per pair among the first three: first, second, split, test ("paired" or "welch", by the rule of
             `study.record.intervals`), seeds n of the one with fewer, difference (of the first minus the second, mean),
@@ -108,8 +111,10 @@ class Confirmation:
         if np.isfinite(best["test_low"]):
             first += f" ({number(best['test_low'], 4)} … {number(best['test_high'], 4)})"
         few = " With so few seeds the t-test leans on their differences being normal." if self._leans else ""
+        beside = f" The baseline has {number(best['baseline'], 4)}." if np.isfinite(best["baseline"]) else ""
         return (
-            f"{first} over {counted(int(best['n']), 'seed')}. {self.verdict}{few}{_RULE * (not self.tests.empty)} "
+            f"{first} over {counted(int(best['n']), 'seed')}.{beside} {self.verdict}{few}"
+            f"{_RULE * (not self.tests.empty)} "
             "Intervals are over seeds on one split; they do not cover other images."
         )
 
@@ -156,10 +161,13 @@ def compute_confirmation(study: StudyFiles) -> Confirmation | None:
                 **columns_of(test, "test_"),
             }
         )
+    configs = pd.DataFrame(rows)
+    sizes = numbers(runs, "config.latent_size").groupby(runs["confirm_of"]).first()
+    configs["baseline"] = baseline_at(study, configs["confirm_of"].map(sizes)).to_numpy()
     columns = {"value": "val", "test_value": "test", "config.architecture": "architecture"}
     kept = ["confirm_of", "seed", *columns, "params"]
     seeds = runs[[name for name in kept if name in runs]].rename(columns=columns)
-    return Confirmation(pd.DataFrame(rows), seeds, _tests(seeds, order, objective), objective)
+    return Confirmation(configs, seeds, _tests(seeds, order, objective), objective)
 
 
 def _tests(seeds: pd.DataFrame, names: list[str], objective: Objective) -> pd.DataFrame:
@@ -220,6 +228,13 @@ def plot_confirmation(data: Confirmation) -> Figure:
             mine = data.seeds.loc[data.seeds["confirm_of"] == name, split]
             axis.scatter(mine, np.full(len(mine), place), 45, style.INK, marker="|", zorder=4)
     axis.scatter([], [], 45, style.INK, marker="|", label="a seed")
+    known = np.flatnonzero(rows["baseline"].notna())
+    if len(known):
+        beside = rows["baseline"].iloc[known]
+        axis.vlines(beside, known - 0.42, known + 0.42, style.COLOURS[1], "dashed", linewidth=1.6, label="the baseline")
+    spread = pd.concat([rows["val_mean"], rows["test_mean"], rows["baseline"]]).dropna()
+    if data.objective.metric != "val_accuracy" and style.spans_decades(spread):
+        style.log_axis(axis, "x")
     names = [
         str(row.confirm_of)
         if not row.architecture or str(row.architecture).replace("/", "_") in str(row.confirm_of)

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from analysis.figures import Drawing, Drawings, style
 from analysis.study_files import StudyFiles
 from analysis.trials import ended_trials, is_out_of_time, numbers
-from analysis.words import counted, joined, number
+from analysis.words import joined
 from study.record import metrics
+from study.record.words import counted, number
 
 _COSTS = ("seconds", "epochs", "params")
 

@@ -12,11 +12,13 @@ from analysis.figures import Drawing, style
 from analysis.figures._parameters import groups, varied_parameters
 from analysis.study_files import StudyFiles
 from analysis.trials import columns_of, ended_trials, matched_epoch, mean_of, objective_of, records, values_at_epoch
-from analysis.words import counted, parameter_label
+from analysis.words import parameter_label
 from study.record import metrics
+from study.record.words import counted
 
 _SHOWN = 6  # parameters in the picture; the table has all
 _LEAST_TRIALS = 2
+_LEAST_OF_A_VALUE = 3  # trials, below which a value has no mean: what two trials share is mostly chance
 _MOST_GROUPS = 8  # of one parameter in the picture
 
 
@@ -26,9 +28,9 @@ class Effects:
 
     Attributes:
         groups: a row per parameter and value (or third of many numbers): parameter, value, n (trials compared), mean,
-            low and high (95 %, Student's t), median, best, ended_or_failed and failed trials, failed_share, and
-            explained, the share of the objective's variance that the parameter's groups account for (adjusted for their
-            number: ε², Kelley 1935).
+            low and high (95 %, Student's t; none of fewer than three trials), median, best, ended_or_failed and failed
+            trials, failed_share, and explained, the share of the objective's variance that the parameter's groups of
+            three trials and more account for (adjusted for their number: ε², Kelley 1935).
         points: a row per trial and parameter: parameter, value, objective.
         metric, mode: the objective.
         epoch: after which it is compared, None where there is no history and each trial's last value stands for it.
@@ -62,8 +64,9 @@ class Effects:
         share = f"; {counted(int(failed['all_failed'].iloc[0]), 'trial')} failed" if len(failed) else ""
         return (
             f"Mean {metrics.label(self.metric)} {when}, which {self.compared} of {counted(self.ended, 'ended trial')} "
-            f"reached{share}. Observational: the search chose the values, and trials of one value differ in others "
-            "too, so a difference here need not be the parameter's doing."
+            f"reached{share}. A value of fewer than {_LEAST_OF_A_VALUE} trials has no mean: too few trials. "
+            "Observational: the search chose the values, and trials of one value differ in others too, so a difference "
+            "here need not be the parameter's doing."
         )
 
 
@@ -99,7 +102,8 @@ def compute_effects(study: StudyFiles) -> Effects | None:
             }
         )
         frame = frame[frame["value"].notna()]
-        explained = _explained([part["objective"].dropna() for _, part in frame.groupby("value")])
+        parts = [part["objective"].dropna() for _, part in frame.groupby("value")]
+        explained = _explained([part for part in parts if len(part) >= _LEAST_OF_A_VALUE])
         rows += [_group(frame[frame["value"] == value], objective.metric, objective.mode, explained) for value in order]
         points.append(frame[frame["objective"].notna()][["parameter", "value", "objective"]])
     table = pd.DataFrame(rows).assign(all_failed=int((tried["status"] == "failed").sum()))
@@ -116,12 +120,12 @@ def compute_effects(study: StudyFiles) -> Effects | None:
 
 def _group(rows: pd.DataFrame, metric: str, mode: str, explained: float) -> dict[str, object]:
     values = rows["objective"].dropna()
-    mean = mean_of(values, metric)
+    few = len(values) < _LEAST_OF_A_VALUE
     return {
         "parameter": rows["parameter"].iloc[0],
         "value": rows["value"].iloc[0],
-        "n": mean.n,
-        **columns_of(mean),
+        "n": len(values),
+        **(dict.fromkeys(("mean", "low", "high"), np.nan) if few else columns_of(mean_of(values, metric))),
         "median": values.median(),
         "best": values.min() if mode == "min" else values.max(),
         "ended_or_failed": len(rows),
@@ -161,6 +165,16 @@ def plot_effects(data: Effects) -> Figure:
         for place, row in zip(places, records(rows), strict=True):
             mine = data.points[(data.points["parameter"] == name) & (data.points["value"] == row.value)]["objective"]
             axis.scatter(mine, np.full(len(mine), place), 22, style.PALE, linewidths=0, alpha=0.7)
+            if row.n < _LEAST_OF_A_VALUE:
+                axis.annotate(
+                    "too few trials",
+                    (1, place),
+                    xycoords=("axes fraction", "data"),
+                    color=style.EDGE,
+                    ha="right",
+                    va="center",
+                    fontsize=8,
+                )
         axis.hlines(places, rows["low"], rows["high"], color=style.COLOURS[0], linewidth=2)
         axis.scatter(rows["mean"], places, 46, style.COLOURS[0], marker="D", zorder=3)
         axis.set_yticks(places, [f"{row.value}  ({row.n})" for row in records(rows)])

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from analysis.figures import Drawing, style
 from analysis.study_files import StudyFiles
 from analysis.trials import confirmed_order, ended_trials, numbers, objective_of
-from analysis.words import counted, number
 from study.record import metrics
+from study.record.words import counted, number
 
 _HIGHLIGHTED = 3
 _HIGHLIGHTED_CONFIGS = 6  # where there is no search, the curves are of the configs themselves

@@ -12,8 +12,9 @@ from analysis.figures import Drawing, style
 from analysis.figures.rate_distortion import by_size, confirmed_by_size, intervals, scatter
 from analysis.study_files import StudyFiles
 from analysis.trials import ended_trials, nats_at, pca_nats
-from analysis.words import counted, interval_text, number
+from analysis.words import interval_text
 from study.record import metrics
+from study.record.words import counted, number
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,9 @@ from analysis.figures import Drawing, style
 from analysis.figures._parameters import Scale, varied_parameters
 from analysis.study_files import StudyFiles
 from analysis.trials import ended_trials
-from analysis.words import counted, joined, parameter_label
+from analysis.words import joined, parameter_label
 from study.record import metrics
+from study.record.words import counted
 
 _AXES = 12
 _LEAST_TRIALS = 3
@@ -109,7 +110,7 @@ def plot_parallel_coordinates(data: ParallelCoordinates) -> Figure:
                 va="top",
                 fontsize=9,
                 zorder=5,
-                bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
+                bbox={"boxstyle": "square,pad=0.1", "facecolor": style.PAPER, "edgecolor": "none", "alpha": 0.75},
             )
         if data.trials[key].isna().any():
             axis.text(_ABSENT, height, "–", ha="center", va="center", fontsize=10, zorder=4)

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from analysis.figures import Drawing, style
 from analysis.study_files import StudyFiles
 from analysis.trials import Objective, numbers, objectives_of
-from analysis.words import counted, joined, number
+from analysis.words import joined
 from study.record import metrics
 from study.record.ranking import on_front
+from study.record.words import counted, number
 
 
 @dataclass(frozen=True, eq=False)

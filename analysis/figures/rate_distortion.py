@@ -23,8 +23,9 @@ from analysis.trials import (
     pca_is_clipped,
     records,
 )
-from analysis.words import counted, interval_text, number
+from analysis.words import interval_text
 from study.record.metrics import PCA_ERROR_FLOOR, on_test
+from study.record.words import counted, number
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from analysis.words import number
+from study.record.words import number
 
 WIDTH = 6.0
 """Of every figure, in inches: a page shows it 700 px wide, a phone 360 px, where 10 points are 8 pixels."""
@@ -19,7 +19,23 @@ WIDTH = 6.0
 # Okabe and Ito, "Color Universal Design" (2008), without its yellow, which is too pale on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
-INK, PALE, GRID = "#222222", "#B4B8BD", "#E4E6E8"
+INK, PALE, GRID, EDGE, PAPER = "#222222", "#b4b8bd", "#e4e6e8", "#777777", "#fefefe"
+DARK = {
+    INK: "#e7eaee",
+    "#000000": "#e7eaee",
+    PALE: "#5f6873",
+    GRID: "#2f363e",
+    EDGE: "#8b949e",
+    PAPER: "#15181c",
+    "#0072b2": "#3d9be0",
+}
+"""What stands for a colour on a dark screen; lower case, as an SVG file has them. Others are seen on both papers."""
+
+# Petroff, "Accessible Color Sequences for Data Visualization" (2021), ten colours, told apart also by the colour-blind.
+CLASS_COLOURS = (
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadb"),
+    *("#176b37", "#f28ab8"),  # two more, of our own
+)
 STATUS_COLOURS = {"completed": COLOURS[0], "stopped": COLOURS[5], "out of time": COLOURS[3], "failed": COLOURS[1]}
 SEQUENTIAL = "viridis"
 _LOG_RATIO = 10.0
@@ -32,7 +48,7 @@ _RC: dict[Any, Any] = {
     "xtick.labelsize": 9,
     "ytick.labelsize": 9,
     "legend.fontsize": 9,
-    "axes.edgecolor": "#777777",
+    "axes.edgecolor": EDGE,
     "axes.labelcolor": INK,
     "text.color": INK,
     "xtick.color": INK,

@@ -10,17 +10,69 @@ import pandas as pd
 from analysis.page.parts import Fact, Facts, Section
 from analysis.study_files import StudyFiles
 from analysis.trials import compute_leaderboard, given_and_suggested
-from analysis.words import cell, counted, duration, summary_interval
+from analysis.words import cell, config_words, summary_interval
 from study.record import metrics
 from study.record.ranking import NOTHING_CHOSEN
-
-_FIRST = ("architecture", "latent_size")  # of a config, what says most about it
+from study.record.words import counted, duration, number
 
 
 def headline(study: StudyFiles) -> Section:
     """Return the first section of a report."""
     facts = [_searched(study), *_result(study), _cost(study)]
     return Section("headline", "In short", [Facts([fact for fact in facts if fact], cards=True)])
+
+
+def verdict(study: StudyFiles) -> str:
+    """Return in a sentence what came out: what tuning gained, and the network beside the baseline."""
+    summary = study.summary
+    if summary is None:
+        best = _best_so_far(study)
+        return f"{best.term}: {best.value}."
+    if summary["best"] is None:
+        return "No trial was completed, so there is nothing to report."
+    said = [words for words in (_tuning(summary), _compared(summary)) if words]
+    if not said:
+        return "The test split was not touched." if summary["best"]["test"] is None else "There is nothing to compare."
+    return _capital("; ".join(said)) + "."
+
+
+def _tuning(summary: Mapping[str, Any]) -> str:
+    """Return what tuning gained, "" where nothing was put beside the default."""
+    gain = summary.get("gain")
+    if gain is None:
+        chosen = bool(summary["confirmed"]) and _is_chosen(summary)
+        return "no config beat the default" if chosen and summary["confirmed"][0].get("key") == "default" else ""
+    metric, default = metrics.split_of(summary["metric"])[1], summary["default"]["test"]["mean"]
+    scale, words = 1.0, ("gained {} over the default", "lost {} to the default")
+    if metric == "mse" and default > 0:
+        scale, unit, words = (
+            100.0 / default,
+            " %",
+            ("cut the default's error by {}", "raised the default's error by {}"),
+        )
+    elif metrics.limits(metric) == (0.0, 1.0):  # a share: of a share, per cent would be a puzzle
+        scale, unit = 100.0, f" points of {metrics.label(metric)}"
+    else:
+        unit = f" in {metrics.label(metric)}"
+    what = f"tuning {words[gain['mean'] < 0].format(number(abs(gain['mean']) * scale) + unit)}"
+    if gain["ci95"] is None:
+        return f"{what} ({counted(gain['n'], 'seed')}: no interval)"
+    low, high = sorted((1 if gain["mean"] >= 0 else -1) * scale * end for end in gain["ci95"])
+    unsure = ", which is within the luck of the seeds" if low <= 0 <= high else ""
+    return f"{what}{unsure} (95 % interval {number(low)} to {number(high)})"
+
+
+def _compared(summary: Mapping[str, Any]) -> str:
+    """Return the network's error over the baseline's, "" where that means nothing."""
+    row, ratio = summary["baseline"], summary["ratio_to_pca"]
+    if row is None or ratio is None:
+        return ""
+    linear = "test_accuracy" in row
+    of = "the error rate of a logistic regression on PCA codes" if linear else "PCA's error at the same size of code"
+    sure = "" if summary["best"]["test"]["ci95"] else ", of one seed" * (summary["best"]["test"]["n"] < 2)
+    if str(summary["verdict"]).startswith("not distinguishable"):
+        sure = ", which is within the luck of the seeds"
+    return f"the network has {number(ratio, 2)} of {of}{sure}"
 
 
 def _searched(study: StudyFiles) -> Fact:
@@ -57,7 +109,7 @@ def _result(study: StudyFiles) -> list[Fact | None]:
     named = Fact(
         "Best config" if _is_chosen(summary) else "First configuration",
         _named(best["trial_id"], summary),
-        config_words(best["config"], best["params"]),
+        f"{_capital(config_words(best['config']))}; {best['params']:,} parameters.",
     )
     test = metrics.on_test(summary["metric"])
     if best["test"] is None:
@@ -79,12 +131,6 @@ def _is_chosen(summary: Mapping[str, Any]) -> bool:
 def _named(trial: str, summary: Mapping[str, Any]) -> str:
     key = next((one["key"] for one in summary["confirmed"] if one["id"] == trial), None)
     return f"{trial} ({key})" if key and key.replace("/", "_") != trial else str(key or trial)
-
-
-def config_words(config: Mapping[str, Any], params: int) -> str:
-    """Return a config as words, what says most first."""
-    names = [*(name for name in _FIRST if name in config), *(n for n in config if n not in (*_FIRST, "family"))]
-    return ", ".join(f"{name} {cell(config[name])}" for name in names) + f"; {params:,} parameters"
 
 
 def _beside(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
@@ -128,7 +174,7 @@ def _baseline(summary: Mapping[str, Any]) -> Fact | None:
         )
         what = "error"
     if summary["ratio_to_pca"] is not None:
-        value += f"; the network has {cell(summary['ratio_to_pca'], 3)} of its {what}"
+        value += f"; the network has {number(summary['ratio_to_pca'], 2)} of its {what}"
     elif note:
         detail += f"; no ratio: {note}"
     return Fact(title, value, _capital(detail) + ".")

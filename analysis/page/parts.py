@@ -108,12 +108,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A report: a heading, what has to be said before all else, and sections."""
+    """A report: a heading, what it is about, what has to be said before all else, the answer, and sections."""
 
     title: str
     lead: str
     sections: Sequence[Section]
     warning: str | None = None
+    verdict: str | None = None
 
     @property
     def tables(self) -> list[Table]:

@@ -14,12 +14,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.figures import Drawing, Drawings
+from analysis.figures import Drawing, Drawings, style
 from analysis.page.parts import Item, Picture, Table
 from analysis.study_files import StudyFiles
 from study.record.files import read_plain
 
 MODULES = (
+    "best_so_far",
     "rate_distortion",
     "nats",
     "confirmation",
@@ -61,21 +62,34 @@ def drawn(drawing: Drawing[Any], study: StudyFiles) -> list[Item]:
 
 
 def embed(figure: Figure, title: str, caption: str) -> Picture:
-    """Return a figure as a picture of a page, SVG, or PNG where that would be large; it always has the same bytes."""
+    """Return a figure as a picture of a page, SVG, or PNG where that would be large; it always has the same bytes.
+
+    As SVG it has no paper of its own, and a reader whose screen is dark sees it in `style.DARK`.
+    """
     width = round(figure.get_figwidth() * _CSS_DPI)
     FigureCanvasAgg(figure)
     # Letters as outlines: a reader's machine need not have the font.
     with mpl.rc_context({"svg.hashsalt": title, "svg.fonttype": "path"}):
-        data = _saved(figure, format="svg", metadata={"Date": None, "Creator": None})
+        data = _saved(figure, "none", format="svg", metadata={"Date": None, "Creator": None})
     if len(data) <= _SVG_LIMIT:
-        return Picture(title, caption, "image/svg+xml", data, width)
-    data = _saved(figure, format="png", dpi=_DPI, metadata={"Software": None})
+        return Picture(title, caption, "image/svg+xml", data.replace(b"</svg>", _dark() + b"</svg>"), width)
+    data = _saved(figure, "white", format="png", dpi=_DPI, metadata={"Software": None})
     return Picture(title, caption, "image/png", data, width)
 
 
-def _saved(figure: Figure, **options: Any) -> bytes:
+def _dark() -> bytes:
+    """Return the style that changes a drawing's ink and paper on a dark screen; what has no colour is ink."""
+    rules = [f"svg{{fill:{style.DARK[style.INK]}}}"]
+    for light, dark in style.DARK.items():
+        rules += [f'[style*="{how}: {light}"]{{{how}:{dark}!important}}' for how in ("fill", "stroke")]
+    return f"<style>@media (prefers-color-scheme: dark){{{''.join(rules)}}}</style>\n".encode()
+
+
+def _saved(figure: Figure, paper: str, **options: Any) -> bytes:
     file = io.BytesIO()
-    figure.savefig(file, facecolor="white", bbox_inches="tight", pad_inches=0.08, **options)
+    for axes in figure.axes:
+        axes.patch.set_visible(paper != "none")
+    figure.savefig(file, facecolor=paper, bbox_inches="tight", pad_inches=0.08, **options)
     return file.getvalue()
 
 
@@ -88,8 +102,10 @@ class _Caption:
 _CAPTIONS = {
     "reconstructions": _Caption(
         "Reconstructions",
-        "Test images above what the best network makes of them: the 8 with the least error, 8 typical ones and the 8 "
-        "with the most. MSE is per pixel, on [0, 1].",
+        "Test images above what the best network, and PCA with as many components as its code has numbers, make of "
+        "them: the 8 that the network errs least on, 8 typical ones and the 8 that it errs most on. MSE is per pixel, "
+        "on [0, 1]; of PCA it is of the picture's 256 shades. An error is white where there is none and black where it "
+        "is the largest of all.",
     ),
     "pca": _Caption("PCA", "The same test images through PCA with as many components as the network's code has."),
     "untrained": _Caption(

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from analysis.page.parts import Page, Picture, Table
-from analysis.words import cell
+from analysis.words import cell, column_label
 
 _HERE = Path(__file__).parent
 
@@ -46,7 +46,7 @@ def _breakable(text: str) -> Markup:
 
 
 def _header(table: Table) -> list[str]:
-    return [str(column) for column in table.frame.columns]
+    return [column_label(str(column)) for column in table.frame.columns]
 
 
 def _body(table: Table) -> list[list[str]]:

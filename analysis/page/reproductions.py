@@ -18,9 +18,9 @@ from analysis.audits.verdicts import Audited, Verdict, audit, stages
 from analysis.audits.views import claimed_words, our_lines
 from analysis.figures._mean_curves import compute_mean_curves, plot_mean_curves
 from analysis.page.reported_pages import REPORTED_PAGES, Claimed, Curves, Pictures, ReportedPage
-from analysis.words import counted
 from study.record import files
 from study.record.reproductions import PACES
+from study.record.words import counted
 
 _DPI = 100
 _LEAD = """# The five reports, beside what this project measured

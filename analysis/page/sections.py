@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pandas as pd
 
 from analysis.figures import Drawings
 from analysis.page import background, pictures
-from analysis.page.headline import headline
+from analysis.page.headline import headline, verdict
 from analysis.page.parts import Item, Page, Paragraph, Section, Table
 from analysis.study_files import StudyFiles
 from analysis.trials import compute_leaderboard, given_and_suggested
@@ -27,6 +29,8 @@ def report_page(study: StudyFiles, drawings: Drawings) -> Page:
     shown = frozenset(item.name for item in of_samples if isinstance(item, Table))
     sections = [
         headline(study),
+        Section("leaderboard", "Leaderboard", kept(_leaderboard(study), _baseline(study))),
+        Section("search", "How the search went", drawn("search")),
         Section("rate-distortion", "Error against the size of the code", drawn("rate-distortion")),
         _confirmation(study, drawn("confirmation")),
         Section(
@@ -49,12 +53,12 @@ def report_page(study: StudyFiles, drawings: Drawings) -> Page:
         Section("parallel-coordinates", "Every trial's settings", drawn("parallel-coordinates")),
         Section("pareto", "Several objectives", drawn("pareto")),
         Section("cost", "Cost against quality", drawn("cost")),
-        Section("leaderboard", "Leaderboard", kept(_leaderboard(study), _baseline(study))),
     ]
     kind = study.settings.get("space", "a space")
     return Page(
         title=f"Study {study.name}",
-        lead=f"A study of {kind}: what was searched, what was found, how sure that is, and what it cost.",
+        lead=f"A study of {kind}{_date(study)}",
+        verdict=verdict(study),
         warning=" ".join(filter(None, (_no_measurement(study), study.partial))) or None,
         sections=[
             *(section for section in sections if section.items),
@@ -62,6 +66,15 @@ def report_page(study: StudyFiles, drawings: Drawings) -> Page:
             background.methods(study),
         ],
     )
+
+
+def _date(study: StudyFiles) -> str:
+    """Return when a study began, "" where its files do not say it."""
+    started = study.about.get("started")  # not of an earlier version
+    if started is None:
+        return ""
+    day = datetime.fromtimestamp(started, UTC)
+    return f", begun on {day.day} {day:%B %Y} at {day:%H:%M} UTC"
 
 
 def _no_measurement(study: StudyFiles) -> str | None:
@@ -94,7 +107,7 @@ def _leaderboard(study: StudyFiles) -> Table | None:
     board = compute_leaderboard(study)
     if board.empty:
         return None
-    numbers = [name for name in (metric, "pca", "ratio_to_pca") if name in board]
+    numbers = [name for name in (metric, "pca", "regression", "ratio_to_pca") if name in board]
     first = ["trial_id", *numbers]  # what is looked for, where a phone shows it
     board = board[[*first, *(name for name in board if name not in first)]]
     caption = "Trials, completed before stopped ones, by their last epoch on validation data"

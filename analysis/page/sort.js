@@ -23,3 +23,7 @@ for (const table of document.querySelectorAll("table")) {
     });
   });
 }
+// MLflow shows the page in a frame in which a link to a file beside it leads to a blank page: there it is a name.
+if (location.protocol === "blob:") {
+  for (const link of document.querySelectorAll(".file a")) link.replaceWith(link.textContent);
+}

@@ -48,9 +48,11 @@ def start(settings: Settings, *, trust: bool = False) -> int:
     With `trust` the study of `--encoder-from` may have code of its own that is run.
     """
     from study.data.twins import across
+    from study.record import folder as folders
     from study.settings.resolve import space_context
     from study.tracking import implementations
 
+    folders.check_new(settings.storage_path, settings.name)
     data = _load(settings)
     encoder = _encoder(settings, data, trust)
     context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
@@ -71,7 +73,6 @@ def start(settings: Settings, *, trust: bool = False) -> int:
         from study.driver import beginning
         from study.driver.environment import environment
         from study.driver.session import Setup
-        from study.record import folder as folders
 
         beginning.check_disk(settings, context, resources)
         with (

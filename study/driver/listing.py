@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import search_spaces
 from search_spaces import Context
-from study.record import metrics
 from study.record.settings import Settings
 from study.settings.resolve import selected, space_context
 
 _CONFIGS = 10
+_LEAST = 8  # columns that words keep
+WIDTH = 80
+"""Columns of a terminal, which every table fits."""
 
 
 def list_spaces() -> str:
-    """Return a table of every space: data set, family, size and metric."""
-    rows = [("space", "data set", "family", "images", "metric", "trials", "epochs")]
+    """Return a table of every space: data set, family, size, metric and budget, in trials times epochs."""
+    rows = [("space", "data set", "family", "images", "metric", "budget")]
     for name in search_spaces.names():
         space = search_spaces.get(name)
         spec = space.data
@@ -24,15 +27,14 @@ def list_spaces() -> str:
         rows.append(
             (
                 name,
-                spec.title,
+                spec.title.partition(" (")[0],
                 space.family,
                 shape,
-                f"{space.metric} ({metrics.mode(space.metric)})",
-                str(space.trials),
-                str(space.epochs),
+                space.metric,
+                f"{space.trials}×{space.epochs}",
             )
         )
-    return table(rows)
+    return f"{table(rows, cut=1)}\nbudget: trials times the most epochs of each; --trials and --epochs give another"
 
 
 def dry_run(settings: Settings, trials: int | None, *, trust: bool = False) -> str:
@@ -55,13 +57,14 @@ def dry_run(settings: Settings, trials: int | None, *, trust: bool = False) -> s
 
         own_space.check(search_spaces.get(settings.space), context)
     drawn = _reported(settings) if settings.reported else _drawn(settings, context, trials)
-    rows = [("from", "parameters", "config")]
+    lines = [found] if found else []
     for origin, config in drawn:
         params = models.count_parameters(config, context.image_shape, context.num_classes)
         refused = settings.max_params is not None and params > settings.max_params
         shown = ", ".join(f"{key}={short(value)}" for key, value in config.items() if key != "family")
-        rows.append((origin, f"{params:,}" + (" refused" if refused else ""), shown))
-    return f"{found}\n{table(rows)}" if found else table(rows)
+        lines.append(f"{origin:<18}{params:>12,} parameters{' refused' if refused else ''}")
+        lines.append(f"    {wrapped(shown, 4)}")
+    return "\n".join(lines)
 
 
 def dry_run_of_data(given: Mapping[str, Any]) -> str:
@@ -111,13 +114,29 @@ def _drawn(settings: Settings, context: Context, trials: int | None) -> Iterator
         yield points[number].key if number < len(points) else settings.sampler, space.suggest(study.ask(), context)
 
 
+def wrapped(text: str, indent: int = 0) -> str:
+    """Return a text in lines of at most 80 columns, the later ones indented; a long word stays whole."""
+    return textwrap.fill(text, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+
+
 def short(value: object) -> str:
     """Return a value of a config, a float with three significant digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Return rows, the first of them the heading, as lines with their columns below each other."""
+def table(rows: Sequence[tuple[str, ...]], cut: int = 0) -> str:
+    """Return rows, the first of them the heading, as lines of at most 80 columns, what belongs together below it.
+
+    Where they are too long, the words of the column `cut` lose their ends.
+    """
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    widths[cut] = max(_LEAST, min(widths[cut], WIDTH - sum(width + 2 for width in widths) + 2 + widths[cut]))
+    lines = []
+    for row in rows:
+        cells = [_shortened(cell, width).ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"

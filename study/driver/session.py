@@ -123,6 +123,7 @@ class Session:
         """Go through what is left of the study and return its summary."""
         self._compare_with_pca()
         choosing, reporting = confirmation.runs_at_most(self._settings, self._space, self._context)
+        self._display.confirmations = choosing + reporting
         if reporting:
             self._display.say(
                 f"confirmation: {choosing} runs choose the winner, {reporting} on fresh seeds report on it, at most"

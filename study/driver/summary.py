@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from search_spaces import Space
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed, chooses, gain
-from study.driver.listing import short
+from study.driver.listing import short, table, wrapped
 from study.record import metrics
 from study.record.commands import hint, storage_words
 from study.record.folder import StudyFolder
@@ -16,6 +16,7 @@ from study.record.intervals import mean_interval
 from study.record.ranking import NOTHING_CHOSEN, best_trials, pareto_front
 from study.record.settings import Settings
 from study.record.state import StudyState
+from study.record.words import DIGITS, counted, duration, number
 from study.tracking.implementations import how_to_open
 
 
@@ -123,46 +124,68 @@ def _best(state: StudyState, space: Space, winner: Confirmed | None) -> dict[str
 
 
 def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> str:
-    """Return the summary for a person: best config, test score, PCA, files, and what to do next."""
-    lines = [f"Study {summary['name']}: {_extent(summary)}, {summary['wall_s']:.0f} s"]
+    """Return the summary for a person, in 80 columns: scores, the best config, PCA, files, and what to do next."""
     best = summary["best"]
+    parts = [wrapped(f"Study {summary['name']}: {_extent(summary)}, {duration(summary['wall_s'])}")]
     if best:
-        config = {key: value for key, value in best["config"].items() if key != "family"}
-        lines.append(
-            f"  {'best ' if best['val'] else 'first'}    {best['trial_id']}, {best['params']:,} parameters: "
-            + ", ".join(f"{key} {short(value)}" for key, value in config.items())
-        )
-        if best["val"]:
-            lines.append(f"  val      {summary['metric']} {_interval(best['val'][summary['metric']])}")
-        else:
-            lines.append(f"  val      {NOTHING_CHOSEN}")
-    if best and best["test"]:
-        lines.append(f"  test     {_test(summary)} {_interval(best['test'])}")
+        parts += ["", *_scores(summary), ""]
+    facts = [*_facts(summary)] if best else []
+    facts += [
+        ("files", str(folder.path)),
+        ("report", hint("report", folder.name, *storage_words(folder.path.parent))),
+        ("tracking", how_to_open(tracking_uri)),
+    ]
+    kept = ("files", "report", "tracking")  # to be copied in one piece, however long
+    parts += [f"{name:<9} {value}" if name in kept else wrapped(f"{name:<9} {value}", 10) for name, value in facts]
+    return "\n".join(parts)
+
+
+def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    best = summary["best"]
+    config = ", ".join(f"{key} {short(value)}" for key, value in best["config"].items() if key != "family")
+    yield ("best" if best["val"] else "first"), f"{best['trial_id']}, {best['params']:,} parameters: {config}"
+    if best["test"]:
         others = {name: value for name, value in summary["confirmed"][0]["test"].items() if name != _test(summary)}
-        lines.append("           " + ", ".join(f"{name} {value['mean']:.4g}" for name, value in others.items()))
+        words = [f"{metrics.label(name)} {number(value['mean'], DIGITS)}" for name, value in others.items()]
+        if words:
+            yield "also", ", ".join(words)
     if summary["gain"]:
-        value = _interval(summary["default"]["test"])
-        lines.append(f"  default  {_test(summary)} {value}; tuning gained {_interval(summary['gain'])}")
-    if summary["baseline"]:
-        row = summary["baseline"]
-        lines.append(f"  PCA      {_baseline(row, best['config'])}")
+        yield "gain", f"{_interval(summary['gain'])} over the default, by {metrics.label(_test(summary))}"
     if summary["ratio_to_pca"] is not None:
-        lines.append(f"  ratio    {summary['ratio_to_pca']:.3f} of PCA's error: {summary['verdict']}")
+        yield "ratio", f"{number(summary['ratio_to_pca'], 2)} of {_of(summary)} error: {summary['verdict']}"
     else:
         verdict = f"; {summary['verdict']}" if summary["verdict"] else ""
-        lines.append(f"  ratio    none: {summary['ratio_note']}{verdict}")
+        yield "ratio", f"none: {summary['ratio_note']}{verdict}"
     if nats := summary.get("nats"):  # not of an earlier version
-        lines.append(f"  nats     {_nats(nats)}")
-    if len(summary["confirmed"]) > 1:
-        lines += [f"  {_ranked(one, summary)}" for one in summary["confirmed"]]
+        yield "nats", _nats(nats)
     if "pareto_front" in summary:
-        lines.append("  Pareto   " + "; ".join(", ".join(_pairs(point)) for point in summary["pareto_front"]))
-    lines += [
-        f"  files    {folder.path}",
-        f"  report   {hint('report', folder.name, *storage_words(folder.path.parent))}",
-        f"  tracking {how_to_open(tracking_uri)}",
-    ]
-    return "\n".join(lines)
+        yield "Pareto", "; ".join(", ".join(_pairs(point)) for point in summary["pareto_front"])
+
+
+def _scores(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Return the table of the confirmed configs, or of the best trial, and the baseline, with a line below it."""
+    metric, best = summary["metric"], summary["best"]
+    rows = [
+        (one["id"], one["key"], one["val"].get(metric), one["test"].get(_test(summary))) for one in summary["confirmed"]
+    ] or [(best["trial_id"], None, best["val"].get(metric), None)]
+    lines = [(metrics.label(metrics.split_of(metric)[1]), "validation", "test")]
+    lines += [(_called(name, key), _cell(val), _cell(test)) for name, key, val, test in rows]
+    if row := summary["baseline"]:
+        lines.append(_baseline(row, metric))
+    yield from table(lines).splitlines()
+    seeds = sorted({value["n"] for *_, val, test in rows for value in (val, test) if value})
+    spread = f"means of {' or '.join(map(str, seeds))} seeds, with their 95 % intervals where there are"
+    yield wrapped(spread if seeds != [1] else "of one seed each, which has no interval")
+    if not best["val"]:
+        yield wrapped(NOTHING_CHOSEN)
+
+
+def _called(name: str, key: str | None) -> str:
+    return f"{name} ({key})" if key and key.replace("/", "_") != name else name
+
+
+def _cell(value: Mapping[str, Any] | None) -> str:
+    return "–" if value is None else _interval(value)
 
 
 def _extent(summary: Mapping[str, Any]) -> str:
@@ -171,9 +194,9 @@ def _extent(summary: Mapping[str, Any]) -> str:
     if confirmed and not any((*trials.values(), refused)):
         return f"no search; reported configurations: {len(confirmed)}, seeds of each: {summary['best']['test']['n']}"
     return (
-        f"{trials['completed']} trials completed, {trials['stopped']} stopped, {trials['failed']} failed, "
+        f"{counted(trials['completed'], 'trial')} completed, {trials['stopped']} stopped, {trials['failed']} failed, "
         f"{refused} refused, {summary['given']} given and {summary['suggested']} suggested; "
-        f"{summary['epochs_run']} epochs"
+        f"{counted(summary['epochs_run'], 'epoch')}"
     )
 
 
@@ -181,37 +204,38 @@ def _test(summary: Mapping[str, Any]) -> str:
     return metrics.on_test(summary["metric"])
 
 
-def _baseline(row: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+def _of(summary: Mapping[str, Any]) -> str:
+    return "the regression's" if "test_accuracy" in summary["baseline"] else "PCA's"
+
+
+def _baseline(row: Mapping[str, Any], metric: str) -> tuple[str, str, str]:
+    """Return the row of the baseline, in the objective where it has that, else in its error."""
+    size = counted(row["n_components"], "component")
     if "test_accuracy" in row:
-        return f"test_accuracy {row['test_accuracy']:.6f}: logistic regression on {row['n_components']} components"
-    error = row.get("test_mse_clipped", row["test_mse"])  # an earlier version had the unclipped one alone
-    many = "as many components, " if row["n_components"] == config.get("latent_size") else ""
-    return f"test_mse {error:.6f} with {many}{row['n_components']}{'' if many else ' components'}"
+        values = (row.get("val_accuracy"), row["test_accuracy"])
+        name = f"regression, {size}"
+    else:
+        # An earlier version had the unclipped errors alone.
+        values = tuple(row.get(f"{split}_mse_clipped", row.get(f"{split}_mse")) for split in ("val", "test"))
+        name = f"PCA, {size}" + ("" if metric == "val_mse" else ", MSE")
+    val, test = ("–" if value is None else number(value, DIGITS) for value in values)
+    return name, val, test
 
 
 def _nats(nats: Mapping[str, Any]) -> str:
     """Return what is said of a VAE beside probabilistic PCA."""
     if "n_components" not in nats:
         return f"not compared: {nats['note']}"
-    bound = f"test_nelbo_clipped {nats['test_nelbo_clipped']:.6f}"
-    return f"{bound} of probabilistic PCA with {nats['n_components']} components: {nats['verdict'] or nats['note']}"
-
-
-def _ranked(one: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
-    """Return a line on a confirmed config: what it is called, and its objective on validation and test data."""
-    name = f"{one['id']} ({one['key']})" if one["key"] else one["id"]
-    named = {summary["metric"]: one["val"].get(summary["metric"]), _test(summary): one["test"].get(_test(summary))}
-    known = ", ".join(f"{metric} {_interval(value)}" for metric, value in named.items() if value)
-    return f"confirmed {name:<28} {known}"
+    bound = f"{number(nats['test_nelbo_clipped'], DIGITS)} nats per test image of probabilistic PCA"
+    return f"{bound} with {counted(nats['n_components'], 'component')}: {nats['verdict'] or nats['note']}"
 
 
 def _interval(value: Mapping[str, Any]) -> str:
+    mean = number(value["mean"], DIGITS)
     if value["ci95"] is None:
-        return (
-            f"{value['mean']:.6f} ({'1 seed' if value['n'] == 1 else str(value['n']) + ' seeds, which do not differ'})"
-        )
+        return mean
     low, high = value["ci95"]
-    return f"{value['mean']:.6f} (95 % interval {low:.6f} to {high:.6f}, {value['n']} seeds)"
+    return f"{mean} ({number(low, DIGITS)} to {number(high, DIGITS)})"
 
 
 def _pairs(point: Mapping[str, Any]) -> list[str]:

@@ -29,11 +29,11 @@ _DPI = 100
 def pictures(samples: Path, class_names: Sequence[str]) -> dict[str, Image.Image]:
     """Return a picture for each kind of sample in the folder `samples`, by its name.
 
-    `reconstructions` (originals above the network's and PCA's reconstructions; best, typical and worst), `untrained`
-    (what the network made of the typical ones before and after training), `denoising` (with the corrupted images
-    between), `progress` (training images above what the network made of them after every fifth epoch), `prior`,
-    `interpolations`, `traversal`, `confusion` and `examples` of predictions: those whose .npz files are there
-    (`study.evaluation.samples`).
+    `reconstructions` (originals above the network's and PCA's reconstructions, each with its error and a map of where
+    it lies; best, typical and worst), `untrained` (what the network made of the typical ones before and after
+    training), `denoising` (with the corrupted images between), `progress` (training images above what the network made
+    of them after every fifth epoch), `prior`, `interpolations`, `traversal`, `confusion` and `examples` of predictions:
+    those whose .npz files are there (`study.evaluation.samples`).
 
     Args:
         samples: The folder; empty or missing, there are no pictures.
@@ -54,18 +54,26 @@ def _read(path: Path) -> Arrays:
     if path.stem == "reconstructions" and pca.is_file():
         with np.load(pca, allow_pickle=False) as arrays:
             read["PCA"] = arrays["reconstructions"]
+            read["mse of PCA"] = (_difference(read["PCA"], read["originals"]) ** 2).mean(axis=(1, 2, 3))
     return read
 
 
 def _reconstructions(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, Image.Image]:
-    errors = [f"MSE {error:.4f}" for error in arrays["mse"]]
-    network = ("original", "reconstruction")
+    errors: Arrays = {"reconstructions": arrays["mse"]}
+    if "PCA" in arrays:
+        errors["PCA"] = arrays["mse of PCA"]
+    by = ("reconstruction", "PCA") if "PCA" in arrays else ("reconstruction",)
+    arrays = arrays | _error_maps(arrays, list(errors))
     kinds = {
-        "reconstructions": (*network, "PCA") if "PCA" in arrays else network,
+        "reconstructions": ("original", *(title for one in by for title in (one, f"error of {one}"))),
         "untrained": ("original", "untrained", "reconstruction"),
         "denoising": ("original", "corrupted", "denoised"),
     }
-    layers = {"original": "originals", "reconstruction": "reconstructions"}
+    layers = {
+        "original": "originals",
+        "reconstruction": "reconstructions",
+        "error of reconstruction": "error of reconstructions",
+    }
     drawn = {}
     for picture, titles in kinds.items():
         names = [layers.get(title, title) for title in titles]
@@ -75,13 +83,28 @@ def _reconstructions(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, I
         groups = dict.fromkeys(arrays["groups"].tolist())
         for group in ["typical"] if picture == "untrained" else groups:
             here = arrays["groups"] == group
-            captions = [error for error, chosen in zip(errors, here, strict=True) if chosen]
             for title, name in zip(titles, names, strict=True):
-                words = captions if name == "reconstructions" else ()
+                words = [f"MSE {error:.4f}" for error in errors[name][here]] if name in errors else ()
                 first = name == names[0]
                 rows.append(ImageRow(arrays[name][here], f"{group}: {title}" if first else title, words, apart=first))
         drawn[picture] = draw_rows(rows)
     return drawn
+
+
+def _error_maps(arrays: Arrays, layers: Sequence[str]) -> Arrays:
+    """Return how far each pixel of these layers is from the original, the mean over the channels, by "error of LAYER".
+
+    White is no error; black is the largest of all of them, so that they compare.
+    """
+    errors = {
+        layer: np.abs(_difference(arrays[layer], arrays["originals"])).mean(axis=1, keepdims=True) for layer in layers
+    }
+    most = max((float(error.max()) for error in errors.values()), default=0.0) or 1.0
+    return {f"error of {layer}": np.rint(255 * (1 - error / most)).astype(np.uint8) for layer, error in errors.items()}
+
+
+def _difference(images: NDArray[np.uint8], originals: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return (images.astype(np.float64) - originals) / 255
 
 
 def _progress(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, Image.Image]:

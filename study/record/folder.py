@@ -174,6 +174,21 @@ def _machine() -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
+def check_new(storage: Path, name: str) -> StudyFolder:
+    """Return the folder that a new study will have, if no study has it; nothing is written.
+
+    Raises:
+        UsageError: a study of this name exists, or something that is no folder is in its place.
+    """
+    folder = StudyFolder(storage / check_name(name))
+    if folder.path.is_dir() and (folder.has_begun or not folder.journal.is_file()):
+        resume = folder.resume_command()
+        raise UsageError(f"--name {name!r} exists in {storage}; choose another, or go on with: {resume}")
+    if folder.path.exists() and not folder.path.is_dir():
+        raise UsageError(f"--storage {str(storage)!r} cannot be used: {folder.path} is not a folder")
+    return folder
+
+
 @contextmanager
 def created(storage: Path, name: str) -> Iterator[StudyFolder]:
     """Create and lock the folder of a new study.
@@ -181,18 +196,13 @@ def created(storage: Path, name: str) -> Iterator[StudyFolder]:
     Raises:
         UsageError: a study of this name exists, or the storage folder cannot be written.
     """
-    folder = StudyFolder(storage / check_name(name))
+    folder = check_new(storage, name)
     missing = [parent for parent in (folder.path, *folder.path.parents) if not parent.exists()]
     try:
         folder.path.mkdir(parents=True)
     except FileExistsError:
-        if folder.journal.is_file() and not folder.has_begun:
-            missing = [folder.path]  # left by a driver that died before it could write a line: the name is free
-        elif folder.path.is_dir():
-            resume = folder.resume_command()
-            raise UsageError(f"--name {name!r} exists in {storage}; choose another, or go on with: {resume}") from None
-        else:
-            raise UsageError(f"--storage {str(storage)!r} cannot be used: {folder.path} is not a folder") from None
+        check_new(storage, name)
+        missing = [folder.path]  # left by a driver that died before it could write a line: the name is free
     except OSError as error:
         raise UsageError(
             f"--storage {str(storage)!r} cannot be written: {error.strerror}; name a folder that can"

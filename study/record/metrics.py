@@ -68,6 +68,11 @@ def split_of(name: str) -> tuple[str, str]:
     return "", name
 
 
+def is_known(name: str) -> bool:
+    """Whether a metric, with or without its split, is in `METRICS`."""
+    return split_of(name)[1] in METRICS
+
+
 def metric(name: str) -> Metric:
     """Return what is known of a metric, with or without its split."""
     plain = split_of(name)[1]

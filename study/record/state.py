@@ -39,7 +39,8 @@ from study.record.events import (
 class Run:
     """One training run: a trial of the search (`t0007`), or one seed of a confirmation of it (`t0007-s1`).
 
-    The first fields are those of `RunStarted`; `started` and `ended` are in seconds since 1970.
+    The first fields are those of `RunStarted`; `started` and `ended` are in seconds since 1970, `ended_s` in seconds of
+    the study, as its `wall_s` counts them.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Run:
     key: str | None
     started: float
     ended: float | None = None
+    ended_s: float | None = None
     confirm_of: str | None = None
     pretrain_budget: int = 0
     optuna: dict[str, Any] = field(default_factory=dict)
@@ -160,6 +162,7 @@ class StudyState:
                 run = self.runs[event.id]
                 run.status, run.reason, run.by_machine = event.status, event.reason, event.by_machine
                 run.final, run.files, run.ended = event.final, event.files, event.time
+                run.ended_s = round(self._wall_before + self._since_start(event), 3)
             case TriedAgain():
                 self._try_again(self.runs[event.id])
             case BaselineMeasured():

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 ABOUT, SUMMARY = "study.json", "summary.json"
 _NOT_ABOUT = ("event", "time", "elapsed")
 _NOT_METRICS = frozenset({"epoch", "seconds"})
-_END = ("status", "reason", "key", "epochs", "pretrain_epochs", "seconds", "params")  # of every run
+_END = ("status", "reason", "key", "epochs", "pretrain_epochs", "seconds", "params", "ended_s")  # of every run
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Table:
 
 
 def about(state: StudyState) -> Row:
-    """Return the content of study.json."""
+    """Return the content of study.json; `started` is when it began, in seconds since 1970."""
     assert state.about is not None
     said = {key: value for key, value in state.about.to_json().items() if key not in _NOT_ABOUT}
-    return {**said, "settings": state.settings, "place": state.place}
+    return {**said, "started": state.about.time, "settings": state.settings, "place": state.place}
 
 
 def write(folder: StudyFolder, state: StudyState) -> None:
@@ -146,6 +146,7 @@ def _end(run: Run) -> Row:
         "pretrain_epochs": len(run.pretraining),
         "seconds": run.seconds,
         "params": run.params,
+        "ended_s": run.ended_s,
     }
     return {name: values[name] for name in _END}
 

@@ -107,9 +107,9 @@ def distinct(read: Reader[T]) -> Reader[tuple[T, ...]]:
 
 
 def duration(option: str, text: str) -> float:
-    """Read "90s", "30m", "2h" or "1d" as seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|d)?", text)
-    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2] or "s"] if match else 0.0
+    """Read "90s", "30m", "2h" or "1d" as seconds; a number alone could be meant in any of them."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0.0
     if seconds <= 0:
         raise UsageError(f"{option} {text!r} cannot be read; give a time such as 90s, 30m, 2h or 1d")
     return seconds

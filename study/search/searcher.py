@@ -98,6 +98,20 @@ def _foreign(optuna_log: Path) -> _Attributes:
         return _Attributes()
 
 
+_ABOUT = ("id", "key", "parameters", "reason")
+
+
+def _about(key: str | None, params: int, reason: str | None = None, run_id: str | None = None) -> dict[str, Any]:
+    """Return what optuna-dashboard shows of a trial besides its values: its id here, key, parameters and reason."""
+    said = dict(zip(_ABOUT, (run_id, key, params, reason), strict=True))
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _say(trial: optuna.Trial, about: Mapping[str, Any]) -> None:
+    for name, value in about.items():
+        trial.set_user_attr(name, value)
+
+
 class StudySearcher(UnsavedSearcher):
     """Draws a study's trials with Optuna, restored from the journal.
 
@@ -178,6 +192,7 @@ class StudySearcher(UnsavedSearcher):
             params, reason = self._looked_at(config)
             if reason is None:
                 break
+            _say(trial, _about(key, params, reason))
             self._study.tell(trial, state=TrialState.FAIL)
             self._recorder.record(Refused(reason, key, config, params, facts))
         else:
@@ -186,6 +201,7 @@ class StudySearcher(UnsavedSearcher):
         budget = searched_budget(config, self._plan.space, self._plan.epochs)
         seed = derive_seed(self._plan.seed, number)
         job = Job(f"t{number:04d}", config, seed, budget.epochs, budget.pretrain_epochs)
+        _say(trial, _about(key, params, run_id=job.id))
         self._recorder.record(
             RunStarted(
                 id=job.id,
@@ -225,10 +241,11 @@ class StudySearcher(UnsavedSearcher):
         self._ended.add(trial_id)
         reports = [] if error else list(step_of(result).reports.values())
         report = reports[0] if reports else None
-        status, _ = ending(report, self._plan.epochs)
+        status, reason = ending(report, self._plan.epochs)
         if report and status != "failed":
             self._report(trial_id, report)
         trial = self._trials[trial_id]
+        _say(trial, {"reason": reason} if reason else {})
         state = self._told(status, report.epoch, report.by_machine) if report else TrialState.FAIL
         if report and state is TrialState.COMPLETE:
             self._study.tell(trial, [report.value(metric) for metric in self._plan.objectives])
@@ -291,10 +308,13 @@ class StudySearcher(UnsavedSearcher):
         """Fill the new storage with what the journal says of trials and refusals, in the order in which they were."""
         self._resumed: dict[str, optuna.Trial] = {}
         state = self._recorder.state
-        asked: list[tuple[dict[str, Any], Run | None, float]] = [(run.optuna, run, run.started) for run in state.trials]
-        asked += [(event.optuna, None, event.time) for event in state.refused]
-        for facts, run, began in sorted(asked, key=lambda item: item[0]["number"]):
-            self._study.add_trial(self._frozen(facts, run, began))
+        asked: list[tuple[Run | Refused, float]] = [(run, run.started) for run in state.trials]
+        asked += [(event, event.time) for event in state.refused]
+        for one, began in sorted(asked, key=lambda item: item[0].optuna["number"]):
+            run, facts = one if isinstance(one, Run) else None, one.optuna
+            self._study.add_trial(
+                self._frozen(facts, run, began, _about(one.key, one.params, one.reason, run.id if run else None))
+            )
             for name, value in facts.get("study_attrs", {}).items():
                 self._attributes[name] = value
                 self._storage.set_study_system_attr(self._study_id, name, value)
@@ -302,7 +322,7 @@ class StudySearcher(UnsavedSearcher):
                 trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, facts["number"])
                 self._resumed[run.id] = optuna.Trial(self._study, trial_id)
 
-    def _frozen(self, facts: Mapping[str, Any], run: Run | None, began: float) -> FrozenTrial:
+    def _frozen(self, facts: Mapping[str, Any], run: Run | None, began: float, about: Mapping[str, Any]) -> FrozenTrial:
         state = TrialState.FAIL
         values = None
         intermediate: dict[int, float] = {}
@@ -331,7 +351,7 @@ class StudySearcher(UnsavedSearcher):
             datetime_complete=datetime.fromtimestamp(ended) if finished else None,
             params=facts["params"],
             distributions={name: json_to_distribution(text) for name, text in facts["distributions"].items()},
-            user_attrs=own.user_attrs,
+            user_attrs={name: value for name, value in own.user_attrs.items() if name not in _ABOUT} | {**about},
             system_attrs={**own.system_attrs, **facts["system_attrs"]},
             intermediate_values=intermediate,
             trial_id=facts["number"],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from study.record import kept
 from study.record.errors import StudyError
@@ -17,6 +18,7 @@ from study.record.tracking_uri import masked, sqlite_file
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_LONGEST_NAME, _LONGEST_DIGEST = 500, 36  # letters, MLflow's limits of a data set
 _WEIGHTS = "weights"  # the tag of a logged model that says which it has
 
 _ENVIRONMENT = {
@@ -62,6 +64,24 @@ def runs_of(client: MlflowClient, experiment_id: str, condition: str) -> set[str
         token = page.token
         if not token:
             return found
+
+
+def log_data(client: MlflowClient, run_id: str, data: Mapping[str, Any]) -> None:
+    """Say which data set a run is of: its name, its digest and the sizes of its splits.
+
+    Args:
+        client: Of the tracking URI.
+        run_id: The MLflow run.
+        data: What study.json says of the data.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    if "digest" not in data:
+        return
+    about = {key: data[key] for key in ("sizes", "image_shape", "split") if key in data}
+    name, digest = str(data.get("name", "data"))[-_LONGEST_NAME:], str(data["digest"])[:_LONGEST_DIGEST]
+    found = Dataset(name, digest, "local", json.dumps({"name": name}), profile=json.dumps(about))
+    client.log_inputs(run_id, [DatasetInput(found, [InputTag("mlflow.data.context", "training")])])
 
 
 def log_model(client: MlflowClient, uri: str, run_id: str, folder: Path, image_shape: tuple[int, int, int]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from study.record import metrics
 from study.record.events import (
     STUDY,
     Delivered,
@@ -17,10 +19,11 @@ from study.record.events import (
     TriedAgain,
 )
 from study.record.tracking_uri import UUID_TAG
-from study.tracking.tracker import Ending, Point, Points, ending_points
+from study.tracking.tracker import BestSoFar, Ending, Point, Points, ending_points
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
+_DESCRIPTION = "mlflow.note.content"  # the tag that MLflow shows as a run's description
 _STATUSES: dict[str, Status] = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
 
@@ -39,15 +42,14 @@ class Pending:
         return bool(self.tags or self.params or self.points or self.ended)
 
 
-def undelivered(events: Iterable[Event]) -> list[Event]:
-    """Return those of a journal's events that MLflow may lack: all but those of runs that it has in full.
+def delivered(events: Iterable[Event]) -> set[str]:
+    """Return the runs of a journal that MLflow has in full, of whose events it lacks none.
 
     A run that failed may be tried again, with its events before that; they are sent once more, and are the same.
     """
     events = list(events)
-    delivered = {event.id for event in events if isinstance(event, Delivered)}
-    delivered -= {event.id for event in events if isinstance(event, RunEnded) and event.status == "failed"}
-    return [event for event in events if getattr(event, "id", None) not in delivered]
+    found = {event.id for event in events if isinstance(event, Delivered)}
+    return found - {event.id for event in events if isinstance(event, RunEnded) and event.status == "failed"}
 
 
 class Outbox:
@@ -58,7 +60,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self.pending: dict[str, Pending] = {}
-        self._points = Points()
+        self._points, self._best = Points(), BestSoFar()
         self._about: StudyStarted | None = None
         self._running: set[str] = set()
 
@@ -97,13 +99,19 @@ class Outbox:
                 parent = self._of(STUDY, ms)
                 parent.points += ending_points(event)
                 if event.text:
-                    parent.tags["mlflow.note.content"] = f"```\n{event.text}\n```"  # shown as the run's description
+                    parent.tags[_DESCRIPTION] = f"```\n{event.text}\n```"
                 parent.ended = (_STATUSES[event.status], ms)
                 for run_id in self._running:
                     self._of(run_id, ms).ended = ("KILLED", ms)
         if isinstance(event, Event):
             for point in self._points.of(event):
                 self._of(point.run, ms).points.append(point)
+            self.recall(event)
+
+    def recall(self, event: Event) -> None:
+        """Take in an event of a run that MLflow has in full, for what it says of the study as a whole."""
+        if point := self._best.of(event):
+            self._of(STUDY, milliseconds(event.time)).points.append(point)
 
     def _of(self, run_id: str, ms: int) -> Pending:
         return self.pending.setdefault(run_id, Pending(ms, ""))
@@ -121,7 +129,7 @@ def _parent_run(event: StudyStarted, ms: int) -> Pending:
     params |= {f"data.{key}": value for key, value in data.items() if key in ("digest", "sizes", "image_shape")}
     if event.own is not None:
         params["own"] = event.own
-    tags = {"space": settings["space"], **_of_study(event)}
+    tags = {"space": settings["space"], _DESCRIPTION: _described(event), **_of_study(event)}
     return Pending(ms, settings["name"], tags, params)
 
 
@@ -143,7 +151,27 @@ def _child_run(event: RunStarted, ms: int, about: StudyStarted) -> Pending:
     params = {**config, "params": event.params, "epochs": event.budget}
     if event.pretrain_budget:
         params["pretrain_epochs"] = event.pretrain_budget
-    return Pending(ms, f"{event.id} {config['architecture']}{latent}", tags, params)
+    architecture = str(config["architecture"])
+    named = "" if architecture.replace("/", "_") in event.id else f" {architecture}"  # MLflow's list cuts long names
+    return Pending(ms, f"{event.id}{named}{latent}", tags, params)
+
+
+def param_text(value: object) -> str:
+    """Return a param's value as MLflow shows it: words as they are, all else as JSON says it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _described(event: StudyStarted) -> str:
+    """Return what a study is about, until its summary can say more."""
+    settings, data = event.settings, event.data
+    if settings.get("reported"):
+        what = f"The reported configurations {settings['reported']}, without a search"
+    else:
+        what = f"A search of {settings['space']}"
+        if settings.get("trials") and settings.get("epochs"):
+            what += f": {settings['trials']} trials of at most {settings['epochs']} epochs"
+    ranked = f", ranked by {metrics.label(event.objective['metric'])}" if event.objective else ""
+    return f"{what}{ranked}, on {data.get('name', 'its data')} ({data.get('digest', 'no digest')}). Not finished yet."
 
 
 def _of_study(about: StudyStarted) -> dict[str, str]:

@@ -17,7 +17,7 @@ from study.record.errors import StudyError, first_line
 from study.record.events import STUDY, Delivered, Event, Tracked, TrackingChanged
 from study.record.tracking_uri import UUID_TAG, scrubbed
 from study.tracking import mlflow_client
-from study.tracking.mlflow_run import Outbox, Pending, milliseconds, undelivered
+from study.tracking.mlflow_run import Outbox, Pending, delivered, milliseconds, param_text
 from study.tracking.tracker import Ending
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class MLflowTracker:
         self._events: queue.SimpleQueue[Event | Ending | None] = queue.SimpleQueue()
         self._outbox = Outbox()
         self._known: dict[str, str] = {}  # MLflow's id of each run
+        self._earlier: set[str] = set()  # runs that an earlier driver has made
         self._before: list[Event] = []  # what earlier drivers wrote, until it is known what of it MLflow still has
         self._unsure = False  # whether MLflow may have runs whose ids are not known here
         self._client: MlflowClient | None = None
@@ -63,10 +64,15 @@ class MLflowTracker:
     def started(self, before: Sequence[Event]) -> None:
         """Begin to follow; what MLflow may lack of the events of earlier drivers is sent again, as it was."""
         self._known = {event.id: event.run_id for event in before if isinstance(event, Tracked)}
+        self._earlier = set(self._known)
         self._before = list(before)
         self._unsure = bool(before)
-        for event in undelivered(before):
-            self.event(event)
+        there = delivered(before)
+        for event in before:
+            if getattr(event, "id", None) in there:
+                self._outbox.recall(event)
+            else:
+                self._outbox.take(event)
         self._thread.start()
 
     def event(self, event: Event) -> None:
@@ -201,7 +207,10 @@ class MLflowTracker:
 
         mlflow_id = self._mlflow_id(client, run_id, pending)
         metrics = [Metric(one.key, one.value, milliseconds(one.time), one.step) for one in pending.points]
-        params = [Param(key, str(value)) for key, value in pending.params.items()]
+        params = [Param(key, param_text(value)) for key, value in pending.params.items() if value is not None]
+        if params and run_id in self._earlier:  # an earlier version may have written them otherwise: they stay
+            there = client.get_run(mlflow_id).data.params
+            params = [param for param in params if param.key not in there]
         tags = [RunTag(key, value) for key, value in pending.tags.items()]
         while metrics or params or tags:
             client.log_batch(mlflow_id, metrics=metrics[:_METRICS], params=params[:_PARAMS], tags=tags[:_TAGS])
@@ -235,6 +244,8 @@ class MLflowTracker:
                 )
                 mlflow_id = run.info.run_id
                 pending.tags = {}
+                if run_id == STUDY:
+                    mlflow_client.log_data(client, mlflow_id, self._outbox.about.data)
             if run_id == STUDY:
                 for child in self._known.values():  # of a study whose own run alone was lost
                     client.set_tag(child, "mlflow.parentRunId", mlflow_id)

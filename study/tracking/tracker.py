@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from study.record import tables
-from study.record.events import STUDY, EpochEnded, Event, Pretrained, RunEnded
+from study.record.events import STUDY, EpochEnded, Event, Pretrained, RunEnded, RunStarted, StudyStarted
 from study.record.folder import StudyFolder
-from study.record.metrics import on_test
+from study.record.metrics import on_test, sign
 from study.record.state import StudyState
 
 _FILES = (tables.SUMMARY, tables.ABOUT, *(table.file for table in tables.TABLES))
@@ -98,6 +98,40 @@ class Points:
             case RunEnded():
                 return list(_points(event, self._epochs.get(event.id, 0), event.final))
         return []
+
+
+class BestSoFar:
+    """Turns the events of a journal, in order, into the best value of the objective so far, a point of the study's own.
+
+    Its step is how many trials have ended; a trial that is told of twice is counted once.
+    """
+
+    KEY = "best_so_far"
+
+    def __init__(self) -> None:
+        self._objective: tuple[str, int] | None = None
+        self._last: dict[str, float | None] = {}  # of each trial
+        self._ended: set[str] = set()
+        self._best: float | None = None
+
+    def of(self, event: Event) -> Point | None:
+        """Return the point that a trial's end makes, None of any other event."""
+        match event:
+            case StudyStarted() if event.objective:
+                self._objective = event.objective["metric"], sign("min" if event.objective["mode"] == "min" else "max")
+            case RunStarted(kind="trial"):
+                self._last.setdefault(event.id, None)
+            case EpochEnded() if self._objective and event.id in self._last:
+                self._last[event.id] = event.metrics.get(self._objective[0])
+            case RunEnded() if self._objective and event.id in self._last.keys() - self._ended:
+                self._ended.add(event.id)
+                value, factor = self._last[event.id], self._objective[1]
+                if event.status != "failed" and value is not None and math.isfinite(value):
+                    known = [one for one in (self._best, value) if one is not None]
+                    self._best = min(known, key=lambda one: factor * one)
+                if self._best is not None:
+                    return Point(STUDY, self.KEY, self._best, len(self._ended), event.time)
+        return None
 
 
 def ending_points(ending: Ending) -> list[Point]:

@@ -1,0 +1,39 @@
+"""Numbers, counts and times as a person writes them, the same in the terminal and on a page."""
+
+from __future__ import annotations
+
+import math
+
+DIGITS = 4
+"""Significant digits of a value in a table or a sentence."""
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits, thousands with commas, small ones as powers: 0.0123, 1e-5."""
+    if not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}".replace("e-0", "e-")
+
+
+def counted(count: int, word: str) -> str:
+    """Return "1 trial", "2 trials"."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that it is told in: "90 s", "12 min", "2.5 h"."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def clock(seconds: float) -> str:
+    """Return a time as hours, minutes and seconds: "0:02:05"."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

@@ -1,0 +1,104 @@
+"""What a paper takes from a study, and that LaTeX takes it."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from test_report import ABOUT, SUMMARY, confirmations, left_by_a_study, run, trials
+
+from analysis.page import pictures
+from analysis.page.paper import checklist, latex, protocol, results_table, space_table
+from analysis.study_files import read_study
+
+
+@pytest.fixture
+def study(tmp_path):
+    left_by_a_study(tmp_path)
+    return read_study("night", tmp_path)
+
+
+@pytest.fixture
+def two_figures(monkeypatch):
+    """A paper with two figures, for what does not depend on more."""
+    monkeypatch.setattr(pictures, "MODULES", ("best_so_far", "confirmation"))
+
+
+def test_what_latex_would_take_for_commands_is_text():
+    assert latex(r"50 % of a_b & {c} #1 $x$ ~ ^ \d") == (
+        r"50 \% of a\_b \& \{c\} \#1 \$x\$ \~{} \^{} \textbackslash{}d"
+    )
+    assert latex("−ELBO … 1×8×8") == r"$-$ELBO \dots{} 1$\times$8$\times$8"
+
+
+def test_the_results_are_a_table_with_intervals_and_the_baseline(study):
+    table = results_table(study)
+    assert table.count(r"\toprule") == table.count(r"\midrule") == table.count(r"\bottomrule") == 1
+    (row,) = [line for line in table.splitlines() if line.startswith("t0002")]
+    name, val, test, baseline = row.removesuffix(r" \\").split(" & ")
+    assert (val, test) == (r"0.21 (0.08294 \dots{} 0.3371)", r"0.22 (0.09294 \dots{} 0.3471)")
+    assert (name, baseline) == ("t0002", "0.44")
+    assert r"latent size & integer 2 to 16, logarithmic \\" in space_table(study)
+
+
+def test_the_protocol_says_data_search_seeds_statistics_versions_and_hours(study):
+    said = protocol(study)
+    for words in (
+        "500 training and 90 validation images",
+        r"digest abc of the decoded",
+        r"space digits\_ae (Table~\ref{tab:space}) with Optuna~\cite{optuna}",
+        r"4 trials (0 given, 4 suggested) of at most 2 epochs each, drawn by tpe~\cite{tpe}",
+        r"asha~\cite{asha} stopped them early",
+        "Test scores are of 1 configuration, 2 seeds each; no other run read the test images.",
+        "took 2 min on the clock and",
+        "A CPU, 2 cores, no GPU",
+        "torch 2; commit ffffffffffff",
+    ):
+        assert words in said, words
+
+
+def test_the_checklist_counts_the_runs_that_read_the_test_split(study):
+    said = checklist(study)
+    assert "- **How often was the test split read?** By 2 confirmation runs" in said
+    assert "2 parameters, by the validation MSE per pixel; 4 trials" in said
+
+
+def test_a_paper_is_a_folder_of_its_own_with_figures_of_a_columns_width(tmp_path, two_figures, capsys):
+    left_by_a_study(tmp_path)
+    assert run(tmp_path, "--paper") == 0
+    folder = tmp_path / "night" / "paper"
+    assert capsys.readouterr().out == f"{folder / 'main.tex'}\n"
+    assert {path.name for path in folder.iterdir()} == {
+        *("main.tex", "protocol.tex", "results.tex", "space.tex", "references.bib", "checklist.md", "figures"),
+    }
+    assert {path.name for path in (folder / "figures").iterdir()} == {
+        f"{name}.{kind}" for name in ("best_so_far", "confirmation") for kind in ("pdf", "svg")
+    }
+    width = float(re.search(r'width="([\d.]+)pt"', (folder / "figures" / "confirmation.svg").read_text())[1])
+    assert 0.8 * 3.4 * 72 < width < 1.1 * 3.4 * 72
+    cited = set(re.findall(r"\\cite\{(\w+)\}", (folder / "protocol.tex").read_text()))
+    known = set(re.findall(r"^@\w+\{(\w+),", (folder / "references.bib").read_text(), re.MULTILINE))
+    assert cited <= known
+    assert not (tmp_path / "night" / "report").exists()
+
+
+def test_an_unfinished_study_has_no_paper_and_a_paper_no_other_place(tmp_path, capsys):
+    left_by_a_study(tmp_path, summary=None)
+    assert run(tmp_path, "--paper") == 2
+    assert "--paper is of a finished study" in capsys.readouterr().err
+    assert run(tmp_path, "--paper", "--out", str(tmp_path / "x.html")) == 2
+    assert "takes no --out" in capsys.readouterr().err
+    assert not (tmp_path / "night" / "paper").exists()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
+def test_latex_compiles_it_whatever_names_the_study_has(tmp_path, two_figures):
+    names = {"class_names": ["50 %", "a_b & {c}"], "name": "own_images & more"}
+    about = {"data": ABOUT["data"] | names, "settings": ABOUT["settings"] | {"space": "digits_ae"}}
+    left_by_a_study(tmp_path, trials(architecture="a_b#1") + confirmations(), summary=SUMMARY, **about)
+    assert run(tmp_path, "--paper") == 0
+    folder = tmp_path / "night" / "paper"
+    for command in (["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main"], ["bibtex", "main"]):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:]
+    assert (folder / "main.pdf").stat().st_size > 10_000
