@@ -36,6 +36,10 @@ test-cluster: $(VENV)/.dev  ## ray up to ray down on isolated hosts, and on AWS 
 bench: $(VENV)/.dev  ## every benchmark beside its peers, into this machine's table: make bench ARGS="--only epoch"
 	$(BIN)/python tests/benchmarks $(ARGS)
 
+requirements-cluster.txt: pyproject.toml constraints.txt $(VENV)/.dev  ## the cluster's packages with their hashes
+	echo 'setuptools>=77' | $(BIN)/uv pip compile pyproject.toml - --extra aws --constraint constraints.txt --universal \
+	    --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet --output-file $@
+
 lint: $(VENV)/.dev  ## ruff and the type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -43,8 +43,8 @@ def prepare(folder, bare=False):
         file.write_bytes(_empty_database())
 
 
-def run(folder, *argv, env=None, bare=False):
-    """Run the command in `folder` and return the finished process."""
+def run(folder, *argv, env=None, bare=False, **named):
+    """Run the command in `folder` and return the finished process; `named` goes to subprocess."""
     prepare(folder, bare)
     return subprocess.run(
         [*COMMAND, *argv],
@@ -54,15 +54,16 @@ def run(folder, *argv, env=None, bare=False):
         text=True,
         timeout=TIMEOUT,
         check=False,
+        **named,
     )
 
 
-def start(folder, *argv, env=None, bare=False):
-    """Start the command in `folder`, its output in a file, and return the process."""
+def start(folder, *argv, env=None, bare=False, **named):
+    """Start the command in `folder`, its output in a file, and return the process; `named` goes to subprocess."""
     prepare(folder, bare)
     with (folder / "output.txt").open("w") as log:
         return subprocess.Popen(
-            [*COMMAND, *argv], cwd=folder, env=env or environment(), stdout=log, stderr=subprocess.STDOUT
+            [*COMMAND, *argv], cwd=folder, env=env or environment(), stdout=log, stderr=subprocess.STDOUT, **named
         )
 
 

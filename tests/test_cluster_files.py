@@ -1,6 +1,8 @@
 """The two cluster files, without starting anything: what they have in common, and what AWS and Ray make of them."""
 
 import copy
+import re
+import tomllib
 
 import pytest
 import yaml
@@ -22,7 +24,7 @@ def test_the_two_files_differ_only_where_they_must():
         assert aws[key] == local[key], key
     for key in commands:
         pairs = [(a, b) for a, b in zip(aws[key], local[key], strict=key == "head_start_ray_commands") if a != b]
-        differing = {"setup_commands": ("mount -t nfs4", "pip install"), "head_start_ray_commands": ("ray start",)}[key]
+        differing = {"setup_commands": ("mount -t nfs4",), "head_start_ray_commands": ("ray start",)}[key]
         assert len(pairs) == len(differing)
         for pair, words in zip(pairs, differing, strict=True):
             assert all(words in command for command in pair)
@@ -39,6 +41,34 @@ def test_what_is_shipped_to_the_nodes_is_there(name):
         assert remote == f"~/ray-tune-study/{local}"
         assert local == ".git" or (REPOSITORY / local).exists()
     assert mounts["~/.ray/auth_token"] == "~/.ray/auth_token"
+
+
+def canonical(name):
+    """Return a package's name as PEP 503 writes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(file):
+    """Return the exact version of each package in a requirements file, and how many hashes it has."""
+    found = re.findall(
+        r"^([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==([^ \n]+)((?:[^\n]*\\\n)*[^\n]*)", (REPOSITORY / file).read_text(), re.M
+    )
+    return {canonical(name): (version, rest.count("--hash=sha256:")) for name, version, rest in found}
+
+
+def test_the_packages_of_a_cluster_are_the_tested_ones_each_with_its_hash():
+    tested, shipped_ones = pins("constraints.txt"), pins("requirements-cluster.txt")
+    named = re.findall(r"^[a-z0-9._-]+", (REPOSITORY / "requirements-cluster.txt").read_text(), re.M)
+    assert set(named) == set(shipped_ones)
+    assert all(hashes > 0 for _, hashes in shipped_ones.values())
+    other = {"colorama", "pywin32", "tzdata", "waitress"}  # of other systems than the tested one
+    assert {name: version for name, (version, _) in shipped_ones.items() if name not in other} == {
+        name: version for name, (version, _) in tested.items() if name in set(shipped_ones) - other
+    }
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    wanted = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["aws"]]
+    wanted += project["build-system"]["requires"]
+    assert {canonical(re.match(r"[A-Za-z0-9._-]+", line)[0]) for line in wanted} <= set(shipped_ones)
 
 
 @pytest.mark.parametrize("name", [AWS, LOCAL])

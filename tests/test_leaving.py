@@ -1,13 +1,15 @@
 """A driver leaves within ten seconds of a signal, whatever it waits for, and a study that can only wait ends."""
 
+import signal as signals
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
-from study_processes import COMMAND, environment
+from study_processes import COMMAND, environment, epochs_of, start, state_of, wait_for
 
 from study.record.errors import StudyError
 from study.record.events import SearchEnded, TrackingChanged
@@ -157,3 +159,40 @@ def test_a_loop_that_comes_by_no_more_ends_the_process():
     assert process.returncode == 1
     assert said.startswith("study: Ray has not answered for ")
     assert said.endswith("; go on with: --resume night\n")
+
+
+@pytest.fixture
+def hanging(tmp_path):
+    """A study whose raylet has stopped answering in the middle of its search, and nothing else has."""
+    process = start(
+        tmp_path, "--space", "digits_ae", "--name", "night", "--train-size", "200", "--trials", "4", "--epochs", "2000",
+        "--scheduler", "none", "--confirm", "0", "--stall", "20s",
+    )  # fmt: skip
+    wait_for(lambda: epochs_of(state_of(tmp_path)) >= 3, process)
+    of_ray = psutil.Process(process.pid).children(recursive=True)
+    (raylet,) = (child for child in of_ray if child.name() == "raylet")
+    raylet.suspend()
+    yield process
+    for child in of_ray:
+        if child.is_running():
+            child.kill()
+
+
+@pytest.mark.slow
+def test_a_study_whose_ray_hangs_leaves_when_it_is_asked_to(hanging, tmp_path):
+    time.sleep(3)
+    begun = time.monotonic()
+    hanging.send_signal(signals.SIGINT)
+    assert hanging.wait(timeout=60) == 130
+    assert time.monotonic() - begun < 12
+    assert "interrupted; go on with: " in (tmp_path / "output.txt").read_text()
+    assert state_of(tmp_path).trials
+
+
+@pytest.mark.slow
+def test_a_study_whose_ray_hangs_for_good_ends_by_itself(hanging, tmp_path):
+    assert hanging.wait(timeout=400) == 1
+    last = (tmp_path / "output.txt").read_text().rstrip().splitlines()[-1]
+    assert last.startswith("study: ")
+    assert "has not answered for" in last or "nothing has gone on for" in last
+    assert "; go on with: " in last

@@ -9,6 +9,10 @@ import urllib.request
 import pytest
 from mlflow import MlflowClient
 from study_processes import TIMEOUT, environment, kill_with_children, start, state_of, wait_for
+from test_mlflow_files import tracked_study
+
+from study.record.errors import UsageError
+from study.tracking import implementations
 
 # No scheduler stops a trial, and none is large: most of them are left when the first one is in MLflow.
 ARGV = [
@@ -20,8 +24,9 @@ ARGV = [
 class Server:
     """An MLflow server on loopback, on a sqlite file, which can be stopped and started again."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options, **variables):
         self.folder = folder
+        self.options, self.variables = options, variables
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -34,9 +39,9 @@ class Server:
                 [
                     sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port),
                     "--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}",
-                    "--artifacts-destination", str(self.folder / "artifacts"),
+                    "--artifacts-destination", str(self.folder / "artifacts"), *self.options,
                 ],
-                cwd=self.folder, env=environment(), stdout=log, stderr=subprocess.STDOUT,
+                cwd=self.folder, env=environment() | self.variables, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
         wait_for(self.healthy, self.process)
 
@@ -116,3 +121,44 @@ def test_a_server_that_was_away_has_every_metric_once(seconds, killed, server, t
         expected += [(run.id, key, len(run.epochs), value) for key, value in run.final.items()]
     assert sorted(points) == sorted(expected)
     print(f"server away for {seconds} s, driver killed: {killed}: {len(points)} points of {len(runs)} runs, each once")
+
+
+@pytest.mark.slow
+def test_a_server_with_users_of_its_own_gets_a_study_as_from_mlflows_client(tmp_path, monkeypatch):
+    pytest.importorskip("flask_wtf")
+    configuration = tmp_path / "auth.ini"
+    configuration.write_text(
+        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{tmp_path / 'auth.db'}\n"
+        "admin_username = anna\nadmin_password = a long s3cret\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    server = Server(
+        tmp_path, "--app-name", "basic-auth",
+        MLFLOW_AUTH_CONFIG_PATH=str(configuration), MLFLOW_FLASK_SERVER_SECRET_KEY="of the test",
+    )  # fmt: skip
+    server.start()
+    try:
+        with pytest.raises(
+            UsageError, match="it asks for a user; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASS"
+        ):
+            implementations.check(server.uri)
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "anna")
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "another")
+        with pytest.raises(UsageError, match="it asks for a user"):
+            implementations.check(server.uri)
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "a long s3cret")
+        implementations.check(server.uri)
+        tracked_study(tmp_path / "results", server.uri, "variables", "digits_ae")
+        monkeypatch.delenv("MLFLOW_TRACKING_USERNAME")
+        monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
+        in_uri = server.uri.replace("http://", "http://anna:a%20long%20s3cret@")
+        implementations.check(in_uri)
+        tracked_study(tmp_path / "results", in_uri, "uri", "digits_ae")
+        points, runs = metrics_in(in_uri)
+        assert len(runs) == 10
+        assert len(points) == len(set(points)) > 10
+        files = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
+        assert len(files) > 10
+        assert not any(b"s3cret" in path.read_bytes() or b"long%20" in path.read_bytes() for path in files)
+    finally:
+        server.stop()

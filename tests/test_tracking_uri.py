@@ -11,6 +11,8 @@ from study.record import tracking_uri
 from study.record.errors import UsageError
 from study.tracking import implementations
 
+HEALTH, SEARCH = "/mlflow/health", "/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
+
 
 @pytest.fixture
 def server():
@@ -20,7 +22,7 @@ def server():
     class Healthy(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append((self.path, self.headers.get("Authorization")))
-            self.send_response(200 if self.path == "/mlflow/health" else 404)
+            self.send_response(200 if self.path in (HEALTH, SEARCH) else 404)
             self.end_headers()
 
         def log_message(self, *arguments):
@@ -84,7 +86,8 @@ def test_server_is_asked_for_its_health_with_the_credentials_of_the_uri(server):
     host, asked = server
     assert tracking_uri.unreachable(f"http://{host}/mlflow/") is None
     assert tracking_uri.unreachable(f"http://anna:s3cret@{host}/mlflow") is None
-    assert asked == [("/mlflow/health", None), ("/mlflow/health", "Basic YW5uYTpzM2NyZXQ=")]
+    as_anna = "Basic YW5uYTpzM2NyZXQ="
+    assert asked == [(HEALTH, None), (SEARCH, None), (HEALTH, as_anna), (SEARCH, as_anna)]
     assert tracking_uri.unreachable(f"http://{host}") == "Not Found"
     assert tracking_uri.unreachable("postgresql://nowhere/db") is None  # no server that can be asked
 
@@ -176,9 +179,9 @@ def test_a_server_is_asked_with_the_credentials_of_mlflows_client(server, monkey
     for name, value in variables.items():
         monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
     implementations.check(f"http://{address}/mlflow")
-    assert asked == [("/mlflow/health", sent)]
+    assert asked == [(HEALTH, sent), (SEARCH, sent)]
     implementations.check(f"http://you:other@{address}/mlflow")
-    assert asked[1] == ("/mlflow/health", "Basic eW91Om90aGVy")
+    assert asked[2] == (HEALTH, "Basic eW91Om90aGVy")
 
 
 def test_a_server_that_asks_for_a_user_says_which_variables_to_set():

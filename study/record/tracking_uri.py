@@ -217,20 +217,33 @@ def check_folder(uri: str) -> None:
 
 
 def unreachable(uri: str) -> str | None:
-    """Return why a server does not answer within `PROBE_SECONDS`; None where it does, or the URI is no server's."""
+    """Return why a server does not answer in time, or refuses to; None where it does, or the URI is no server's."""
     if urlsplit(uri).scheme not in ("http", "https"):
         return None
-    outcome: list[str | None] = []
-    # A name server that hangs, or a host of several addresses, takes longer than the time limit of a socket.
-    probe = threading.Thread(target=lambda: outcome.append(_health(uri)), name="tracking-probe", daemon=True)
-    probe.start()
-    probe.join(PROBE_SECONDS)
-    return outcome[0] if outcome else "timed out"
+    for path, seconds in _PROBED.items():
+        outcome: list[str | None] = []
+        # A name server that hangs, or a host of several addresses, takes longer than the time limit of a socket.
+        probe = threading.Thread(target=_ask, args=(uri, path, seconds, outcome), name="tracking-probe", daemon=True)
+        probe.start()
+        probe.join(seconds)
+        answer = outcome[0] if outcome else "timed out"
+        if answer is not None:
+            return answer
+    return None
 
 
-def _health(uri: str) -> str | None:
+# MLflow's own users may see its health without a name; what it has, they may not. A server that is there may take its
+# time: the hash of a password alone takes seconds on a busy machine.
+_PROBED = {"health": PROBE_SECONDS, "api/2.0/mlflow/experiments/search?max_results=1": 30.0}
+
+
+def _ask(uri: str, path: str, seconds: float, outcome: list[str | None]) -> None:
+    outcome.append(_answer(uri, path, seconds))
+
+
+def _answer(uri: str, path: str, seconds: float) -> str | None:
     try:
-        with urllib.request.urlopen(_health_request(uri), timeout=PROBE_SECONDS):
+        with urllib.request.urlopen(_request(uri, path), timeout=seconds):
             return None
     except urllib.error.HTTPError as error:
         error.close()
@@ -242,14 +255,14 @@ def _health(uri: str) -> str | None:
         return str(getattr(error, "reason", error))
 
 
-def _health_request(uri: str) -> urllib.request.Request:
-    """Return the request of a server's health page, with the user and password, or the token, of MLflow's client.
+def _request(uri: str, path: str) -> urllib.request.Request:
+    """Return the request of a page of a server, with the user and password, or the token, of MLflow's client.
 
     Those of the URI come first, as HTTP's and not as a host name; then those of the environment.
     """
     credentials, at, host = urlsplit(uri).netloc.rpartition("@")
     parts = urlsplit(uri)._replace(netloc=host, query="", fragment="")
-    request = urllib.request.Request(f"{parts.geturl().rstrip('/')}/health")
+    request = urllib.request.Request(f"{parts.geturl().rstrip('/')}/{path}")
     user, _, password = (unquote(part) for part in credentials.partition(":"))
     if not at:
         user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))

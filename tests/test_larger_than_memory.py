@@ -1,0 +1,91 @@
+"""A folder of 200,000 images, 2.3 GiB of pixels, in a control group of 1.5 GiB: it trains, and survives a kill."""
+
+import contextlib
+import os
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from study_processes import kill_with_children, run, start, state_of, summary_of, table, wait_for
+
+IMAGES, SIDE = 200_000, 64
+LIMIT = 3 * 2**29  # bytes
+STUDY = [
+    "--space", "digits_ae", "--data", "images", "--image-size", str(SIDE), "--name", "night", "--trials", "1",
+    "--epochs", "1", "--confirm", "0", "--max-concurrent", "1",
+]  # fmt: skip
+
+
+def make(folder):
+    """Write colour images of one bright rectangle each on noise, its place and colour drawn, in two classes."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 60, (64, SIDE, SIDE, 3), dtype=np.uint8)
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+    head = f"P6 {SIDE} {SIDE} 255\n".encode()
+    for number in range(IMAGES):
+        image = noise[number % len(noise)].copy()
+        row, column, height, width = rng.integers(4, SIDE // 2, 4)
+        image[row : row + height, column : column + width] = rng.integers(100, 255, 3)
+        image[0, 0] = np.frombuffer(number.to_bytes(3, "big"), np.uint8)  # so that no two are the same
+        (folder / "ab"[number % 2] / f"{number}.ppm").write_bytes(head + image.tobytes())
+
+
+@pytest.fixture
+def group():
+    """A control group of limited memory: the folder whose files say what its processes took."""
+    first, second = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+    version_1 = first.is_dir()
+    folder = (first if version_1 else second) / f"study-test-{os.getpid()}"
+    try:
+        folder.mkdir()
+        (folder / ("memory.limit_in_bytes" if version_1 else "memory.max")).write_text(str(LIMIT))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        pytest.skip(f"no control group of its own: {error}")
+    yield folder
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def speed(folder, name):
+    return float(table(folder / "results" / name / "history.csv")[0]["images_per_second"])
+
+
+@pytest.mark.slow
+def test_more_images_than_memory_train_are_decoded_once_and_found_when_damaged(tmp_path, group, monkeypatch):
+    make(tmp_path / "images")
+    limited = [*STUDY, "--cache-dir", "cache"]
+    joined = {"preexec_fn": lambda: (group / "cgroup.procs").write_text(str(os.getpid()))}
+    first = start(tmp_path, *limited, **joined)
+    wait_for(lambda: sum(file.stat().st_size for file in tmp_path.glob("cache/*/*.bin")) > 2**29, first)
+    kill_with_children(first)
+    first.wait()
+    begun = time.monotonic()
+    done = run(tmp_path, *limited, **joined)
+    took = time.monotonic() - begun
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert re.search(r"going on after [\d,]+ images of 200,000", done.stdout + done.stderr), done.stdout[:3000]
+    peak = group / ("memory.max_usage_in_bytes" if (group / "memory.max_usage_in_bytes").exists() else "memory.peak")
+    assert int(peak.read_text()) <= LIMIT
+    sizes = state_of(tmp_path).about.data["sizes"]
+    assert sum(sizes.values()) == IMAGES
+    (trial,) = state_of(tmp_path).trials
+    assert trial.status == "completed"
+    assert summary_of(tmp_path)["best"]["test"]["mean"] > 0
+
+    train = next(tmp_path.glob("cache/*/train.bin"))
+    with train.open("r+b") as file:
+        file.seek(2**30)
+        file.write(b"damaged")
+    done = run(tmp_path, *[word.replace("night", "again") for word in limited], **joined)
+    assert done.returncode == 0, done.stderr
+    assert "is damaged and is made anew" in done.stdout + done.stderr
+
+    done = run(tmp_path, *[word.replace("night", "memory") for word in STUDY])
+    assert done.returncode == 0, done.stderr
+    mapped, in_memory = speed(tmp_path, "night"), speed(tmp_path, "memory")
+    print(f"images a second, mapped under the limit: {mapped:,.0f}; in memory: {in_memory:,.0f}; {took:.0f} s")
