@@ -20,6 +20,7 @@ _VERBS = {
     "audit": "what the reports claimed, beside what studies measured",
     "leaderboard": "the best configs of a study, in the terminal",
     "predict": "ask a trained network about images",
+    "export": "write a network as ONNX, a PyTorch program, or its weights alone",
     "baseline": "fit PCA alone, on all training images",
     "simulate": "replay recorded learning curves under every scheduler",
     "check": "preflight of a running cluster",

@@ -43,7 +43,7 @@ def prepare(folder, bare=False):
         file.write_bytes(_empty_database())
 
 
-def run(folder, *argv, env=None, bare=False, **named):
+def run(folder, *argv, env=None, bare=False, timeout=TIMEOUT, **named):
     """Run the command in `folder` and return the finished process; `named` goes to subprocess."""
     prepare(folder, bare)
     return subprocess.run(
@@ -52,7 +52,7 @@ def run(folder, *argv, env=None, bare=False, **named):
         env=env or environment(),
         capture_output=True,
         text=True,
-        timeout=TIMEOUT,
+        timeout=timeout,
         check=False,
         **named,
     )

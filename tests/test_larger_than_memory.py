@@ -60,12 +60,13 @@ def test_more_images_than_memory_train_are_decoded_once_and_found_when_damaged(t
     make(tmp_path / "images")
     limited = [*STUDY, "--cache-dir", "cache"]
     joined = {"preexec_fn": lambda: (group / "cgroup.procs").write_text(str(os.getpid()))}
+    long = {"timeout": 1800}
     first = start(tmp_path, *limited, **joined)
-    wait_for(lambda: sum(file.stat().st_size for file in tmp_path.glob("cache/*/*.bin")) > 2**29, first)
+    wait_for(lambda: sum(file.stat().st_size for file in tmp_path.glob("cache/*/decoded.part")) > 2**29, first)
     kill_with_children(first)
     first.wait()
     begun = time.monotonic()
-    done = run(tmp_path, *limited, **joined)
+    done = run(tmp_path, *limited, **joined, **long)
     took = time.monotonic() - begun
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert re.search(r"going on after [\d,]+ images of 200,000", done.stdout + done.stderr), done.stdout[:3000]
@@ -81,11 +82,11 @@ def test_more_images_than_memory_train_are_decoded_once_and_found_when_damaged(t
     with train.open("r+b") as file:
         file.seek(2**30)
         file.write(b"damaged")
-    done = run(tmp_path, *[word.replace("night", "again") for word in limited], **joined)
+    done = run(tmp_path, *[word.replace("night", "again") for word in limited], **joined, **long)
     assert done.returncode == 0, done.stderr
     assert "is damaged and is made anew" in done.stdout + done.stderr
 
-    done = run(tmp_path, *[word.replace("night", "memory") for word in STUDY])
+    done = run(tmp_path, *[word.replace("night", "memory") for word in STUDY], **long)
     assert done.returncode == 0, done.stderr
     mapped, in_memory = speed(tmp_path, "night"), speed(tmp_path, "memory")
     print(f"images a second, mapped under the limit: {mapped:,.0f}; in memory: {in_memory:,.0f}; {took:.0f} s")

@@ -21,6 +21,7 @@ SCRIPTS = {
     "reproduce": "study/reproduce.py",
     "baseline": "study/baseline.py",
     "predict": "study/predict.py",
+    "export": "study/export.py",
     "simulate": "study/simulate.py",
     "check": "study/cluster_check.py",
     "new-space": "study/new_space.py",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from study.data.image_data import ImageData, Split
-from study.data.mapped import MappedFile, file_of
+from study.data.mapped import MappedFile, file_of, read_in_any_order
 
 T = TypeVar("T")
 Array = NDArray[Any]
@@ -66,6 +66,8 @@ def on_device(data: SharedData, split: str, device: torch.device) -> tuple[Tenso
     if key not in _on_device:
         source, labels = data.splits[split][0], ray.get(data.splits[split][1])
         images = source.open() if isinstance(source, MappedFile) else ray.get(source)
+        if split == "train":
+            read_in_any_order(images)
         with warnings.catch_warnings():
             # The object store's memory is read-only, and nothing here writes to a split.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")

@@ -22,7 +22,7 @@ import search_spaces
 from study.baselines import pca
 from study.baselines.baseline import PcaAxes
 from study.data import image_data
-from study.driver.confirmation import Interval
+from study.record.intervals import Sample
 from study.training.execution import prepare_process
 from study.training.trainer import Initial, Trainer
 
@@ -45,7 +45,7 @@ def lines(options: argparse.Namespace) -> list[Line]:
             runs = pool.map(train, [(size, seed) for seed in range(1, options.seeds + 1)], chunksize=1)
             baseline = rows[size]["test_mse_clipped"]
             errors = [run["test_mse"] for run in runs]
-            interval = Interval.of(errors)
+            interval = Sample.of("test_mse", dict(enumerate(errors))).interval()
             about = f"{interval.ci95[0]:.6f} … {interval.ci95[1]:.6f}" if interval.ci95 else "none"
             what = f"{options.data}, {size} components, {len(data.train):,} images, {options.epochs} epochs"
             peer_ratio = ratio_of([baseline] * len(errors), errors)
