@@ -18,7 +18,18 @@ FLOORS = (
     {"search"},
     {"driver", "simulation"},
     {"studies"},
-    {"run", "reproduce", "baseline", "predict", "simulate", "cluster_check", "new_space", "check_space", "__main__"},
+    {
+        "run",
+        "reproduce",
+        "baseline",
+        "predict",
+        "simulate",
+        "cluster_check",
+        "new_space",
+        "check_space",
+        "export",
+        "__main__",
+    },
 )
 """Rooms of study/, each of which may import those below it and itself."""
 FILES = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]

@@ -6,16 +6,19 @@ import difflib
 from collections.abc import Callable, Mapping, Sized
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 
 import search_spaces
-from models.own import OwnCode, OwnCodeError, in_use
 from search_spaces import Space
 from study.data.finding import SplitName
 from study.data.image_folder import Array, Asked, Pictures, of_arrays
 from study.record.errors import DataError, UsageError
+
+# Where no file is used, PyTorch is not imported here: a driver does that while Ray starts.
+if TYPE_CHECKING:
+    from models.own import OwnCode
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,8 @@ def read(path: Path) -> OwnCode:
     Raises:
         UsageError: there is none, or it is no text.
     """
+    from models.own import OwnCode, OwnCodeError
+
     try:
         return OwnCode.read(path)
     except OSError as error:
@@ -68,6 +73,8 @@ def use(code: OwnCode, name: str | None = None) -> OwnFile:
     Raises:
         UsageError: it cannot be run, or what it defines is not what is expected; the message names file and line.
     """
+    from models.own import OwnCodeError, in_use
+
     known = own()
     if known is not None and known.code.digest == code.digest and in_use() == known.code:
         return known
@@ -82,6 +89,8 @@ def use(code: OwnCode, name: str | None = None) -> OwnFile:
 
 
 def _checked(code: OwnCode, file: str, defined: Mapping[str, Any]) -> OwnFile:
+    from models.own import OwnCodeError
+
     space, load_data, name = defined["SPACE"], defined.get("load_data"), Path(file).stem
     if not isinstance(space, Space):
         raise code.wrong("SPACE", "a search_spaces.Space", space)
