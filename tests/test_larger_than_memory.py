@@ -19,17 +19,16 @@ STUDY = [
 
 
 def make(folder):
-    """Write colour images of one bright rectangle each on noise, its place and colour drawn, in two classes."""
+    """Write colour images of coarse patterns, each drawn for itself, with fine noise, in two classes."""
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 60, (64, SIDE, SIDE, 3), dtype=np.uint8)
+    coarse = SIDE // 8
     for name in ("a", "b"):
         (folder / name).mkdir(parents=True)
     head = f"P6 {SIDE} {SIDE} 255\n".encode()
     for number in range(IMAGES):
-        image = noise[number % len(noise)].copy()
-        row, column, height, width = rng.integers(4, SIDE // 2, 4)
-        image[row : row + height, column : column + width] = rng.integers(100, 255, 3)
-        image[0, 0] = np.frombuffer(number.to_bytes(3, "big"), np.uint8)  # so that no two are the same
+        pattern = rng.integers(0, 195, (8, 8, 3), dtype=np.uint8).repeat(coarse, 0).repeat(coarse, 1)
+        image = noise[number % len(noise)] + pattern
         (folder / "ab"[number % 2] / f"{number}.ppm").write_bytes(head + image.tobytes())
 
 

@@ -25,6 +25,7 @@ Positions = NDArray[np.int64]
 _SIDE = 8  # coefficients of a hash, along the height and the width
 _BANDS = 4  # of 16 bits: of two hashes that differ in 3 bits, one band at least is the same
 _MOST_IN_BAND = 2000  # pictures that share a band; with more, such as of empty pictures, it tells nothing
+_PAIRS = 4096  # that are looked at together
 _CHUNK_VALUES = 2**23
 
 _NAMES = {"train": "training", "val": "validation", "test": "test"}
@@ -142,7 +143,11 @@ def _near_pairs(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> Iterat
             offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
             ones = order[np.repeat(starts[chunk], lengths) + offsets]
             near = (np.bitwise_count(first[ones] ^ second[others]) <= NEAR_BITS) & (first[ones] != 0)
-            yield ones[near], others[near]
+            # Those of one image apart: where one of the first is its twin, the others are not asked for.
+            mixed = np.random.default_rng(0).permutation(np.flatnonzero(near))
+            for start in range(0, len(mixed), _PAIRS):
+                pairs = mixed[start : start + _PAIRS]
+                yield ones[pairs], others[pairs]
 
 
 def _sized(counts: NDArray[np.int64]) -> Iterator[slice]:
