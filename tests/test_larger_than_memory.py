@@ -1,4 +1,4 @@
-"""A folder of 200,000 images, 2.3 GiB of pixels, in a control group of 1.5 GiB: it trains, and survives a kill."""
+"""A folder of 200,000 images, 2.3 GiB of pixels, in a control group of 2 GiB: it trains, and survives a kill."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ import pytest
 from study_processes import kill_with_children, run, start, state_of, summary_of, table, wait_for
 
 IMAGES, SIDE = 200_000, 64
-LIMIT = 3 * 2**29  # bytes
+LIMIT = 2**31  # bytes, for all processes; of which the driver, Ray and a worker take 1.5 GiB before any image
 STUDY = [
     "--space", "digits_ae", "--data", "images", "--image-size", str(SIDE), "--name", "night", "--trials", "1",
     "--epochs", "1", "--confirm", "0", "--max-concurrent", "1",

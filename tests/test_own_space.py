@@ -114,6 +114,21 @@ TORCH_DATASET = """
         def __getitem__(self, i): return np.full((10, 12), i, 'uint8'), i % 2
     return Pairs()
 """
+HUGGING_FACE = """
+    import datasets
+    from PIL import Image
+    images = np.arange(30 * 120, dtype='uint8').reshape(30, 10, 12)
+    columns = {'image': [Image.fromarray(image) for image in images], 'label': [n % 2 for n in range(30)]}
+    kinds = datasets.Features({'image': datasets.Image(), 'label': datasets.ClassLabel(names=['rows', 'columns'])})
+    whole = datasets.Dataset.from_dict(columns, features=kinds)
+    return datasets.DatasetDict(train=whole.select(range(20)), validation=whole.select(range(20, 30)))
+"""
+DICTS = """
+    class Dicts:
+        def __len__(self): return 30
+        def __getitem__(self, i): return {'img': np.full((10, 12), i, 'uint8'), 'label': i % 2, 'caption': 'a stripe'}
+    return Dicts()
+"""
 GIVEN = """
     images = np.arange(40 * 120, dtype='uint8').reshape(40, 10, 12)
     return {'train': (images[:30], np.arange(30) % 2), 'test': (images[30:], np.arange(10) % 2)}
@@ -124,12 +139,16 @@ GIVEN = """
     ("body", "sizes"),
     [
         (TORCH_DATASET, {"train": 22, "val": 4, "test": 4}),
+        (DICTS, {"train": 22, "val": 4, "test": 4}),
+        (HUGGING_FACE, {"train": 17, "val": 10, "test": 3}),
         (GIVEN, {"train": 26, "val": 4, "test": 10}),
         ("    return np.random.default_rng(0).random((20, 10, 12))\n", {"train": 14, "val": 3, "test": 3}),
     ],
-    ids=["torch Dataset", "given splits", "floats without labels"],
+    ids=["torch Dataset", "dicts", "Hugging Face", "given splits", "floats without labels"],
 )
 def test_a_function_may_give_its_images_in_several_ways(body, sizes, tmp_path):
+    if "datasets" in body:
+        pytest.importorskip("datasets")
     given = "    rng = np.random.default_rng(0)\n    labels"
     use(written(tmp_path, (given, body + given)))
     data = image_data.load("stripes", tmp_path)

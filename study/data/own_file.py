@@ -128,7 +128,7 @@ def pictures(data_dir: Path, asked: Asked) -> Pictures:
     try:
         given = found.load_data(data_dir)
         parts = given if isinstance(given, Mapping) else {"": given}
-        arrays = {split: _arrays(part) for split, part in parts.items()}
+        arrays = {"val" if split == "validation" else split: _arrays(part) for split, part in parts.items()}
     except Exception as error:
         raise DataError(f"--space {found.code.error(error)}") from error
     splits = None
@@ -152,21 +152,35 @@ def pictures(data_dir: Path, asked: Asked) -> Pictures:
 
 
 def _arrays(part: object) -> tuple[Array, Array | None]:
-    """Return images and labels from what a person's function gave: a pair, images alone, or a torch `Dataset`."""
+    """Return images and labels from what a person's function gave.
+
+    A pair of arrays, images alone, a torch `Dataset`, or a `datasets.Dataset` of Hugging Face, whose items are dicts.
+    """
     if isinstance(part, tuple) and len(part) == 2:
         return np.asarray(part[0]), np.asarray(part[1])
     if isinstance(part, np.ndarray) or hasattr(part, "numpy"):
         return np.asarray(part), None
     if isinstance(part, Sized) and hasattr(part, "__getitem__"):
-        items = [cast("Any", part)[index] for index in range(len(part))]
+        items: list[Any] = [_pair(cast("Any", part)[index]) for index in range(len(part))]
         if items and isinstance(items[0], tuple | list) and len(items[0]) == 2:
             images = np.stack([np.asarray(image) for image, _ in items])
             return images, np.array([str(label) if isinstance(label, str) else int(label) for _, label in items])
         return np.stack([np.asarray(item) for item in items]), None
     raise TypeError(
-        f"load_data gives a {type(part).__name__}; it gives (images, labels), images alone, a torch Dataset, or a dict "
-        "of these by train, val and test"
+        f"load_data gives a {type(part).__name__}; it gives (images, labels), images alone, a torch Dataset, a "
+        "datasets.Dataset, or a dict of these by train, val and test"
     )
+
+
+def _pair(item: object) -> object:
+    """Return the image and the label of a dict, as the items of Hugging Face's data sets are; else the item itself."""
+    if not isinstance(item, Mapping):
+        return item
+    images = [item[name] for name in ("image", "img", "pixel_values") if name in item]
+    labels = [item[name] for name in ("label", "labels", "fine_label") if name in item]
+    if not images:
+        raise TypeError(f"items have {', '.join(map(str, item))}; an image is called image, img or pixel_values")
+    return (images[0], labels[0]) if labels else images[0]
 
 
 def difference(recorded: str, given: str) -> str:
