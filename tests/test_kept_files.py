@@ -44,7 +44,7 @@ def synced(monkeypatch):
 
 
 def test_a_network_and_a_checkpoint_are_on_the_disk_when_they_are_said_to_be_written(tmp_path, synced):
-    models.save(network("ae"), {"family": "ae"}, (1, 8, 8), 4, tmp_path / "net")
+    models.save(network("ae"), {"family": "ae", "architecture": "dense"}, (1, 8, 8), 4, tmp_path / "net")
     checkpoint.save(tmp_path / "runs", "t0000", {"epochs_done": 1, "weights": torch.zeros(3)})
     for path in (tmp_path / "net/model.pt", tmp_path / "net/config.json", tmp_path / "net"):
         assert path.stat().st_ino in synced, path
