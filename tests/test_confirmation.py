@@ -11,6 +11,7 @@ from study.driver import confirmation
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed
 from study.driver.summary import summarize, text
+from study.record import words
 from study.record.events import EpochEnded, RunEnded, RunStarted, StudyStarted
 from study.record.folder import StudyFolder
 from study.record.intervals import Interval, mean_interval
@@ -288,7 +289,7 @@ def test_the_end_of_a_study_is_a_table_with_units_and_four_digits_in_80_columns(
     assert re.split("  +", lines[head + 2]) == ["t0002", "0.25", "0.3"]
     assert re.split("  +", lines[head + 3]) == ["PCA, 8 components", "0.5", "0.5"]
     assert max(len(line) for line in lines if not line.startswith(("files", "report", "tracking"))) <= 80
-    assert any(line.startswith("ratio     0.81 of PCA's error: better than PCA") for line in lines)
+    assert any(line.startswith("ratio     0.811 of PCA's error: better than PCA") for line in lines)
 
 
 def classified(accuracies):
@@ -386,3 +387,10 @@ def test_the_end_of_a_vaes_study_says_both_verdicts(state):
     assert "nats 201 nats per test image of probabilistic PCA with 4 components: a lower bound than PCA's" in said
     logged = end_metrics(summary)
     assert (logged["pca_test_nelbo"], logged["pca_test_nelbo_clipped"]) == (400.0, 201.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.58249, "0.582"), (0.99966, "0.9997"), (1.00004, "1.00004"), (1.0, "1"), (12.34, "12.3")]
+)
+def test_a_ratio_that_is_not_one_does_not_read_as_one(value, text):
+    assert words.ratio(value) == text

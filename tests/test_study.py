@@ -170,11 +170,13 @@ def test_the_end_says_what_a_user_wants_to_know(finished):
     _, done = finished
     out = done.stdout
     for text in (
-        "best     t0",
-        "test     test_mse",
+        "MSE per pixel",
+        "validation",
+        "PCA, ",
         "95 % interval",
-        "PCA      test_mse",
-        "ratio",
+        "best      t0",
+        "test PSNR (dB)",
+        "of PCA's error: ",
         "mlflow ui",
         "night",
     ):

@@ -13,7 +13,7 @@ from analysis.trials import compute_leaderboard, given_and_suggested
 from analysis.words import cell, config_words, summary_interval
 from study.record import metrics
 from study.record.ranking import NOTHING_CHOSEN
-from study.record.words import counted, duration, number
+from study.record.words import counted, duration, number, ratio
 
 
 def headline(study: StudyFiles) -> Section:
@@ -64,15 +64,15 @@ def _tuning(summary: Mapping[str, Any]) -> str:
 
 def _compared(summary: Mapping[str, Any]) -> str:
     """Return the network's error over the baseline's, "" where that means nothing."""
-    row, ratio = summary["baseline"], summary["ratio_to_pca"]
-    if row is None or ratio is None:
+    row, value = summary["baseline"], summary["ratio_to_pca"]
+    if row is None or value is None:
         return ""
     linear = "test_accuracy" in row
     of = "the error rate of a logistic regression on PCA codes" if linear else "PCA's error at the same size of code"
     sure = "" if summary["best"]["test"]["ci95"] else ", of one seed" * (summary["best"]["test"]["n"] < 2)
     if str(summary["verdict"]).startswith("not distinguishable"):
         sure = ", which is within the luck of the seeds"
-    return f"the network has {number(ratio, 2)} of {of}{sure}"
+    return f"the network has {ratio(value)} of {of}{sure}"
 
 
 def _searched(study: StudyFiles) -> Fact:
@@ -174,7 +174,7 @@ def _baseline(summary: Mapping[str, Any]) -> Fact | None:
         )
         what = "error"
     if summary["ratio_to_pca"] is not None:
-        value += f"; the network has {number(summary['ratio_to_pca'], 2)} of its {what}"
+        value += f"; the network has {ratio(summary['ratio_to_pca'])} of its {what}"
     elif note:
         detail += f"; no ratio: {note}"
     return Fact(title, value, _capital(detail) + ".")

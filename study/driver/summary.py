@@ -16,7 +16,7 @@ from study.record.intervals import mean_interval
 from study.record.ranking import NOTHING_CHOSEN, best_trials, pareto_front
 from study.record.settings import Settings
 from study.record.state import StudyState
-from study.record.words import DIGITS, counted, duration, number
+from study.record.words import DIGITS, counted, duration, number, ratio
 from study.tracking.implementations import how_to_open
 
 
@@ -152,7 +152,7 @@ def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if summary["gain"]:
         yield "gain", f"{_interval(summary['gain'])} over the default, by {metrics.label(_test(summary))}"
     if summary["ratio_to_pca"] is not None:
-        yield "ratio", f"{number(summary['ratio_to_pca'], 2)} of {_of(summary)} error: {summary['verdict']}"
+        yield "ratio", f"{ratio(summary['ratio_to_pca'])} of {_of(summary)} error: {summary['verdict']}"
     else:
         verdict = f"; {summary['verdict']}" if summary["verdict"] else ""
         yield "ratio", f"none: {summary['ratio_note']}{verdict}"

@@ -19,6 +19,11 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}".replace("e-0", "e-")
 
 
+def ratio(value: float) -> str:
+    """Return a ratio with three significant digits; one near 1 with so many that it is not 1: 0.582, 0.9997."""
+    return next((text for digits in range(3, 7) if (text := number(value, digits)) != "1"), "1")
+
+
 def counted(count: int, word: str) -> str:
     """Return "1 trial", "2 trials"."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
