@@ -19,6 +19,7 @@ from study_processes import (
     run,
     state_of,
     table,
+    wait_for,
     without_timings,
 )
 
@@ -162,6 +163,8 @@ def cut_power(folder, moment, number, argv):
         kill_with_children(process)
     finally:
         subprocess.run(["umount", "--lazy", mount], check=True)
+    # While a killed process still holds a file there, a mount would give the file system without power again.
+    wait_for(lambda: not subprocess.run(["losetup", "-j", disk], capture_output=True, check=True).stdout, seconds=60)
     subprocess.run(["mount", "-o", "loop", disk, mount], check=True)
 
 
