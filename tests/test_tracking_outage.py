@@ -129,7 +129,7 @@ def test_a_server_with_users_of_its_own_gets_a_study_as_from_mlflows_client(tmp_
     configuration = tmp_path / "auth.ini"
     configuration.write_text(
         f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{tmp_path / 'auth.db'}\n"
-        "admin_username = anna\nadmin_password = a long s3cret\n"
+        "admin_username = anna\nadmin_password = a long s3cret\nauth_cache_ttl_seconds = 600\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
     server = Server(
