@@ -22,6 +22,9 @@ from study.record.errors import UsageError, first_line
 TOLERANCE = 1e-5
 """By which outputs may differ from the network's, in units of the largest of them or of 1, whichever is more."""
 
+_OF_CLASSIFIER, _OF_AUTOENCODER = ("probabilities",), ("reconstructions", "codes")
+"""The names of the outputs."""
+
 _COMPARED = 5  # images; the network is traced with another number of them
 
 
@@ -63,9 +66,9 @@ class Outputs(nn.Module):
 
 def _names(network: Network) -> list[str]:
     if isinstance(network, Predictive):
-        return ["probabilities"]
+        return [*_OF_CLASSIFIER]
     if isinstance(network, Reconstructive):
-        return ["reconstructions", "codes"]
+        return [*_OF_AUTOENCODER]
     raise UsageError(f"a network of the class {type(network).__name__} has neither probabilities nor codes to export")
 
 
@@ -141,12 +144,7 @@ def _program_outputs(path: Path, images: Tensor) -> dict[str, Tensor]:
     with path.open("rb") as file:
         program = torch.export.load(file)
     found = program.module()(images)
-    return _named(found)
-
-
-def _named(found: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    names = ("probabilities",) if len(found) == 1 else ("reconstructions", "codes")
-    return dict(zip(names, found, strict=True))
+    return dict(zip(_OF_CLASSIFIER if len(found) == 1 else _OF_AUTOENCODER, found, strict=True))
 
 
 def _write_onnx(outputs: Outputs, images: Tensor, path: Path, about: Mapping[str, str]) -> None:
