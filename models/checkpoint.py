@@ -26,13 +26,15 @@ STATE_FILE = "model.pt"
 class Description:
     """A saved network's config, its images' shape (channels, height, width) and their number of classes.
 
-    `code` is the SHA-256 of the file that its layers are in, None for a network of this package.
+    `code` is the SHA-256 of the file that its layers are in, None for a network of this package; `images` says what
+    else was known of the images that it was trained on, None where nothing was.
     """
 
     config: dict[str, Any]
     image_shape: ImageShape
     num_classes: int
     code: str | None = None
+    images: dict[str, Any] | None = None
 
 
 def save(
@@ -41,8 +43,12 @@ def save(
     image_shape: ImageShape,
     num_classes: int,
     directory: str | os.PathLike[str],
+    *,
+    images: Mapping[str, Any] | None = None,
 ) -> None:
     """Write what `load` needs into `directory`, which is created; each file is on the disk, whole, or is not there.
+
+    `images`, which JSON can express, is what else is known of the images that it was trained on.
 
     Tensors are written from the CPU, so that a network trained on a GPU loads on any machine. Of a network whose layers
     are in a person's own file, that file is copied.
@@ -51,7 +57,13 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     code = None if is_built_in(config) else own.in_use()
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    described = {"config": dict(config), "image_shape": list(image_shape), "num_classes": num_classes}
+    described: dict[str, Any] = {
+        "config": dict(config),
+        "image_shape": list(image_shape),
+        "num_classes": num_classes,
+    }
+    if images is not None:
+        described["images"] = dict(images)
     if code is None:
         (folder / own.CODE_FILE).unlink(missing_ok=True)
     else:
@@ -106,7 +118,9 @@ def describe(directory: str | os.PathLike[str]) -> Description:
         described = json.loads(path.read_text(encoding="utf-8"))
         channels, height, width = described["image_shape"]
         shape = (channels, height, width)
-        return Description(described["config"], shape, described["num_classes"], described.get("code"))
+        return Description(
+            described["config"], shape, described["num_classes"], described.get("code"), described.get("images")
+        )
     except KeyError as error:
         raise ConfigError(f"{path} lacks the entry {error}") from error
     except (ValueError, TypeError, AttributeError) as error:

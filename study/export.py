@@ -81,7 +81,7 @@ def _about(folder: Path, described: Description) -> dict[str, str]:
         "images": "float32 in [0, 1], (batch, channels, height, width)",
         "pixels": str(trained.dtype),
         "value_range": json.dumps(trained.value_range),
-        "classes": json.dumps(own_images.class_names(folder, described.num_classes), ensure_ascii=False),
+        "classes": json.dumps(trained.class_names, ensure_ascii=False),
     }
 
 

@@ -47,11 +47,10 @@ def _run(options: argparse.Namespace) -> None:
     images = [(path, read_for(described, path, trained)) for path in options.images]
     sizes = [f"{path}  {image.shape[2]}×{image.shape[1]}" for path, image in images]
     if isinstance(model, Predictive):
-        names = own_images.class_names(options.model, described.num_classes)
         for size, (_, image) in zip(sizes, images, strict=True):
             print(size)
             for index, probability in own_images.top_classes(model, image, options.top or TOP):
-                print(f"  {100 * probability:8.4f} %  {names[index]}")
+                print(f"  {100 * probability:8.4f} %  {trained.class_names[index]}")
         return
     files = own_images.picture_files(options.images, options.out or OUT)
     for size, (_, image), file in zip(sizes, images, files, strict=True):

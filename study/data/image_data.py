@@ -22,7 +22,7 @@ from study.data.twins import fingerprints
 from study.record import machine
 from study.record.errors import DataError, UsageError, choose_from
 
-__all__ = ["ImageData", "Split", "as_reported", "default_data_dir", "load", "of_settings", "subset"]
+__all__ = ["ImageData", "Split", "Trained", "as_reported", "default_data_dir", "load", "of_settings", "subset"]
 
 
 Splits = tuple[Split, Split, Split]
@@ -30,6 +30,40 @@ Splits = tuple[Split, Split, Split]
 _ARRAY_SUFFIXES = {".npy", ".npz"}
 _CACHE = "decoded"  # a folder below that of the data sets
 _COPIES = 4  # of images in memory: decoded, divided, in the object store, and room for the work
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What has to be known of the images that a network was trained on, to show it others.
+
+    Attributes:
+        dtype: Of their pixels.
+        value_range: The values in their files that stand for black and white, where they were said.
+        class_names: A name for each class; none where they are not known.
+    """
+
+    dtype: np.dtype[Any] = np.dtype(np.uint8)  # noqa: RUF009  (a value)
+    value_range: tuple[float, float] | None = None
+    class_names: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        ends = self.value_range and list(self.value_range)
+        return {"class_names": list(self.class_names), "pixels": str(self.dtype), "value_range": ends}
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Trained:
+        """Read what `to_json` gave, or a study.json says of its data; an earlier version's pixels were of 8 bits.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError, IndexError: it is something else.
+        """
+        ends = said.get("value_range")
+        return cls(
+            np.dtype(said.get("pixels", "uint8")),
+            ends and (float(ends[0]), float(ends[1])),
+            tuple(str(name) for name in said["class_names"]),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +97,11 @@ class ImageData:
     def num_classes(self) -> int:
         """Number of classes, those that a split lacks included."""
         return len(self.class_names)
+
+    @property
+    def trained(self) -> Trained:
+        """What a network that is trained on them has to say of them."""
+        return Trained(self.train.images.dtype, self.value_range, self.class_names)
 
     @property
     def splits(self) -> dict[str, Split]:

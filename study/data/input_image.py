@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,11 @@ import models
 from models.checkpoint import Description
 from study.data import decoding
 from study.data.decoding import Form
+from study.data.image_data import Trained
 from study.record.errors import DataError
 
 LARGEST = 2**20
 """Pixels of an image that a network of any size is given; a photograph of more is scaled down, for the memory."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a network's training images were: their dtype, and the values in their files that were black and white."""
-
-    dtype: np.dtype[Any] = np.dtype(np.uint8)  # noqa: RUF009  (a value)
-    value_range: tuple[float, float] | None = None
 
 
 def read_for(network: Description, path: Path, trained: Trained) -> NDArray[Any]:

@@ -63,7 +63,7 @@ def keep_trial(
         raise StudyError(f"the checkpoint of the best trial, {run.id}, is damaged, and cannot be made again")
     model = models.build(run.config, data.image_shape, data.num_classes)
     model.load_state_dict(found["model"])
-    models.save(model, run.config, data.image_shape, data.num_classes, folder.best)
+    models.save(model, run.config, data.image_shape, data.num_classes, folder.best, images=data.trained.to_json())
 
 
 def _checkpoint(folder: StudyFolder, run: Run) -> dict[str, Any] | None:

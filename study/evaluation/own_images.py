@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
 import models
 from models import Network, Predictive
-from study.data.input_image import Trained
+from models.checkpoint import CONFIG_FILE
+from study.data.image_data import Trained
 from study.data.tensors import as_bytes, to_bytes, to_pixels
 from study.evaluation.pictures import ImageRow, draw_rows
 from study.record import files
@@ -42,39 +42,28 @@ def load(folder: Path, *, trust: bool = False) -> Network:
         raise UsageError(f"--model {folder} cannot be loaded: model.pt is damaged ({error})") from error
 
 
-def class_names(folder: Path, num_classes: int) -> list[str]:
-    """Return the names of the classes from the study that the network is of, else their numbers from 0.
-
-    Raises:
-        UsageError: the study's file is damaged, or names another number of classes.
-    """
-    file = folder.resolve().parent / "study.json"
-    if not file.is_file():
-        return [f"class {number}" for number in range(num_classes)]
-    try:
-        names = [str(name) for name in json.loads(file.read_text(encoding="utf-8"))["data"]["class_names"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{file} does not name the classes: it is damaged or no study's") from error
-    if len(names) != num_classes:
-        raise UsageError(f"{file} names {len(names)} classes, and the network knows {num_classes}")
-    return names
-
-
 def trained_on(folder: Path) -> Trained:
-    """Return what the study that the network is of says of its images; without a study, they were of 8 bits.
+    """Return what a network's training images were, with a name for each of its classes.
+
+    A study says so beside the network; an earlier version said so in study.json alone. Where neither does, they were of
+    8 bits, and the classes' names are their numbers from 0.
 
     Raises:
-        UsageError: the study's file is damaged.
+        UsageError: a file is damaged, or names another number of classes than the network knows.
     """
-    file = folder.resolve().parent / "study.json"
-    if not file.is_file():
-        return Trained()
+    described = models.describe(folder)
+    file = folder / CONFIG_FILE if described.images is not None else folder.resolve().parent / "study.json"
+    if described.images is None and not file.is_file():
+        return Trained(class_names=tuple(f"class {number}" for number in range(described.num_classes)))
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))["data"]
-        ends = data.get("value_range")
-        return Trained(np.dtype(data.get("pixels", "uint8")), ends and (float(ends[0]), float(ends[1])))
+        trained = Trained.from_json(described.images or json.loads(file.read_text(encoding="utf-8"))["data"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UsageError(f"{file} does not describe the images: it is damaged or no study's") from error
+    if len(trained.class_names) != described.num_classes:
+        raise UsageError(
+            f"{file} names {len(trained.class_names)} classes, and the network knows {described.num_classes}"
+        )
+    return trained
 
 
 def top_classes(model: Predictive, image: NDArray[Any], top: int) -> list[tuple[int, float]]:

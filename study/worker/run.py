@@ -151,7 +151,8 @@ class WorkerRun:
         shared, job, model = self._context.data, self.job, self.training.model
         splits = {split: on_device(shared, split, self._device) for split in ("train", "val", "test")}
         values = per_image(model, *splits["test"])
-        models.save(model, job.config, shared.image_shape, shared.num_classes, self._folder)
+        known = shared.trained.to_json()
+        models.save(model, job.config, shared.image_shape, shared.num_classes, self._folder, images=known)
         torch.manual_seed(job.seed)
         untrained = models.build(job.config, shared.image_shape, shared.num_classes)
         start(untrained, job.config, splits["train"][0], fetched(shared.axes))

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from study.data.image_data import ImageData, Split
+from study.data.image_data import ImageData, Split, Trained
 from study.data.mapped import MappedFile, file_of, read_in_any_order
 
 T = TypeVar("T")
@@ -26,6 +26,7 @@ class SharedData:
     digest: str
     image_shape: tuple[int, int, int]
     num_classes: int
+    trained: Trained
     splits: dict[str, tuple[Reference[Array] | MappedFile, Reference[Array]]]  # split -> images and labels
     axes: Reference[tuple[Tensor, Tensor]] | None = None  # PCA's mean and axes, where networks start from PCA
     encoder: Reference[dict[str, Tensor]] | None = None  # the state of an earlier study's encoder
@@ -44,6 +45,7 @@ class SharedData:
             data.digest,
             data.image_shape,
             data.num_classes,
+            data.trained,
             {"train": references(data.train), "val": references(data.val), "test": references(data.test)},
             encoder=None if encoder is None else ray.put(encoder),
         )
