@@ -14,7 +14,7 @@ import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
 
-from search_spaces._ask import Ask, AskConfig, Bounds
+from search_spaces._ask import Ask, AskConfig, Bounds, Scaled
 from search_spaces._claims import CLAIMS, Audit, Bound, Check, Claim, Comparison, Measured, measured_by
 from search_spaces._dataset import DatasetSpec, ImageShape
 from search_spaces._families import BUILT_IN, FAMILY_FACTS, FamilyFacts, extend
@@ -56,6 +56,7 @@ __all__ = [
     "Point",
     "Reported",
     "ReportedSplit",
+    "Scaled",
     "Search",
     "Space",
     "UnknownSpace",

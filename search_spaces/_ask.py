@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,12 +20,29 @@ Bounds = tuple[int, int]
 """(lowest, highest), both included"""
 
 
+@dataclass(frozen=True)
+class Scaled:
+    """Where a number is drawn from: the parameter within `bounds`, which a config has times `factor`."""
+
+    bounds: tuple[float, float]
+    step: float | None
+    log: bool
+    factor: float
+
+    def parameter(self, value: float) -> float:
+        """Return the parameter of a config's value; what rounding alone puts out of bounds is the bound."""
+        if self.factor == 1.0:
+            return value
+        found = value / self.factor
+        return next((bound for bound in self.bounds if math.isclose(found, bound)), found)
+
+
 class Ask(ABC):
     """Fills `config`, a flat config, by asking for its values.
 
     `name` is Optuna's name for the parameter where it is not the key itself. In one study a name must always
     have the same distribution, so a range that depends on another choice takes that choice into its name:
-    `sgd_lr`, `conv_depth`.
+    `sgd_effective_lr`, `conv_depth`.
     """
 
     def __init__(self) -> None:
@@ -62,9 +80,13 @@ class Ask(ABC):
         name: str | None = None,
         step: float | None = None,
         log: bool = False,
+        factor: float = 1.0,
     ) -> float:
-        """Fill `key` with a number within `bounds`, in steps from the lowest if given, and return it."""
-        value = self._number(name or key, key, bounds, step, log)
+        """Fill `key` with `factor` times a number within `bounds`, in steps from the lowest if given, and return it.
+
+        A range that depends on a number that was asked before is one range, of the parameter that both make.
+        """
+        value = self._number(name or key, key, Scaled(bounds, step, log, factor))
         self.config[key] = value
         return value
 
@@ -91,7 +113,7 @@ class Ask(ABC):
     def _integer(self, name: str, key: str, bounds: Bounds, log: bool) -> int: ...
 
     @abstractmethod
-    def _number(self, name: str, key: str, bounds: tuple[float, float], step: float | None, log: bool) -> float: ...
+    def _number(self, name: str, key: str, within: Scaled) -> float: ...
 
 
 class AskTrial(Ask):
@@ -107,8 +129,8 @@ class AskTrial(Ask):
     def _integer(self, name: str, key: str, bounds: Bounds, log: bool) -> int:
         return self._trial.suggest_int(name, *bounds, log=log)
 
-    def _number(self, name: str, key: str, bounds: tuple[float, float], step: float | None, log: bool) -> float:
-        return self._trial.suggest_float(name, *bounds, step=step, log=log)
+    def _number(self, name: str, key: str, within: Scaled) -> float:
+        return within.factor * self._trial.suggest_float(name, *within.bounds, step=within.step, log=within.log)
 
 
 class AskConfig(Ask):
@@ -137,12 +159,16 @@ class AskConfig(Ask):
         answer: int = self._answer(name, value, bounds[0] <= value <= bounds[1])
         return answer
 
-    def _number(self, name: str, key: str, bounds: tuple[float, float], step: float | None, log: bool) -> float:
-        value = self._clipped(key, bounds)
+    def _number(self, name: str, key: str, within: Scaled) -> float:
+        bounds, step = within.bounds, within.step
+        value = within.parameter(self._given[key])
+        if self._clip:
+            value = min(max(value, bounds[0]), bounds[1])
         steps = (value - bounds[0]) / step if step else 0.0
         on_grid = math.isclose(steps, round(steps), abs_tol=1e-8)
-        answer: float = self._answer(name, value, bounds[0] <= value <= bounds[1] and on_grid)
-        return answer
+        self._answer(name, value, bounds[0] <= value <= bounds[1] and on_grid)
+        given: float = self._given[key]
+        return given if value == within.parameter(given) else within.factor * value
 
     def _clipped(self, key: str, bounds: tuple[float, float]) -> Any:
         value = self._given[key]

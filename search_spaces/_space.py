@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from search_spaces._ask import Ask, AskConfig, AskTrial, Bounds
+from search_spaces._ask import Ask, AskConfig, AskTrial, Bounds, Scaled
 from search_spaces._dataset import DatasetSpec, ImageShape
 from search_spaces._families import FAMILY_FACTS, FamilyFacts
 from search_spaces._layers import general
@@ -252,10 +252,11 @@ class _AskAnything(Ask):
         self.ranges[name] = f"integer {bounds[0]} to {bounds[1]}{_scale(log)}"
         return self._generator.randint(*bounds)
 
-    def _number(self, name: str, key: str, bounds: tuple[float, float], step: float | None, log: bool) -> float:
-        steps = f" in steps of {step:g}" if step else ""
-        self.ranges[name] = f"number {bounds[0]:g} to {bounds[1]:g}{steps}{_scale(log)}"
-        return self._generator.uniform(*bounds) if not step else bounds[0]
+    def _number(self, name: str, key: str, within: Scaled) -> float:
+        low, high = within.bounds
+        steps = f" in steps of {within.step:g}" if within.step else ""
+        self.ranges[name] = f"number {low:g} to {high:g}{steps}{_scale(within.log)}"
+        return within.factor * self._generator.uniform(low, high) if not within.step else low
 
 
 def _scale(log: bool) -> str:

@@ -7,6 +7,7 @@ import torch
 from study_processes import SMALL, TIMINGS, kill_with_children, run, start, state_of, summary_of, table, wait_for
 from test_fused import config_of, splits
 
+from study.data.image_data import Trained
 from study.record.events import Noted, RunStarted, StudyStarted
 from study.record.folder import StudyFolder
 from study.record.journal import Journal, Recorder
@@ -71,7 +72,7 @@ def worker(tmp_path, monkeypatch):
     data = splits()
     monkeypatch.setattr(worker_run, "on_device", lambda shared, split, device: data[split])
     monkeypatch.setattr(worker_module.gc, "freeze", lambda: None)  # for a process that is a worker and nothing else
-    shared = SharedData("digest", (1, 8, 8), 3, {})
+    shared = SharedData("digest", (1, 8, 8), 3, Trained(), {})
     context = WorkerContext(
         data=shared, checkpoints=tmp_path, errors=tmp_path, objectives=("val_mse",), threads=1, retries=0,
         execution=PLAIN, gpu=False, measures_fusing=False,

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -40,6 +41,9 @@ def test_a_study_of_deep_images_goes_on_where_they_were_moved_to(tmp_path, monke
     assert predict.main(["--model", "results/night/best", "images/a/0.npy"]) == 0
     error = float(re.search(r"MSE ([\d.]+)", capsys.readouterr().out)[1])
     assert noise / 3 < error < 1
+    alone = shutil.copytree(tmp_path / "results/night/best", tmp_path / "given away")  # all that somebody else needs
+    assert predict.main(["--model", str(alone), "images/a/0.npy"]) == 0
+    assert float(re.search(r"MSE ([\d.]+)", capsys.readouterr().out)[1]) == error
     (tmp_path / "images").rename(tmp_path / "moved here")
     refused = run(tmp_path, "--resume", "night", "--trials", "2")
     assert refused.returncode == 2

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from PIL import Image
 import models
 import search_spaces
 from study import predict
+from study.data.image_data import Trained
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CIFAR_NAMES = search_spaces.datasets()["cifar"].class_names
@@ -30,13 +33,18 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def saved(folder: Path, key: str, class_names: tuple[str, ...] | None = None) -> Path:
-    """Save an untrained network of a reported configuration as a study leaves it."""
+def saved(
+    folder: Path, key: str, class_names: tuple[str, ...] | None = None, images: dict[str, Any] | None = None
+) -> Path:
+    """Save an untrained network of a reported configuration, with `images` as a study leaves it.
+
+    With `class_names` it is left as an earlier version's study did, which said them in study.json alone.
+    """
     entry = search_spaces.reported()[key]
     torch.manual_seed(0)
     network = models.build(entry.config, entry.image_shape, entry.num_classes)
     best = folder / "study" / "best"
-    models.save(network, entry.config, entry.image_shape, entry.num_classes, best)
+    models.save(network, entry.config, entry.image_shape, entry.num_classes, best, images=images)
     if class_names:
         (best.parent / "study.json").write_text(json.dumps({"data": {"class_names": class_names}}))
     return best
@@ -180,6 +188,39 @@ def test_a_damaged_file_of_the_model_is_named(tmp_path, capsys, damaged, content
     (best / damaged).write_bytes(content)
     message = refusal(["--model", str(best), str(picture(tmp_path / "cat.png"))], capsys)
     assert Path(damaged).name in message
+
+
+def test_a_networks_folder_alone_names_its_classes(tmp_path, capsys):
+    images = Trained(class_names=CIFAR_NAMES[::-1]).to_json()
+    best = saved(tmp_path, "cifar_cnn/A", CIFAR_NAMES, images)  # what is beside the network counts
+    file = str(picture(tmp_path / "cat.png"))
+    assert predict.main(["--model", str(best), file]) == 0
+    printed = capsys.readouterr().out
+    alone = shutil.move(best, tmp_path / "alone")
+    assert predict.main(["--model", str(alone), file]) == 0
+    assert capsys.readouterr().out == printed
+    with torch.no_grad():
+        expected = models.load(alone)(torch.tensor(np.asarray(Image.open(file))).permute(2, 0, 1)[None] / 255)
+    assert printed_classes(printed)[0][1] == CIFAR_NAMES[::-1][expected.argmax()]
+
+
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        ({}, "does not describe the images"),
+        ([], "does not describe the images"),
+        ({"class_names": 3}, "does not describe the images"),
+        ({"class_names": list(CIFAR_NAMES), "pixels": "nothing"}, "does not describe the images"),
+        ({"class_names": list(CIFAR_NAMES), "value_range": [0]}, "does not describe the images"),
+        ({"class_names": ["cat", "dog"]}, "names 2 classes, and the network knows 10"),
+    ],
+)
+def test_a_damaged_description_of_the_images_is_refused_in_one_line(tmp_path, capsys, images, reason):
+    best = saved(tmp_path, "cifar_cnn/A")
+    about = json.loads((best / "config.json").read_text())
+    (best / "config.json").write_text(json.dumps({**about, "images": images}))
+    message = refusal(["--model", str(best), str(picture(tmp_path / "cat.png"))], capsys)
+    assert f"{best / 'config.json'} {reason}" in message
 
 
 def test_a_study_of_other_classes_is_refused(tmp_path, capsys):

@@ -335,26 +335,55 @@ def test_the_outline_of_a_space_says_its_bounds():
     space = search_spaces.get("digits_ae")
     outline = search_spaces.outline(space, context_of(space))
     assert outline["optimizer"] == "one of 'adam', 'adamw', 'sgd', 'adagrad', 'rmsprop'"
-    assert outline["sgd_lr"] == "number 0.03 to 30, logarithmic"
+    assert outline["sgd_effective_lr"] == "number 0.3 to 100, logarithmic"
     assert outline["fixed family"] == "'ae'"
 
 
 def test_the_ranges_of_sgd_and_l2_follow_the_familys_loss():
     spaces = [search_spaces.get(f"cifar_{family}") for family in ("ae", "vae", "classifier")]
     ae, vae, classifier = (search_spaces.outline(space, context_of(space)) for space in spaces)
-    assert (ae["sgd_lr"], ae["weight_decay"]) == (scale("0.03 to 30"), scale("1e-08 to 0.0001"))
-    assert (vae["sgd_lr"], vae["weight_decay"]) == (scale("0.001 to 1"), scale("1e-05 to 0.01"))
-    assert (classifier["sgd_lr"], classifier["weight_decay"]) == (scale("0.001 to 1"), scale("1e-07 to 0.01"))
-    assert classifier["pretrain_sgd_lr"] == ae["sgd_lr"]  # a first stage has an autoencoder's loss
+    sgd = "sgd_effective_lr"
+    assert (ae[sgd], ae["weight_decay"]) == (scale("0.3 to 100"), scale("1e-08 to 0.0001"))
+    assert (vae[sgd], vae["weight_decay"]) == (scale("0.01 to 2"), scale("1e-05 to 0.01"))
+    assert (classifier[sgd], classifier["weight_decay"]) == (scale("0.03 to 10"), scale("1e-07 to 0.01"))
+    assert classifier[f"pretrain_{sgd}"] == ae[sgd]  # a first stage has an autoencoder's loss
+
+
+@every_space
+def test_with_momentum_it_is_the_effective_learning_rate_that_has_a_range(space):
+    seen = set()
+    for params, _, config in sampled_at_home(space.name):
+        for name in ("sgd_effective_lr", "pca_sgd_effective_lr", "reported_sgd_effective_lr", "rmsprop_effective_lr"):
+            if name in params:
+                seen.add(name.removeprefix("reported_").removeprefix("pca_"))
+                assert config["lr"] == pytest.approx(params[name] * (1 - config["momentum"]), rel=1e-12)
+                # asked of the config, as a warm start and the report do, the parameter is the same
+                assert space.point("again", config, context_of(space)).params[name] == pytest.approx(
+                    params[name], rel=1e-12
+                )
+    assert seen == {"sgd_effective_lr", "rmsprop_effective_lr"}
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.3, 0.9, 0.99])
+@pytest.mark.parametrize("bound", [0.3, 30.0])
+def test_a_rate_at_a_bound_stays_within_it_however_it_rounds(momentum, bound):
+    ask = AskConfig({"lr": bound * (1 - momentum)})
+    ask.number("lr", (0.3, 30.0), name="rate", log=True, factor=1 - momentum)
+    assert ask.params == {"rate": bound}
+    assert ask.config == {"lr": bound * (1 - momentum)}
+    beyond = AskConfig({"lr": 2 * 30 * (1 - momentum)}, clip=True)
+    beyond.number("lr", (0.3, 30.0), name="rate", log=True, factor=1 - momentum)
+    assert beyond.config == {"lr": pytest.approx(30 * (1 - momentum))}
 
 
 def test_around_a_reports_network_the_ranges_hold_what_reports_used():
     ae, classifier = (search_spaces.get(name) for name in ("cifar_ae", "flowers_classifier"))
     outline = search_spaces.outline(ae, context_of(ae))
-    assert outline["reported_sgd_lr"] == scale("0.001 to 30")
+    assert outline["reported_sgd_effective_lr"] == scale("0.001 to 100")
     outline = search_spaces.outline(classifier, context_of(classifier))
     assert outline["pretrain_reported_weight_decay"] == scale("1e-08 to 0.01")
-    assert "reported_sgd_lr" not in outline  # a classifier's own range holds them
+    assert outline["reported_sgd_effective_lr"] == scale("0.001 to 10")
+    assert "reported_weight_decay" not in outline  # a classifier's own range holds what reports used
 
 
 def scale(bounds):

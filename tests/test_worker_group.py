@@ -8,6 +8,7 @@ import torch
 from test_fused import config_of, splits, timeless
 
 from study.baselines.baseline import fit_axes
+from study.data.image_data import Trained
 from study.evaluation.reconstruction import reconstruct
 from study.training import checkpoint
 from study.training.execution import PLAIN
@@ -30,7 +31,7 @@ def context(tmp_path, monkeypatch):
     data["test"] = data["val"]
     monkeypatch.setattr(worker_run, "on_device", lambda shared, split, device: data[split])
     (tmp_path / "errors").mkdir()
-    shared = SharedData("digest", (1, 8, 8), 3, {})
+    shared = SharedData("digest", (1, 8, 8), 3, Trained(), {})
     return WorkerContext(
         data=shared, checkpoints=tmp_path, errors=tmp_path / "errors", objectives=("val_mse",), threads=1, retries=0,
         execution=PLAIN, gpu=False, measures_fusing=False,

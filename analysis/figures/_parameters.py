@@ -14,7 +14,7 @@ import pandas as pd
 import search_spaces
 from analysis.study_files import StudyFiles
 from analysis.words import value_label
-from search_spaces import AskConfig
+from search_spaces import AskConfig, Scaled
 from study.record import journal
 from study.record.errors import StudyError
 from study.record.words import number
@@ -134,7 +134,7 @@ class Range:
     """A number of a config and the range it was drawn from.
 
     Attributes:
-        name: Optuna's name of the parameter: the key, or more where the range depends on another choice (`sgd_lr`).
+        name: Optuna's name of the parameter: the key, or more where the range depends on another choice (`adagrad_lr`).
         value: the number.
         low, high: the bounds, both included.
         log: whether the scale is logarithmic.
@@ -171,11 +171,12 @@ class _RangeReader(AskConfig):
         self.ranges.append(Range(name, float(answer), float(bounds[0]), float(bounds[1]), log))
         return int(answer)
 
-    def _number(self, name: str, key: str, bounds: tuple[float, float], step: float | None, log: bool) -> float:
-        answer = float(self._clipped(key, bounds))
+    def _number(self, name: str, key: str, within: Scaled) -> float:
+        low, high = within.bounds
+        answer = min(max(float(within.parameter(self.given[key])), low), high)
         self.params[name] = answer
-        self.ranges.append(Range(name, answer, float(bounds[0]), float(bounds[1]), log))
-        return answer
+        self.ranges.append(Range(name, answer, float(low), float(high), within.log))
+        return within.factor * answer
 
 
 def sampled_ranges(study: StudyFiles, trials: pd.DataFrame) -> list[list[Range]]:

@@ -29,8 +29,8 @@ class Bounds:
 
     Attributes:
         parameters: a row per range, those with most of the best trials first: parameter (Optuna's name, which tells
-            ranges of one key apart, such as lr and sgd_lr), low, high, log, trials and best (how many of all and of the
-            best trials drew it), at_low and at_high (how many of the best lie within 5 % of the range of that bound).
+            ranges of one key apart, such as lr and adagrad_lr), low, high, log, trials and best (how many of all and of
+            the best drew it), at_low and at_high (how many of the best lie within 5 % of the range of that bound).
         points: a row per trial and parameter: parameter, trial_id, value, position (0 to 1), best.
         best: how many trials count as the best.
     """

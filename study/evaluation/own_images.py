@@ -56,7 +56,8 @@ def trained_on(folder: Path) -> Trained:
     if described.images is None and not file.is_file():
         return Trained(class_names=tuple(f"class {number}" for number in range(described.num_classes)))
     try:
-        trained = Trained.from_json(described.images or json.loads(file.read_text(encoding="utf-8"))["data"])
+        said = described.images if described.images is not None else json.loads(file.read_text("utf-8"))["data"]
+        trained = Trained.from_json(said)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UsageError(f"{file} does not describe the images: it is damaged or no study's") from error
     if len(trained.class_names) != described.num_classes:

@@ -5,8 +5,8 @@
 
 The network is the space's default, or that of another space (`--network`) for this one's images. Learning rate,
 momentum and L2 are drawn at random: from the ranges of the space's family (`now`), and from those that all families
-shared before (`before`). A seed draws its own configs, on the same quantiles of both. Printed are the best errors
-under SGD and Adam of each seed, and the ratio of the two.
+shared before (`before`), which had one range of rates for every momentum. A seed draws its own configs, on the same
+quantiles of both. Printed are the best errors under SGD and Adam of each seed, and the ratio of the two.
 """
 
 from __future__ import annotations
@@ -35,18 +35,24 @@ from study.search.sampling import derive_seed  # noqa: E402
 from study.training.execution import prepare_process  # noqa: E402
 from study.training.trainer import NonFiniteLossError, Trainer  # noqa: E402
 
-BEFORE = TrainingRanges(sgd=(1e-3, 1.0), l2=(1e-7, 1e-2))
+SGD_BEFORE, ADAM_BEFORE, L2_BEFORE = (1e-3, 1.0), (1e-4, 1e-2), (1e-7, 1e-2)
 NOW = {"ae": PIXEL_ERROR, "vae": PIXEL_NATS, "classifier": CROSS_ENTROPY}
 COMPARED = ("sgd", "adam")
 
 
-def draw(default: Mapping[str, Any], optimizer: str, ranges: TrainingRanges, seed: int) -> dict[str, Any]:
-    """Return the default with an optimizer's settings drawn from the ranges."""
+def draw(default: Mapping[str, Any], optimizer: str, ranges: TrainingRanges | None, seed: int) -> dict[str, Any]:
+    """Return the default with an optimizer's settings drawn from the ranges; None for those of before."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed))
     study.enqueue_trial({"optimizer": optimizer})
     ask = AskTrial(study.ask())
     ask.fix(**{key: value for key, value in default.items() if key not in ("optimizer", "lr", "weight_decay")})
-    optimization(ask, ranges)
+    if ranges is not None:
+        optimization(ask, ranges)
+        return ask.config
+    if ask.choice("optimizer", COMPARED) == "sgd":
+        ask.number("momentum", (0.0, 0.99))
+    ask.number("lr", SGD_BEFORE if optimizer == "sgd" else ADAM_BEFORE, log=True)
+    ask.unless("weight_decay", 0.0, L2_BEFORE, flag="l2")
     return ask.config
 
 
@@ -86,7 +92,7 @@ def main() -> None:
         for name, split in {"train": images.train, "val": images.val}.items()
     }
     lower_is_better = mode(space.metric) == "min"
-    arms = {"before": BEFORE, "now": NOW[space.family]}
+    arms: dict[str, TrainingRanges | None] = {"before": None, "now": NOW[space.family]}
     print(f"{options.space}, {default['architecture']}, {len(images.train):,} images, {options.epochs} epochs")
     print(f"best {space.metric} ({len(images.val):,} images) of {options.configs} configs")
     ratios: dict[str, list[float]] = {name: [] for name in arms}
