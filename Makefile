@@ -24,8 +24,9 @@ study: $(VENV)/.study  ## run a study: make study SPACE=cifar_ae ARGS="--trials 
 reproduce: $(VENV)/.study  ## train the reports' own networks: make reproduce ARGS="'fashion/*' --seeds 1"
 	$(BIN)/python study/reproduce.py $(ARGS)
 
+# Two processes share the files; more would only be in each other's way, as a whole study takes every core by itself.
 test: $(VENV)/.dev  ## the default test suite
-	$(BIN)/python -m pytest -m "not slow and not gpu and not cluster"
+	$(BIN)/python -m pytest -m "not slow and not gpu and not cluster" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(VENV)/.dev  ## everything that this machine can run
 	$(BIN)/python -m pytest

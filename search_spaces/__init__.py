@@ -19,6 +19,7 @@ from search_spaces._claims import CLAIMS, Audit, Bound, Check, Claim, Comparison
 from search_spaces._dataset import DatasetSpec, ImageShape
 from search_spaces._families import BUILT_IN, FAMILY_FACTS, FamilyFacts, extend
 from search_spaces._layers import LayerBounds, training
+from search_spaces._optimizers import CROSS_ENTROPY, PIXEL_ERROR, PIXEL_NATS, TrainingRanges
 from search_spaces._reported import OPEN_LAYERS, Reported, ReportedSplit
 from search_spaces._searches import (
     DEFAULT_AE,
@@ -32,11 +33,14 @@ from search_spaces._space import Context, Point, Search, Space, corners, drawn, 
 
 __all__ = [
     "BUILT_IN",
+    "CROSS_ENTROPY",
     "DEFAULT_AE",
     "DEFAULT_CLASSIFIER",
     "DEFAULT_VAE",
     "FAMILY_FACTS",
     "OPEN_LAYERS",
+    "PIXEL_ERROR",
+    "PIXEL_NATS",
     "Ask",
     "AskConfig",
     "Audit",
@@ -59,6 +63,7 @@ __all__ = [
     "Scaled",
     "Search",
     "Space",
+    "TrainingRanges",
     "UnknownSpace",
     "VaeSearch",
     "claims",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,17 @@ import pytest
 
 import search_spaces
 from study.data.image_data import default_data_dir
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of whole studies, so that two processes that share the files end at about the same time."""
+    items.sort(key=lambda item: not _runs_studies(item))
+
+
+def _runs_studies(item: pytest.Item) -> bool:
+    module = item.getparent(pytest.Module)
+    named = vars(module.obj).values() if module is not None else ()
+    return any(getattr(value, "__module__", None) == "study_processes" for value in named)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,7 +45,11 @@ def real_data_dir() -> Path:
         restore = Path(__file__).resolve().parents[2] / "shared" / "data" / "restore.py"
         if not restore.exists():
             pytest.skip(f"MNIST, Fashion-MNIST, CIFAR-10 and Flowers-102 are not all in {data_dir}")
-        subprocess.run([sys.executable, str(restore), str(data_dir)], check=True, stdout=subprocess.DEVNULL)
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with (data_dir / ".restoring").open("w") as lock:  # of several processes that test, one restores
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _has_all(data_dir):
+                subprocess.run([sys.executable, str(restore), str(data_dir)], check=True, stdout=subprocess.DEVNULL)
     return data_dir
 
 

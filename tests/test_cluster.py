@@ -9,6 +9,7 @@ import filecmp
 import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hosts import cluster_files, requirements, studies
@@ -24,6 +25,7 @@ pytestmark = [
 
 NODES = {"head": f"{SUBNET}.10", "worker1": f"{SUBNET}.11", "worker2": f"{SUBNET}.12"}
 SECOND_HEAD = f"{SUBNET}.20"
+OWN_SPACE = Path(__file__).parent / "own_spaces" / "mixer.py"
 SMALL = "--space digits_ae --trials 2 --epochs 1 --train-size 200 --confirm 0"
 TRIALS, MORE, EPOCHS = 8, 4, 20
 NIGHT = (
@@ -152,6 +154,19 @@ def test_the_preflight_names_the_node_with_another_version_of_the_project(up):
     assert len(failed) == 1
     assert "project" in failed[0]
     assert f"worker2 ({NODES['worker2']}) has 0.1.0, code " in failed[0]
+
+
+def test_a_space_in_a_file_of_one_s_own_trains_on_every_node(up):
+    """The file lies on the head alone, from where the study starts."""
+    text = OWN_SPACE.read_text()
+    up.head.shell(f"cat > {OWN_SPACE.name} <<'END'\n{text}END")
+    done = run(up, f"--space {OWN_SPACE.name} --trials 6 --scheduler none --seed 5 --confirm 1x2 --name own")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    study = up.storage / "own"
+    assert (study / "space.py").read_text() == text == (study / "best" / "space.py").read_text()
+    state = read_state(study / "journal.jsonl")
+    assert Counter(trial.status for trial in state.trials) == {"completed": 6}
+    assert {host for steps in studies.places(study).values() for host, _ in steps} >= {"worker1", "worker2"}
 
 
 def test_a_study_survives_a_killed_raylet_and_a_host_that_is_powered_off(up):

@@ -41,6 +41,7 @@ def test_the_need_grows_with_the_networks_and_the_runs(tmp_path):
         disk.check(tmp_path, free // 12 // 4, running=2, kept=3, confirmed=9)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_is_one_clear_error_and_the_study_goes_on_once_there_is_space(tmp_path):
     with mounted(tmp_path / "small", "100m") as small:
         (tmp_path / "results").symlink_to(small)

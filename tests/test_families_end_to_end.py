@@ -29,8 +29,15 @@ PICTURES = {
     "vae": {"reconstructions.png", "prior.png", "interpolations.png", "traversal.png"},
     "classifier": {"confusion.png", "examples.png"},
 }
+IN_THE_DEFAULT_SUITE = "digits_classifier"  # tests/test_study.py has a study of autoencoders
 SPACES = [
-    pytest.param(name, marks=() if name.startswith("digits_") else (pytest.mark.slow, pytest.mark.realdata))
+    pytest.param(
+        name,
+        marks=[
+            *([] if name == IN_THE_DEFAULT_SUITE else [pytest.mark.slow]),
+            *([] if name.startswith("digits_") else [pytest.mark.realdata]),
+        ],
+    )
     for name in search_spaces.names()
 ]
 
@@ -64,6 +71,7 @@ def autoencoders(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_classifier_is_built_on_the_encoder_of_an_earlier_study(autoencoders):
     argv = ["--trials", "3", "--epochs", "2", "--train-size", "300", "--confirm", "1x2"]
     succeeded(autoencoders, "--space", "digits_classifier", "--encoder-from", "night", "--name", "day", *argv)
@@ -78,6 +86,7 @@ def test_a_classifier_is_built_on_the_encoder_of_an_earlier_study(autoencoders):
     assert about["encoder"]["study"] == "night"
 
 
+@pytest.mark.slow
 def test_a_frozen_given_encoder_is_the_one_of_the_earlier_study(autoencoders):
     state = read_state(autoencoders / "results/day/journal.jsonl")
     frozen = [run for run in state.confirmations if run.config["encoder_training"] == "frozen"]
@@ -88,6 +97,7 @@ def test_a_frozen_given_encoder_is_the_one_of_the_earlier_study(autoencoders):
     assert all(torch.equal(best.encoder.state_dict()[name], value) for name, value in source.items())
 
 
+@pytest.mark.slow
 def test_an_encoder_of_other_images_is_refused_in_one_line(autoencoders, tmp_path):
     rng = np.random.default_rng(0)
     from PIL import Image
@@ -104,6 +114,7 @@ def test_an_encoder_of_other_images_is_refused_in_one_line(autoencoders, tmp_pat
     assert not (autoencoders / "results/x").exists()
 
 
+@pytest.mark.slow
 def test_two_stages_of_a_classifier_are_in_the_tables(tmp_path):
     """Random search, so that pretrained encoders are among the trials whatever the sampler learns."""
     argv = ["--sampler", "random", "--trials", "8", "--epochs", "2", "--train-size", "200", "--confirm", "0"]
@@ -129,6 +140,7 @@ def test_a_reported_network_that_is_too_large_ends_the_study_with_the_reason(tmp
     assert done.stderr.splitlines()[-1] == f"study: {expected}"
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_reported_configurations_run_on_several_seeds_without_a_search(tmp_path, real_data_dir):
     argv = ["--epochs", "1", "--train-size", "200", "--confirm", "1x2", "--data-dir", str(real_data_dir)]

@@ -60,7 +60,7 @@ FAST = [*SMALL, "--seed", "5", "--scheduler", "none", "--max-params", "100000"]
 @pytest.mark.parametrize(
     ("moment", "kills", "together"),
     [
-        ("end", 3, "1"),
+        ("end", 1, "1"),
         *(
             pytest.param(moment, kills, together, marks=pytest.mark.slow)
             for moment in ("end", "run")

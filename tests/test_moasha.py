@@ -116,6 +116,7 @@ def test_objectives_that_mean_nothing_are_refused(argv, words):
         settings(*argv)
 
 
+@pytest.mark.slow
 def test_one_study_finds_the_error_at_several_sizes_of_code_and_stops_trials_early(tmp_path):
     argv = ["--objective", "val_mse,latent_size", "--scheduler", "asha", "--trials", "10", "--confirm", "2x2"]
     done = run(tmp_path, *SMALL, *argv, "--max-params", "100000", "--seed", "5")

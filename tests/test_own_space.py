@@ -13,8 +13,19 @@ import cloudpickle
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from recorded_studies import made_up_seeds, made_up_trial, write_study
-from study_processes import environment, run, summary_of, table
+from study_processes import (
+    environment,
+    epochs_of,
+    kill_with_children,
+    run,
+    start,
+    state_of,
+    summary_of,
+    table,
+    wait_for,
+)
 from test_searcher import Driver
 
 import models
@@ -325,8 +336,6 @@ def hostile(tmp_path, monkeypatch):
 
 
 def test_predict_runs_no_code_unasked(hostile, capsys, tmp_path):
-    from PIL import Image
-
     Image.fromarray(np.zeros((10, 12), np.uint8)).save(tmp_path / "a.png")
     assert predict.main(["--model", str(hostile.best), str(tmp_path / "a.png")]) == 2
     assert "is code of its own, which loading runs; --trust, or trust=True" in capsys.readouterr().err
@@ -335,8 +344,6 @@ def test_predict_runs_no_code_unasked(hostile, capsys, tmp_path):
 
 
 def test_with_trust_it_is_run(hostile, tmp_path):
-    from PIL import Image
-
     Image.fromarray(np.zeros((10, 12), np.uint8)).save(tmp_path / "a.png")
     assert predict.main(["--model", str(hostile.best), str(tmp_path / "a.png"), "--trust"]) == 0
     (tmp_path / "trapped").unlink()
@@ -406,26 +413,53 @@ def test_check_space_says_what_does_not_hold(tmp_path, capsys):
     assert [line for line in lines if " NO " in line]
 
 
-def test_a_whole_study_of_one_s_own_file(tmp_path):
-    """Search, resume with more trials, confirm with seeds together, report, and predict: a family of its own."""
-    file = written(tmp_path, file="mine.py", of="vq.py")
-    argv = ["--trials", "2", "--epochs", "2", "--confirm", "1x2", "--fuse", "on", "--name", "night"]
-    done = run(tmp_path, "--space", str(file), *argv)
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.mark.parametrize("file", sorted(FILES.glob("*.py")), ids=lambda file: file.stem)
+@pytest.mark.slow
+def test_each_file_keeps_what_a_space_promises(file, capsys):
+    assert check_space.main([str(file)]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        "mixer.py",  # images and networks of its own in a built-in family
+        pytest.param("vq.py", marks=pytest.mark.slow),  # a family of its own, compared with PCA
+        pytest.param("proxies.py", marks=pytest.mark.slow),  # one that classifies
+    ],
+)
+def test_a_whole_study_of_one_s_own_file(of, tmp_path, monkeypatch, capsys):
+    """Search, kill, resume with more trials, confirm with seeds together, report, and predict."""
+    file = written(tmp_path, file="mine.py", of=of)
+    argv = ["--trials", "2", "--epochs", "2", "--confirm", "1x2", "--fuse", "on", "--name", "night", "--seed", "5"]
+    process = start(tmp_path, "--space", str(file), *argv)
+    wait_for(lambda: epochs_of(state_of(tmp_path)) >= 1, process)
+    kill_with_children(process)
     study = tmp_path / "results" / "night"
-    assert (study / "space.py").read_bytes() == file.read_bytes() == (study / "best" / "space.py").read_bytes()
+    assert (study / "space.py").read_bytes() == file.read_bytes()
     file.unlink()
     done = run(tmp_path, "--resume", "night", "--trials", "3")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert (study / "best" / "space.py").read_bytes() == (study / "space.py").read_bytes()
     assert {row["status"] for row in table(study / "trials.csv")} <= {"completed", "stopped"}
     assert len(table(study / "trials.csv")) == 3
     assert len({row["seed"] for row in table(study / "confirm.csv")}) >= 2
     summary = summary_of(tmp_path)
     assert summary["space"] == "mine"
-    assert summary["ratio_to_pca"] > 0
+    assert summary["baseline"] is not None
     about = json.loads((study / "study.json").read_text())
-    assert about["own"]["family"] == "vqvae"
-    assert about["own"]["facts"]["metric"] == "val_mse"
-    assert {path.name for path in (study / "samples").iterdir()} >= {"reconstructions.npz", "reconstructions.png"}
+    own_family = {"vq.py": "vqvae", "proxies.py": "metric_learning"}.get(of)
+    assert about["own"]["family"] == own_family
     assert "MLflow does not have all" not in done.stdout
     assert report.main(["night", "--storage", str(study.parent)]) == 0
+    monkeypatch.chdir(tmp_path)
+    channels, height, width = about["data"]["image_shape"]
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, channels), dtype=np.uint8)
+    Image.fromarray(pixels if channels == 3 else pixels[..., 0]).save("one.png")
+    capsys.readouterr()
+    assert predict.main(["--model", str(study / "best"), "one.png", "--trust"]) == 0
+    said = capsys.readouterr().out
+    if of == "proxies.py":
+        assert {line.split()[-1] for line in said.splitlines()[1:]} <= set(about["data"]["class_names"])
+    else:
+        assert "one-reconstruction.png" in said
+        assert {path.name for path in (study / "samples").iterdir()} >= {"reconstructions.npz", "reconstructions.png"}
