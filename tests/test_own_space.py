@@ -447,8 +447,8 @@ def test_a_whole_study_of_one_s_own_file(of, tmp_path, monkeypatch, capsys):
     assert summary["space"] == "mine"
     assert summary["baseline"] is not None
     about = json.loads((study / "study.json").read_text())
-    own_family = {"vq.py": "vqvae", "proxies.py": "metric_learning"}.get(of)
-    assert about["own"]["family"] == own_family
+    family = {"vq.py": "vqvae", "proxies.py": "metric_learning"}.get(of, "ae")
+    assert about["own"]["family"] == family
     assert "MLflow does not have all" not in done.stdout
     assert report.main(["night", "--storage", str(study.parent)]) == 0
     monkeypatch.chdir(tmp_path)
