@@ -31,7 +31,7 @@ def test_every_cell_of_the_notebook_runs(tmp_path, kernel):
     assert not any(cell.get("outputs") for cell in notebook.cells), "kept without what it printed somewhere"
     NotebookClient(notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     printed = {cell.source.splitlines()[0]: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
-    (first,) = printed["import study"]
+    (first,) = printed["%matplotlib inline"]
     assert "Study night" in first.data["text/html"]
     figures = [output for outputs in printed.values() for output in outputs if "image/png" in output.get("data", {})]
     assert len(figures) == 2
