@@ -63,7 +63,7 @@ def tracked_study(storage, uri, name, space):
     tracker = build_tracker(uri, recorder.record, storage)
     tracker.started([])
     recorder.listen(tracker.event)
-    for event, fields in events_of(name, settings.to_json(), search_spaces.get(space)):
+    for event, fields in events_of(name, settings.written(), search_spaces.get(space)):
         place = {"place": place_of(folder)} if event == "study" else {}  # begun here, so that its URI is one's own
         recorder.record(EVENTS[event](**fields, **place))
     nothing = {"best": None, "baseline": None, "ratio_to_pca": None, "verdict": None, "confirmed": []}
