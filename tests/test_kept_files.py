@@ -141,8 +141,8 @@ fcntl.ioctl(folder, 0x8004587D, struct.pack("I", 2))  # EXT4_IOC_SHUTDOWN, witho
 """
 
 
-def cut_power(folder, moment, number, argv):
-    """Run a study on a file system of its own that is shut down right after the `number`th line `moment`."""
+def cut_power(folder, moment, number, after, argv):
+    """Run a study on a file system of its own that is shut down `after` seconds after the `number`th line `moment`."""
     disk, mount = folder / "disk.img", folder / "results"
     mount.mkdir(exist_ok=True)
     with disk.open("wb") as file:
@@ -159,6 +159,7 @@ def cut_power(folder, moment, number, argv):
         while not (journal.exists() and journal.read_bytes().count(f'"event": "{moment}"'.encode()) >= number):
             assert process.poll() is None, (folder / "output.txt").read_text()
             time.sleep(0.005)
+        time.sleep(after)
         subprocess.run([sys.executable, "-c", POWER_CUT, str(mount)], check=True)
         kill_with_children(process)
     finally:
@@ -168,23 +169,38 @@ def cut_power(folder, moment, number, argv):
     subprocess.run(["mount", "-o", "loop", disk, mount], check=True)
 
 
+ARGV = [*SMALL, "--seed", "5", "--trials", "3", "--confirm", "2x2", "--max-concurrent", "1"]
+# Of what is written many times, three different ones; of what is written once, three times after it.
+CUTS = [
+    *(("run", number, 0.0) for number in (1, 4, 7)),
+    *(("epoch", number, 0.0) for number in (2, 8, 13)),
+    *(("end", number, 0.0) for number in (1, 3, 5)),
+    *((moment, 1, after) for moment in ("search_end", "baseline", "finish", "published") for after in (0.0, 0.05, 0.2)),
+]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The folder of the study that nobody has cut off."""
+    folder = tmp_path_factory.mktemp("on")
+    assert run(folder, *ARGV).returncode == 0
+    return folder / "results/night"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["run", "epoch", "end", "search_end", "baseline", "finish", "published"])
-def test_a_study_whose_power_is_cut_comes_to_the_tables_of_one_that_went_on(moment, tmp_path):
-    argv = [*SMALL, "--seed", "5", "--trials", "3", "--confirm", "2x2", "--max-concurrent", "1"]
-    (tmp_path / "on").mkdir()
-    assert run(tmp_path / "on", *argv).returncode == 0
-    off = tmp_path / "off"
-    off.mkdir()
-    number = {"run": 4, "epoch": 8, "end": 5}.get(moment, 1)
-    cut_power(off, moment, number, argv)
+@pytest.mark.parametrize(("moment", "number", "after"), CUTS)
+def test_a_study_whose_power_is_cut_comes_to_the_tables_of_one_that_went_on(
+    moment, number, after, uninterrupted, tmp_path
+):
+    cut_power(tmp_path, moment, number, after, ARGV)
+    study = tmp_path / "results/night"
     try:
-        done = run(off, "--resume", "night")
+        done = run(tmp_path, "--resume", "night")
         assert done.returncode == 0, done.stdout + done.stderr
         for name in ("trials.csv", "history.csv", "confirm.csv", "baseline.csv"):
-            one, other = (without_timings(table(at / "results/night" / name)) for at in (tmp_path / "on", off))
+            one, other = (without_timings(table(folder / name)) for folder in (uninterrupted, study))
             assert one == other, name
-        assert models.load(off / "results/night/best")
-        assert not kept.damaged(StudyFolder(off / "results/night"), state_of(off))
+        assert models.load(study / "best")
+        assert not kept.damaged(StudyFolder(study), state_of(tmp_path))
     finally:
-        subprocess.run(["umount", "--lazy", off / "results"], check=True)
+        subprocess.run(["umount", "--lazy", tmp_path / "results"], check=True)
