@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from torch.overrides import TorchFunctionMode
 from models import ae, classifier, vae
 from models._config import TRAINING, ConfigError, OneOf, Setting, check_config, choose
 from models.network import Architecture, Config, Family, ImageShape, Network
+
+T = TypeVar("T")
 
 BUILT_IN: Mapping[str, Family] = MappingProxyType(
     {
@@ -89,17 +91,30 @@ def count_parameters(config: Mapping[str, Any], image_shape: ImageShape, num_cla
 def build_without_memory(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> Network:
     """Build a network as `build` does, on PyTorch's meta device and without initial weights.
 
-    A user's own code that looks at values while it builds, which there are none of, is built in memory.
+    A user's own code that looks at values while it builds is built in memory.
     """
-    try:
+
+    def on_meta() -> Network:
         with torch.device("meta"), ShapesAlone():
             return build(config, image_shape, num_classes)
+
+    return without_values(config, on_meta, lambda: build(config, image_shape, num_classes))
+
+
+def without_values(config: Mapping[str, Any], on_meta: Callable[[], T], in_memory: Callable[[], T]) -> T:
+    """Return `on_meta()`; where a user's own code looks at values, of which there are none there, `in_memory()`.
+
+    Raises:
+        ConfigError: either does.
+    """
+    try:
+        return on_meta()
     except ConfigError:
         raise
     except Exception:
         if is_built_in(config):
             raise
-        return build(config, image_shape, num_classes)
+        return in_memory()
 
 
 class ShapesAlone(TorchFunctionMode):
