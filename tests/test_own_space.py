@@ -87,7 +87,7 @@ def test_a_file_is_a_space_like_the_built_in_ones(file):
     line = command_line.parse(["--space", str(file), "--trials", "2"])
     settings = settings_of(line.given)
     assert (settings.space, settings.space_file) == (file.stem, str(file.absolute()))
-    assert settings.objectives == ("val_mse",)
+    assert settings.objectives == (space.family_facts.metric,)
     data = image_data.of_settings(vars(settings))
     own_space.check(space, search_spaces.Context(data.image_shape, data.num_classes))
 

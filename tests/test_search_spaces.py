@@ -353,15 +353,22 @@ def test_the_ranges_of_sgd_and_l2_follow_the_familys_loss():
 def test_with_momentum_it_is_the_effective_learning_rate_that_has_a_range(space):
     seen = set()
     for params, _, config in sampled_at_home(space.name):
-        for name in ("sgd_effective_lr", "pca_sgd_effective_lr", "reported_sgd_effective_lr", "rmsprop_effective_lr"):
+        for name in ("sgd_effective_lr", "reported_sgd_effective_lr", "rmsprop_effective_lr"):
             if name in params:
-                seen.add(name.removeprefix("reported_").removeprefix("pca_"))
+                seen.add(name.removeprefix("reported_"))
                 assert config["lr"] == pytest.approx(params[name] * (1 - config["momentum"]), rel=1e-12)
                 # asked of the config, as a warm start and the report do, the parameter is the same
                 assert space.point("again", config, context_of(space)).params[name] == pytest.approx(
                     params[name], rel=1e-12
                 )
     assert seen == {"sgd_effective_lr", "rmsprop_effective_lr"}
+
+
+def test_a_network_that_starts_from_pca_is_not_trained_by_sgd():
+    configs = [config for name in ("digits_ae", "cifar_ae") for _, _, config in sampled_at_home(name)]
+    found = {config["optimizer"] for config in configs if config["architecture"] == "pca"}
+    assert found == {"adam", "adamw", "adagrad", "rmsprop"}
+    assert "sgd" in {config["optimizer"] for config in configs if config["architecture"] != "pca"}
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.3, 0.9, 0.99])
