@@ -155,23 +155,21 @@ class AskConfig(Ask):
         return self._answer(name, value, value in choices)
 
     def _integer(self, name: str, key: str, bounds: Bounds, log: bool) -> int:
-        value = self._clipped(key, bounds)
+        value = self._clipped(self._given[key], bounds)
         answer: int = self._answer(name, value, bounds[0] <= value <= bounds[1])
         return answer
 
     def _number(self, name: str, key: str, within: Scaled) -> float:
-        bounds, step = within.bounds, within.step
-        value = within.parameter(self._given[key])
-        if self._clip:
-            value = min(max(value, bounds[0]), bounds[1])
-        steps = (value - bounds[0]) / step if step else 0.0
-        on_grid = math.isclose(steps, round(steps), abs_tol=1e-8)
-        self._answer(name, value, bounds[0] <= value <= bounds[1] and on_grid)
+        (low, high), step = within.bounds, within.step
         given: float = self._given[key]
-        return given if value == within.parameter(given) else within.factor * value
+        asked = within.parameter(given)
+        value = self._clipped(asked, within.bounds)
+        steps = (value - low) / step if step else 0.0
+        on_grid = math.isclose(steps, round(steps), abs_tol=1e-8)
+        self._answer(name, value, low <= value <= high and on_grid)
+        return given if value == asked else within.factor * value  # as it was given, not as two roundings leave it
 
-    def _clipped(self, key: str, bounds: tuple[float, float]) -> Any:
-        value = self._given[key]
+    def _clipped(self, value: Any, bounds: tuple[float, float]) -> Any:
         return min(max(value, bounds[0]), bounds[1]) if self._clip else value
 
     def _answer(self, name: str, value: Any, inside: bool) -> Any:

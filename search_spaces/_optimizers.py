@@ -11,7 +11,7 @@ lr / (1 - m), the effective learning rate: with one range of lr for every m, hal
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from search_spaces._ask import Ask
 
@@ -31,7 +31,7 @@ _RATES: Mapping[str, Range] = {
     # is at 0.0184, 1e-3 at 0.0147, 1e-2 at 0.12.
     "rmsprop": (1e-4, 1e-2),
 }
-_NAMES = {"adam": "lr", "adamw": "lr", "adagrad": "adagrad_lr"}
+_NAMES = {"adam": "lr", "adamw": "lr", "adagrad": "adagrad_lr", "rmsprop": "rmsprop_effective_lr"}
 # AdamW shrinks weights by lr times this a step, so it takes larger values (the default: 0.01). Digits: up to 0.3
 # nothing is lost (0.01282), 1 is at 0.0137.
 _DECOUPLED = (1e-3, 1.0)
@@ -44,10 +44,12 @@ class TrainingRanges:
     Attributes:
         sgd: SGD's effective learning rate.
         l2: weight decay that is added to the gradient, of all optimizers but AdamW.
+        optimizers: those that are searched.
     """
 
     sgd: Range
     l2: Range
+    optimizers: tuple[str, ...] = OPTIMIZERS
 
 
 PIXEL_ERROR = TrainingRanges(
@@ -72,10 +74,10 @@ CROSS_ENTROPY = TrainingRanges(
     l2=(1e-7, 1e-2),  # a report's highest is 0.01
 )
 
-# A network that starts from PCA begins where gradients are small, and SGD leaves it there. Digits, 15 epochs, from
+# An autoencoder that starts from PCA begins where gradients are small, and SGD leaves it there. Digits, 15 epochs, from
 # PCA's 0.0234, each at its best rate: Adam is at 0.0126, RMSprop at 0.0139, Adagrad at 0.0188, SGD at 0.0221, beyond
 # which it diverges. In a search it was a trap: as good as PCA from its first epoch, it drew the sampler to itself.
-_FROM_PCA = ("adam", "adamw", "adagrad", "rmsprop")
+FROM_PCA = replace(PIXEL_ERROR, optimizers=tuple(name for name in OPTIMIZERS if name != "sgd"))
 
 # What reports ran their own networks with, where a family's range does not have it: SGD at PyTorch's rate, and most L2.
 _REPORTED_SGD, _REPORTED_L2 = 1e-3, 1e-2
@@ -83,19 +85,18 @@ _REPORTED_SGD, _REPORTED_L2 = 1e-3, 1e-2
 
 def optimization(ask: Ask, ranges: TrainingRanges, stage: str = "") -> None:
     """Ask for an optimizer and its settings; `stage` is what their keys begin with, for example "pretrain_"."""
-    if ask.config["architecture"] == "pca":
-        optimizer = ask.choice(f"{stage}optimizer", _FROM_PCA, name=f"{stage}pca_optimizer")
-    else:
-        optimizer = ask.choice(f"{stage}optimizer", OPTIMIZERS)
+    # A parameter has the same choices in the whole study: fewer of them are another parameter.
+    named = "" if ranges.optimizers == OPTIMIZERS else f"{ask.config['architecture']}_"
+    optimizer = ask.choice(f"{stage}optimizer", ranges.optimizers, name=f"{stage}{named}optimizer")
+    momentum = 0.0
     if optimizer in ("sgd", "rmsprop"):
         # Beyond 0.99 an update remembers more steps than a small study's epoch has.
         momentum = ask.number(f"{stage}momentum", (0.0, 0.99), name=f"{stage}{optimizer}_momentum")
-        name, bounds = f"{optimizer}_effective_lr", _RATES.get(optimizer, ranges.sgd)
-        if optimizer == "sgd":
-            name, bounds = _with_reported(ask, name, bounds, _REPORTED_SGD)
-        ask.number(f"{stage}lr", bounds, name=stage + name, log=True, factor=1 - momentum)
+    if optimizer == "sgd":
+        name, bounds = _with_reported(ask, "sgd_effective_lr", ranges.sgd, _REPORTED_SGD)
     else:
-        ask.number(f"{stage}lr", _RATES[optimizer], name=stage + _NAMES[optimizer], log=True)
+        name, bounds = _NAMES[optimizer], _RATES[optimizer]
+    ask.number(f"{stage}lr", bounds, name=stage + name, log=True, factor=1 - momentum)
     if optimizer == "adamw":
         name, bounds = "adamw_weight_decay", _DECOUPLED
     else:

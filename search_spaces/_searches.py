@@ -19,7 +19,7 @@ from search_spaces._layers import (
     general,
     training,
 )
-from search_spaces._optimizers import CROSS_ENTROPY, PIXEL_ERROR, PIXEL_NATS, optimization
+from search_spaces._optimizers import CROSS_ENTROPY, FROM_PCA, PIXEL_ERROR, PIXEL_NATS, optimization
 
 if TYPE_CHECKING:
     from search_spaces._space import Context
@@ -114,7 +114,7 @@ class AutoencoderSearch(CodeSearch):
             # A sigmoid keeps pixels in [0, 1]; without one, a dense network of depth 0 is PCA's linear map.
             ask.choice("output_activation", ("sigmoid", "none"))
         _regularisation(ask, name)
-        training(ask, self.batch_size, PIXEL_ERROR)
+        training(ask, self.batch_size, FROM_PCA if name == "pca" else PIXEL_ERROR)
 
     def _reported_layers(self, ask: Ask, name: str) -> None:
         dropout(ask)

@@ -256,7 +256,7 @@ class _AskAnything(Ask):
         low, high = within.bounds
         steps = f" in steps of {within.step:g}" if within.step else ""
         self.ranges[name] = f"number {low:g} to {high:g}{steps}{_scale(within.log)}"
-        return within.factor * self._generator.uniform(low, high) if not within.step else low
+        return within.factor * (low if within.step else self._generator.uniform(low, high))
 
 
 def _scale(log: bool) -> str:

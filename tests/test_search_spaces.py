@@ -371,6 +371,13 @@ def test_a_network_that_starts_from_pca_is_not_trained_by_sgd():
     assert "sgd" in {config["optimizer"] for config in configs if config["architecture"] != "pca"}
 
 
+def test_a_classifier_on_an_encoder_that_started_from_pca_may_be_trained_by_sgd():
+    """It begins far from the minimum of its own loss."""
+    space = search_spaces.get("digits_classifier")
+    context = context_of(space, encoder={"architecture": "pca", **ENCODERS["pca"]})
+    assert "sgd" in {config["optimizer"] for _, _, config in sample(space, context, 50)}
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.3, 0.9, 0.99])
 @pytest.mark.parametrize("bound", [0.3, 30.0])
 def test_a_rate_at_a_bound_stays_within_it_however_it_rounds(momentum, bound):

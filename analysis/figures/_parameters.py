@@ -173,7 +173,7 @@ class _RangeReader(AskConfig):
 
     def _number(self, name: str, key: str, within: Scaled) -> float:
         low, high = within.bounds
-        answer = min(max(float(within.parameter(self.given[key])), low), high)
+        answer = float(self._clipped(within.parameter(self.given[key]), within.bounds))
         self.params[name] = answer
         self.ranges.append(Range(name, answer, float(low), float(high), within.log))
         return within.factor * answer
