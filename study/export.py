@@ -74,7 +74,7 @@ def _about(folder: Path, described: Description) -> dict[str, str]:
     """Return what a file says of its network, as text: its config, what it is given, and the names of its classes."""
     from study.evaluation import own_images
 
-    trained = own_images.trained_on(folder)
+    trained = own_images.trained_on(folder, described)
     return {
         "config": json.dumps(described.config),
         "image_shape": json.dumps(described.image_shape),

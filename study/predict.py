@@ -43,7 +43,7 @@ def _run(options: argparse.Namespace) -> None:
         raise UsageError(f"--out is for the pictures of an autoencoder; {options.model} is a classifier")
     if not isinstance(model, Predictive) and options.top is not None:
         raise UsageError(f"--top is for a classifier; {options.model} is an autoencoder, which has no classes")
-    trained = own_images.trained_on(options.model)
+    trained = own_images.trained_on(options.model, described)
     images = [(path, read_for(described, path, trained)) for path in options.images]
     sizes = [f"{path}  {image.shape[2]}×{image.shape[1]}" for path, image in images]
     if isinstance(model, Predictive):

@@ -72,7 +72,7 @@ def worker(tmp_path, monkeypatch):
     data = splits()
     monkeypatch.setattr(worker_run, "on_device", lambda shared, split, device: data[split])
     monkeypatch.setattr(worker_module.gc, "freeze", lambda: None)  # for a process that is a worker and nothing else
-    shared = SharedData("digest", (1, 8, 8), 3, Trained(), {})
+    shared = SharedData("digest", (1, 8, 8), Trained(class_names=("a", "b", "c")), {})
     context = WorkerContext(
         data=shared, checkpoints=tmp_path, errors=tmp_path, objectives=("val_mse",), threads=1, retries=0,
         execution=PLAIN, gpu=False, measures_fusing=False,

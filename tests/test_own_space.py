@@ -445,10 +445,11 @@ def test_a_whole_study_of_one_s_own_file(of, tmp_path, monkeypatch, capsys):
     assert len({row["seed"] for row in table(study / "confirm.csv")}) >= 2
     summary = summary_of(tmp_path)
     assert summary["space"] == "mine"
-    assert summary["baseline"] is not None
+    assert summary["ratio_to_pca"] > 0
     about = json.loads((study / "study.json").read_text())
     family = {"vq.py": "vqvae", "proxies.py": "metric_learning"}.get(of, "ae")
     assert about["own"]["family"] == family
+    assert about["own"]["facts"]["metric"] == summary["metric"] == ("val_accuracy" if of == "proxies.py" else "val_mse")
     assert "MLflow does not have all" not in done.stdout
     assert report.main(["night", "--storage", str(study.parent)]) == 0
     monkeypatch.chdir(tmp_path)

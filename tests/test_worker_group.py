@@ -31,7 +31,7 @@ def context(tmp_path, monkeypatch):
     data["test"] = data["val"]
     monkeypatch.setattr(worker_run, "on_device", lambda shared, split, device: data[split])
     (tmp_path / "errors").mkdir()
-    shared = SharedData("digest", (1, 8, 8), 3, Trained(), {})
+    shared = SharedData("digest", (1, 8, 8), Trained(class_names=("a", "b", "c")), {})
     return WorkerContext(
         data=shared, checkpoints=tmp_path, errors=tmp_path / "errors", objectives=("val_mse",), threads=1, retries=0,
         execution=PLAIN, gpu=False, measures_fusing=False,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import models
 from models import Network, Predictive
-from models.checkpoint import CONFIG_FILE
+from models.checkpoint import CONFIG_FILE, Description
 from study.data.image_data import Trained
 from study.data.tensors import as_bytes, to_bytes, to_pixels
 from study.evaluation.pictures import ImageRow, draw_rows
@@ -42,22 +42,26 @@ def load(folder: Path, *, trust: bool = False) -> Network:
         raise UsageError(f"--model {folder} cannot be loaded: model.pt is damaged ({error})") from error
 
 
-def trained_on(folder: Path) -> Trained:
+def trained_on(folder: Path, described: Description) -> Trained:
     """Return what a network's training images were, with a name for each of its classes.
 
     A study says so beside the network; an earlier version said so in study.json alone. Where neither does, they were of
     8 bits, and the classes' names are their numbers from 0.
 
+    Args:
+        folder: The network's.
+        described: What was saved with it there.
+
     Raises:
         UsageError: a file is damaged, or names another number of classes than the network knows.
     """
-    described = models.describe(folder)
-    file = folder / CONFIG_FILE if described.images is not None else folder.resolve().parent / "study.json"
-    if described.images is None and not file.is_file():
-        return Trained(class_names=tuple(f"class {number}" for number in range(described.num_classes)))
+    said, file = described.images, folder / CONFIG_FILE
+    if said is None:
+        file = folder.resolve().parent / "study.json"
+        if not file.is_file():
+            return Trained(class_names=tuple(f"class {number}" for number in range(described.num_classes)))
     try:
-        said = described.images if described.images is not None else json.loads(file.read_text("utf-8"))["data"]
-        trained = Trained.from_json(said)
+        trained = Trained.from_json(json.loads(file.read_text("utf-8"))["data"] if said is None else said)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UsageError(f"{file} does not describe the images: it is damaged or no study's") from error
     if len(trained.class_names) != described.num_classes:

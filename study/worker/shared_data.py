@@ -25,11 +25,15 @@ class SharedData:
 
     digest: str
     image_shape: tuple[int, int, int]
-    num_classes: int
     trained: Trained
     splits: dict[str, tuple[Reference[Array] | MappedFile, Reference[Array]]]  # split -> images and labels
     axes: Reference[tuple[Tensor, Tensor]] | None = None  # PCA's mean and axes, where networks start from PCA
     encoder: Reference[dict[str, Tensor]] | None = None  # the state of an earlier study's encoder
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.trained.class_names)
 
     @classmethod
     def put(cls, data: ImageData, encoder: dict[str, Tensor] | None = None) -> SharedData:
@@ -44,7 +48,6 @@ class SharedData:
         return cls(
             data.digest,
             data.image_shape,
-            data.num_classes,
             data.trained,
             {"train": references(data.train), "val": references(data.val), "test": references(data.test)},
             encoder=None if encoder is None else ray.put(encoder),
