@@ -1,8 +1,10 @@
 import signal
 import subprocess
+import sys
 
 import pytest
 import ray
+from study_processes import environment
 
 from study.cluster import joining
 from study.record.errors import StudyError, UsageError
@@ -65,3 +67,24 @@ def test_a_cluster_that_is_not_there_is_bad_input():
     told = "--address '127.0.0.1:9': no Ray cluster can be reached there"
     with pytest.raises(UsageError, match=told.replace(".", r"\.")), joining.joined("127.0.0.1:9"):
         pass
+
+
+def test_a_process_that_computed_once_does_not_stay_with_what_it_took(tmp_path):
+    """The PCA of images that are larger than memory left half a gigabyte in an idle process, beside the trials."""
+    script = tmp_path / "once.py"
+    script.write_text(
+        "import os, time\n"
+        "from study.cluster import joining\n"
+        "def pid():\n"
+        "    return os.getpid()\n"
+        "with joining.joined(None):\n"
+        "    called = joining.run_on_node(pid, cpus=1)\n"
+        "    ends = time.monotonic() + 30\n"
+        "    while os.path.exists(f'/proc/{called}') and time.monotonic() < ends:\n"
+        "        time.sleep(0.1)\n"
+        "    print('gone' if not os.path.exists(f'/proc/{called}') else 'there')\n"
+    )
+    env = environment() | {"PYTHONPATH": str(joining.ROOT)}
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.split()[-1] == "gone", done.stdout + done.stderr

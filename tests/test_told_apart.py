@@ -21,7 +21,14 @@ SAME, OTHER = Layers("dense", 1000), Layers("dense", 2000)
 
 def at_most_5_percent(count, of):
     """Whether so many errors are within the 95 % interval of a binomial share of 5 %, or below it."""
-    return count <= stats.binom.ppf(0.975, of, 0.05)
+    most = stats.binom.ppf(0.975, of, 0.05)
+    print(f"wrong in {count} of {of:,}; 5 % is at most {most:.0f}")
+    return count <= most
+
+
+def thousand(*before):
+    """The parameters of a test of a thousand studies, which takes minutes."""
+    return pytest.param(*before, 1000, marks=pytest.mark.slow)
 
 
 def sample(values, layers=SAME, first_seed=1):
@@ -114,11 +121,11 @@ def winner(name, values, layers, *, metric="test_mse"):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("studies", [2, 4])
-def test_equal_studies_get_a_verdict_in_5_percent_of_the_comparisons(studies):
+@pytest.mark.parametrize(("studies", "comparisons"), [(2, 400), (4, 200), thousand(2), thousand(4)])
+def test_equal_studies_get_a_verdict_in_5_percent_of_the_comparisons(studies, comparisons):
     """However many studies are compared, and whatever the metrics that get no verdict show."""
     generator = np.random.default_rng(studies)
-    wrong, comparisons = 0, 400 if studies == 2 else 200
+    wrong = 0
     for _ in range(comparisons):
         layers = [SAME, OTHER, SAME, Layers("conv", 1000)][:studies]
         pairs = compare_pairs([winner(f"s{n}", generator.normal(1, 0.1, 3), one) for n, one in enumerate(layers)])
@@ -126,10 +133,11 @@ def test_equal_studies_get_a_verdict_in_5_percent_of_the_comparisons(studies):
     assert at_most_5_percent(wrong, comparisons), wrong
 
 
-def test_equal_confirmed_configs_are_told_apart_in_5_percent_of_the_studies(monkeypatch):
+@pytest.mark.parametrize("studies", [200, thousand()])
+def test_equal_confirmed_configs_are_told_apart_in_5_percent_of_the_studies(studies, monkeypatch):
     monkeypatch.setattr(confirmation, "seeds_needed", lambda first, second: None)  # takes 0.1 s, and decides nothing
     generator = np.random.default_rng(1)
-    wrong, studies = 0, 200
+    wrong = 0
     for _ in range(studies):
         rows = pd.DataFrame(
             {
@@ -166,5 +174,6 @@ def power(correlation, gap, layers, seeds=3, runs=400):
 def test_where_seeds_do_not_correlate_welch_sees_more_and_where_they_do_the_pairs():
     apart = {"welch": power(0.0, 2.5, OTHER), "paired": power(0.0, 2.5, SAME)}
     assert apart["welch"] > apart["paired"] + 0.05, apart
+    print(f"power without correlation: {apart}")
     together = {"welch": power(0.9, 2.0, OTHER), "paired": power(0.9, 2.0, SAME)}
     assert together["paired"] > together["welch"] + 0.15, together

@@ -168,7 +168,8 @@ def run_on_node(
     """Call `function` in a worker process and return its result; a signal ends the wait at once.
 
     For what computes long inside one call of a library, where Python cannot interrupt its own process. References to
-    objects in the object store are passed as the objects. A process with a GPU ends with its call.
+    objects in the object store are passed as the objects. The process ends with its call: one that stayed, idle, would
+    keep the memory of what it has computed from the runs.
 
     Args:
         function: Importable on the nodes.
@@ -186,7 +187,7 @@ def run_on_node(
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    options: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus}
+    options: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus, "max_calls": 1}
     if node_id is not None:
         options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id, soft=False)
     remote: Any = ray.remote(**options)(function)
