@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from search_spaces import _searches as searches
 from search_spaces._dataset import DatasetSpec
 from search_spaces._layers import LayerBounds
 from search_spaces._reported import (
@@ -28,14 +29,6 @@ from search_spaces._reported import (
     ReportedSplit,
     Settings,
     entry,
-)
-from search_spaces._searches import (
-    DEFAULT_AE,
-    DEFAULT_CLASSIFIER,
-    DEFAULT_VAE,
-    AutoencoderSearch,
-    ClassifierSearch,
-    VaeSearch,
 )
 from search_spaces._space import Space
 
@@ -153,13 +146,13 @@ SPACES = (
         description="dense, convolutional and PCA-based autoencoders and the report's four, codes of 8 to 512 numbers",
         trials=64,
         epochs=30,
-        search=AutoencoderSearch(
+        search=searches.AutoencoderSearch(
             _LAYERS,
             latent_size=(8, 512),  # the report's PCA ends at 512, a sixth of the 3,072 pixels; 8 are a blur
             batch_size=(16, 512),  # the report's 35 inside; 512 are 83 steps an epoch
         ),
         default={
-            **DEFAULT_AE,
+            **searches.DEFAULT_AE,
             "architecture": "pca",
             "latent_size": 108,
             "depth": 2,
@@ -177,13 +170,13 @@ SPACES = (
         description="dense and convolutional VAEs, codes of 16 to 512 numbers",
         trials=64,
         epochs=30,
-        search=VaeSearch(
+        search=searches.VaeSearch(
             _LAYERS,
             latent_size=(16, 512),  # 16 are a blur; with 512, a sixth of the pixels, PCA keeps nearly all there is
             batch_size=_BATCH_SIZE,
         ),
         default={
-            **DEFAULT_VAE,
+            **searches.DEFAULT_VAE,
             "architecture": "conv",
             "latent_size": 128,
             "depth": 2,
@@ -200,7 +193,7 @@ SPACES = (
         trials=64,
         epochs=30,
         pretrain_epochs=10,
-        search=ClassifierSearch(
+        search=searches.ClassifierSearch(
             _LAYERS,
             cnn_depth=(2, 4),  # 32 pixels down to 16, or to 4, where the report's ladder ends too
             cnn_width=(16, 64),  # the report's 20 inside; 64 are 512 channels in the fourth stage, and a GPU's work
@@ -208,7 +201,7 @@ SPACES = (
             batch_size=_BATCH_SIZE,
         ),
         default={
-            **DEFAULT_CLASSIFIER,
+            **searches.DEFAULT_CLASSIFIER,
             "depth": 3,
             "width": 32,
             "convolutions": 2,

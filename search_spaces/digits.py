@@ -8,16 +8,9 @@ autoencoder where it is pretrained). Fixed are the data and the epochs. Digits a
 
 from __future__ import annotations
 
+from search_spaces import _searches as searches
 from search_spaces._dataset import DatasetSpec
 from search_spaces._layers import LayerBounds
-from search_spaces._searches import (
-    DEFAULT_AE,
-    DEFAULT_CLASSIFIER,
-    DEFAULT_VAE,
-    AutoencoderSearch,
-    ClassifierSearch,
-    VaeSearch,
-)
 from search_spaces._space import Space
 
 DATASET = DatasetSpec(
@@ -52,12 +45,12 @@ SPACES = (
         description="dense, convolutional and PCA-based autoencoders, codes of 2 to 16 numbers; seconds a trial",
         trials=32,
         epochs=30,
-        search=AutoencoderSearch(
+        search=searches.AutoencoderSearch(
             _LAYERS,
             latent_size=(2, 16),  # 2 can be drawn as a map; above 16, a quarter of the pixels, PCA is hard to beat
             batch_size=_BATCH_SIZE,
         ),
-        default={**DEFAULT_AE, **_DENSE, "output_activation": "sigmoid", "lr": 3e-3, "batch_size": 32},
+        default={**searches.DEFAULT_AE, **_DENSE, "output_activation": "sigmoid", "lr": 3e-3, "batch_size": 32},
     ),
     Space(
         data=DATASET,
@@ -65,12 +58,12 @@ SPACES = (
         description="dense and convolutional VAEs, codes of 2 to 16 numbers; seconds a trial",
         trials=32,
         epochs=30,
-        search=VaeSearch(
+        search=searches.VaeSearch(
             _LAYERS,
             latent_size=(2, 16),  # 2 can be drawn as a map; the KL closes codes that 64 pixels have no use for
             batch_size=_BATCH_SIZE,
         ),
-        default={**DEFAULT_VAE, **_DENSE, "lr": 3e-3, "batch_size": 32},
+        default={**searches.DEFAULT_VAE, **_DENSE, "lr": 3e-3, "batch_size": 32},
     ),
     Space(
         data=DATASET,
@@ -79,7 +72,7 @@ SPACES = (
         trials=32,
         epochs=30,
         pretrain_epochs=10,
-        search=ClassifierSearch(
+        search=searches.ClassifierSearch(
             _LAYERS,
             cnn_depth=(1, 2),  # 8 pixels as they are, or 4; with a third stage of 256 channels an epoch takes 20 s
             cnn_width=(8, 32),
@@ -87,6 +80,6 @@ SPACES = (
             batch_size=_BATCH_SIZE,
             augmentations=("none", "shift"),
         ),
-        default={**DEFAULT_CLASSIFIER, "depth": 2, "width": 16, "convolutions": 2, "batch_size": 32},
+        default={**searches.DEFAULT_CLASSIFIER, "depth": 2, "width": 16, "convolutions": 2, "batch_size": 32},
     ),
 )

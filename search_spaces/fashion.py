@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from search_spaces import _searches as searches
 from search_spaces._dataset import DatasetSpec
 from search_spaces._layers import LayerBounds
 from search_spaces._reported import (
@@ -28,14 +29,6 @@ from search_spaces._reported import (
     ReportedSplit,
     Settings,
     entry,
-)
-from search_spaces._searches import (
-    DEFAULT_AE,
-    DEFAULT_CLASSIFIER,
-    DEFAULT_VAE,
-    AutoencoderSearch,
-    ClassifierSearch,
-    VaeSearch,
 )
 from search_spaces._space import Space
 
@@ -129,13 +122,13 @@ SPACES = (
         description="dense, convolutional and PCA-based autoencoders and the report's, codes of 4 to 256 numbers",
         trials=48,
         epochs=20,
-        search=AutoencoderSearch(
+        search=searches.AutoencoderSearch(
             _LAYERS,
             latent_size=(4, 256),  # the report's 64 and 256; 4 tell shirts from shoes and little more
             batch_size=_BATCH_SIZE,
         ),
         default={
-            **DEFAULT_AE,
+            **searches.DEFAULT_AE,
             **_CONV,
             "latent_size": 64,
             "output_activation": "sigmoid",
@@ -150,12 +143,12 @@ SPACES = (
         description="dense and convolutional VAEs, codes of 2 to 128 numbers",
         trials=48,
         epochs=30,
-        search=VaeSearch(
+        search=searches.VaeSearch(
             _LAYERS,
             latent_size=(2, 128),  # 2 can be drawn as a map; textures use more codes than digits, but not more than 128
             batch_size=_BATCH_SIZE,
         ),
-        default={**DEFAULT_VAE, **_CONV, "latent_size": 32, "batch_size": 128},
+        default={**searches.DEFAULT_VAE, **_CONV, "latent_size": 32, "batch_size": 128},
     ),
     Space(
         data=DATASET,
@@ -164,14 +157,14 @@ SPACES = (
         trials=48,
         epochs=20,
         pretrain_epochs=10,
-        search=ClassifierSearch(
+        search=searches.ClassifierSearch(
             _LAYERS,
             cnn_depth=(2, 4),  # 28 pixels down to 14, or to 4
             cnn_width=(16, 64),  # below 16 textures are lost; 64 are 512 channels in the fourth stage
             latent_size=(8, 256),  # from fewer than classes; the report's 64 inside, and its best autoencoder's 256
             batch_size=_BATCH_SIZE,
         ),
-        default={**DEFAULT_CLASSIFIER, "depth": 3, "width": 32, "dropout": 0.2, "batch_size": 128},
+        default={**searches.DEFAULT_CLASSIFIER, "depth": 3, "width": 32, "dropout": 0.2, "batch_size": 128},
         reported=REPORTED,
     ),
 )

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from search_spaces import _searches as searches
 from search_spaces._dataset import DatasetSpec
 from search_spaces._layers import LayerBounds
 from search_spaces._reported import (
@@ -30,14 +31,6 @@ from search_spaces._reported import (
     ReportedSplit,
     Settings,
     entry,
-)
-from search_spaces._searches import (
-    DEFAULT_AE,
-    DEFAULT_CLASSIFIER,
-    DEFAULT_VAE,
-    AutoencoderSearch,
-    ClassifierSearch,
-    VaeSearch,
 )
 from search_spaces._space import Space
 
@@ -195,12 +188,12 @@ SPACES = (
         description="dense, convolutional and PCA-based autoencoders and the report's, codes of 16 to 512 numbers",
         trials=48,
         epochs=40,
-        search=AutoencoderSearch(
+        search=searches.AutoencoderSearch(
             _LAYERS,
             latent_size=(16, 512),  # 16 are blots of colour; with 512 there are two training images to a component
             batch_size=_BATCH_SIZE,
         ),
-        default={**DEFAULT_AE, **_CONV, "latent_size": 256, "output_activation": "none", "lr": 2e-3},
+        default={**searches.DEFAULT_AE, **_CONV, "latent_size": 256, "output_activation": "none", "lr": 2e-3},
         reported=REPORTED,
     ),
     Space(
@@ -209,12 +202,12 @@ SPACES = (
         description="dense and convolutional VAEs, codes of 8 to 256 numbers",
         trials=48,
         epochs=60,
-        search=VaeSearch(
+        search=searches.VaeSearch(
             _LAYERS,
             latent_size=(8, 256),  # 8 are colours; more than 256 of 1,020 images are learnt by heart
             batch_size=_BATCH_SIZE,
         ),
-        default={**DEFAULT_VAE, **_CONV, "latent_size": 64},
+        default={**searches.DEFAULT_VAE, **_CONV, "latent_size": 64},
     ),
     Space(
         data=DATASET,
@@ -223,7 +216,7 @@ SPACES = (
         trials=48,
         epochs=80,
         pretrain_epochs=30,
-        search=ClassifierSearch(
+        search=searches.ClassifierSearch(
             _LAYERS,
             cnn_depth=(4, 6),  # 100 pixels down to 13, or to 4, where the report's encoder ends too
             cnn_width=(16, 48),  # the report's 16 inside; 48 are 1,536 channels in the sixth stage
@@ -232,7 +225,7 @@ SPACES = (
             highest_dropout=0.75,  # the report went as far, and lost by it
         ),
         default={
-            **DEFAULT_CLASSIFIER,
+            **searches.DEFAULT_CLASSIFIER,
             "depth": 5,
             "width": 16,
             "dropout": 0.3,

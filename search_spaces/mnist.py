@@ -15,17 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from search_spaces import _searches as searches
 from search_spaces._dataset import DatasetSpec
 from search_spaces._layers import LayerBounds
 from search_spaces._reported import ADAM, CLEAN, SCHEDULE, UNPENALISED, Reported, ReportedSplit, Settings, entry
-from search_spaces._searches import (
-    DEFAULT_AE,
-    DEFAULT_CLASSIFIER,
-    DEFAULT_VAE,
-    AutoencoderSearch,
-    ClassifierSearch,
-    VaeSearch,
-)
 from search_spaces._space import Space
 
 DATASET = DatasetSpec(
@@ -147,13 +140,13 @@ SPACES = (
         description="dense, convolutional and PCA-based autoencoders and the report's dense one, codes of 2 to 256",
         trials=48,
         epochs=20,
-        search=AutoencoderSearch(
+        search=searches.AutoencoderSearch(
             _LAYERS,
             latent_size=(2, 256),  # 2 can be drawn as a map; with 154 components PCA keeps 95 % of the variance
             batch_size=_BATCH_SIZE,
             hidden_size=_HIDDEN_SIZE,
         ),
-        default={**DEFAULT_AE, **_DENSE, "latent_size": 32, "output_activation": "sigmoid", "lr": 1e-3},
+        default={**searches.DEFAULT_AE, **_DENSE, "latent_size": 32, "output_activation": "sigmoid", "lr": 1e-3},
         reported=REPORTED,
     ),
     Space(
@@ -162,13 +155,13 @@ SPACES = (
         description="dense and convolutional VAEs and the report's two, codes of 2 to 64 numbers",
         trials=48,
         epochs=30,
-        search=VaeSearch(
+        search=searches.VaeSearch(
             _LAYERS,
             latent_size=(2, 64),  # 2 can be drawn as a map; of 64 the KL closes most on digits
             batch_size=_BATCH_SIZE,
             hidden_size=_HIDDEN_SIZE,
         ),
-        default={**DEFAULT_VAE, **_DENSE, "latent_size": 20},
+        default={**searches.DEFAULT_VAE, **_DENSE, "latent_size": 20},
         reported=REPORTED,
     ),
     Space(
@@ -178,7 +171,7 @@ SPACES = (
         trials=48,
         epochs=15,
         pretrain_epochs=5,
-        search=ClassifierSearch(
+        search=searches.ClassifierSearch(
             _LAYERS,
             cnn_depth=(2, 4),  # 28 pixels down to 14, or to 4
             cnn_width=(8, 64),  # as the convolutional encoder's
@@ -186,6 +179,6 @@ SPACES = (
             batch_size=_BATCH_SIZE,
             augmentations=("none", "shift"),
         ),
-        default={**DEFAULT_CLASSIFIER, "depth": 3, "width": 16, "batch_size": 128},
+        default={**searches.DEFAULT_CLASSIFIER, "depth": 3, "width": 16, "batch_size": 128},
     ),
 )
