@@ -83,7 +83,7 @@ def test_more_images_than_memory_train_are_decoded_once_and_found_when_damaged(t
     assert sum(sizes.values()) == IMAGES
     (trial,) = state_of(tmp_path).trials
     assert trial.status == "completed"
-    assert summary_of(tmp_path)["best"]["test"]["mean"] > 0
+    assert 0 < summary_of(tmp_path)["best"]["val"]["val_mse"]["mean"] < 0.1  # of black images 0.25, about
 
     train = next(tmp_path.glob("cache/*/train.bin"))
     with train.open("r+b") as file:
