@@ -434,6 +434,27 @@ def test_check_space_says_what_does_not_hold(tmp_path, capsys):
     assert [line for line in lines if " NO " in line]
 
 
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--data", "photos", "--image-size", "12"], "yes  3×12×12 in 2 classes; train 4, val 2, test 2"),
+        (["--data", "photos"], "NO   images differ in size"),
+        (["--image-size", "12"], "NO   --image-size is for images of one's own"),
+    ],
+)
+def test_check_space_reads_images_as_a_study_is_told_to(options, line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for number, size in enumerate([(20, 30), (40, 25), (31, 31), (18, 50)] * 2):
+        folder = tmp_path / "photos" / f"class{number // 4}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise(size, 50 + number).convert("RGB").save(folder / f"{number}.png")
+    new_space.main(["mine.py"])
+    monkeypatch.setattr(check_space._Suite, "_draw", lambda suite: "")  # whose configs the other checks need
+    capsys.readouterr()
+    assert check_space.main(["mine.py", *options]) == (0 if line.startswith("yes") else 1)
+    assert line in capsys.readouterr().out.splitlines()[0]
+
+
 @pytest.mark.parametrize("file", sorted(FILES.glob("*.py")), ids=lambda file: file.stem)
 @pytest.mark.slow
 def test_each_file_keeps_what_a_space_promises(file, capsys):

@@ -119,8 +119,8 @@ class _Flavours:
 
         For `mlflow.pytorch` the network is pickled, with the classes of a user's own file in it: what loads is the
         network itself, with `encode`, `decode` or `probabilities`. (MLflow's other format gives an exported graph,
-        which has no methods and cannot be put in evaluation mode.) For `mlflow.pyfunc` its files are copied, which are
-        loaded without unpickling anything.
+        which has no methods and cannot be put in evaluation mode.) For `mlflow.pyfunc` its files are copied, for
+        `models.load`, which unpickles no objects.
 
         The signature says what comes out alone. One of inputs would keep images out: as tensors MLflow takes no lists,
         no file's bytes alone and no arrays in a data frame; as columns no array of four axes.
@@ -141,7 +141,7 @@ class _Flavours:
                 signature=infer_signature(model_output=serving.example(folder)),
                 pip_requirements=_NEEDED,
                 serialization_format="pickle",
-                code_paths=[str(Path(package.__file__).parent) for package in (models, search_spaces, study)],
+                code_paths=[package.__path__[0] for package in (models, search_spaces, study)],
             )
         (Path(path) / _NETWORK).mkdir()
         for name in kept.OF_NETWORK:
