@@ -2,7 +2,7 @@
 
 Examples:
     python study/check_space.py mine.py
-    python study/check_space.py mine.py --data photographs
+    python study/check_space.py mine.py --data photographs --image-size 32
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if __package__ in (None, ""):
 
 from study.record import commands
 from study.record.errors import UsageError, first_line
+from study.record.values import integer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
 
     found = own_file.use(own_file.read(options.file))
     prepare_process(threads=1)
-    suite = _Suite(found.space, options.data)
+    suite = _Suite(found.space, options.data, options.image_size)
     good = True
     for name, check in suite.checks():
         try:
@@ -71,12 +72,13 @@ class _Suite:
     Args:
         space: The space in use.
         source: What `--data` names, None for the space's own data.
+        image_size: Pixels a side that images of one's own are scaled and cropped to.
     """
 
-    def __init__(self, space: Space, source: str | None) -> None:
+    def __init__(self, space: Space, source: str | None, image_size: int | None) -> None:
         from search_spaces import Context
 
-        self._space, self._source = space, source
+        self._space, self._source, self._image_size = space, source, image_size
         self._context: Context = Context(space.image_shape, max(2, len(space.data.class_names)))
         self._configs: list[tuple[str, dict[str, Any]]] = []
         self._data: dict[str, tuple[Tensor, Tensor]] = {}
@@ -104,6 +106,7 @@ class _Suite:
         from study.settings.resolve import data_settings
 
         source = self._source or self._space.dataset
+        settings = data_settings({"data": source, "image_size": self._image_size})
         spec = datasets().get(source)
         if spec is not None and spec.torchvision_class is not None:
             self._context = Context(spec.image_shape, len(spec.class_names))
@@ -114,7 +117,7 @@ class _Suite:
             labels = torch.arange(_IMAGES) % self._context.num_classes
             self._data = {"train": (images, labels), "val": (images[:64], labels[:64])}
             return told
-        data = image_data.of_settings(data_settings({"data": source}))
+        data = image_data.of_settings(settings)
         self._context = Context(data.image_shape, data.num_classes)
         self._data = {
             name: (torch.tensor(split.images[:_IMAGES]), torch.tensor(split.labels[:_IMAGES]))
@@ -244,6 +247,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = commands.parser("check-space", __doc__)
     parser.add_argument("file", type=Path, metavar="FILE.py", help="a file that defines SPACE")
     parser.add_argument("--data", metavar="NAME|PATH", help="on other data, as --data of study run")
+    commands.add_value(parser, "--image-size", integer(1), "N", "of own images, as --image-size of study run")
     return parser.read(argv)
 
 

@@ -34,7 +34,7 @@ def _run(options: argparse.Namespace) -> None:
     # PyTorch takes seconds to import, which --help and unknown options need not wait for.
     from models import Predictive
     from models.checkpoint import describe
-    from study.data.input_image import read_for
+    from study.data.input_image import InputReader
     from study.evaluation import own_images
 
     model = own_images.load(options.model, trust=options.trust)
@@ -44,7 +44,8 @@ def _run(options: argparse.Namespace) -> None:
     if not isinstance(model, Predictive) and options.top is not None:
         raise UsageError(f"--top is for a classifier; {options.model} is an autoencoder, which has no classes")
     trained = own_images.trained_on(options.model, described)
-    images = [(path, read_for(described, path, trained)) for path in options.images]
+    reader = InputReader(described, trained)
+    images = [(path, reader.read(path)) for path in options.images]
     sizes = [f"{path}  {image.shape[2]}×{image.shape[1]}" for path, image in images]
     if isinstance(model, Predictive):
         for size, (_, image) in zip(sizes, images, strict=True):

@@ -11,6 +11,7 @@ from study_processes import prepare
 from test_tracking import CONFIG, STUDY
 
 import models
+from study.evaluation.served import SERVING
 from study.record import folder as folders
 from study.record import journal
 from study.record.events import EpochEnded, RunEnded, RunStarted, SessionStarted, StudyStarted, own
@@ -182,7 +183,7 @@ def test_a_network_is_logged_once_whenever_its_driver_died(died, tmp_path, monke
     models.save(network("ae"), network_config(), (1, 8, 8), 4, tmp_path / "best")
     first = Driver(tmp_path / "night", tmp_path, uuid="one")
     first.go_through([0.5])
-    first.tracker.model(tmp_path / "best", (1, 8, 8))
+    first.tracker.model(tmp_path / "best", SERVING)
     if died == "within":
         monkeypatch.setattr(MlflowClient, "finalize_logged_model", lambda *a, **k: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
@@ -191,7 +192,7 @@ def test_a_network_is_logged_once_whenever_its_driver_died(died, tmp_path, monke
     else:
         assert first.close()
     second = Driver(tmp_path / "night", tmp_path)
-    second.tracker.model(tmp_path / "best", (1, 8, 8))
+    second.tracker.model(tmp_path / "best", SERVING)
     assert second.close(), second.tracker.error
     client, runs = runs_in(second.uri)
     logged = client.search_logged_models([runs[0].info.experiment_id])

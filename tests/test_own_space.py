@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ from study_processes import (
     wait_for,
 )
 from test_searcher import Driver
+from test_served import asked, logged
 
 import models
 import search_spaces
@@ -36,6 +38,7 @@ from study import check_space, new_space, predict
 from study import run as run_command
 from study.data import image_data, own_file
 from study.driver import own_space
+from study.evaluation import served
 from study.record.errors import UsageError
 from study.record.folder import StudyFolder
 from study.record.journal import read_state
@@ -285,6 +288,18 @@ torch.save(network(images), {str(tmp_path / "out.pt")!r})
     torch.testing.assert_close(torch.load(tmp_path / "out.pt"), expected)  # another process may use other threads
 
 
+def test_mlflow_answers_by_a_network_of_one_s_own_where_trust_was_said_alone(tmp_path):
+    saved(tmp_path / "best")
+    model = logged(tmp_path, tmp_path / "best")
+    image = np.random.default_rng(0).integers(0, 256, (10, 12), dtype=np.uint8)
+    expected = served.Served(tmp_path / "best").predict(image)
+    (answer,) = asked(tmp_path, model.model_uri, [image], "alone", '{"trust": true}')
+    for column in ("mse", "codes"):
+        np.testing.assert_allclose(answer[column][0], expected[column][0], atol=1e-6)
+    with pytest.raises(AssertionError, match=r"is code of its own, which loading runs; model_config="):
+        asked(tmp_path, model.model_uri, [image], "alone")
+
+
 def test_a_network_of_a_built_in_architecture_needs_no_trust(tmp_path):
     space = search_spaces.get("digits_ae")
     use(FILES / "stripes.py")
@@ -341,6 +356,12 @@ def test_predict_runs_no_code_unasked(hostile, capsys, tmp_path):
     assert "is code of its own, which loading runs; --trust, or trust=True" in capsys.readouterr().err
     with pytest.raises(models.UntrustedCodeError):
         models.load(hostile.best)
+
+
+@pytest.mark.parametrize("config", [None, {}, {"trust": False}, {"trust": "false"}, {"trust": 1}])
+def test_mlflow_runs_no_code_unasked(config, hostile):
+    with pytest.raises(models.UntrustedCodeError, match=re.escape('model_config={"trust": True} says that it may')):
+        served._load_pyfunc(str(hostile.best), config)
 
 
 def test_with_trust_it_is_run(hostile, tmp_path):
@@ -411,6 +432,27 @@ def test_check_space_says_what_does_not_hold(tmp_path, capsys):
     assert check_space.main([str(file)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if " NO " in line]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--data", "photos", "--image-size", "12"], "yes  3×12×12 in 2 classes; train 4, val 2, test 2"),
+        (["--data", "photos"], "NO   images differ in size"),
+        (["--image-size", "12"], "NO   --image-size is for images of one's own"),
+    ],
+)
+def test_check_space_reads_images_as_a_study_is_told_to(options, line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for number, size in enumerate([(20, 30), (40, 25), (31, 31), (18, 50)] * 2):
+        folder = tmp_path / "photos" / f"class{number // 4}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise(size, 50 + number).convert("RGB").save(folder / f"{number}.png")
+    new_space.main(["mine.py"])
+    monkeypatch.setattr(check_space._Suite, "_draw", lambda suite: "")  # whose configs the other checks need
+    capsys.readouterr()
+    assert check_space.main(["mine.py", *options]) == (0 if line.startswith("yes") else 1)
+    assert line in capsys.readouterr().out.splitlines()[0]
 
 
 @pytest.mark.parametrize("file", sorted(FILES.glob("*.py")), ids=lambda file: file.stem)

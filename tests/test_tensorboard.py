@@ -8,6 +8,7 @@ from study_processes import run, state_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from study.evaluation.served import SERVING
 from study.record import journal
 from study.record.errors import UsageError
 from study.record.events import EpochEnded, RunEnded, RunStarted, SessionStarted, StudyStarted, TrackingChanged
@@ -135,7 +136,7 @@ def test_pictures_are_shown_and_what_tensorboard_has_no_place_for_is_ignored(tmp
     for run_id in ("study", "t0000"):
         study.tracker.artifact(tmp_path / "prior.png", "pictures", run_id)
     study.tracker.artifact(tmp_path / "trials.csv")
-    study.tracker.model(tmp_path / "best", (1, 8, 8))
+    study.tracker.model(tmp_path / "best", SERVING)
     assert study.close()
     for folder in (tmp_path / "logs" / "night", tmp_path / "logs" / "night" / "t0000"):
         (image,) = read(folder).Images("pictures/prior")

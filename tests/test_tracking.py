@@ -15,6 +15,7 @@ from mlflow.entities import ViewType
 from study_processes import prepare, wait_for
 
 from analysis.mlflow_files import _value
+from study.evaluation.served import SERVING
 from study.record import journal
 from study.record.errors import UsageError
 from study.record.events import (
@@ -472,7 +473,7 @@ def test_the_model_that_mlflow_loads_is_the_network_with_its_methods(tmp_path, f
     model, images = network(family), torch.rand(3, 1, 8, 8)
     models.save(model, {**CONFIGS[family], **TRAINING}, (1, 8, 8), 4, tmp_path / "best")
     run_id = runs["study"].info.run_id
-    mlflow_client.log_model(client, first.uri, run_id, tmp_path / "best", (1, 8, 8))
+    mlflow_client.log_model(client, first.uri, run_id, tmp_path / "best", SERVING)
     (logged,) = client.search_logged_models([runs["study"].info.experiment_id])
     code = (
         "import sys, mlflow.pytorch, torch\n"

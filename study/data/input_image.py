@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import tempfile
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,46 +19,79 @@ from study.data.decoding import Form
 from study.data.image_data import Trained
 from study.record.errors import DataError
 
+Array = NDArray[Any]
+
 LARGEST = 2**20
 """Pixels of an image that a network of any size is given; a photograph of more is scaled down, for the memory."""
 
 
-def read_for(network: Description, path: Path, trained: Trained) -> NDArray[Any]:
-    """Read an image for a network, (channels, height, width), as its training images were read.
+class InputReader:
+    """Reads images for a network, (channels, height, width), as its training images were read.
 
-    A network that takes any size gets the image in its own, if that is not too small for it and has at most `LARGEST`
+    A network that takes any size gets an image in its own, if that is not too small for it and has at most `LARGEST`
     pixels, to which it is scaled down otherwise. All others get it scaled and cropped to the size of their training:
     the largest centred region of that aspect, as a folder of images is read.
 
     Args:
         network: What was saved with the network.
-        path: The image.
         trained: What its training images were.
-
-    Raises:
-        DataError: The file is no whole image, or its pixels have more bits than those that the network was trained on.
     """
-    if not path.is_file():
-        raise DataError(f"{path} is no file" if path.exists() else f"{path}: no such file")
-    header = decoding.read_header(path)
-    if trained.dtype == np.uint8 and header.dtype.itemsize > 1:
-        kind = f"{path} has pixels of {header.dtype} ({header.kind})"
-        raise DataError(f"{kind}; the network was trained on images of 8 bits: convert it to 8 bits a channel")
-    decoding.check_range(path, header, trained.value_range)
-    channels, *trained_size = network.image_shape
-    height, width = _scaled_down(header.size)
-    if not (takes_any_size(network) and _same_weights(network, (channels, height, width))):
-        height, width = trained_size
-    return decoding.read_image(path, Form(channels, trained.dtype, (height, width), trained.value_range))
 
+    def __init__(self, network: Description, trained: Trained) -> None:
+        self._network, self._trained = network, trained
+        self._fits = cache(partial(_same_weights, network))  # builds two networks to know
 
-def takes_any_size(network: Description) -> bool:
-    """Return whether the network's weights do not depend on the size of the images: images of twice the size do.
+    def read(self, path: Path) -> Array:
+        """Read an image file.
 
-    Layers of a person's own file are given what they were trained on: nobody knows what else they take.
-    """
-    channels, height, width = network.image_shape
-    return network.code is None and _same_weights(network, (channels, 2 * height, 2 * width))
+        Raises:
+            DataError: It is no whole image, or its pixels have more bits than those that the network was trained on.
+        """
+        if not path.is_file():
+            raise DataError(f"{path} is no file" if path.exists() else f"{path}: no such file")
+        header = decoding.read_header(path)
+        if self._trained.dtype == np.uint8 and header.dtype.itemsize > 1:
+            kind = f"{path} has pixels of {header.dtype} ({header.kind})"
+            raise DataError(f"{kind}; the network was trained on images of 8 bits: convert it to 8 bits a channel")
+        decoding.check_range(path, header, self._trained.value_range)
+        channels, *trained_size = self._network.image_shape
+        height, width = _scaled_down(header.size)
+        if not (self._takes_any_size() and self._fits((channels, height, width))):
+            height, width = trained_size
+        form = Form(channels, self._trained.dtype, (height, width), self._trained.value_range)
+        return decoding.read_image(path, form)
+
+    def read_content(self, content: bytes | Array, name: str) -> Array:
+        """Read an image that lies in no file: the bytes of one, or an array as a `.npy` file has it.
+
+        It is written to a temporary file, so that it is read as that file is.
+
+        Args:
+            content: The bytes, or an array (height, width) or with the channels behind or before.
+            name: The image's, for messages.
+
+        Raises:
+            DataError: As `read`.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "image"
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            else:
+                with path.open("wb") as file:
+                    np.save(file, content, allow_pickle=False)
+            try:
+                return self.read(path)
+            except DataError as error:
+                raise DataError(str(error).replace(str(path), name)) from error
+
+    def _takes_any_size(self) -> bool:
+        """Return whether the network's weights do not depend on the size of the images: images of twice the size do.
+
+        Layers of a person's own file are given what they were trained on: nobody knows what else they take.
+        """
+        channels, height, width = self._network.image_shape
+        return self._network.code is None and self._fits((channels, 2 * height, 2 * width))
 
 
 def _same_weights(network: Description, image_shape: tuple[int, int, int]) -> bool:

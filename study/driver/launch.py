@@ -342,10 +342,11 @@ def _notify(settings: Settings, recorder: Recorder, status: str) -> None:
 
 def _deliver(tracker: Tracker, folder: StudyFolder, recorder: Recorder, display: Display, ending: Ending) -> None:
     """Give the tracker the finished study; what cannot be delivered now is, when the study is resumed."""
+    from study.evaluation.served import SERVING
     from study.tracking.tracker import publish
 
     display.begin(tracker.name)
-    publish(tracker, folder, recorder.state)
+    publish(tracker, folder, recorder.state, SERVING)
     if tracker.close(ending, _DELIVER_SECONDS):
         recorder.record(Published())
     else:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 import models
 from models import Network, Predictive
@@ -71,6 +72,25 @@ def trained_on(folder: Path, described: Description) -> Trained:
     return trained
 
 
+def probabilities(model: Predictive, images: NDArray[Any]) -> Tensor:
+    """Return the probabilities of classes, float64 (n, classes), of images (n, channels, height, width)."""
+    with torch.inference_mode():
+        return model.probabilities(to_pixels(torch.tensor(images))).double()
+
+
+def reconstructions(model: Network, images: NDArray[Any]) -> tuple[Tensor, Tensor]:
+    """Return what an autoencoder makes of images, clipped to [0, 1], and its square error per pixel, (n,).
+
+    Args:
+        model: An autoencoder.
+        images: (n, channels, height, width).
+    """
+    with torch.inference_mode():
+        pixels = to_pixels(torch.tensor(images))
+        clipped = model(pixels).float().clamp(0, 1)
+        return clipped, (clipped - pixels).square().mean((1, 2, 3))
+
+
 def top_classes(model: Predictive, image: NDArray[Any], top: int) -> list[tuple[int, float]]:
     """Return the `top` most probable classes and their probabilities, the likeliest first.
 
@@ -79,9 +99,7 @@ def top_classes(model: Predictive, image: NDArray[Any], top: int) -> list[tuple[
         image: (channels, height, width).
         top: How many.
     """
-    with torch.inference_mode():
-        probabilities = model.probabilities(to_pixels(torch.tensor(image)[None]))[0]
-    ordered = probabilities.double().sort(descending=True, stable=True)
+    ordered = probabilities(model, image[None])[0].sort(descending=True, stable=True)
     return list(zip(ordered.indices.tolist(), ordered.values.tolist(), strict=True))[:top]
 
 
@@ -96,18 +114,14 @@ def draw_reconstruction(model: Network, image: NDArray[Any], file: Path) -> floa
     Raises:
         UsageError: it cannot be written.
     """
-    with torch.inference_mode():
-        given = torch.tensor(image)[None]
-        pixels = to_pixels(given)
-        reconstruction = model(pixels).float()
-        mse = (reconstruction.clamp(0, 1) - pixels).square().mean().item()
-        shown = torch.stack([as_bytes(given[0]), to_bytes(reconstruction[0])]).numpy()
+    clipped, errors = reconstructions(model, image[None])
+    shown = torch.stack([as_bytes(torch.tensor(image)), to_bytes(clipped[0])]).numpy()
     picture = draw_rows([ImageRow(shown, captions=("original", "reconstruction"))], side=128)
     try:
         files.write(file, lambda part: picture.save(part, format="PNG"))
     except OSError as error:
         raise UsageError(f"'{file}' cannot be written: {error.strerror}; name another folder with --out") from error
-    return float(mse)
+    return errors.item()
 
 
 def picture_files(images: Sequence[Path], folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shlex
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +15,16 @@ from typing import TYPE_CHECKING, Any
 from study.record import kept
 from study.record.errors import StudyError
 from study.record.tracking_uri import masked, sqlite_file
+from study.tracking.tracker import Serving
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.models import Model
 
 _LONGEST_NAME, _LONGEST_DIGEST = 500, 36  # letters, MLflow's limits of a data set
 _WEIGHTS = "weights"  # the tag of a logged model that says which it has
+_NETWORK = "network"  # the folder of the network's files in a logged model
+_NEEDED = ["torch", "numpy", "pandas", "pillow", "tifffile"]  # MLflow finds out by loading the model in a process
 
 _ENVIRONMENT = {
     # One retry: the journal keeps what a server that is away has missed, and waiting would block the thread.
@@ -84,52 +89,75 @@ def log_data(client: MlflowClient, run_id: str, data: Mapping[str, Any]) -> None
     client.log_inputs(run_id, [DatasetInput(found, [InputTag("mlflow.data.context", "training")])])
 
 
-def log_model(client: MlflowClient, uri: str, run_id: str, folder: Path, image_shape: tuple[int, int, int]) -> None:
-    """Store a network with its signature, once, so that `mlflow.pytorch.load_model` gives it back.
-
-    It is pickled, with the package `models` beside it, and with the classes of a user's own file in it: what loads is
-    the network itself, with `encode`, `decode` or `probabilities`, and in any Python that has PyTorch. (MLflow's other
-    format gives an exported graph, which has no methods and cannot be put in evaluation mode.)
+def log_model(client: MlflowClient, uri: str, run_id: str, folder: Path, serving: Serving) -> None:
+    """Store a network in two flavours, once: for `mlflow.pytorch.load_model` and for `mlflow.pyfunc.load_model`.
 
     Args:
         client: Of that URI.
         uri: The tracking URI.
         run_id: The MLflow run.
         folder: The network's, for `models.load`.
-        image_shape: (channels, height, width) of its float32 input in [0, 1].
+        serving: How it is asked about images.
     """
     import mlflow
-    import mlflow.pytorch
-    import numpy as np
-    import torch
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
-    import models
+    from mlflow.models import Model
 
     weights = kept.fingerprint(folder / kept.NETWORK[0])
     if _has_model(client, run_id, weights):
         return
-    network = models.load(folder).eval()
-    with torch.inference_mode():
-        output = network(torch.zeros(1, *image_shape)).shape[1:]
-    float32 = np.dtype(np.float32)
-    signature = ModelSignature(
-        inputs=Schema([TensorSpec(float32, (-1, *image_shape))]),
-        outputs=Schema([TensorSpec(float32, (-1, *output))]),
-    )
     mlflow.set_tracking_uri(uri)
-    with mlflow.start_run(run_id=run_id), _own_by_value():
-        mlflow.pytorch.log_model(
-            network,
-            name="model",
-            signature=signature,
-            input_example=np.zeros((2, *image_shape), np.float32),  # MLflow traces the network with it
-            pip_requirements=["torch"],  # found out by importing the model in a new process otherwise
-            tags={_WEIGHTS: weights},
-            serialization_format="pickle",
-            code_paths=[str(Path(models.__file__).parent)],
+    with mlflow.start_run(run_id=run_id):
+        Model.log(None, _Flavours, name="model", tags={_WEIGHTS: weights}, folder=folder, serving=serving)
+
+
+class _Flavours:
+    """Both flavours of a network, as MLflow's `Model.log` takes what writes one."""
+
+    @staticmethod
+    def save_model(path: str, mlflow_model: Model, folder: Path, serving: Serving) -> None:
+        """Write a model to the folder `path`, with the packages of this project that either flavour needs.
+
+        For `mlflow.pytorch` the network is pickled, with the classes of a user's own file in it: what loads is the
+        network itself, with `encode`, `decode` or `probabilities`. (MLflow's other format gives an exported graph,
+        which has no methods and cannot be put in evaluation mode.) For `mlflow.pyfunc` its files are copied, for
+        `models.load`, which unpickles no objects.
+
+        The signature says what comes out alone. One of inputs would keep images out: as tensors MLflow takes no lists,
+        no file's bytes alone and no arrays in a data frame; as columns no array of four axes.
+        """
+        import mlflow.pyfunc
+        import mlflow.pytorch
+        from mlflow.models import infer_signature
+
+        import models
+        import search_spaces
+        import study
+
+        with _own_by_value():
+            mlflow.pytorch.save_model(
+                models.load(folder),
+                path,
+                mlflow_model=mlflow_model,
+                signature=infer_signature(model_output=serving.example(folder)),
+                pip_requirements=_NEEDED,
+                serialization_format="pickle",
+                code_paths=[package.__path__[0] for package in (models, search_spaces, study)],
+            )
+        (Path(path) / _NETWORK).mkdir()
+        for name in kept.OF_NETWORK:
+            if (folder / name).is_file():
+                shutil.copy(folder / name, Path(path) / _NETWORK)
+        mlflow.pyfunc.add_to_model(
+            mlflow_model,
+            loader_module=serving.module,
+            data=_NETWORK,
+            code=mlflow_model.flavors["pytorch"]["code"],
+            conda_env="conda.yaml",
+            python_env="python_env.yaml",
+            model_config=dict(serving.config),
         )
+        mlflow_model.model_size_bytes = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+        mlflow_model.save(str(Path(path) / "MLmodel"))
 
 
 @contextmanager

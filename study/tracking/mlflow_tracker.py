@@ -18,7 +18,7 @@ from study.record.events import STUDY, Delivered, Event, Tracked, TrackingChange
 from study.record.tracking_uri import UUID_TAG, scrubbed
 from study.tracking import mlflow_client
 from study.tracking.mlflow_run import Outbox, Pending, delivered, milliseconds, param_text
-from study.tracking.tracker import Ending
+from study.tracking.tracker import Ending, Serving
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -83,9 +83,9 @@ class MLflowTracker:
         """Store a file with a run once `close` has delivered all events."""
         self._artifacts.append(lambda: self._connect().log_artifact(self._known[run], str(path), folder or None))
 
-    def model(self, folder: Path, image_shape: tuple[int, int, int]) -> None:
+    def model(self, folder: Path, serving: Serving) -> None:
         """Store the network with the study's run once `close` has delivered all events."""
-        self._artifacts.append(lambda: self._log_model(folder, image_shape))
+        self._artifacts.append(lambda: self._log_model(folder, serving))
 
     def close(self, ending: Ending, seconds: float) -> bool:
         """Deliver what is left, events for at most `seconds`, then the files; return whether all was delivered.
@@ -108,9 +108,9 @@ class MLflowTracker:
             self.error = scrubbed(first_line(error), self._uri)
         return self.error is None
 
-    def _log_model(self, folder: Path, image_shape: tuple[int, int, int]) -> None:
+    def _log_model(self, folder: Path, serving: Serving) -> None:
         run = self._known[STUDY]
-        mlflow_client.log_model(self._connect(), self._uri, run, folder, image_shape)
+        mlflow_client.log_model(self._connect(), self._uri, run, folder, serving)
         # MLflow logs a model with a run that is open, and closes it by its own clock.
         self._connect().set_terminated(run, end_time=self._ended_ms)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 from study.record.errors import StudyError, UsageError, first_line
 from study.record.events import STUDY, Event, RunEnded, RunStarted, StudyStarted, TrackingChanged
-from study.tracking.tracker import Ending, Point, Points, ending_points
+from study.tracking.tracker import Ending, Point, Points, Serving, ending_points
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import FileWriter, SummaryWriter
@@ -82,7 +82,7 @@ class TensorBoardTracker:
         if path.suffix == ".png":
             self._steps.put(partial(self._image, path, f"{folder}/{path.stem}" if folder else path.stem, run))
 
-    def model(self, folder: Path, image_shape: tuple[int, int, int]) -> None:
+    def model(self, folder: Path, serving: Serving) -> None:
         """Ignore the network, for which TensorBoard has no place."""
 
     def close(self, ending: Ending, seconds: float) -> bool:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import time as clock
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from study.record import tables
 from study.record.events import STUDY, EpochEnded, Event, Pretrained, RunEnded, RunStarted, StudyStarted
 from study.record.folder import StudyFolder
 from study.record.metrics import on_test, sign
 from study.record.state import StudyState
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _FILES = (tables.SUMMARY, tables.ABOUT, *(table.file for table in tables.TABLES))
 
@@ -33,6 +36,21 @@ class Ending:
     metrics: Mapping[str, float] = field(default_factory=dict)
     text: str = ""
     time: float = field(default_factory=clock.time)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How others load a saved network, and ask it about images as they have them.
+
+    Attributes:
+        module: Its `_load_pyfunc(folder, config)` gives what has the method `predict`.
+        config: What can be said where it is loaded, as it stands where nothing is.
+        example: What the network in a folder answers to one image.
+    """
+
+    module: str
+    config: Mapping[str, Any]
+    example: Callable[[Path], DataFrame]
 
 
 class Tracker(Protocol):
@@ -56,8 +74,8 @@ class Tracker(Protocol):
     def artifact(self, path: Path, folder: str = "", run: str = STUDY) -> None:
         """Keep a file with a run, or with the study, below `folder`; ignore one that this tracker has no use for."""
 
-    def model(self, folder: Path, image_shape: tuple[int, int, int]) -> None:
-        """Keep the study's network, which `models.load(folder)` gives, for images of (channels, height, width)."""
+    def model(self, folder: Path, serving: Serving) -> None:
+        """Keep the study's network, which `models.load(folder)` gives, with the way to ask it about images."""
 
     def close(self, ending: Ending, seconds: float) -> bool:
         """Deliver what is left, events for at most `seconds`, and return whether all was delivered."""
@@ -167,19 +185,17 @@ def end_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
     return metrics
 
 
-def publish(tracker: Tracker, folder: StudyFolder, state: StudyState) -> None:
+def publish(tracker: Tracker, folder: StudyFolder, state: StudyState, serving: Serving) -> None:
     """Give a tracker what a finished study leaves: tables, pictures and samples, and the network."""
-    summary, about = state.summary, state.about
+    summary = state.summary
     assert summary is not None
-    assert about is not None
     for name in _FILES:
         if (folder.path / name).is_file():
             tracker.artifact(folder.path / name)
     best = summary["best"]
     if best is None:
         return
-    channels, height, width = about.data["image_shape"]
-    tracker.model(folder.best, (channels, height, width))
+    tracker.model(folder.best, serving)
     shown_with = [STUDY, *(run for run in [best["trial_id"]] if run in state.runs)]  # a reported config is no trial
     pictures = sorted(folder.samples.glob("*.png"))
     for path in pictures:
