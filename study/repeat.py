@@ -1,8 +1,9 @@
 """Train a recorded run again, from a study's archive or its folder, and compare its values with the recorded ones.
 
 Config, seed, epochs and split are the journal's, and the digest of the images has to be the same. The exit status is 0
-where every number is the same to the last digit, 1 where one differs. With the same versions and processor that is to be
-expected; where something else has changed, or a GPU trained, it is said, and nothing is promised. Nothing is written.
+where every number is the same to the last digit, 1 where one differs. With the same versions and processor that is
+to be expected; where something else has changed, or a GPU trained, it is said, and nothing is promised. Nothing is
+written.
 
 Examples:
     python study/repeat.py results/night/night.zip t0012
