@@ -56,8 +56,11 @@ class Tracker(Protocol):
     def artifact(self, path: Path, folder: str = "", run: str = STUDY) -> None:
         """Keep a file with a run, or with the study, below `folder`; ignore one that this tracker has no use for."""
 
-    def model(self, folder: Path, image_shape: tuple[int, int, int]) -> None:
-        """Keep the study's network, which `models.load(folder)` gives, for images of (channels, height, width)."""
+    def model(self, folder: Path, image_shape: tuple[int, int, int], registered: str | None = None) -> None:
+        """Keep the study's network, which `models.load(folder)` gives, for images of (channels, height, width).
+
+        With `registered`, put it into the registry of models under that name, too; `close` says where that fails.
+        """
 
     def close(self, ending: Ending, seconds: float) -> bool:
         """Deliver what is left, events for at most `seconds`, and return whether all was delivered."""
@@ -179,7 +182,9 @@ def publish(tracker: Tracker, folder: StudyFolder, state: StudyState) -> None:
     if best is None:
         return
     channels, height, width = about.data["image_shape"]
-    tracker.model(folder.best, (channels, height, width))
+    tracker.model(
+        folder.best, (channels, height, width), state.settings["name"] if state.settings.get("register") else None
+    )
     shown_with = [STUDY, *(run for run in [best["trial_id"]] if run in state.runs)]  # a reported config is no trial
     pictures = sorted(folder.samples.glob("*.png"))
     for path in pictures:
