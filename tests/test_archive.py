@@ -15,7 +15,7 @@ from test_report import run as report
 
 from analysis.page import pictures
 from study import repeat, verify
-from study.driver import repeating
+from study.driver import inputs, repeating
 from study.driver.environment import environment
 from study.record import archive, journal, kept
 from study.record.errors import UsageError
@@ -288,6 +288,14 @@ def test_a_run_that_has_no_end_is_not_trained_again(tmp_path):
             repeating.chosen(source, "t1")
     with pytest.raises(UsageError, match="study 'nihgt' is not known"), repeating.opened("nihgt", tmp_path):
         pass
+
+
+def test_other_images_than_the_studys_are_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    source = source_of(tmp_path, data={"digest": "abc"})
+    monkeypatch.setattr(inputs, "load", lambda settings: type("Data", (), {"digest": "other"})())
+    monkeypatch.setattr(inputs, "encoder_of", lambda *given, trust: None)
+    with pytest.raises(UsageError, match="the images are not those of the study: digest other, and the study's is abc"):
+        repeating.train(source, source.state.runs["t0000"], settings(), trust=False)
 
 
 def test_code_in_an_archive_runs_only_where_somebody_said_so(tmp_path):
