@@ -177,7 +177,7 @@ def train(source: Source, run: Run, settings: Settings, *, trust: bool) -> tuple
     data = inputs.load(settings)
     encoder = inputs.encoder_of(settings, data, trust=trust)
     _same("the images", about.data, data.digest)
-    _same("the encoder", about.encoder, encoder and encoder.digest)
+    _same("the encoder", about.encoder, encoder.digest if encoder else None)
     with inputs.joined(settings, data, encoder) as resources:
         import models
         from study.driver.context import Setup, shared
