@@ -24,7 +24,7 @@ if __package__ in (None, ""):
 from analysis.output import write_page
 from analysis.page.parts import Page
 from analysis.study_files import NoStudyError, StudyFiles, read_study
-from study.record import commands, files
+from study.record import archive, commands, files
 from study.record.errors import UsageError
 from study.record.folder import StudyFolder, is_trusted
 from study.record.reproductions import KEPT
@@ -62,7 +62,8 @@ def _run(argv: Sequence[str] | None) -> None:
     parser.add_argument("--tracking-uri", metavar="URI", help="read the study from MLflow alone, not from its files")
     parser.add_argument("--no-mlflow", action="store_true", help="do not store the report with the study's MLflow run")
     paper = (
-        "write paper/ in the study's folder: LaTeX tables, a protocol, figures as PDF and SVG, references, a checklist"
+        "write paper/ in the study's folder: LaTeX tables, a protocol, figures, references, a checklist; "
+        "and NAME.zip: that, the study's journal and tables, and the SHA-256 of each"
     )
     parser.add_argument("--paper", action="store_true", help=paper)
     commands.add_open(parser)
@@ -77,7 +78,7 @@ def _run(argv: Sequence[str] | None) -> None:
     with tempfile.TemporaryDirectory(prefix="study-report-") as scratch:
         study = _read(options, Path(scratch))
         if options.paper:
-            _write_paper(study, StudyFolder(options.storage / study.name).path)
+            _write_paper(study, StudyFolder(options.storage / study.name), with_archive=options.tracking_uri is None)
             return
         path: Path = options.out or StudyFolder(options.storage / study.name).report / "index.html"
         files.check_writable(path, "report.html")
@@ -97,14 +98,18 @@ def _run(argv: Sequence[str] | None) -> None:
         commands.open_in_browser(path)
 
 
-def _write_paper(study: StudyFiles, folder: Path) -> None:
+def _write_paper(study: StudyFiles, folder: StudyFolder, *, with_archive: bool) -> None:
     from analysis.page import pictures
     from analysis.page.paper import write_paper
 
     if study.summary is None:
         raise UsageError(f"--paper is of a finished study, and {study.name!r} is not: {study.partial}")
-    write_paper(study, pictures.drawings(pictures.MODULES), folder / "paper")
-    print(folder / "paper" / "main.tex")
+    write_paper(study, pictures.drawings(pictures.MODULES), folder.paper)
+    print(folder.paper / "main.tex")
+    if with_archive:
+        print(archive.write(folder))
+    else:
+        print("study: no archive is written: it needs the study's journal, which MLflow does not have", file=sys.stderr)
 
 
 def _write_reproductions(options: argparse.Namespace) -> None:

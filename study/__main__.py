@@ -16,6 +16,8 @@ _VERBS = {
     "list": "name every search space",
     "reproduce": "train the reports' own configurations, the cheapest first",
     "report": "write the report of a study as one HTML file",
+    "verify": "check the archive that study report --paper wrote",
+    "repeat": "train a recorded run again, and compare its values",
     "compare": "studies side by side, with intervals",
     "audit": "what the reports claimed, beside what studies measured",
     "leaderboard": "the best configs of a study, in the terminal",

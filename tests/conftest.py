@@ -27,7 +27,7 @@ def _runs_studies(item: pytest.Item) -> bool:
 @pytest.fixture(scope="session", autouse=True)
 def as_a_worker() -> None:
     """Let PyTorch work as in a study's worker, with one thread: more get into each other's way in small networks."""
-    from study.driver.launch import import_pytorch
+    from study.driver.inputs import import_pytorch
     from study.training.execution import prepare_process
 
     import_pytorch()  # or a command's thread goes on with it after the command, while pytest goes through the modules

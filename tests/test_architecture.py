@@ -28,6 +28,8 @@ FLOORS = (
         "new_space",
         "check_space",
         "export",
+        "verify",
+        "repeat",
         "__main__",
     },
 )

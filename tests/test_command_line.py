@@ -334,6 +334,8 @@ EVERY_OPTION = {
     "confirm-reported": True,
     "encoder-from": "day",
     "warm-start": "day,evening",
+    "note": "I think\nthat depth: costs",
+    "register": True,
     "notify": "echo {name} {status}",
     "data": "/pictures",
     "data-dir": "/d",

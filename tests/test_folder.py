@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from study.driver import launch
+from study.driver import inputs, launch
 from study.record import files as atomic
 from study.record import folder
 from study.record.errors import UsageError
@@ -134,7 +134,7 @@ def test_a_study_that_another_process_is_beginning_is_left_alone(tmp_path):
 
 def test_a_name_that_is_taken_is_refused_before_data_are_read(tmp_path, monkeypatch):
     (tmp_path / "night").mkdir()
-    monkeypatch.setattr(launch, "_load", lambda settings: pytest.fail("data are read"))
+    monkeypatch.setattr(inputs, "load", lambda settings: pytest.fail("data are read"))
     given = command_line.parse(["--space", "digits_ae", "--name", "night", "--storage", str(tmp_path)]).given
     with pytest.raises(UsageError, match="--name 'night' exists"):
         launch.start(settings_of(given))

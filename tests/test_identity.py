@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import FEATURE_DISABLED
 from small_networks import network
 from study_processes import prepare
 from test_tracking import CONFIG, STUDY
@@ -200,6 +202,27 @@ def test_a_network_is_logged_once_whenever_its_driver_died(died, tmp_path, monke
     (parent,) = [run for run in runs if run.data.tags["run"] == "study"]
     assert (parent.info.status, parent.info.end_time) == ("FINISHED", int((BEGUN + 100) * 1000))
     assert Path(tmp_path / "artifacts").exists()
+
+
+def test_a_registered_network_is_one_version_with_the_alias_and_a_refusal_is_said(tmp_path, monkeypatch):
+    models.save(network("ae"), network_config(), (1, 8, 8), 4, tmp_path / "best")
+    first = Driver(tmp_path / "night", tmp_path, uuid="one")
+    first.go_through([0.5])
+    first.tracker.model(tmp_path / "best", SERVING, "night")
+    refused = MlflowException("no registry here", error_code=FEATURE_DISABLED)
+    monkeypatch.setattr(MlflowClient, "create_model_version", lambda *a, **k: (_ for _ in ()).throw(refused))
+    assert not first.close()
+    assert first.tracker.error == f"--register: {first.uri} does not register the network 'night': no registry here"
+    monkeypatch.undo()
+    for _ in range(2):  # what is delivered again is registered once
+        last = Driver(tmp_path / "night", tmp_path)
+        last.tracker.model(tmp_path / "best", SERVING, "night")
+        assert last.close(), last.tracker.error
+    client, runs = runs_in(last.uri)
+    (version,) = client.search_model_versions("name = 'night'")
+    (logged,) = client.search_logged_models([runs[0].info.experiment_id])
+    assert version.source == logged.model_uri
+    assert client.get_model_version_by_alias("night", "best").version == version.version
 
 
 def network_config():

@@ -23,9 +23,9 @@ def imported(first, second):
 
 
 def test_what_is_imported_while_ray_starts_is_not_what_ray_imports():
-    first = "import ray; from study.cluster import joining; from study.driver import launch"
+    first = "import ray; from study.cluster import joining; from study.driver import inputs, launch"
     first += "; from study.data import image_data"
-    by_thread = imported(first, "launch.import_pytorch()")
+    by_thread = imported(first, "inputs.import_pytorch()")
     by_ray = imported(first, "with joining.joined(None): pass")
     assert "torch" in by_thread
     both = by_thread & by_ray

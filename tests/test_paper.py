@@ -67,7 +67,7 @@ def test_a_paper_is_a_folder_of_its_own_with_figures_of_a_columns_width(tmp_path
     left_by_a_study(tmp_path)
     assert run(tmp_path, "--paper") == 0
     folder = tmp_path / "night" / "paper"
-    assert capsys.readouterr().out == f"{folder / 'main.tex'}\n"
+    assert capsys.readouterr().out == f"{folder / 'main.tex'}\n{folder.parent / 'night.zip'}\n"
     assert {path.name for path in folder.iterdir()} == {
         *("main.tex", "protocol.tex", "results.tex", "space.tex", "references.bib", "checklist.md", "figures"),
     }

@@ -121,6 +121,7 @@ def test_a_study_is_a_parent_run_and_each_trial_a_child_with_params_metrics_and_
     confirmation = runs["t0000-s1"]
     assert confirmation.data.tags["confirm_of"] == "t0000"
     assert "trial_id" not in confirmation.data.tags
+    assert (trial.data.tags["phase"], confirmation.data.tags["phase"]) == ("search", "confirmation")
     assert confirmation.data.metrics["test_mse"] == 0.25
     assert runs["t0001"].info.status == "FAILED"
     assert "NonFinite" in runs["t0001"].data.tags["reason"]

@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from analysis.figures import Drawings
 from analysis.page.background import repeat_commands
 from analysis.page.headline import verdict
+from analysis.page.remarks import hypothesis, remarks
 from analysis.study_files import StudyFiles
 from analysis.trials import compute_confirmed, given_and_suggested
 from analysis.words import cell, interval_text, joined, parameter_label
@@ -227,6 +228,7 @@ def checklist(study: StudyFiles) -> str:
     failed = int((study.trials["status"] == "failed").sum())
     answers = [
         ("What was found?", verdict(study)),
+        ("What was expected beforehand?", hypothesis(study)),
         ("What was tuned, and on what?", f"{counted(len(_searched(study)), 'parameter')}, by the "
          f"{metrics.label(study.metric)}; {counted(len(study.trials), 'trial')} ({given_and_suggested(study)})."),
         ("Was the test split used to choose anything?", "No."),
@@ -263,6 +265,15 @@ def narrowed(figure: Figure) -> Figure:
     return figure
 
 
+def _remarks(study: StudyFiles) -> Iterator[str]:
+    """Return the user's own words, each with its date, as quotations in LaTeX."""
+    for number, remark in enumerate(remarks(study)):
+        yield from [r"\section*{Hypothesis and remarks}"] if not number else []
+        yield latex(remark.source)
+        if remark.paragraphs:
+            yield from (r"\begin{quote}", "\n\n".join(map(latex, remark.paragraphs)), r"\end{quote}")
+
+
 def _main(study: StudyFiles, figures: Sequence[tuple[str, str]]) -> str:
     floats = [
         "\n".join(
@@ -289,6 +300,7 @@ def _main(study: StudyFiles, figures: Sequence[tuple[str, str]]) -> str:
         rf"\noindent {latex(verdict(study))}",
         r"\section*{Protocol}",
         r"\input{protocol}",
+        *_remarks(study),
         r"\input{results}",
         r"\input{space}",
         *floats,

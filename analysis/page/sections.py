@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pandas as pd
 
 from analysis.figures import Drawings
-from analysis.page import background, pictures
+from analysis.page import background, pictures, remarks
 from analysis.page.headline import headline, verdict
 from analysis.page.parts import Item, Page, Paragraph, Section, Table
 from analysis.study_files import StudyFiles
@@ -29,6 +27,7 @@ def report_page(study: StudyFiles, drawings: Drawings) -> Page:
     shown = frozenset(item.name for item in of_samples if isinstance(item, Table))
     sections = [
         headline(study),
+        remarks.section(study),
         Section("leaderboard", "Leaderboard", kept(_leaderboard(study), _baseline(study))),
         Section("search", "How the search went", drawn("search")),
         Section("rate-distortion", "Error against the size of the code", drawn("rate-distortion")),
@@ -73,8 +72,7 @@ def _date(study: StudyFiles) -> str:
     started = study.about.get("started")  # not of an earlier version
     if started is None:
         return ""
-    day = datetime.fromtimestamp(started, UTC)
-    return f", begun on {day.day} {day:%B %Y} at {day:%H:%M} UTC"
+    return f", begun on {remarks.written(started)}"
 
 
 def _no_measurement(study: StudyFiles) -> str | None:

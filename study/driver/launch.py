@@ -6,34 +6,32 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from study import interrupt
+from study.driver import inputs
 from study.interrupt import Interrupted
 from study.record import tracking_uri
 from study.record.commands import say_progress
-from study.record.errors import INTERRUPTED, DataError, StudyError, UsageError
+from study.record.errors import INTERRUPTED, DataError, StudyError
 from study.record.events import Notified, Published, SessionStarted, StudyStarted, TrackingChanged, TriedAgain, own
 from study.record.tracking_uri import masked
 
 if TYPE_CHECKING:
-    from study.cluster.resources import Resources
     from study.data.image_data import ImageData
+    from study.driver.context import Setup
     from study.driver.display import Display
-    from study.driver.session import Setup
     from study.record.events import Event
     from study.record.folder import StudyFolder
     from study.record.journal import Recorder
     from study.record.settings import Settings
     from study.record.state import StudyState
     from study.tracking.tracker import Ending, Tracker
-    from study.training.checkpoint import EncoderSource
 
 _LEAVE_SECONDS = 4.0  # that the tracker may take after Ctrl-C; Ray's shutdown needs the rest of the ten
 _LISTED = 5  # files in a message
@@ -53,8 +51,8 @@ def start(settings: Settings, *, trust: bool = False) -> int:
     from study.tracking import implementations
 
     folders.check_new(settings.storage_path, settings.name)
-    data = _load(settings)
-    encoder = _encoder(settings, data, trust)
+    data = inputs.load(settings)
+    encoder = inputs.encoder_of(settings, data, trust=trust)
     context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
     if settings.space_file:
         import search_spaces
@@ -69,10 +67,10 @@ def start(settings: Settings, *, trust: bool = False) -> int:
     implementations.check(settings.tracking_uri)
     # Seconds on large sets, while Ray's processes start.
     looking = ThreadPoolExecutor(1).submit(across, data.splits)
-    with _joined(settings, data, encoder) as resources:
+    with inputs.joined(settings, data, encoder) as resources:
         from study.driver import beginning
+        from study.driver.context import Setup
         from study.driver.environment import environment
-        from study.driver.session import Setup
 
         beginning.check_disk(settings, context, resources)
         with (
@@ -154,14 +152,14 @@ def resume(
             print(f"Study {folder.name} is finished; a larger --trials than {settings.trials} extends it.")
             return 0
         data = _load_again(settings, folder)
-        encoder = _encoder(settings, data, trust)
+        encoder = inputs.encoder_of(settings, data, trust=trust)
         assert state.about is not None
         beginning.check_unchanged(folder.name, state.about, beginning.about(settings, data, encoder))
         before, now = state.about.environment.get("git_commit"), git_commit()
         if before != now:
             print(f"study: the code has changed since the study began ({before} to {now})", file=sys.stderr)
-        with _joined(settings, data, encoder) as resources, _verified(settings, folder) as probe_file:
-            from study.driver.session import Setup
+        with inputs.joined(settings, data, encoder) as resources, _verified(settings, folder) as probe_file:
+            from study.driver.context import Setup
 
             if copied:
                 print(f"study: {_was(state)}: this copy goes on as a study of its own", file=sys.stderr)
@@ -173,7 +171,7 @@ def resume(
 def _load_again(settings: Settings, folder: StudyFolder) -> ImageData:
     """Load the data of a study that is resumed; of images that have moved, say how to name their new place."""
     try:
-        return _load(settings)
+        return inputs.load(settings)
     except DataError as error:
         if os.path.exists(settings.data) or os.sep not in settings.data:
             raise
@@ -202,79 +200,10 @@ def _was(state: StudyState) -> str:
     return f"study {state.settings['name']!r} lies in {(state.place or {}).get('path')}"
 
 
-def _load(settings: Settings) -> ImageData:
-    from study.data import image_data
-    from study.settings.resolve import reported_split
-
-    train_size, val_size = settings.train_size, settings.val_size
-    data = image_data.of_settings(vars(settings), say_progress)
-    if (split := reported_split(settings)) is not None:
-        data = image_data.as_reported(data, split)
-    if settings.smoke and train_size is not None:  # of whatever there is; a size that was asked for is had or refused
-        most = min(train_size, len(data.train))
-        data = image_data.subset(data, most, val_size, test_size=most)
-    else:
-        data = image_data.subset(data, train_size, val_size)
-    _check_data(settings, data)
-    return data
-
-
-def _check_data(settings: Settings, data: ImageData) -> None:
-    """See that there is something to learn from the data.
-
-    Raises:
-        UsageError: the training images are all the same, or a classifier is to tell apart a single class.
-    """
-    import search_spaces
-
-    images = data.train.images
-    if len(images) < 2 or not any((image != images[0]).any() for image in images):
-        raise UsageError(f"--data {settings.data}: the {len(images):,} training images are all the same")
-    space = search_spaces.get(settings.space)
-    if space.family == "classifier" and len(set(data.train.labels.tolist())) < 2:
-        only = data.class_names[int(data.train.labels[0])]
-        raise UsageError(
-            f"--space {space.name} needs images of two classes or more; {settings.data} has {only!r} alone"
-        )
-
-
-@contextmanager
-def _joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> Iterator[Resources]:
-    # PyTorch takes as long to import as Ray's processes take to start. Threads that import parts of one package at
-    # once find halves of it, or wait for each other: so Ray is whole before, and nothing else is imported meanwhile.
-    from study.cluster import joining
-
-    joining.set_environment(own=settings.address in (None, "local"))
-    import ray  # noqa: F401
-
-    pytorch = Thread(target=import_pytorch, daemon=True)
-    pytorch.start()
-    with joining.joined(settings.address, data):
-        pytorch.join()
-        from study.cluster import resources
-        from study.search import gpu_probe
-
-        resources.of_each_run(settings)  # refuses what no machine has, before anything is measured
-        yield resources.of_each_run(settings, gpu_probe.survey(settings, data, encoder))
-
-
-def import_pytorch() -> None:
-    """Import PyTorch, which takes seconds."""
-    import torch  # noqa: F401
-
-
 def _verified(settings: Settings, folder: StudyFolder) -> AbstractContextManager[Path | None]:
     from study.cluster import shared_storage
 
     return shared_storage.verified(folder.path, cluster=settings.address not in (None, "local"))
-
-
-def _encoder(settings: Settings, data: ImageData, trust: bool) -> EncoderSource | None:
-    if settings.encoder_from is None:
-        return None
-    from study.training import checkpoint
-
-    return checkpoint.load_encoder(settings.storage_path, settings.encoder_from, data.image_shape, trust=trust)
 
 
 def _run(setup: Setup, *first: Event) -> int:

@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator
 from itertools import chain
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import ray
 from numpy.typing import NDArray
 from ray.tune.search import Searcher
 
 import models
 import search_spaces
 from search_spaces import Point
-from study.baselines.baseline import baseline_of
-from study.cluster import joining
-from study.cluster.resources import Resources
-from study.data.image_data import ImageData
-from study.data.mapped import MappedFile
-from study.driver import confirmation, own_space, summary, winner
+from study.driver import confirmation, summary, winner
 from study.driver.confirmation import Candidate, Confirmed, Planned
+from study.driver.context import Setup, shared
 from study.driver.display import Display
 from study.evaluation.samples import illustrate
 from study.record import files, kept, tables
 from study.record.errors import StudyError
 from study.record.events import STUDY, BaselineMeasured, Event, Finished, Remade, RunEnded, RunStarted, SearchEnded
-from study.record.folder import StudyFolder
 from study.record.journal import Recorder
 from study.record.ranking import NOTHING_CHOSEN, best_trials
-from study.record.settings import Settings
 from study.record.state import Run
 from study.search import engine
 from study.search.job_list import JobList, grouped, most_together
@@ -43,38 +34,10 @@ from study.search.searcher import SearchPlan, StudySearcher
 from study.search.stall import StallWatch
 from study.settings.resolve import space_context
 from study.training import checkpoint
-from study.training.checkpoint import EncoderSource
-from study.training.execution import Execution
 from study.training.stages import Budget
 from study.worker.job import Job
-from study.worker.run import WorkerContext
-from study.worker.shared_data import SharedData
 
-T = TypeVar("T")
-
-_QUICK = 1e9  # multiplications, a tenth of a second
 _TABLES_EVERY_S = 20.0  # the CSV files of a running study are at most this much behind its journal
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a driver has at hand when it begins to run a study.
-
-    Attributes:
-        settings: the study's.
-        folder: its folder, locked.
-        data: its data set.
-        resources: what each run gets of the joined Ray.
-        encoder: the earlier study's encoder that classifiers are built on, None without one.
-        probe_file: by which nodes that join later tell whether they share the folder, None on one machine.
-    """
-
-    settings: Settings
-    folder: StudyFolder
-    data: ImageData
-    resources: Resources
-    encoder: EncoderSource | None
-    probe_file: Path | None
 
 
 class Session:
@@ -93,24 +56,9 @@ class Session:
         self._state = recorder.state
         self._space = search_spaces.get(settings.space)
         self._context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
-        shared = SharedData.put(data, encoder.state if encoder else None)
-        elsewhere = _NodeCall(data, shared, resources.node_cpus)
-        self._baselines = baseline_of(self._space.family)(data.splits, elsewhere, display.begin)
-        if any(known.starts_from_pca for known in models.FAMILIES[self._space.family].architectures.values()):
-            shared = replace(shared, axes=ray.put(self._baselines.axes()))
-        self._worker = WorkerContext(
-            data=shared,
-            checkpoints=self._folder.checkpoints.absolute(),
-            errors=self._folder.errors.absolute(),
-            objectives=settings.objectives,
-            threads=resources.threads,
-            retries=settings.retries,
-            execution=Execution(settings.precision, settings.compile),
-            gpu=resources.gpus > 0,
-            probe_file=setup.probe_file,
-            own=own_space.kept(self._folder) if settings.space_file else None,
-            measures_fusing=settings.fuse == "auto",
-        )
+        architectures = models.FAMILIES[self._space.family].architectures.values()
+        axes = any(known.starts_from_pca for known in architectures)
+        self._worker, self._baselines = shared(setup, display.begin, axes=axes)
         self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count
         self._search_ends = math.inf  # by the monotonic clock
         self._confirmed: list[Confirmed] = []
@@ -329,41 +277,6 @@ class Session:
         start = time.monotonic()
         tables.write(self._folder, self._state)
         self._tables_due = time.monotonic() + max(_TABLES_EVERY_S, 20 * (time.monotonic() - start))
-
-
-class _NodeCall:
-    """Calls functions in a worker process; arrays of the study's data are passed as their references.
-
-    What takes less time than a process takes to start is called in this one: the baseline of few small images.
-    """
-
-    def __init__(self, data: ImageData, shared: SharedData, cpus: float) -> None:
-        self._cpus = cpus
-        self._references = {
-            id(array): reference
-            for name, split in data.splits.items()
-            for array, reference in zip((split.images, split.labels), shared.splits[name], strict=True)
-        }
-
-    def __call__(self, function: Callable[..., T], /, *arguments: object) -> T:
-        if _is_quick(arguments):
-            return function(*arguments)
-        passed = (self._references.get(id(argument), argument) for argument in arguments)
-        result: T = joining.run_on_node(_with_files, function, *passed, cpus=self._cpus)
-        return result
-
-
-def _is_quick(arguments: Sequence[object]) -> bool:
-    """Say whether a covariance of the images among the arguments, and its eigenvectors, take a fraction of a second."""
-    if any(isinstance(argument, MappedFile) for argument in arguments):
-        return False
-    images = [argument.shape for argument in arguments if isinstance(argument, np.ndarray) and argument.ndim > 1]
-    return all(shape[0] * math.prod(shape[1:]) ** 2 + math.prod(shape[1:]) ** 3 < _QUICK for shape in images)
-
-
-def _with_files(function: Callable[..., T], *arguments: object) -> T:
-    """Call a function with the arrays that files among the arguments hold."""
-    return function(*(argument.open() if isinstance(argument, MappedFile) else argument for argument in arguments))
 
 
 def _stop_if_all_failed(what: str, runs: list[Run]) -> None:

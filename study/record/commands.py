@@ -26,6 +26,8 @@ SCRIPTS = {
     "check": "study/cluster_check.py",
     "new-space": "study/new_space.py",
     "check-space": "study/check_space.py",
+    "verify": "study/verify.py",
+    "repeat": "study/repeat.py",
     "report": "analysis/report.py",
     "compare": "analysis/compare.py",
     "audit": "analysis/audit.py",

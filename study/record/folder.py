@@ -88,6 +88,21 @@ class StudyFolder:
         return self.path / "report"
 
     @property
+    def paper(self) -> Path:
+        """What a paper takes from the study: LaTeX, figures, a checklist."""
+        return self.path / "paper"
+
+    @property
+    def notes(self) -> Path:
+        """The user's own remarks, where there are any."""
+        return self.path / "notes.md"
+
+    @property
+    def archive(self) -> Path:
+        """The paper, the journal and the tables in one file, with the digest of each."""
+        return self.path / f"{self.name}.zip"
+
+    @property
     def lock(self) -> Path:
         """The file that the study's driver holds a lock on."""
         return self.path / ".lock"

@@ -77,7 +77,12 @@ def read(path: Path) -> list[Event]:
         StudyError: a line before the last is no event, so that the file was damaged by something else, or a later
             version of the project wrote it.
     """
-    lines = path.read_bytes().split(b"\n")
+    return parse(path.read_bytes(), path)
+
+
+def parse(content: bytes, path: Path) -> list[Event]:
+    """Return the events of a journal's content, as `read` does; `path` is what messages call it."""
+    lines = content.split(b"\n")
     events = []
     crc = None  # an earlier version wrote none
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn or empty

@@ -73,6 +73,11 @@ def is_known(name: str) -> bool:
     return split_of(name)[1] in METRICS
 
 
+def is_timing(name: str) -> bool:
+    """Whether a number of an epoch says how long something took, so that it is another one each time."""
+    return name.endswith("seconds") or name == "images_per_second"
+
+
 def metric(name: str) -> Metric:
     """Return what is known of a metric, with or without its split."""
     plain = split_of(name)[1]

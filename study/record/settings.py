@@ -27,6 +27,7 @@ from study.record.values import (
     name_or_file,
     one_of,
     positive,
+    remark,
     top_and_seeds,
     word,
 )
@@ -51,7 +52,7 @@ class Option:
         say: From the value or values to the text that `read` takes, where that is not plain.
         group: Its heading in the help.
         resumable: Whether a resumed study may be given another value.
-        place: Whether it says where a study runs or is kept, not what it does.
+        place: Whether it says where a study runs, is kept or is told of, not what it does.
         with_reported: Whether it goes with `--reported`, which runs its configurations as they are.
     """
 
@@ -154,6 +155,20 @@ class Settings:
             place=True,
         ),
     ] = None
+    note: Annotated[
+        str | None,
+        _study(
+            "what you expect and why; kept with its date, before the search, and shown in the report and the paper",
+            remark,
+            metavar="TEXT",
+            default="none",
+            place=True,
+        ),
+    ] = None
+    register: Annotated[
+        bool,
+        _study("register the best network in MLflow by the study's name, with the alias best", flag, place=True),
+    ] = False
     warm_start: Annotated[
         str | None,
         _search(

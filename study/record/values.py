@@ -16,10 +16,25 @@ Reader = Callable[[str, str], T]
 """From the name of an option, for the message, and the text of its value."""
 
 
+LONGEST_REMARK = 2_000
+"""Letters of a remark on a command line."""
+
+
 def word(option: str, text: str) -> str:
     """Read any text."""
     if not text:
         raise UsageError(f"{option} is empty; give a value, or leave it out")
+    return text
+
+
+def remark(option: str, text: str) -> str:
+    """Read a text for people, of at most `LONGEST_REMARK` letters in one line or several."""
+    if not text.strip():
+        raise UsageError(f"{option} is empty; give a text, or leave it out")
+    if len(text) > LONGEST_REMARK:
+        raise UsageError(f"{option} has {len(text):,} letters; allowed: {LONGEST_REMARK:,} (notes.md may have more)")
+    if odd := next((letter for letter in text if not (letter.isprintable() or letter == "\n")), None):
+        raise UsageError(f"{option} has the control character {odd!r}; allowed: letters and line breaks")
     return text
 
 

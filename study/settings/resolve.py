@@ -44,6 +44,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         raise UsageError(f"--latent-size is for autoencoders and VAEs; {space.name} is of the family {space.family}")
     if given.get("notify"):
         _check_command(given["notify"])
+    uri = tracking_uri.absolute(given.get("tracking_uri") or tracking_uri.default())
+    _check_registry(given.get("register"), uri)
     objectives = _objectives(given.get("objectives"), space)
     scheduler = given.get("scheduler", "none" if len(objectives) > 1 else "asha")
     if len(objectives) > 1:
@@ -67,7 +69,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         "objectives": objectives,
         **data,
         "storage": _absolute(given.get("storage", STORAGE)),
-        "tracking_uri": tracking_uri.absolute(given.get("tracking_uri") or tracking_uri.default()),
+        "tracking_uri": uri,
         "address": given.get("address", default_address()),
     }
     settings = Settings(**given | resolved)
@@ -130,6 +132,7 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
             f"{resume} its tracking URI is {values['tracking_uri']}, without the secret, which is not written down; "
             "give --tracking-uri, or set MLFLOW_TRACKING_URI"
         )
+    _check_registry(values["register"], values["tracking_uri"])
     if values["trials"] < before.trials:
         raise UsageError(f"--trials {values['trials']} is less than the study's {before.trials}; it may only grow")
     more = {name: values[name] for name in ("trials", "time_budget_s") if values[name] != recorded[name]}
@@ -246,6 +249,12 @@ def _check_command(command: str) -> None:
         raise UsageError(f"--notify {command!r} is no command: {error}") from None
     if shutil.which(program) is None:
         raise UsageError(f"--notify {command!r}: there is no program {program!r}")
+
+
+def _check_registry(wanted: bool | None, uri: str) -> None:
+    """Refuse to register a network where none is kept."""
+    if wanted and tracking_uri.tracker_of(uri) != "MLflow":
+        raise UsageError(f"--register is for MLflow; {tracking_uri.masked(uri)} keeps no networks")
 
 
 def _check_several(objectives: tuple[str, ...], sampler: str, scheduler: str) -> None:

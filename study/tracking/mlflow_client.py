@@ -8,18 +8,22 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.record import kept
-from study.record.errors import StudyError
-from study.record.tracking_uri import masked, sqlite_file
+from study.record.errors import StudyError, first_line
+from study.record.tracking_uri import masked, scrubbed, sqlite_file
 from study.tracking.tracker import Serving
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
     from mlflow.models import Model
+
+BEST = "best"
+"""The alias of the network that was registered last under a study's name."""
 
 _LONGEST_NAME, _LONGEST_DIGEST = 500, 36  # letters, MLflow's limits of a data set
 _WEIGHTS = "weights"  # the tag of a logged model that says which it has
@@ -160,6 +164,30 @@ class _Flavours:
         mlflow_model.save(str(Path(path) / "MLmodel"))
 
 
+def register(client: MlflowClient, run_id: str, folder: Path, name: str) -> None:
+    """Register the network of a folder, which is stored with a run, under a name, once; the alias `best` means it then.
+
+    Raises:
+        StudyError: this MLflow's store registers no models, or refuses to.
+    """
+    from mlflow.exceptions import MlflowException
+
+    weights = kept.fingerprint(folder / kept.NETWORK[0])
+    model = next(one for one in _models_of(client, run_id) if one.tags.get(_WEIGHTS) == weights)
+    try:
+        with suppress(MlflowException):  # it is there already, or what follows says why it is not
+            client.create_registered_model(name)
+        known = client.search_model_versions(f"name = '{name}'")
+        version = next((one for one in known if one.source == model.model_uri), None)  # not all stores keep its id
+        if version is None:
+            version = client.create_model_version(name, model.model_uri, run_id, model_id=model.model_id)
+        client.set_registered_model_alias(name, BEST, version.version)
+    except MlflowException as error:
+        uri = client.tracking_uri
+        why = scrubbed(first_line(error), uri)
+        raise StudyError(f"--register: {masked(uri)} does not register the network {name!r}: {why}") from error
+
+
 @contextmanager
 def _own_by_value() -> Iterator[None]:
     """Let classes of a user's own file be pickled whole: who loads them has no such module."""
@@ -183,12 +211,17 @@ def _has_model(client: MlflowClient, run_id: str, weights: str) -> bool:
     """Return whether a run has the network of these weights; delete what a driver that died left of one."""
     from mlflow.entities import LoggedModelStatus
 
-    experiment = client.get_run(run_id).info.experiment_id
-    found = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'")
+    found = _models_of(client, run_id)
     for model in found:
         if model.status != LoggedModelStatus.READY:
             client.delete_logged_model(model.model_id)
     return any(model.status == LoggedModelStatus.READY and model.tags.get(_WEIGHTS) == weights for model in found)
+
+
+def _models_of(client: MlflowClient, run_id: str) -> list[LoggedModel]:
+    """Return the logged models of a run."""
+    experiment = client.get_run(run_id).info.experiment_id
+    return list(client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'"))
 
 
 def create_database(uri: str) -> None:

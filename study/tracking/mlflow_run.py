@@ -145,9 +145,9 @@ def _child_run(event: RunStarted, ms: int, about: StudyStarted) -> Pending:
         **_of_study(about),
     }
     if event.confirm_of is None:
-        tags["trial_id"] = event.id
+        tags |= {"phase": "search", "trial_id": event.id}
     else:
-        tags |= {"confirm_of": event.confirm_of, "role": event.role or ""}
+        tags |= {"phase": "confirmation", "confirm_of": event.confirm_of, "role": event.role or ""}
     params = {**config, "params": event.params, "epochs": event.budget}
     if event.pretrain_budget:
         params["pretrain_epochs"] = event.pretrain_budget

@@ -83,9 +83,9 @@ class MLflowTracker:
         """Store a file with a run once `close` has delivered all events."""
         self._artifacts.append(lambda: self._connect().log_artifact(self._known[run], str(path), folder or None))
 
-    def model(self, folder: Path, serving: Serving) -> None:
-        """Store the network with the study's run once `close` has delivered all events."""
-        self._artifacts.append(lambda: self._log_model(folder, serving))
+    def model(self, folder: Path, serving: Serving, registered: str | None = None) -> None:
+        """Store the network with the study's run, and register it, once `close` has delivered all events."""
+        self._artifacts.append(lambda: self._log_model(folder, serving, registered))
 
     def close(self, ending: Ending, seconds: float) -> bool:
         """Deliver what is left, events for at most `seconds`, then the files; return whether all was delivered.
@@ -108,11 +108,13 @@ class MLflowTracker:
             self.error = scrubbed(first_line(error), self._uri)
         return self.error is None
 
-    def _log_model(self, folder: Path, serving: Serving) -> None:
+    def _log_model(self, folder: Path, serving: Serving, registered: str | None) -> None:
         run = self._known[STUDY]
         mlflow_client.log_model(self._connect(), self._uri, run, folder, serving)
         # MLflow logs a model with a run that is open, and closes it by its own clock.
         self._connect().set_terminated(run, end_time=self._ended_ms)
+        if registered is not None:
+            mlflow_client.register(self._connect(), run, folder, registered)
 
     def _run(self) -> None:
         try:

@@ -82,7 +82,7 @@ class TensorBoardTracker:
         if path.suffix == ".png":
             self._steps.put(partial(self._image, path, f"{folder}/{path.stem}" if folder else path.stem, run))
 
-    def model(self, folder: Path, serving: Serving) -> None:
+    def model(self, folder: Path, serving: Serving, registered: str | None = None) -> None:
         """Ignore the network, for which TensorBoard has no place."""
 
     def close(self, ending: Ending, seconds: float) -> bool:

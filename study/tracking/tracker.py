@@ -74,8 +74,11 @@ class Tracker(Protocol):
     def artifact(self, path: Path, folder: str = "", run: str = STUDY) -> None:
         """Keep a file with a run, or with the study, below `folder`; ignore one that this tracker has no use for."""
 
-    def model(self, folder: Path, serving: Serving) -> None:
-        """Keep the study's network, which `models.load(folder)` gives, with the way to ask it about images."""
+    def model(self, folder: Path, serving: Serving, registered: str | None = None) -> None:
+        """Keep the study's network, which `models.load(folder)` gives, with the way to ask it about images.
+
+        With `registered`, put it into the registry of models under that name, too; `close` says where that fails.
+        """
 
     def close(self, ending: Ending, seconds: float) -> bool:
         """Deliver what is left, events for at most `seconds`, and return whether all was delivered."""
@@ -195,7 +198,7 @@ def publish(tracker: Tracker, folder: StudyFolder, state: StudyState, serving: S
     best = summary["best"]
     if best is None:
         return
-    tracker.model(folder.best, serving)
+    tracker.model(folder.best, serving, state.settings["name"] if state.settings.get("register") else None)
     shown_with = [STUDY, *(run for run in [best["trial_id"]] if run in state.runs)]  # a reported config is no trial
     pictures = sorted(folder.samples.glob("*.png"))
     for path in pictures:

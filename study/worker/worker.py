@@ -11,6 +11,7 @@ import torch
 
 from study.cluster import shared_storage
 from study.record import disk
+from study.record.errors import StudyError
 from study.record.events import Metrics
 from study.training.execution import prepare_process
 from study.training.replicates import Replicates, time_steps
@@ -106,6 +107,23 @@ class Worker:
         self._work = None
         failed = explained(error, self._context.errors, job.id)
         return StepResult({job.id: Report(epoch, done=True, failed=failed, by_machine=out_of_memory(error))})
+
+
+def train(context: WorkerContext, job: Job) -> list[Report]:
+    """Train a job to its end in this process, and return its reports in order; the last one may say that it failed.
+
+    Raises:
+        StudyError: the folder of its checkpoints cannot be used.
+    """
+    worker = Worker(context)
+    worker.begin([job])
+    reports: list[Report] = []
+    while not (reports and reports[-1].done):
+        step = worker.step()
+        if step.storage_problem is not None:
+            raise StudyError(f"{context.folder} {step.storage_problem}")
+        reports.append(step.reports[job.id])
+    return reports
 
 
 class NotFasterError(RuntimeError):

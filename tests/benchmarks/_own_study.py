@@ -32,8 +32,9 @@ def run(
     """
     import search_spaces
     from study.cluster import joining, resources
+    from study.driver.context import Setup
     from study.driver.display import Display
-    from study.driver.session import Session, Setup
+    from study.driver.session import Session
     from study.record.folder import created
     from study.record.journal import Journal, Recorder
     from study.record.state import StudyState
