@@ -184,7 +184,7 @@ def _events(client: MlflowClient, parent: Run) -> Iterator[Event]:
     trials = 0
     for run in sorted(children, key=lambda run: str(run.data.tags.get("run", ""))):
         yield from _run_events(client, run, trials)
-        trials += "confirm_of" not in run.data.tags
+        trials += "trial_id" in run.data.tags
 
 
 def _started(parent: Run) -> StudyStarted:
@@ -219,7 +219,7 @@ def _run_events(client: MlflowClient, run: Run, number: int) -> Iterator[Event]:
     began, ended = _seconds(run.info.start_time), _seconds(run.info.end_time)
     yield RunStarted(
         name,
-        "confirm" if confirm_of else "trial",
+        "confirm" if confirm_of else "trial" if "trial_id" in tags else "spread",
         number,
         {key: value for key, value in params.items() if key not in _NOT_CONFIG},
         seed=int(tags.get("seed", 0)),

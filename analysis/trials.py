@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from analysis.study_files import StudyFiles
 from study.record import intervals, metrics, ranking
+from study.record.events import LIMITS
 from study.record.intervals import Interval
 from study.record.metrics import Mode
 
@@ -102,10 +103,12 @@ def given_and_suggested(study: StudyFiles) -> str:
     return f"{len(study.trials) - count:,} given, {count:,} suggested"
 
 
-def is_out_of_time(trials: pd.DataFrame) -> pd.Series:
-    """Return whether each trial was stopped because the search's time was up, and not by the scheduler."""
+def is_cut_off(trials: pd.DataFrame) -> pd.Series:
+    """Return whether each trial was stopped because the search had reached a limit, and not by the scheduler."""
     reasons = trials["reason"] if "reason" in trials else pd.Series("", index=trials.index)
-    return (trials["status"] == "stopped") & reasons.fillna("").str.startswith("by the time budget")
+    return (trials["status"] == "stopped") & reasons.fillna("").str.startswith(
+        tuple(f"by the {limit}" for limit in LIMITS)
+    )
 
 
 def compute_leaderboard(study: StudyFiles, top: int | None = None) -> pd.DataFrame:

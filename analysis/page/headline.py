@@ -236,17 +236,20 @@ def _best_so_far(study: StudyFiles) -> Fact:
 def _cost(study: StudyFiles) -> Fact:
     statuses = study.trials["status"].value_counts()
     trials = ", ".join(f"{number_of} {status}" for status, number_of in statuses.items())
-    epochs = int(sum(table["epochs"].sum() for table in (study.trials, study.confirm) if "epochs" in table))
-    trained = float(sum(table["seconds"].sum() for table in (study.trials, study.confirm) if "seconds" in table))
+    tables = (study.trials, study.spread, study.confirm)
+    epochs = int(sum(table["epochs"].sum() for table in tables if "epochs" in table))
+    trained = float(sum(table["seconds"].sum() for table in tables if "seconds" in table))
     clock = f"{duration(study.summary['wall_s'])} on the clock, " if study.summary else ""
     where = study.about.get("environment", {})
     machine = ", ".join(where.get("gpus") or []) or "no GPU"
     place = f"{where['cpu']}, {counted(where['cpus'], 'core')}, {machine}" if where.get("cpu") else "an unknown machine"
     confirmed = f"{counted(len(study.confirm), 'confirmation run')}, " if len(study.confirm) else ""
+    why = ((study.summary or {}).get("search_end") or {}).get("why")  # not of an earlier version
+    ended = f" The search ended: {why}." if why else ""
     return Fact(
         "What it cost",
         f"{clock}{duration(trained)} of training",
-        f"{f'trials: {trials}; ' if trials else ''}{confirmed}{counted(epochs, 'epoch')} in all; on {place}.",
+        f"{f'trials: {trials}; ' if trials else ''}{confirmed}{counted(epochs, 'epoch')} in all; on {place}.{ended}",
     )
 
 

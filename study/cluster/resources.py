@@ -160,6 +160,11 @@ class Resources:
         return max(1, int(self.cpus))
 
     @property
+    def devices(self) -> float:
+        """The GPUs of a run, or its processors where it has none."""
+        return self.gpus or self.cpus
+
+    @property
     def gpu_json(self) -> dict[str, Any] | None:
         """How runs share a GPU, as JSON can say it; None where runs are on CPUs."""
         return self.gpu.to_json() if self.gpu else None

@@ -12,18 +12,21 @@ import numpy as np
 import models
 from search_spaces import Context, Space
 from study.record import metrics
-from study.record.events import Config, Role
+from study.record.events import Config, Kind, Role
 from study.record.intervals import Interval, Layers, Sample, difference, mean_interval
 from study.record.ranking import best_trials, confirmed_order
 from study.record.settings import Settings
 from study.record.state import Run, StudyState
+from study.search.budget import SEEDS
 from study.search.moasha import by_fronts
 from study.search.sampling import derive_seed, reported_budget, searched_budget
 from study.settings.resolve import reported_split, selected
 from study.training.stages import Budget
 from study.worker.job import Job
 
-_CONFIRMATION = 0xC0F1  # keeps these seeds apart from those of the trials
+# These keep seeds apart from those of the trials.
+_CONFIRMATION = 0xC0F1
+_SPREAD = 0x59EAD
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Planned:
-    """A run of the confirmation that has not ended yet."""
+    """A run of a known config that has not ended yet: of the confirmation, or a further seed of the default."""
 
     candidate: Candidate
     job: Job
-    role: Role
+    role: Role | None
+    kind: Kind = "confirm"
 
 
 def candidates(state: StudyState, settings: Settings, space: Space, context: Context) -> list[Candidate]:
@@ -147,6 +151,21 @@ def reporting(
     first = settings.confirm_seeds if len(chosen) > 1 else 0
     replicates = range(first + 1, first + settings.confirm_seeds + 1)
     return _missing(state, settings, reported, replicates, "report", test=True)
+
+
+def further_seeds(state: StudyState, settings: Settings, space: Space, context: Context) -> list[Planned]:
+    """Return what is left of the further seeds of the default, by which `--patience` knows how far seeds differ."""
+    if settings.patience is None:
+        return []
+    default = replace(_given(state, settings, space, context)[0], id="default")
+    epochs = default.budget
+    planned = []
+    for number in range(2, SEEDS + 1):
+        seed = derive_seed(settings.seed, _SPREAD, number)
+        job = Job(f"again{number}", default.config, seed, epochs.epochs, epochs.pretrain_epochs)
+        candidate = replace(default, key=f"default again {number}")
+        planned.append(Planned(candidate, job, None, "spread"))
+    return [one for one in planned if one.job.id not in state.runs or state.runs[one.job.id].status == "running"]
 
 
 def beside(state: StudyState, settings: Settings, space: Space, context: Context) -> list[Candidate]:

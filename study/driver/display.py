@@ -20,6 +20,7 @@ from study.record.ranking import best_trials
 from study.record.settings import Settings
 from study.record.state import Run, StudyState
 from study.record.words import DIGITS, clock, duration, number
+from study.search.budget import SEEDS
 
 _SHOWN_RUNS = 8  # running ones, one line each
 _WIDTH = 80  # columns of a row
@@ -117,7 +118,7 @@ class Display:
         best = best_trials(self._state, self._metric)
         is_best = kind == "trial" and bool(best) and best[0].id == run.id != self._best
         self._best = run.id if is_best else self._best
-        total = self._settings.trials if kind == "trial" else self._jobs
+        total = {"trial": self._settings.trials, "confirm": self._jobs, "spread": SEEDS - 1}[kind]
         ended = self._ended_runs(kind) - (self._ended_before if kind == "confirm" else 0)
         cells = {
             "time": clock(time.monotonic() - self._opened),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import ray
@@ -19,13 +18,12 @@ import models
 import search_spaces
 from search_spaces import Point
 from study.baselines.baseline import baseline_of
-from study.cluster import joining
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
-from study.data.mapped import MappedFile
 from study.driver import confirmation, own_space, summary, winner
 from study.driver.confirmation import Candidate, Confirmed, Planned
 from study.driver.display import Display
+from study.driver.node_call import NodeCall
 from study.evaluation.samples import illustrate
 from study.record import files, kept, tables
 from study.record.errors import StudyError
@@ -35,8 +33,10 @@ from study.record.journal import Recorder
 from study.record.ranking import NOTHING_CHOSEN, best_trials
 from study.record.settings import Settings
 from study.record.state import Run
+from study.record.words import counted
 from study.search import engine
-from study.search.job_list import JobList, grouped, most_together
+from study.search.budget import SearchBudget
+from study.search.job_list import Beside, JobList, grouped, most_together
 from study.search.recording import TuneRecorder
 from study.search.schedulers import build_scheduler
 from study.search.searcher import SearchPlan, StudySearcher
@@ -50,9 +50,6 @@ from study.worker.job import Job
 from study.worker.run import WorkerContext
 from study.worker.shared_data import SharedData
 
-T = TypeVar("T")
-
-_QUICK = 1e9  # multiplications, a tenth of a second
 _TABLES_EVERY_S = 20.0  # the CSV files of a running study are at most this much behind its journal
 
 
@@ -94,7 +91,7 @@ class Session:
         self._space = search_spaces.get(settings.space)
         self._context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
         shared = SharedData.put(data, encoder.state if encoder else None)
-        elsewhere = _NodeCall(data, shared, resources.node_cpus)
+        elsewhere = NodeCall(data, shared, resources.node_cpus)
         self._baselines = baseline_of(self._space.family)(data.splits, elsewhere, display.begin)
         if any(known.starts_from_pca for known in models.FAMILIES[self._space.family].architectures.values()):
             shared = replace(shared, axes=ray.put(self._baselines.axes()))
@@ -112,7 +109,7 @@ class Session:
             measures_fusing=settings.fuse == "auto",
         )
         self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count
-        self._search_ends = math.inf  # by the monotonic clock
+        self._budget: SearchBudget | None = None  # of the search, once it has begun
         self._confirmed: list[Confirmed] = []
         self._tables_due = 0.0
         recorder.listen(self._keep_tables)
@@ -203,8 +200,8 @@ class Session:
         if not suggested:
             self._display.say(f"search: nothing is searched; --trials above {given} would")
         self._display.begin("search")
-        if settings.time_budget_s is not None:
-            self._search_ends = time.monotonic() + settings.time_budget_s - self._searched_before
+        device = "GPU" if self._resources.gpus else "processor"
+        self._budget = SearchBudget(settings, self._state, self._searched_before, device)
         plan = SearchPlan(
             space=self._space,
             context=self._context,
@@ -214,45 +211,67 @@ class Session:
             trials=settings.trials,
             epochs=settings.epochs,
             limits=self._resources.limits(settings.max_params),
+            devices=self._resources.devices,
             warm_start=warm_start,
         )
-        yield StudySearcher(plan, self._recorder, self._folder.optuna_log, self._out_of_time)
-        self._recorder.record(SearchEnded("time budget" if self._out_of_time() else "trials"))
+        yield self._after_further_seeds(StudySearcher(plan, self._recorder, self._folder.optuna_log, self._spent))
+        self._recorder.record(SearchEnded(*self._budget.ending()))
 
-    def _out_of_time(self) -> bool:
-        """Say whether the search has had its time; what follows it has no limit."""
-        if self._settings.reported or self._state.search_ended is not None:
-            return False
-        # A budget that is shorter than what goes before the first trial is no reason to have none at all.
-        return bool(self._state.trials) and time.monotonic() >= self._search_ends
+    def _spent(self) -> str | None:
+        """Say which limit of the search has been reached, None where none has; what follows it has no limit."""
+        if self._budget is None or self._state.search_ended is not None:
+            return None
+        return self._budget.spent()
+
+    def _after_further_seeds(self, searcher: Searcher) -> Searcher:
+        """Return the searcher with the further seeds of the default before it, as far as there are any left to train.
+
+        Raises:
+            StudyError: the default is too large, so that its seeds cannot say how far they differ.
+        """
+        further = confirmation.further_seeds(self._state, self._settings, self._space, self._context)
+        if not further:
+            return searcher
+        default = further[0].candidate
+        limits = self._resources.limits(self._settings.max_params)
+        if reason := limits.refusal(default.config, self._context, default.params):
+            raise StudyError(f"--patience goes by seeds of the default, which is refused: {reason}")
+        self._display.say(f"patience: {counted(len(further), 'further run')} of the default, for the spread of seeds")
+        one_by_one = [(planned.job,) for planned in further]
+        return Beside(self._job_list(further, one_by_one), searcher, self._space.metric)
 
     def _training(self, phase: str, planned: list[Planned]) -> Iterator[Searcher]:
         """Yield a searcher of runs of the confirmation, if there are any."""
         if not planned:
             return
         self._display.begin(phase, len(planned))
+        yield self._job_list(planned, self._together(planned))
+
+    def _job_list(self, planned: list[Planned], groups: list[tuple[Job, ...]]) -> JobList:
+        """Return a searcher of runs of known configs."""
         by_job = {one.job.id: one for one in planned}
 
         def begin(job: Job) -> None:
             if job.id not in self._state.runs:
-                candidate = by_job[job.id].candidate
+                one = by_job[job.id]
                 self._recorder.record(
                     RunStarted(
                         id=job.id,
-                        kind="confirm",
-                        number=len(self._state.confirmations),
+                        kind=one.kind,
+                        number=sum(self._state.count(one.kind).values()),
                         config=job.config,
                         seed=job.seed,
                         budget=job.epochs,
-                        params=candidate.params,
-                        key=candidate.key,
-                        confirm_of=candidate.id,
+                        params=one.candidate.params,
+                        key=one.candidate.key,
+                        confirm_of=one.candidate.id if one.kind == "confirm" else None,
                         pretrain_budget=job.pretrain_epochs,
-                        role=by_job[job.id].role,
+                        role=one.role,
+                        devices=self._resources.devices,
                     )
                 )
 
-        yield JobList(self._together(planned), begin, self._space.metric)
+        return JobList(groups, begin, self._space.metric)
 
     def _together(self, planned: list[Planned]) -> list[tuple[Job, ...]]:
         """Put the replicates of each candidate that are to be trained together into one group."""
@@ -271,10 +290,11 @@ class Session:
         if (first := next(phases, None)) is None:
             return
         metric, *further = settings.objectives
-        rule = settings.scheduler if isinstance(first, StudySearcher) else "none"
+        searches = not settings.reported and self._state.search_ended is None
+        rule = settings.scheduler if searches else "none"
         keep = max(1, settings.confirm_top)
-        time_budget = engine.TimeBudget(self._out_of_time)
-        recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep, time_budget, watch=self._watch)
+        stopper = engine.BudgetStopper(self._spent)
+        recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep, stopper, watch=self._watch)
         with self._watch.watching():
             engine.run(
                 engine.Phases(chain([first], phases), metric),
@@ -282,7 +302,7 @@ class Session:
                 [recording],
                 context=self._worker,
                 resources=self._resources,
-                time_budget=time_budget,
+                stopper=stopper,
             )
         recording.check()
 
@@ -329,41 +349,6 @@ class Session:
         start = time.monotonic()
         tables.write(self._folder, self._state)
         self._tables_due = time.monotonic() + max(_TABLES_EVERY_S, 20 * (time.monotonic() - start))
-
-
-class _NodeCall:
-    """Calls functions in a worker process; arrays of the study's data are passed as their references.
-
-    What takes less time than a process takes to start is called in this one: the baseline of few small images.
-    """
-
-    def __init__(self, data: ImageData, shared: SharedData, cpus: float) -> None:
-        self._cpus = cpus
-        self._references = {
-            id(array): reference
-            for name, split in data.splits.items()
-            for array, reference in zip((split.images, split.labels), shared.splits[name], strict=True)
-        }
-
-    def __call__(self, function: Callable[..., T], /, *arguments: object) -> T:
-        if _is_quick(arguments):
-            return function(*arguments)
-        passed = (self._references.get(id(argument), argument) for argument in arguments)
-        result: T = joining.run_on_node(_with_files, function, *passed, cpus=self._cpus)
-        return result
-
-
-def _is_quick(arguments: Sequence[object]) -> bool:
-    """Say whether a covariance of the images among the arguments, and its eigenvectors, take a fraction of a second."""
-    if any(isinstance(argument, MappedFile) for argument in arguments):
-        return False
-    images = [argument.shape for argument in arguments if isinstance(argument, np.ndarray) and argument.ndim > 1]
-    return all(shape[0] * math.prod(shape[1:]) ** 2 + math.prod(shape[1:]) ** 3 < _QUICK for shape in images)
-
-
-def _with_files(function: Callable[..., T], *arguments: object) -> T:
-    """Call a function with the arrays that files among the arguments hold."""
-    return function(*(argument.open() if isinstance(argument, MappedFile) else argument for argument in arguments))
 
 
 def _stop_if_all_failed(what: str, runs: list[Run]) -> None:

@@ -29,12 +29,13 @@ def summarize(
 ) -> dict[str, Any]:
     """Return the content of summary.json.
 
-    `epochs_run` counts the epochs of the search, `given` and `suggested` its trials by where they came from. `best` is
-    the winner of the confirmation; without one it is the best trial, whose `val` is then a single value and whose
-    `test` and `model` are null. `default` is the space's default beside the winner, on the same seeds, and `gain` how
-    much better the winner is in the objective's test metric; both are null where the default won. `chosen_by` is the
-    validation metric that `best` was chosen by, null without validation images: `best` is then the first configuration
-    and the first of its seeds.
+    `search_end` is why the search ended, null without one; `device_hours` are the search's, of GPUs, or of processors
+    where trials had no GPU. `epochs_run` counts the epochs of the search, `given` and `suggested` its trials by where
+    they came from. `best` is the winner of the confirmation; without one it is the best trial, whose `val` is then a
+    single value and whose `test` and `model` are null. `default` is the space's default beside the winner, on the same
+    seeds, and `gain` how much better the winner is in the objective's test metric; both are null where the default won.
+    `chosen_by` is the validation metric that `best` was chosen by, null without validation images: `best` is then the
+    first configuration and the first of its seeds.
 
     Args:
         state: The study, its search and confirmation ended.
@@ -53,6 +54,8 @@ def summarize(
         "given": sum(run.key is not None for run in state.trials),
         "suggested": sum(run.key is None for run in state.trials),
         "refused": len(state.refused),
+        "search_end": {"reason": state.search_ended, "why": state.why_ended} if state.search_ended else None,
+        "device_hours": state.device_s / 3600,
         "epochs_run": sum(len(run.epochs) for run in state.trials),
         "confirmed": [_confirmed(one, space) for one in confirmed],
         "chosen_by": space.metric if chooses(settings) else None,
@@ -130,6 +133,8 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
     if best:
         parts += ["", *_scores(summary), ""]
     facts = [*_facts(summary)] if best else []
+    if why := (summary.get("search_end") or {}).get("why"):  # not of an earlier version
+        facts.append(("ended", f"the search: {why}"))
     facts += [
         ("files", str(folder.path)),
         ("report", hint("report", folder.name, *storage_words(folder.path.parent))),

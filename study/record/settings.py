@@ -134,6 +134,28 @@ class Settings:
             with_reported=False,
         ),
     ] = None
+    device_hours: Annotated[
+        float | None,
+        _budget(
+            "of the search: GPU hours where trials have GPUs, else processor hours, over all machines",
+            positive,
+            "H",
+            default="none",
+            resumable=True,
+            with_reported=False,
+        ),
+    ] = None
+    patience: Annotated[
+        int | None,
+        _budget(
+            "end the search after N trials without a gain beyond the spread of seeds, which two more runs measure",
+            integer(1),
+            "N",
+            default="none",
+            resumable=True,
+            with_reported=False,
+        ),
+    ] = None
     max_params: Annotated[
         int | None, _budget("refuse larger networks", integer(1), "N", default="from the memory at hand")
     ] = None

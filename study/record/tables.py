@@ -78,6 +78,14 @@ def confirmations(state: StudyState) -> list[Row]:
     ]
 
 
+def spread(state: StudyState) -> list[Row]:
+    """Return a row per further seed of the default, with the metrics of its last epoch."""
+    return [
+        {"run_id": run.id, "seed": run.seed, **_end(run), **_config(run), **_metrics(run.last)}
+        for run in state.spread_runs
+    ]
+
+
 def confirm_history(state: StudyState) -> list[Row]:
     """Return a row per confirmation run and epoch with every metric."""
     return _epochs("confirm_id", state.confirmations)
@@ -126,7 +134,8 @@ BASELINE = Table(
 )
 CONFIRM_HISTORY = Table("confirm_history", ("confirm_id", "epoch", "seconds"), confirm_history, optional=True)
 PRETRAINING = Table("pretraining", ("run_id", "epoch", "seconds"), pretraining, optional=True)
-TABLES = (TRIALS, HISTORY, CONFIRM, BASELINE, CONFIRM_HISTORY, PRETRAINING)
+SPREAD = Table("spread", ("run_id", "seed", *_END), spread, optional=True)
+TABLES = (TRIALS, HISTORY, CONFIRM, BASELINE, CONFIRM_HISTORY, PRETRAINING, SPREAD)
 
 
 def _epochs(name: str, runs: list[Run]) -> list[Row]:

@@ -175,21 +175,24 @@ def _controlled(workers: int) -> Iterator[None]:
         loop.TuneController = before
 
 
-class TimeBudget(Unpickled, tune.Stopper):
-    """Stops each run at its next result once time is up, so that a running one finishes its epoch.
+class BudgetStopper(Unpickled, tune.Stopper):
+    """Stops each run at its next result once the search's budget is spent, so that a running one finishes its epoch.
+
+    Args:
+        spent: Says which limit has been reached, None where none has.
 
     Attributes:
-        stopped: Tune's ids of the runs that had to stop; Tune asks the scheduler only of the others.
+        stopped: By Tune's ids of the runs that had to stop, the limit. Tune asks the scheduler only of the others.
     """
 
-    def __init__(self, out_of_time: Callable[[], bool]) -> None:
-        self._out_of_time = out_of_time
-        self.stopped: set[str] = set()
+    def __init__(self, spent: Callable[[], str | None]) -> None:
+        self._spent = spent
+        self.stopped: dict[str, str] = {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Say whether the run that reported `result` has to stop."""
-        if self._out_of_time():
-            self.stopped.add(trial_id)
+        if limit := self._spent():
+            self.stopped[trial_id] = limit
         return trial_id in self.stopped
 
     def stop_all(self) -> bool:
@@ -204,7 +207,7 @@ def run(
     *,
     context: WorkerContext,
     resources: Resources,
-    time_budget: TimeBudget,
+    stopper: BudgetStopper,
 ) -> None:
     """Train the jobs that `searcher` suggests until it has finished and all have ended.
 
@@ -231,7 +234,7 @@ def run(
                 name="study",
                 storage_path=str(place),
                 callbacks=callbacks,
-                stop=time_budget,
+                stop=stopper,
                 # Tune stores a class trainable at its end by default; see Worker for whose checkpoints count.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=context.retries),

@@ -49,6 +49,7 @@ class SearchPlan:
     trials: int
     epochs: int
     limits: Limits
+    devices: float = 1.0  # of each trial
     warm_start: Sequence[Point] = ()  # asked after the space's own first points
 
 
@@ -124,10 +125,10 @@ class StudySearcher(UnsavedSearcher):
         plan: What to draw.
         recorder: Writes `run` and `refused` events; its state says what has been drawn already.
         optuna_log: Optuna's journal storage, written anew from the state.
-        out_of_time: Says whether no more trials may start.
+        spent: Says whether no more trials may start: by which limit, None where they may.
     """
 
-    def __init__(self, plan: SearchPlan, recorder: Recorder, optuna_log: Path, out_of_time: Callable[[], bool]) -> None:
+    def __init__(self, plan: SearchPlan, recorder: Recorder, optuna_log: Path, spent: Callable[[], str | None]) -> None:
         metrics, modes = list(plan.objectives), [mode(metric) for metric in plan.objectives]
         self._several = len(metrics) > 1
         if self._several:
@@ -136,7 +137,7 @@ class StudySearcher(UnsavedSearcher):
             super().__init__(metrics[0], modes[0])
         self._plan = plan
         self._recorder = recorder
-        self._out_of_time = out_of_time
+        self._spent = spent
         self._trials: dict[str, optuna.Trial] = {}  # by Tune's id
         self._ended: set[str] = set()
         self._reported: set[tuple[str, int]] = set()
@@ -170,12 +171,12 @@ class StudySearcher(UnsavedSearcher):
 
     # Tune's annotation leaves FINISHED out.
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """Return the job of Tune's next trial, or FINISHED when the budget of trials or of time is spent.
+        """Return the job of Tune's next trial, or FINISHED when all have been or a limit is reached.
 
         Raises:
             StudyError: two hundred networks in a row were too large, or could not be built.
         """
-        if self._out_of_time():
+        if self._spent():
             return Searcher.FINISHED
         if self._unfinished:
             run = self._unfinished.pop(0)
@@ -214,6 +215,7 @@ class StudySearcher(UnsavedSearcher):
                 key=key,
                 pretrain_budget=job.pretrain_epochs,
                 optuna=facts,
+                devices=self._plan.devices,
             )
         )
         return job_config(job)

@@ -48,6 +48,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     scheduler = given.get("scheduler", "none" if len(objectives) > 1 else "asha")
     if len(objectives) > 1:
         _check_several(objectives, given.get("sampler", "tpe"), scheduler)
+        if given.get("patience"):
+            raise UsageError(f"--patience goes with one objective; the study's are {','.join(objectives)}")
     elif objectives[0] == "latent_size":
         raise UsageError("--objective latent_size alone would find the smallest code; give another beside it")
     if "latent_size" in objectives and given.get("latent_size"):
@@ -132,7 +134,8 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
         )
     if values["trials"] < before.trials:
         raise UsageError(f"--trials {values['trials']} is less than the study's {before.trials}; it may only grow")
-    more = {name: values[name] for name in ("trials", "time_budget_s") if values[name] != recorded[name]}
+    budgets = ("trials", "time_budget_s", "device_hours", "patience")
+    more = {name: values[name] for name in budgets if values[name] != recorded.get(name)}
     return Settings.from_json(values), more
 
 
