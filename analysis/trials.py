@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from analysis.study_files import StudyFiles
-from study.record import intervals, metrics, ranking
+from study.record import constraints, intervals, metrics, ranking
 from study.record.events import LIMITS
 from study.record.intervals import Interval
 from study.record.metrics import Mode
+from study.record.tables import UNMET
 
 _SHOWN = ("trial_id", "status", "epochs", "params", "config.architecture", "config.latent_size", "config.optimizer")
 
@@ -77,10 +78,12 @@ def columns_of(interval: Interval, prefix: str = "") -> dict[str, float]:
 def ended_trials(study: StudyFiles) -> pd.DataFrame:
     """Return the completed and stopped trials that have the objective, best first, as a study ranks them.
 
-    `value` is the objective after the trial's last epoch, `rank` counts from 1.
+    `value` is the objective after the trial's last epoch, `rank` counts from 1. Those that do not keep the study's
+    constraints are left out.
     """
     objective = objective_of(study)
-    trials = study.trials.assign(value=numbers(study.trials, objective.metric))
+    trials = keeping(study.trials)
+    trials = trials.assign(value=numbers(trials, objective.metric))
     ended = trials[trials["status"].isin(["completed", "stopped"]) & trials["value"].notna()]
     epochs = numbers(ended, "epochs").fillna(0).astype(int)
     keys = [
@@ -90,6 +93,23 @@ def ended_trials(study: StudyFiles) -> pd.DataFrame:
     order = [place for *_, place in sorted(keys)]
     ranked = ended.iloc[order].reset_index(drop=True)
     return ranked.assign(rank=np.arange(1, len(ranked) + 1))
+
+
+def keeping(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that keep every constraint of their study; all where it has none."""
+    return runs[runs[UNMET].fillna("") == ""] if UNMET in runs else runs
+
+
+def compute_beyond(study: StudyFiles) -> pd.DataFrame:
+    """Return the completed and stopped trials that do not keep a constraint, and which: they take part in no ranking.
+
+    Columns `trial_id`, `unmet`, `status`, `epochs`, `params`, the network's `config.*` and the metric.
+    """
+    ended = study.trials[study.trials["status"].isin(["completed", "stopped"])]
+    rows = ended.drop(keeping(ended).index)
+    asked = [one.name for one in constraints.of_settings(study.settings)]
+    columns = ["trial_id", UNMET, *_SHOWN[1:], study.metric, *asked, *(f"config.{name}" for name in asked)]
+    return rows[[name for name in dict.fromkeys(columns) if name in rows]].reset_index(drop=True)
 
 
 def suggested(trials: pd.DataFrame) -> pd.DataFrame:
@@ -207,12 +227,28 @@ def completed_confirmations(study: StudyFiles) -> pd.DataFrame:
 def confirmed_order(study: StudyFiles) -> list[str]:
     """Return the confirmed configs, the winner first: most seeds, then the best mean validation value.
 
-    Those that took no part in the choice come last.
+    Those that took no part in the choice come last, and before them those that do not keep the study's constraints.
     """
     runs = completed_confirmations(study)
     seeds = {str(name): values.dropna().tolist() for name, values in runs.groupby("confirm_of", sort=False)["value"]}
-    order = ranking.confirmed_order(seeds, objective_of(study).mode)
+    order = ranking.confirmed_order(seeds, objective_of(study).mode, list(unmet_by_mean(study, runs)))
     return order + [name for name in seeds if name not in order]
+
+
+def unmet_by_mean(study: StudyFiles, runs: pd.DataFrame) -> dict[str, str]:
+    """Return which constraints confirmed configs do not keep in the mean over the seeds that have a `value`, in words.
+
+    Args:
+        study: The study's tables.
+        runs: What `completed_confirmations` returns.
+    """
+    asked = constraints.of_settings(study.settings)
+    found = {}
+    for name, rows in runs[runs["value"].notna()].groupby("confirm_of", sort=False):
+        seeds = [{key.removeprefix("config."): value for key, value in row.items()} for row in rows.to_dict("records")]
+        if beyond := constraints.unmet_by_mean(asked, seeds):
+            found[str(name)] = constraints.said(beyond)
+    return found
 
 
 def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
@@ -225,7 +261,7 @@ def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
     runs = completed_confirmations(study)
     if runs.empty:
         return pd.DataFrame()
-    rows = []
+    rows, beyond = [], unmet_by_mean(study, runs)
     for name in confirmed_order(study):
         mine = runs[runs["confirm_of"] == name]
         seeds = max(mine["value"].count(), mine["test_value"].count())  # some choose, others report
@@ -233,6 +269,7 @@ def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
         for metric, column in ((objective.metric, "value"), (objective.test_metric, "test_value")):
             found = columns_of(mean_of(mine[column].dropna(), metric))
             row |= {metric: found["mean"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}
+        row |= {UNMET: beyond.get(name, "")} if beyond else {}
         rows.append(row | {"size": numbers(mine, "config.latent_size").iloc[0]})
     table = pd.DataFrame(rows)
     return table.assign(baseline=baseline_at(study, table["size"])).drop(columns="size")

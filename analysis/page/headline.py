@@ -29,11 +29,16 @@ def verdict(study: StudyFiles) -> str:
         best = _best_so_far(study)
         return f"{best.term}: {best.value}."
     if summary["best"] is None:
-        return "No trial was completed, so there is nothing to report."
+        return _capital(f"{_nothing(summary)}, so there is nothing to report.")
     said = [words for words in (_tuning(summary), _compared(summary)) if words]
     if not said:
         return "The test split was not touched." if summary["best"]["test"] is None else "There is nothing to compare."
     return _capital("; ".join(said)) + "."
+
+
+def _nothing(summary: Mapping[str, Any]) -> str:
+    """Return why a finished study has no best config."""
+    return (summary.get("constraints") or {}).get("note") or "no trial was completed"  # not of an earlier version
 
 
 def _tuning(summary: Mapping[str, Any]) -> str:
@@ -105,7 +110,7 @@ def _result(study: StudyFiles) -> list[Fact | None]:
         return [_best_so_far(study)]
     best = summary["best"]
     if best is None:
-        return [Fact("Best config", "none: no trial was completed", "Failures and their reasons are listed below.")]
+        return [Fact("Best config", f"none: {_nothing(summary)}", "Failures and their reasons are listed below.")]
     named = Fact(
         "Best config" if _is_chosen(summary) else "First configuration",
         _named(best["trial_id"], summary),

@@ -11,7 +11,8 @@ import numpy as np
 
 import models
 from search_spaces import Context, Space
-from study.record import metrics
+from study.record import constraints, metrics
+from study.record.constraints import Constraint
 from study.record.events import Config, Kind, Role
 from study.record.intervals import Interval, Layers, Sample, difference, mean_interval
 from study.record.ranking import best_trials, confirmed_order
@@ -214,6 +215,7 @@ class Confirmed:
         config: its settings.
         chose: the runs on the seeds that chose the winner, by validation data; those of an earlier version did both.
         reported: the runs on seeds that chose nothing.
+        unmet: the constraints that it does not keep in the mean over `chose`, or over `reported` where there are none.
     """
 
     candidate: str
@@ -221,6 +223,7 @@ class Confirmed:
     config: Config
     chose: list[Run]
     reported: list[Run]
+    unmet: Sequence[Constraint] = ()
 
     @property
     def runs(self) -> list[Run]:
@@ -265,7 +268,8 @@ class Confirmed:
 def confirmed(state: StudyState, candidates: Sequence[Candidate], metric: str) -> list[Confirmed]:
     """Return the candidates of which a seed was completed: by their choosing seeds, the winner first.
 
-    Without validation images they keep their order, and the first one stands for the study.
+    Those that do not keep the study's constraints come last. Without validation images they keep their order, and the
+    first one stands for the study.
     """
     by_id = {candidate.id: candidate for candidate in candidates}
     runs: dict[str, dict[bool, list[Run]]] = {name: {True: [], False: []} for name in by_id}
@@ -276,10 +280,17 @@ def confirmed(state: StudyState, candidates: Sequence[Candidate], metric: str) -
     values = {
         name: [run.last[metric] for run in mine[not several] if metric in run.last] for name, mine in runs.items()
     }
-    ranked = confirmed_order(values, metrics.mode(metric))
+    asked = constraints.of_settings(state.settings)
+    unmet = {
+        name: constraints.unmet_by_mean(asked, [run.facts for run in mine[False] or mine[True]])
+        for name, mine in runs.items()
+        if mine[False] or mine[True]
+    }
+    ranked = confirmed_order(values, metrics.mode(metric), [name for name, beyond in unmet.items() if beyond])
     ranked += [name for name in runs if name not in ranked and (runs[name][True] or runs[name][False])]
     return [
-        Confirmed(name, by_id[name].key, by_id[name].config, runs[name][False], runs[name][True]) for name in ranked
+        Confirmed(name, by_id[name].key, by_id[name].config, runs[name][False], runs[name][True], unmet[name])
+        for name in ranked
     ]
 
 

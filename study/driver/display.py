@@ -14,6 +14,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from study.record import constraints
 from study.record.events import EpochEnded, Event, Kind, Noted, Refused, Remade, RunEnded, TrackingChanged, TriedAgain
 from study.record.metrics import split_of
 from study.record.ranking import best_trials
@@ -43,6 +44,7 @@ class Display:
     def __init__(self, settings: Settings, state: StudyState, metric: str, console: Console | None = None) -> None:
         self._settings, self._state = settings, state
         self._metric = metric
+        self._constraints = constraints.of_texts(settings.constraints)
         self.console = console or Console(highlight=False, soft_wrap=True)
         self.confirmations = 0
         """The confirmation runs that are still to come after this phase, at most."""
@@ -130,7 +132,9 @@ class Display:
             "ended": f"{ended}/{total}",
         }
         style = "bold green" if is_best else _STYLES.get(run.status, "")
-        return Text(self._row(cells, ("* " if is_best else "") + describe(run)), style)
+        beyond = constraints.unmet(self._constraints, run.facts) if run.status != "failed" else []
+        mark = "* " if is_best else f"not {constraints.said(beyond)}: " if beyond else ""
+        return Text(self._row(cells, mark + describe(run)), style)
 
     def _row(self, cells: dict[str, str], network: str) -> str:
         """Return cells in columns of a fixed width, and as much of the network's description as has room."""

@@ -25,7 +25,7 @@ from study.driver.confirmation import Candidate, Confirmed, Planned
 from study.driver.display import Display
 from study.driver.node_call import NodeCall
 from study.evaluation.samples import illustrate
-from study.record import files, kept, tables
+from study.record import constraints, files, kept, tables
 from study.record.errors import StudyError
 from study.record.events import STUDY, BaselineMeasured, Event, Finished, Remade, RunEnded, RunStarted, SearchEnded
 from study.record.folder import StudyFolder
@@ -87,6 +87,7 @@ class Session:
         settings, data, encoder, resources = setup.settings, setup.data, setup.encoder, setup.resources
         self._settings, self._folder, self._recorder = settings, setup.folder, recorder
         self._data, self._resources, self._display = data, resources, display
+        self._limits = resources.limits(settings.max_params, settings.constraints)
         self._state = recorder.state
         self._space = search_spaces.get(settings.space)
         self._context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
@@ -148,7 +149,10 @@ class Session:
         yield from self._training("choosing", confirmation.choosing(state, settings, chosen))
         beside = self._fitting(confirmation.beside(state, settings, self._space, self._context))
         candidates = list({candidate.id: candidate for candidate in (*chosen, *beside)}.values())
-        for name in [one.candidate for one in confirmation.confirmed(state, chosen, metric)] or [c.id for c in chosen]:
+        ranked = confirmation.confirmed(state, chosen, metric)
+        if ranked and all(one.unmet for one in ranked):
+            return ranked  # by the seeds that would have chosen the winner: there is none
+        for name in [one.candidate for one in ranked if not one.unmet] or [c.id for c in chosen]:
             # The second best comes in where no seed of the best can be trained again.
             best = next(candidate for candidate in chosen if candidate.id == name)
             front = chosen if len(settings.objectives) > 1 else []
@@ -163,15 +167,16 @@ class Session:
         return [candidate for candidate in candidates if self._fits(candidate)]
 
     def _fits(self, candidate: Candidate) -> bool:
-        """Return whether a candidate is small enough; those of the search are, others have not been looked at.
+        """Return whether a candidate is small enough and keeps the constraints, as far as that is known.
 
         Raises:
             StudyError: it is not, and it is what the study is about.
         """
-        if candidate.id in self._state.runs:
-            return True
-        limits = self._resources.limits(self._settings.max_params)
-        reason = limits.refusal(candidate.config, self._context, candidate.params)
+        if run := self._state.runs.get(candidate.id):  # small enough, or it had not been a trial
+            beyond = constraints.unmet(constraints.of_texts(self._settings.constraints), run.facts)
+            reason = f"it does not keep {constraints.said(beyond)}" if beyond else None
+        else:
+            reason = self._limits.refusal(candidate.config, self._context, candidate.params)
         if reason and self._settings.reported:
             raise StudyError(f"{candidate.key} is too large: {reason}")
         if reason:
@@ -210,7 +215,7 @@ class Session:
             seed=settings.seed,
             trials=settings.trials,
             epochs=settings.epochs,
-            limits=self._resources.limits(settings.max_params),
+            limits=self._limits,
             devices=self._resources.devices,
             warm_start=warm_start,
         )
@@ -233,8 +238,7 @@ class Session:
         if not further:
             return searcher
         default = further[0].candidate
-        limits = self._resources.limits(self._settings.max_params)
-        if reason := limits.refusal(default.config, self._context, default.params):
+        if reason := self._limits.refusal(default.config, self._context, default.params):
             raise StudyError(f"--patience goes by seeds of the default, which is refused: {reason}")
         self._display.say(f"patience: {counted(len(further), 'further run')} of the default, for the spread of seeds")
         one_by_one = [(planned.job,) for planned in further]
@@ -277,10 +281,9 @@ class Session:
         """Put the replicates of each candidate that are to be trained together into one group."""
         resources = self._resources
         wanted = most_together(self._settings.fuse, len(planned), resources.concurrent, resources.gpus)
-        limits = resources.limits(self._settings.max_params)
         most = {}
         for candidate in {one.candidate.id: one.candidate for one in planned}.values():
-            fit = limits.replicates(candidate.config, self._context, candidate.params) if wanted > 1 else 1
+            fit = self._limits.replicates(candidate.config, self._context, candidate.params) if wanted > 1 else 1
             most[candidate.id] = min(wanted, fit)
         return grouped([(one.candidate.id, one.job) for one in planned], most)
 
@@ -309,10 +312,10 @@ class Session:
     def _finish(self, confirmed: list[Confirmed]) -> dict[str, Any]:
         """Keep the best network, and write the summary and every table."""
         ranked = best_trials(self._state, self._space.metric)
-        if confirmed:
+        if confirmed and not confirmed[0].unmet:
             winner.keep_confirmed(self._folder, confirmed[0].model(self._space.metric), self._train_again)
             self._illustrate(confirmed[0].config)
-        elif ranked:
+        elif ranked and not confirmed:
             winner.keep_trial(self._folder, self._state, ranked[0], self._data, self._train_again)
         said = self._state.summary  # of an earlier driver: its files are made again
         result = said or summary.summarize(self._state, self._settings, self._space, confirmed, self._state.baseline)

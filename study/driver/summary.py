@@ -9,11 +9,12 @@ from search_spaces import Space
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed, chooses, gain
 from study.driver.listing import short, table, wrapped
-from study.record import metrics
+from study.record import constraints, metrics
 from study.record.commands import hint, storage_words
+from study.record.constraints import Constraint
 from study.record.folder import StudyFolder
 from study.record.intervals import mean_interval
-from study.record.ranking import NOTHING_CHOSEN, best_trials, pareto_front
+from study.record.ranking import NOTHING_CHOSEN, best_trials, kept, pareto_front
 from study.record.settings import Settings
 from study.record.state import StudyState
 from study.record.words import DIGITS, counted, duration, number, ratio
@@ -34,8 +35,9 @@ def summarize(
     they came from. `best` is the winner of the confirmation; without one it is the best trial, whose `val` is then a
     single value and whose `test` and `model` are null. `default` is the space's default beside the winner, on the same
     seeds, and `gain` how much better the winner is in the objective's test metric; both are null where the default won.
-    `chosen_by` is the validation metric that `best` was chosen by, null without validation images: `best` is then the
-    first configuration and the first of its seeds.
+    `constraints`, of a study that has any, says how many trials keep them; where none does, or no confirmed config in
+    the mean over its seeds, there is no `best`. `chosen_by` is the validation metric that `best` was chosen by, null
+    without validation images: `best` is then the first configuration and the first of its seeds.
 
     Args:
         state: The study, its search and confirmation ended.
@@ -74,7 +76,11 @@ def summarize(
             {"trial_id": run.id, **{name: run.known[name] for name in settings.objectives}}
             for run in pareto_front(state, settings.objectives)
         ]
-    winner = confirmed[0] if confirmed else None
+    if asked := constraints.of_settings(state.settings):
+        summary["constraints"] = _constraints(state, asked, confirmed)
+    winner = confirmed[0] if confirmed and not confirmed[0].unmet else None
+    if confirmed and winner is None:
+        return summary
     best = _best(state, space, winner)
     if best is None:
         return summary
@@ -84,6 +90,22 @@ def summarize(
         summary["default"] = {"trial_id": default.candidate, "test": default.mean(test).to_json()}
         summary["gain"] = gain(winner, default, test).to_json()
     return summary | {"best": best, **compare(space.family, best["config"], winner, baseline).to_json()}
+
+
+def _constraints(state: StudyState, asked: list[Constraint], confirmed: list[Confirmed]) -> dict[str, Any]:
+    """Return the constraints of a study, how many of its ended trials keep them all, and what has to be said."""
+    ended = [run for run in state.trials if run.status in ("completed", "stopped")]
+    keeping = [run for run in kept(state) if run in ended]
+    note = None
+    if not keeping:
+        never = [one for one in asked if ended and all(one.excess(run.facts) > 0 for run in ended)]
+        which = constraints.said(never) if never else f"all of {constraints.said(asked)}"
+        note = f"no trial keeps {which}: nothing was chosen"
+    elif confirmed and confirmed[0].unmet:
+        which = constraints.said(confirmed[0].unmet)
+        note = f"no confirmed config keeps {which} in the mean over its seeds: nothing was chosen"
+    said = [str(one) for one in asked]
+    return {"asked": said, "trials_that_keep_them": len(keeping), "ended_trials": len(ended), "note": note}
 
 
 def _confirmed(one: Confirmed, space: Space) -> dict[str, Any]:
@@ -96,6 +118,7 @@ def _confirmed(one: Confirmed, space: Space) -> dict[str, Any]:
         "params": one.runs[0].params,
         "val": one.value(space.metric),
         "test": {name: interval.to_json() for name, interval in one.test_metrics.items()},
+        **({"unmet": [str(constraint) for constraint in one.unmet]} if one.unmet else {}),
     }
 
 
@@ -133,6 +156,9 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
     if best:
         parts += ["", *_scores(summary), ""]
     facts = [*_facts(summary)] if best else []
+    if bounds := summary.get("constraints"):
+        keep = f"kept by {bounds['trials_that_keep_them']} of {counted(bounds['ended_trials'], 'trial')}"
+        facts.append(("bounds", f"{', '.join(bounds['asked'])}: {bounds['note'] or keep}"))
     if why := (summary.get("search_end") or {}).get("why"):  # not of an earlier version
         facts.append(("ended", f"the search: {why}"))
     facts += [

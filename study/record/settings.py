@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from study.record.commands import STORAGE, STORAGE_HELP, add_value
+from study.record.constraints import bound
 from study.record.tracking_uri import masked
 from study.record.values import (
     Reader,
@@ -52,6 +53,7 @@ class Option:
         group: Its heading in the help.
         resumable: Whether a resumed study may be given another value.
         place: Whether it says where a study runs or is kept, not what it does.
+        several: Whether it may be given more than once, each time with one value or more.
         with_reported: Whether it goes with `--reported`, which runs its configurations as they are.
     """
 
@@ -65,6 +67,7 @@ class Option:
     group: str = ""
     resumable: bool = False
     place: bool = False
+    several: bool = False
     with_reported: bool = True
 
 
@@ -207,6 +210,20 @@ class Settings:
             with_reported=False,
         ),
     ]
+    constraints: Annotated[
+        tuple[str, ...],
+        _search(
+            "a bound of params, latent_size, another number of the config or a metric that is measured, such as "
+            "'params<=1e6'; may be given several times. What does not keep it never wins",
+            list_of(bound),
+            "BOUND",
+            name="constraint",
+            default="none",
+            say=",".join,
+            several=True,
+            with_reported=False,
+        ),
+    ] = ()
     confirm_top: Annotated[
         int,
         _search(
@@ -363,7 +380,8 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON can say them."""
         ends = self.value_range and list(self.value_range)  # as JSON reads it back: a tracker compares the two
-        return {**asdict(self), "objectives": list(self.objectives), "value_range": ends}
+        lists = {"objectives": list(self.objectives), "constraints": list(self.constraints)}
+        return {**asdict(self), **lists, "value_range": ends}
 
     def written(self) -> dict[str, Any]:
         """Return them as they are written down or printed: as JSON, without the secrets of the tracking URI."""
@@ -381,6 +399,7 @@ class Settings:
             **{
                 **kept,
                 "objectives": tuple(values["objectives"]),
+                "constraints": tuple(values.get("constraints", ())),
                 "value_range": None if ends is None else (float(ends[0]), float(ends[1])),
             }
         )
@@ -419,7 +438,7 @@ def add_option(to: argparse._ActionsContainer, name: str, allowed: Sequence[str]
     elif allowed:
         add_value(to, f"--{name}", one_of(*allowed), "|".join(allowed), shown)
     else:
-        add_value(to, f"--{name}", option.read, option.metavar, shown)
+        add_value(to, f"--{name}", option.read, option.metavar, shown, several=option.several)
 
 
 def said(recorded: Mapping[str, Any]) -> dict[str, Said]:
@@ -431,7 +450,8 @@ def said(recorded: Mapping[str, Any]) -> dict[str, Said]:
     found: dict[str, Said] = {}
     for name, option in options().items():
         values = [recorded.get(field) for field in option.fields]
-        if values[0] is None or values[0] is False or (recorded.get("reported") and not option.with_reported):
+        is_set = values[0] is not None and values[0] is not False and values[0] not in ((), [])
+        if not is_set or (recorded.get("reported") and not option.with_reported):
             continue
         found[name] = option.say(*values) if option.say else values[0]
     return found

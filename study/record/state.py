@@ -84,6 +84,11 @@ class Run:
         return metrics.sizes(self.config, self.params)
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """What a constraint can be of: the config, the network's sizes, the metrics of the last epoch and the end."""
+        return self.config | self.known
+
+    @property
     def seconds(self) -> float:
         """The seconds spent in the epochs that are recorded, those of a first stage included."""
         return sum(epoch.get("seconds") or 0.0 for epoch in (*self.pretraining, *self.epochs))

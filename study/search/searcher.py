@@ -248,6 +248,10 @@ class StudySearcher(UnsavedSearcher):
             self._report(trial_id, report)
         trial = self._trials[trial_id]
         _say(trial, {"reason": reason} if reason else {})
+        if report and status != "failed":
+            run = self._recorder.state.runs[next(iter(step_of(result).reports))]
+            for name, excess in self._excess(run.config | dict(report.sizes) | report.metrics).items():
+                trial.set_constraint(name, excess)
         state = self._told(status, report.epoch, report.by_machine) if report else TrialState.FAIL
         if report and state is TrialState.COMPLETE:
             self._study.tell(trial, [report.value(metric) for metric in self._plan.objectives])
@@ -268,6 +272,10 @@ class StudySearcher(UnsavedSearcher):
         if self._several:
             return TrialState.COMPLETE if status == "completed" or (status == "stopped" and epochs) else TrialState.FAIL
         return TrialState.PRUNED if status == "failed" and not by_machine else _STATES[status]
+
+    def _excess(self, facts: Mapping[str, Any]) -> dict[str, float]:
+        """Return how far beyond each constraint a trial is, as Optuna takes it: 0 or less is kept."""
+        return {str(constraint): constraint.excess(facts) for constraint in self._plan.limits.constraints}
 
     def _ask(self) -> tuple[optuna.Trial, Config, str | None]:
         state = self._recorder.state
@@ -344,7 +352,7 @@ class StudySearcher(UnsavedSearcher):
         ended = (run.ended if run else None) or began
         own = self._foreign.of_trials.get(facts["number"], _Attributes())
         finished = state.is_finished()
-        return FrozenTrial(
+        frozen = FrozenTrial(
             number=facts["number"],
             state=state,
             value=None,
@@ -358,3 +366,7 @@ class StudySearcher(UnsavedSearcher):
             intermediate_values=intermediate,
             trial_id=facts["number"],
         )
+        if run and run.status in ("completed", "stopped"):
+            for name, excess in self._excess(run.facts).items():
+                frozen.set_constraint(name, excess)
+        return frozen

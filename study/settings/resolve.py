@@ -13,13 +13,14 @@ from typing import Any
 import search_spaces
 from search_spaces import FAMILY_FACTS, Context, Reported, ReportedSplit, Space
 from study.data import own_file
-from study.record import tracking_uri
+from study.record import constraints, tracking_uri
 from study.record.commands import STORAGE, check_text
 from study.record.errors import UsageError, choose_from
 from study.record.folder import check_name
 from study.record.settings import Settings, options
 from study.settings.algorithms import MULTI_OBJECTIVE_SAMPLERS, SCHEDULERS
 
+_DRAWN = 300  # configs, among which every conditional number of a space comes up
 _SMOKE = {"trials": 2, "epochs": 1, "train_size": 256, "val_size": "proportional", "confirm_top": 1, "confirm_seeds": 2}
 
 
@@ -45,6 +46,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     if given.get("notify"):
         _check_command(given["notify"])
     objectives = _objectives(given.get("objectives"), space)
+    _check_constraints(given.get("constraints", ()), space)
     scheduler = given.get("scheduler", "none" if len(objectives) > 1 else "asha")
     if len(objectives) > 1:
         _check_several(objectives, given.get("sampler", "tpe"), scheduler)
@@ -239,6 +241,19 @@ def _objectives(names: tuple[str, ...] | None, space: Space) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise UsageError(f"--objective {','.join(names)!r} names an objective twice")
     return names
+
+
+def _check_constraints(texts: tuple[str, ...], space: Space) -> None:
+    """Refuse constraints of what no network of a space has: it would never be met, or always."""
+    if not texts:
+        return
+    context = Context(space.image_shape, max(1, len(space.data.class_names)))
+    configs = [space.default, *search_spaces.drawn(space, context, _DRAWN)]
+    numbers = {key for config in configs for key, value in config.items() if type(value) in (int, float)}
+    allowed = {*numbers, *FAMILY_FACTS[space.family].objectives}
+    for constraint in constraints.of_texts(texts):
+        if constraint.name not in allowed:
+            raise UsageError(choose_from("--constraint", constraint.name, allowed))
 
 
 def _check_command(command: str) -> None:
