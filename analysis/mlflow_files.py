@@ -193,6 +193,7 @@ def _started(parent: Run) -> StudyStarted:
     settings = {key: value for key, value in params.items() if not key.startswith("data.")}
     try:
         metric = str(own["facts"]["metric"]) if own else search_spaces.get(str(settings["space"])).metric
+        metric = metrics.ranked_by(settings.get("objectives") or (), metric)
     except (KeyError, TypeError) as error:  # `search_spaces.UnknownSpace` is a KeyError
         raise NoStudyError(f"MLflow's run of the study names no space that is known: {error}") from None
     data = {key.removeprefix("data."): value for key, value in params.items() if key.startswith("data.")}

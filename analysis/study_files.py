@@ -17,7 +17,7 @@ from search_spaces import FAMILY_FACTS, FamilyFacts
 from study.record import files, journal, tables
 from study.record.errors import StudyError, UsageError, one_line
 from study.record.folder import StudyFolder
-from study.record.tables import BASELINE, CONFIRM, CONFIRM_HISTORY, HISTORY, PRETRAINING, SPREAD, TRIALS, Table
+from study.record.tables import BASELINE, CONFIRM, CONFIRM_HISTORY, HISTORY, PRETRAINING, SPREAD, TRIALS, UNMET, Table
 
 LARGEST_ARRAYS = 512 * 2**20
 """Bytes of a file of samples, as it lies there and unpacked: more is no study's."""
@@ -34,7 +34,9 @@ _NEEDED = {
     PRETRAINING: PRETRAINING.columns,
     SPREAD: ("run_id", "status"),
 }
-_TEXT = dict.fromkeys(("trial_id", "confirm_id", "confirm_of", "role", "run_id", "status", "reason", "key"), "str")
+_TEXT = dict.fromkeys(
+    ("trial_id", "confirm_id", "confirm_of", "role", "run_id", "status", "reason", "key", UNMET), "str"
+)
 
 _PARTIAL: dict[State, str] = {
     "running": "This study is still running: what follows is what it had when this was written.",

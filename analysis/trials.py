@@ -184,14 +184,18 @@ def pca_nats(study: StudyFiles) -> pd.DataFrame:
 def baseline_at(study: StudyFiles, latent_sizes: pd.Series, split: str = "test") -> pd.Series:
     """Return what the baseline has of the objective on a split, for each latent size; NaN where it was not measured.
 
-    Of an autoencoder's error PCA's at that size, of a VAE's nats those of probabilistic PCA of at most that size, of an
-    accuracy that of the logistic regression that is best on validation images, whatever the size.
+    Of an autoencoder's error PCA's at that size, of its ratio to that 1, of a VAE's nats those of probabilistic PCA of
+    at most that size, of an accuracy that of the logistic regression that is best on validation images, whatever the
+    size.
     """
     metric = study.metric
     missing = pd.Series(np.nan, index=latent_sizes.index, dtype=float)
     if metric == "val_mse":
         pca = pca_errors(study).dropna(subset=["n_components"]).drop_duplicates("n_components")
         return latent_sizes.map(pca.set_index("n_components")[f"{split}_mse"]).astype(float)
+    if metric == metrics.RATIO:  # PCA's error over itself
+        pca = pca_errors(study).dropna(subset=[f"{split}_mse"])
+        return missing.mask(latent_sizes.isin(pca["n_components"]), 1.0)
     if metric == "val_nelbo":
         nats = pca_nats(study)
         return missing if nats.empty else nats_at(nats, latent_sizes)[f"{split}_nelbo"]
@@ -245,7 +249,8 @@ def unmet_by_mean(study: StudyFiles, runs: pd.DataFrame) -> dict[str, str]:
     asked = constraints.of_settings(study.settings)
     found = {}
     for name, rows in runs[runs["value"].notna()].groupby("confirm_of", sort=False):
-        seeds = [{key.removeprefix("config."): value for key, value in row.items()} for row in rows.to_dict("records")]
+        named = rows.rename(columns=lambda column: str(column).removeprefix("config."))
+        seeds = [dict(zip(named.columns, row, strict=True)) for row in named.itertuples(index=False, name=None)]
         if beyond := constraints.unmet_by_mean(asked, seeds):
             found[str(name)] = constraints.said(beyond)
     return found

@@ -229,7 +229,7 @@ def _best_so_far(study: StudyFiles) -> Fact:
         return Fact("Best so far", "none: no trial has been completed or stopped yet")
     row = board.iloc[0]
     pca = row.get("pca")
-    which = "PCA at the same size" if metric == "val_mse" else "Probabilistic PCA of at most that size"
+    which = "Probabilistic PCA of at most that size" if metric == "val_nelbo" else "PCA at the same size"
     beside = f" {which}: {cell(pca)}." if pd.notna(pca) else ""
     return Fact(
         "Best so far",

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ray.tune.search import Searcher
 
 import models
-import search_spaces
 from search_spaces import Point
 from study.baselines.baseline import baseline_of
 from study.cluster.resources import Resources
@@ -30,6 +29,7 @@ from study.record.errors import StudyError
 from study.record.events import STUDY, BaselineMeasured, Event, Finished, Remade, RunEnded, RunStarted, SearchEnded
 from study.record.folder import StudyFolder
 from study.record.journal import Recorder
+from study.record.metrics import PCA_ERROR_FLOOR, RATIO
 from study.record.ranking import NOTHING_CHOSEN, best_trials
 from study.record.settings import Settings
 from study.record.state import Run
@@ -41,7 +41,7 @@ from study.search.recording import TuneRecorder
 from study.search.schedulers import build_scheduler
 from study.search.searcher import SearchPlan, StudySearcher
 from study.search.stall import StallWatch
-from study.settings.resolve import space_context
+from study.settings.resolve import space_context, space_of
 from study.training import checkpoint
 from study.training.checkpoint import EncoderSource
 from study.training.execution import Execution
@@ -89,7 +89,7 @@ class Session:
         self._data, self._resources, self._display = data, resources, display
         self._limits = resources.limits(settings.max_params, settings.constraints)
         self._state = recorder.state
-        self._space = search_spaces.get(settings.space)
+        self._space = space_of(settings)
         self._context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
         shared = SharedData.put(data, encoder.state if encoder else None)
         elsewhere = NodeCall(data, shared, resources.node_cpus)
@@ -177,11 +177,36 @@ class Session:
             reason = f"it does not keep {constraints.said(beyond)}" if beyond else None
         else:
             reason = self._limits.refusal(candidate.config, self._context, candidate.params)
+            reason = reason or self._without_ratio(candidate.config)
         if reason and self._settings.reported:
             raise StudyError(f"{candidate.key} is too large: {reason}")
         if reason:
             self._display.say(f"not confirmed  {candidate.key}: {reason}")
         return reason is None
+
+    @property
+    def _asks_for_ratio(self) -> bool:
+        """Whether networks' errors are put over PCA's: as an objective, or for a constraint."""
+        bounds = constraints.of_texts(self._settings.constraints)
+        return RATIO in self._settings.objectives or any(bound.name == RATIO for bound in bounds)
+
+    def _without_ratio(self, config: dict[str, Any]) -> str | None:
+        """Return why a config's error cannot be put over PCA's, None where it can, or nobody asks for that."""
+        if not self._asks_for_ratio:
+            return None
+        error = self._baselines.error("val", config["latent_size"])
+        if error is not None and error > PCA_ERROR_FLOOR:
+            return None
+        has = "no so many components" if error is None else "an error that is only rounding there"
+        return f"{RATIO} is of no code of {config['latent_size']} numbers: PCA of these images has {has}"
+
+    def _completed(self, job: Job) -> Job:
+        """Return a job with PCA's errors at the size of its code, where those are asked for."""
+        if not self._asks_for_ratio:
+            return job
+        splits = ("val", "test") if job.test else ("val",)
+        errors = {split: self._baselines.error(split, job.config["latent_size"]) for split in splits}
+        return replace(job, pca={split: error for split, error in errors.items() if error is not None})
 
     def _compare_with_pca(self) -> None:
         """Let the display compare each run with PCA's validation error at the same number of components."""
@@ -217,6 +242,7 @@ class Session:
             epochs=settings.epochs,
             limits=self._limits,
             devices=self._resources.devices,
+            refuses=self._without_ratio,
             warm_start=warm_start,
         )
         yield self._after_further_seeds(StudySearcher(plan, self._recorder, self._folder.optuna_log, self._spent))
@@ -238,10 +264,11 @@ class Session:
         if not further:
             return searcher
         default = further[0].candidate
-        if reason := self._limits.refusal(default.config, self._context, default.params):
+        reason = self._limits.refusal(default.config, self._context, default.params)
+        if reason := reason or self._without_ratio(default.config):
             raise StudyError(f"--patience goes by seeds of the default, which is refused: {reason}")
         self._display.say(f"patience: {counted(len(further), 'further run')} of the default, for the spread of seeds")
-        one_by_one = [(planned.job,) for planned in further]
+        one_by_one: list[tuple[Job, ...]] = [(planned.job,) for planned in further]
         return Beside(self._job_list(further, one_by_one), searcher, self._space.metric)
 
     def _training(self, phase: str, planned: list[Planned]) -> Iterator[Searcher]:
@@ -300,7 +327,7 @@ class Session:
         recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep, stopper, watch=self._watch)
         with self._watch.watching():
             engine.run(
-                engine.Phases(chain([first], phases), metric),
+                engine.Phases(chain([first], phases), metric, self._completed),
                 build_scheduler(rule, metric, settings.epochs, self._state, further=further),
                 [recording],
                 context=self._worker,

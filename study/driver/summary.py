@@ -248,7 +248,9 @@ def _baseline(row: Mapping[str, Any], metric: str) -> tuple[str, str, str]:
     else:
         # An earlier version had the unclipped errors alone.
         values = tuple(row.get(f"{split}_mse_clipped", row.get(f"{split}_mse")) for split in ("val", "test"))
-        name = f"PCA, {size}" + ("" if metric == "val_mse" else ", MSE")
+        if metric == metrics.RATIO:  # over itself
+            values = (1.0, 1.0)
+        name = f"PCA, {size}" + ("" if metric in ("val_mse", metrics.RATIO) else ", MSE")
     val, test = ("–" if value is None else number(value, DIGITS) for value in values)
     return name, val, test
 

@@ -450,8 +450,9 @@ def said(recorded: Mapping[str, Any]) -> dict[str, Said]:
     found: dict[str, Said] = {}
     for name, option in options().items():
         values = [recorded.get(field) for field in option.fields]
-        is_set = values[0] is not None and values[0] is not False and values[0] not in ((), [])
-        if not is_set or (recorded.get("reported") and not option.with_reported):
+        if values[0] is None or values[0] is False or (recorded.get("reported") and not option.with_reported):
+            continue
+        if option.several and not values[0]:
             continue
         found[name] = option.say(*values) if option.say else values[0]
     return found

@@ -165,11 +165,12 @@ def _end(run: Run) -> Row:
 
 
 def _unmet(state: StudyState, run: Run) -> Row:
-    """Return the constraints that a run did not keep, "" of one that has; no column where the study has none."""
+    """Return the constraints that an ended run did not keep, "" of one that has; no column where there are none."""
     asked = constraints.of_settings(state.settings)
     if not asked:
         return {}
-    return {UNMET: constraints.said(constraints.unmet(asked, run.facts)) if run.status != "failed" else None}
+    ended = run.status in ("completed", "stopped")
+    return {UNMET: constraints.said(constraints.unmet(asked, run.facts)) if ended else None}
 
 
 def _config(run: Run) -> Row:

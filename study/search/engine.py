@@ -26,7 +26,7 @@ from study import interrupt
 from study.cluster import scratch
 from study.record.errors import StudyError, chain
 from study.record.metrics import mode
-from study.worker.job import jobs_of, tune_result
+from study.worker.job import Job, job_config, jobs_of, tune_result
 
 if TYPE_CHECKING:
     from study.cluster.resources import Resources
@@ -100,11 +100,14 @@ class Phases(UnsavedSearcher):
     Args:
         searchers: One for each phase. It is asked for the next one when that begins, and may look at what has ended.
         metric: The objective, such as "val_mse".
+        complete: Adds to each job what every phase's have.
     """
 
-    def __init__(self, searchers: Iterator[Searcher], metric: str) -> None:
+    def __init__(
+        self, searchers: Iterator[Searcher], metric: str, complete: Callable[[Job], Job] = lambda job: job
+    ) -> None:
         super().__init__(metric, mode(metric))
-        self._searchers = searchers
+        self._searchers, self._complete = searchers, complete
         self._now: Searcher | None = None
         self._running: set[str] = set()  # Tune's ids
 
@@ -114,8 +117,10 @@ class Phases(UnsavedSearcher):
         while True:
             found: dict[str, Any] | str | None = self._now.suggest(trial_id) if self._now else Searcher.FINISHED
             if found != Searcher.FINISHED:
-                self._running |= {trial_id} if found else set()
-                return found
+                if not isinstance(found, dict):
+                    return found
+                self._running.add(trial_id)
+                return job_config(*map(self._complete, jobs_of(found)))
             if self._running:
                 return None
             self._now = next(self._searchers, None)

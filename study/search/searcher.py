@@ -50,6 +50,7 @@ class SearchPlan:
     epochs: int
     limits: Limits
     devices: float = 1.0  # of each trial
+    refuses: Callable[[Config], str | None] = lambda config: None  # why a config is no trial besides, if it is none
     warm_start: Sequence[Point] = ()  # asked after the space's own first points
 
 
@@ -225,7 +226,7 @@ class StudySearcher(UnsavedSearcher):
         context = self._plan.context
         try:
             params = models.count_parameters(config, context.image_shape, context.num_classes)
-            return params, self._plan.limits.refusal(config, context, params)
+            return params, self._plan.limits.refusal(config, context, params) or self._plan.refuses(config)
         except Exception as error:
             if self._plan.space.own_name:
                 return 0, f"cannot be built: {type(error).__name__}: {first_line(error)}"

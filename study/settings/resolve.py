@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import search_spaces
 from search_spaces import FAMILY_FACTS, Context, Reported, ReportedSplit, Space
 from study.data import own_file
-from study.record import constraints, tracking_uri
+from study.record import constraints, metrics, tracking_uri
 from study.record.commands import STORAGE, check_text
 from study.record.errors import UsageError, choose_from
 from study.record.folder import check_name
@@ -232,10 +233,22 @@ def _space(given: Mapping[str, Any]) -> Space:
         raise UsageError(choose_from("--space", given["space"], search_spaces.names())) from None
 
 
+def space_of(settings: Settings) -> Space:
+    """Return the space of a study, with what its trials are ranked by."""
+    space = search_spaces.get(settings.space)
+    ranked_by = metrics.ranked_by(settings.objectives, space.metric)
+    return space if ranked_by == space.metric else replace(space, facts=replace(space.family_facts, metric=ranked_by))
+
+
 def _objectives(names: tuple[str, ...] | None, space: Space) -> tuple[str, ...]:
     names = (space.metric,) if names is None else names
     allowed = FAMILY_FACTS[space.family].objectives
     for name in names:
+        if name == metrics.RATIO and name not in allowed:
+            raise UsageError(
+                f"--objective {name} is for families that are compared with PCA; {space.name} is of the family "
+                f"{space.family}"
+            )
         if name not in allowed:
             raise UsageError(choose_from("--objective", name, allowed))
     if len(set(names)) < len(names):
