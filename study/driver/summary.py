@@ -14,7 +14,7 @@ from study.record.commands import hint, storage_words
 from study.record.constraints import Constraint
 from study.record.folder import StudyFolder
 from study.record.intervals import mean_interval
-from study.record.ranking import NOTHING_CHOSEN, best_trials, kept, pareto_front
+from study.record.ranking import NOTHING_CHOSEN, best_trials, keeping, pareto_front
 from study.record.settings import Settings
 from study.record.state import StudyState
 from study.record.words import DIGITS, counted, duration, number, ratio
@@ -95,9 +95,9 @@ def summarize(
 def _constraints(state: StudyState, asked: list[Constraint], confirmed: list[Confirmed]) -> dict[str, Any]:
     """Return the constraints of a study, how many of its ended trials keep them all, and what has to be said."""
     ended = [run for run in state.trials if run.status in ("completed", "stopped")]
-    keeping = [run for run in kept(state) if run in ended]
+    those = {run.id for run in keeping(state)} & {run.id for run in ended}
     note = None
-    if not keeping:
+    if not those:
         never = [one for one in asked if ended and all(one.excess(run.facts) > 0 for run in ended)]
         which = constraints.said(never) if never else f"all of {constraints.said(asked)}"
         note = f"no trial keeps {which}: nothing was chosen"
@@ -105,7 +105,7 @@ def _constraints(state: StudyState, asked: list[Constraint], confirmed: list[Con
         which = constraints.said(confirmed[0].unmet)
         note = f"no confirmed config keeps {which} in the mean over its seeds: nothing was chosen"
     said = [str(one) for one in asked]
-    return {"asked": said, "trials_that_keep_them": len(keeping), "ended_trials": len(ended), "note": note}
+    return {"asked": said, "trials_that_keep_them": len(those), "ended_trials": len(ended), "note": note}
 
 
 def _confirmed(one: Confirmed, space: Space) -> dict[str, Any]:

@@ -42,13 +42,13 @@ def best_trials(state: StudyState, metric: str) -> list[Run]:
 
     Failed and running ones are left out, and those that do not keep the study's constraints: they never win.
     """
-    ended = [run for run in kept(state) if run.status in ("completed", "stopped") and metric in run.last]
+    ended = [run for run in keeping(state) if run.status in ("completed", "stopped") and metric in run.last]
     return sorted(
         ended, key=lambda run: trial_key(run.status, len(run.epochs), run.last[metric], run.number, mode(metric))
     )
 
 
-def kept(state: StudyState) -> list[Run]:
+def keeping(state: StudyState) -> list[Run]:
     """Return the trials that keep every constraint of the study, by what is known of each of them so far."""
     asked = constraints.of_settings(state.settings)
     return [run for run in state.trials if not constraints.unmet(asked, run.facts)] if asked else state.trials
@@ -90,6 +90,6 @@ def pareto_front(state: StudyState, metrics: Iterable[str]) -> list[Run]:
     def value(run: Run) -> tuple[float, ...]:
         return tuple(sign(mode(metric)) * run.known[metric] for metric in names)
 
-    completed = [run for run in kept(state) if run.status == "completed"]
+    completed = [run for run in keeping(state) if run.status == "completed"]
     front = on_front([value(run) for run in completed])
     return sorted((run for run, kept in zip(completed, front, strict=True) if kept), key=value)

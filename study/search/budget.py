@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from study.record.metrics import Mode, mode, sign
-from study.record.ranking import kept
+from study.record.ranking import keeping
 from study.record.settings import Settings
 from study.record.state import StudyState
 from study.record.words import counted, duration, number
@@ -129,5 +129,5 @@ def without_gain(values: Iterable[float | None], spread: float, of: Mode) -> Ite
 def _values(state: StudyState, metric: str) -> list[float | None]:
     ended = [run for run in state.trials if run.status in ("completed", "stopped")]
     ended.sort(key=lambda run: (run.ended_s or 0.0, run.number))
-    comparable = {run.id for run in kept(state) if run.status == "completed"}
+    comparable = {run.id for run in keeping(state) if run.status == "completed"}
     return [run.known.get(metric) if run.id in comparable else None for run in ended]
