@@ -21,9 +21,10 @@ from rich.table import Table as Grid
 
 from analysis import output
 from analysis.study_files import read_study
-from analysis.trials import compute_confirmed, compute_leaderboard
+from analysis.trials import compute_beyond, compute_confirmed, compute_leaderboard
 from analysis.words import cell, interval_text
 from study.record import commands, files
+from study.record.tables import UNMET
 
 _TOP = 10
 
@@ -58,6 +59,10 @@ def _run(argv: Sequence[str] | None) -> None:
         console.print("This study is not finished; the tables are what it has so far.")
     console.print("\nBest trials (validation data, last epoch)")
     console.print(_grid(compute_leaderboard(study, options.top)))
+    beyond = compute_beyond(study)
+    if not beyond.empty:
+        console.print("Trials that do not keep a constraint: they can win nothing")
+        console.print(_grid(beyond.head(options.top)))
     confirmed = compute_confirmed(study)
     if not confirmed.empty:
         console.print("Confirmed (mean over fresh seeds, with its 95 % interval)")
@@ -73,6 +78,8 @@ def _with_intervals(table: pd.DataFrame) -> pd.DataFrame:
         found[name] = [
             cell(mean) + ("" if pd.isna(low) else f" ({interval_text(low, high)})") for mean, low, high in ends
         ]
+    if UNMET in table:
+        found[UNMET] = table[UNMET]
     return found if table["baseline"].isna().all() else found.assign(baseline=table["baseline"])
 
 

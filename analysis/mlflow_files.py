@@ -184,7 +184,7 @@ def _events(client: MlflowClient, parent: Run) -> Iterator[Event]:
     trials = 0
     for run in sorted(children, key=lambda run: str(run.data.tags.get("run", ""))):
         yield from _run_events(client, run, trials)
-        trials += "confirm_of" not in run.data.tags
+        trials += "trial_id" in run.data.tags
 
 
 def _started(parent: Run) -> StudyStarted:
@@ -193,6 +193,7 @@ def _started(parent: Run) -> StudyStarted:
     settings = {key: value for key, value in params.items() if not key.startswith("data.")}
     try:
         metric = str(own["facts"]["metric"]) if own else search_spaces.get(str(settings["space"])).metric
+        metric = metrics.ranked_by(settings.get("objectives") or (), metric)
     except (KeyError, TypeError) as error:  # `search_spaces.UnknownSpace` is a KeyError
         raise NoStudyError(f"MLflow's run of the study names no space that is known: {error}") from None
     data = {key.removeprefix("data."): value for key, value in params.items() if key.startswith("data.")}
@@ -219,7 +220,7 @@ def _run_events(client: MlflowClient, run: Run, number: int) -> Iterator[Event]:
     began, ended = _seconds(run.info.start_time), _seconds(run.info.end_time)
     yield RunStarted(
         name,
-        "confirm" if confirm_of else "trial",
+        "confirm" if confirm_of else "trial" if "trial_id" in tags else "spread",
         number,
         {key: value for key, value in params.items() if key not in _NOT_CONFIG},
         seed=int(tags.get("seed", 0)),

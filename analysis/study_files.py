@@ -17,7 +17,7 @@ from search_spaces import FAMILY_FACTS, FamilyFacts
 from study.record import files, journal, tables
 from study.record.errors import StudyError, UsageError, one_line
 from study.record.folder import StudyFolder
-from study.record.tables import BASELINE, CONFIRM, CONFIRM_HISTORY, HISTORY, PRETRAINING, TRIALS, Table
+from study.record.tables import BASELINE, CONFIRM, CONFIRM_HISTORY, HISTORY, PRETRAINING, SPREAD, TRIALS, UNMET, Table
 
 LARGEST_ARRAYS = 512 * 2**20
 """Bytes of a file of samples, as it lies there and unpacked: more is no study's."""
@@ -32,8 +32,11 @@ _NEEDED = {
     BASELINE: ("n_components",),
     CONFIRM_HISTORY: CONFIRM_HISTORY.columns,
     PRETRAINING: PRETRAINING.columns,
+    SPREAD: ("run_id", "status"),
 }
-_TEXT = dict.fromkeys(("trial_id", "confirm_id", "confirm_of", "role", "run_id", "status", "reason", "key"), "str")
+_TEXT = dict.fromkeys(
+    ("trial_id", "confirm_id", "confirm_of", "role", "run_id", "status", "reason", "key", UNMET), "str"
+)
 
 _PARTIAL: dict[State, str] = {
     "running": "This study is still running: what follows is what it had when this was written.",
@@ -61,6 +64,7 @@ class StudyFiles:
         summary: summary.json, None while the study is not finished.
         pretraining: a row per run and epoch of a first stage, empty where there was none.
         confirm_history: a row per confirmation run and epoch, empty where there was none.
+        spread: a row per further seed of the default, empty without `--patience`.
         state: whether it is finished, running, interrupted or failed; "incomplete" if its files are out of reach.
     """
 
@@ -73,6 +77,7 @@ class StudyFiles:
     summary: dict[str, Any] | None
     pretraining: pd.DataFrame = field(default_factory=lambda: _empty(PRETRAINING))
     confirm_history: pd.DataFrame = field(default_factory=lambda: _empty(CONFIRM_HISTORY))
+    spread: pd.DataFrame = field(default_factory=lambda: _empty(SPREAD))
     state: State = "finished"
 
     @property

@@ -11,9 +11,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from analysis.study_files import StudyFiles
-from study.record import intervals, metrics, ranking
+from study.record import constraints, intervals, metrics, ranking
+from study.record.events import LIMITS
 from study.record.intervals import Interval
 from study.record.metrics import Mode
+from study.record.tables import UNMET
 
 _SHOWN = ("trial_id", "status", "epochs", "params", "config.architecture", "config.latent_size", "config.optimizer")
 
@@ -76,10 +78,12 @@ def columns_of(interval: Interval, prefix: str = "") -> dict[str, float]:
 def ended_trials(study: StudyFiles) -> pd.DataFrame:
     """Return the completed and stopped trials that have the objective, best first, as a study ranks them.
 
-    `value` is the objective after the trial's last epoch, `rank` counts from 1.
+    `value` is the objective after the trial's last epoch, `rank` counts from 1. Those that do not keep the study's
+    constraints are left out.
     """
     objective = objective_of(study)
-    trials = study.trials.assign(value=numbers(study.trials, objective.metric))
+    trials = keeping(study.trials)
+    trials = trials.assign(value=numbers(trials, objective.metric))
     ended = trials[trials["status"].isin(["completed", "stopped"]) & trials["value"].notna()]
     epochs = numbers(ended, "epochs").fillna(0).astype(int)
     keys = [
@@ -89,6 +93,23 @@ def ended_trials(study: StudyFiles) -> pd.DataFrame:
     order = [place for *_, place in sorted(keys)]
     ranked = ended.iloc[order].reset_index(drop=True)
     return ranked.assign(rank=np.arange(1, len(ranked) + 1))
+
+
+def keeping(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that keep every constraint of their study; all where it has none."""
+    return runs[runs[UNMET].fillna("") == ""] if UNMET in runs else runs
+
+
+def compute_beyond(study: StudyFiles) -> pd.DataFrame:
+    """Return the completed and stopped trials that do not keep a constraint, and which: they take part in no ranking.
+
+    Columns `trial_id`, `unmet`, `status`, `epochs`, `params`, the network's `config.*` and the metric.
+    """
+    ended = study.trials[study.trials["status"].isin(["completed", "stopped"])]
+    rows = ended.drop(keeping(ended).index)
+    asked = [one.name for one in constraints.of_settings(study.settings)]
+    columns = ["trial_id", UNMET, *_SHOWN[1:], study.metric, *asked, *(f"config.{name}" for name in asked)]
+    return rows[[name for name in dict.fromkeys(columns) if name in rows]].reset_index(drop=True)
 
 
 def suggested(trials: pd.DataFrame) -> pd.DataFrame:
@@ -102,10 +123,12 @@ def given_and_suggested(study: StudyFiles) -> str:
     return f"{len(study.trials) - count:,} given, {count:,} suggested"
 
 
-def is_out_of_time(trials: pd.DataFrame) -> pd.Series:
-    """Return whether each trial was stopped because the search's time was up, and not by the scheduler."""
+def is_cut_off(trials: pd.DataFrame) -> pd.Series:
+    """Return whether each trial was stopped because the search had reached a limit, and not by the scheduler."""
     reasons = trials["reason"] if "reason" in trials else pd.Series("", index=trials.index)
-    return (trials["status"] == "stopped") & reasons.fillna("").str.startswith("by the time budget")
+    return (trials["status"] == "stopped") & reasons.fillna("").str.startswith(
+        tuple(f"by the {limit}" for limit in LIMITS)
+    )
 
 
 def compute_leaderboard(study: StudyFiles, top: int | None = None) -> pd.DataFrame:
@@ -161,14 +184,18 @@ def pca_nats(study: StudyFiles) -> pd.DataFrame:
 def baseline_at(study: StudyFiles, latent_sizes: pd.Series, split: str = "test") -> pd.Series:
     """Return what the baseline has of the objective on a split, for each latent size; NaN where it was not measured.
 
-    Of an autoencoder's error PCA's at that size, of a VAE's nats those of probabilistic PCA of at most that size, of an
-    accuracy that of the logistic regression that is best on validation images, whatever the size.
+    Of an autoencoder's error PCA's at that size, of its ratio to that 1, of a VAE's nats those of probabilistic PCA of
+    at most that size, of an accuracy that of the logistic regression that is best on validation images, whatever the
+    size.
     """
     metric = study.metric
     missing = pd.Series(np.nan, index=latent_sizes.index, dtype=float)
     if metric == "val_mse":
         pca = pca_errors(study).dropna(subset=["n_components"]).drop_duplicates("n_components")
         return latent_sizes.map(pca.set_index("n_components")[f"{split}_mse"]).astype(float)
+    if metric == metrics.RATIO:  # PCA's error over itself
+        pca = pca_errors(study).dropna(subset=[f"{split}_mse"])
+        return missing.mask(latent_sizes.isin(pca["n_components"]), 1.0)
     if metric == "val_nelbo":
         nats = pca_nats(study)
         return missing if nats.empty else nats_at(nats, latent_sizes)[f"{split}_nelbo"]
@@ -204,12 +231,29 @@ def completed_confirmations(study: StudyFiles) -> pd.DataFrame:
 def confirmed_order(study: StudyFiles) -> list[str]:
     """Return the confirmed configs, the winner first: most seeds, then the best mean validation value.
 
-    Those that took no part in the choice come last.
+    Those that took no part in the choice come last, and before them those that do not keep the study's constraints.
     """
     runs = completed_confirmations(study)
     seeds = {str(name): values.dropna().tolist() for name, values in runs.groupby("confirm_of", sort=False)["value"]}
-    order = ranking.confirmed_order(seeds, objective_of(study).mode)
+    order = ranking.confirmed_order(seeds, objective_of(study).mode, list(unmet_by_mean(study, runs)))
     return order + [name for name in seeds if name not in order]
+
+
+def unmet_by_mean(study: StudyFiles, runs: pd.DataFrame) -> dict[str, str]:
+    """Return which constraints confirmed configs do not keep in the mean over the seeds that have a `value`, in words.
+
+    Args:
+        study: The study's tables.
+        runs: What `completed_confirmations` returns.
+    """
+    asked = constraints.of_settings(study.settings)
+    found = {}
+    for name, rows in runs[runs["value"].notna()].groupby("confirm_of", sort=False):
+        named = rows.rename(columns=lambda column: str(column).removeprefix("config."))
+        seeds = [dict(zip(named.columns, row, strict=True)) for row in named.itertuples(index=False, name=None)]
+        if beyond := constraints.unmet_by_mean(asked, seeds):
+            found[str(name)] = constraints.said(beyond)
+    return found
 
 
 def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
@@ -222,7 +266,7 @@ def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
     runs = completed_confirmations(study)
     if runs.empty:
         return pd.DataFrame()
-    rows = []
+    rows, beyond = [], unmet_by_mean(study, runs)
     for name in confirmed_order(study):
         mine = runs[runs["confirm_of"] == name]
         seeds = max(mine["value"].count(), mine["test_value"].count())  # some choose, others report
@@ -230,6 +274,7 @@ def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
         for metric, column in ((objective.metric, "value"), (objective.test_metric, "test_value")):
             found = columns_of(mean_of(mine[column].dropna(), metric))
             row |= {metric: found["mean"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}
+        row |= {UNMET: beyond.get(name, "")} if beyond else {}
         rows.append(row | {"size": numbers(mine, "config.latent_size").iloc[0]})
     table = pd.DataFrame(rows)
     return table.assign(baseline=baseline_at(study, table["size"])).drop(columns="size")

@@ -41,7 +41,7 @@ class FamilyFacts:
     @property
     def objectives(self) -> tuple[str, ...]:
         """Whatever a study can be asked to optimise, the objective first."""
-        code = ("latent_size",) if self.baseline == "pca" else ()
+        code = ("latent_size", "val_ratio_to_pca") if self.baseline == "pca" else ()
         return (self.metric, *self.further, *code, "params", "seconds")
 
     @property

@@ -326,6 +326,8 @@ EVERY_OPTION = {
     "trials": 8,
     "epochs": 9,
     "time-budget": "5400s",
+    "device-hours": 1.5,
+    "constraint": "params<=1000000,lr>=0.001",
     "max-params": 123456789,
     "sampler": "nsga2",
     "scheduler": "none",
@@ -358,7 +360,7 @@ EVERY_OPTION = {
 def test_what_print_config_prints_means_the_same_settings(empty_folder, capsys):
     import yaml
 
-    assert set(EVERY_OPTION) == set(options()) - {"space", "reported", "as-reported", "latent-size"}
+    assert set(EVERY_OPTION) == set(options()) - {*("space", "reported", "as-reported", "latent-size", "patience")}
     words = [
         word
         for name, value in EVERY_OPTION.items()

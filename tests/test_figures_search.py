@@ -171,17 +171,17 @@ def test_stopping_counts_the_epochs_that_were_not_run(tmp_path):
     assert "saved 6 epochs, 38%" in found.caption
 
 
-def test_trials_that_the_time_budget_cut_are_not_the_schedulers_and_save_nothing(tmp_path):
+def test_trials_that_the_end_of_the_search_cut_are_not_the_schedulers_and_save_nothing(tmp_path):
     rows = [trial(0, 0.1, epochs=8), trial(1, 0.2, status="stopped", epochs=2)]
     rows += [trial(n, 0.3, status="stopped", epochs=3) for n in (2, 3)]
     rows[1].reason = "by the scheduler after epoch 2"
-    for row in rows[2:]:
-        row.reason = "by the time budget after epoch 3"
+    for row, limit in zip(rows[2:], ("time budget", "patience"), strict=True):
+        row.reason = f"by the {limit} after epoch 3"
     found = compute_stopping(study(tmp_path, rows))
     assert found.saved == 6
-    assert found.trials["status"].value_counts().to_dict() == {"out of time": 2, "completed": 1, "stopped": 1}
-    assert "1 stopped and 2 out of time" in found.caption
-    assert "The time budget cut 2 trials off" in found.caption
+    assert found.trials["status"].value_counts().to_dict() == {"cut off": 2, "completed": 1, "stopped": 1}
+    assert "1 stopped and 2 cut off" in found.caption
+    assert "The end of the search cut 2 trials off" in found.caption
     assert "The asha scheduler saved 6 epochs" in found.caption
     alone = compute_stopping(study(tmp_path, [rows[0], *rows[2:]]))
     assert alone.saved == 0

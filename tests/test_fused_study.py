@@ -12,7 +12,7 @@ from study.record.events import Noted, RunStarted, StudyStarted
 from study.record.folder import StudyFolder
 from study.record.journal import Journal, Recorder
 from study.record.state import StudyState
-from study.search.engine import TimeBudget
+from study.search.engine import BudgetStopper
 from study.search.recording import TuneRecorder
 from study.training.execution import PLAIN
 from study.worker import run as worker_run
@@ -130,7 +130,7 @@ def recording(tmp_path):
         numbers = {"number": job.seed, "seed": job.seed, "budget": 2, "params": 1}
         recorder.record(RunStarted(id=job.id, kind="confirm", confirm_of="a", config={}, key=None, **numbers))
     trial = SimpleNamespace(config=job_config(*jobs), last_result={})
-    tuned = TuneRecorder(recorder, StudyFolder(tmp_path), "val_mse", 1, TimeBudget(lambda: False))
+    tuned = TuneRecorder(recorder, StudyFolder(tmp_path), "val_mse", 1, BudgetStopper(lambda: None))
 
     def report(step):
         trial.last_result = {"hostname": "here", "pid": 7, **tune_result(step, ("val_mse",))}

@@ -11,7 +11,7 @@ from study.record.events import EpochEnded, RunEnded, RunStarted, SearchEnded, S
 from study.record.folder import StudyFolder
 from study.record.journal import Journal, Recorder
 from study.record.state import StudyState
-from study.search.engine import TimeBudget
+from study.search.engine import BudgetStopper
 from study.search.recording import TuneRecorder
 from study.worker.job import Job, Report, StepResult, job_config, tune_result
 
@@ -22,7 +22,7 @@ def recording(tmp_path):
     folder.path.mkdir()
     recorder = Recorder(Journal(folder.journal), StudyState())
     recorder.record(StudyStarted({}))
-    made = TuneRecorder(recorder, folder, "val_mse", 1, TimeBudget(lambda: False))
+    made = TuneRecorder(recorder, folder, "val_mse", 1, BudgetStopper(lambda: None))
     made.state = recorder.state
     return made
 

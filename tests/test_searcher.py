@@ -28,7 +28,7 @@ CIFAR = search_spaces.get("cifar_ae")
 class Driver:
     """Plays Tune: asks the searcher, invents the results, and keeps the journal as the real driver does."""
 
-    def __init__(self, folder, *, space=SPACE, reported=True, never=lambda: False, **changes):
+    def __init__(self, folder, *, space=SPACE, reported=True, never=lambda: None, **changes):
         self.folder = folder
         folder.mkdir(exist_ok=True)
         path = folder / "journal.jsonl"
@@ -110,8 +110,8 @@ def test_the_number_of_trials_is_exact_and_then_it_is_finished(tmp_path):
     assert len({job.seed for job in jobs}) == 5
 
 
-def test_nothing_starts_after_the_time_budget(tmp_path):
-    assert Driver(tmp_path / "s", never=lambda: True).ask() == Searcher.FINISHED
+def test_nothing_starts_after_the_budget_is_spent(tmp_path):
+    assert Driver(tmp_path / "s", never=lambda: "time budget").ask() == Searcher.FINISHED
 
 
 def test_optuna_is_told_the_truth(tmp_path):

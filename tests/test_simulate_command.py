@@ -80,9 +80,9 @@ UNFIT = {
         {"statuses": {7: "running"}, "search_end": False},
         "study 'night' is not finished, 7 trials have ended; {resume} ends it; a replay needs complete curves",
     ),
-    "out of time": (
+    "cut off": (
         {"statuses": {7: "stopped"}},
-        "study 'night' stopped 1 of 8 trials by its time budget; a replay needs complete curves",
+        "study 'night' stopped 1 of 8 trials as its search ended; a replay needs complete curves",
     ),
     "all failed": (
         {"statuses": dict.fromkeys(range(8), "failed")},

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import Drawing, style
 from analysis.study_files import StudyFiles
-from analysis.trials import Objective, compute_leaderboard, numbers, objective_of
+from analysis.trials import Objective, compute_leaderboard, keeping, numbers, objective_of
 from study.record import metrics
 from study.record.words import counted, duration, number
 
@@ -77,7 +77,8 @@ def compute_best_so_far(study: StudyFiles) -> BestSoFar | None:
     table = table.sort_values("ended_s", kind="stable", ignore_index=True)
     if table["value"].notna().sum() < _LEAST_TRIALS:
         return None
-    best = table["value"].cummin() if objective.mode == "min" else table["value"].cummax()
+    ranked = table["value"].where(table["trial_id"].isin(keeping(trials)["trial_id"]))
+    best = ranked.cummin() if objective.mode == "min" else ranked.cummax()
     table = table.assign(best=best.ffill(), trial=np.arange(1, len(table) + 1))
     board = compute_leaderboard(study, top=1)
     pca = board["pca"].iloc[0] if "pca" in board and len(board) else np.nan

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import Drawing, Drawings, style
 from analysis.study_files import StudyFiles
-from analysis.trials import ended_trials, is_out_of_time, numbers
+from analysis.trials import ended_trials, is_cut_off, numbers
 from analysis.words import joined
 from study.record import metrics
 from study.record.words import counted, number
@@ -100,8 +100,8 @@ def plot_cost(data: Cost) -> Figure:
     return drawn
 
 
-_OUT_OF_TIME = "out of time"
-_STATUSES = ("completed", "stopped", _OUT_OF_TIME, "failed")
+_CUT_OFF = "cut off"
+_STATUSES = ("completed", "stopped", _CUT_OFF, "failed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ class Stopping:
 
     Attributes:
         trials: a row per ended trial: trial_id, number, status, epochs (of the last stage). "stopped" is by the
-            scheduler, "out of time" by the search's time budget.
+            scheduler, "cut off" by the end of the search.
         budget: the most epochs that a trial could have.
         scheduler: what stopped trials.
     """
@@ -140,10 +140,8 @@ class Stopping:
         counts = self.trials["status"].value_counts()
         words = joined([f"{counts[status]} {status}" for status in _STATUSES if counts.get(status)])
         first = f"{counted(len(self.trials), 'ended trial')} ({words}) ran {counted(self.run, 'epoch')}."
-        if cut := counts.get(_OUT_OF_TIME, 0):
-            first += (
-                f" The time budget cut {counted(int(cut), 'trial')} off: that saved nothing, it is what is missing."
-            )
+        if cut := counts.get(_CUT_OFF, 0):
+            first += f" The end of the search cut {counted(int(cut), 'trial')} off: that saved nothing."
         if not self.saved:
             return f"{first} {'The scheduler stopped none' if cut else 'None was stopped early'}."
         share = self.saved / (self.run + self.saved)
@@ -162,7 +160,7 @@ def compute_stopping(study: StudyFiles) -> Stopping | None:
     if trials.empty:
         return None
     epochs = numbers(trials, "epochs").fillna(0).astype(int)
-    status = trials["status"].mask(is_out_of_time(trials), _OUT_OF_TIME)
+    status = trials["status"].mask(is_cut_off(trials), _CUT_OFF)
     rows = trials[["trial_id", "number"]].assign(status=status, epochs=epochs).sort_values("number", kind="stable")
     settings = study.settings
     completed = rows.loc[rows["status"] == "completed", "epochs"]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import Drawing, style
 from analysis.study_files import StudyFiles
-from analysis.trials import Objective, numbers, objectives_of
+from analysis.trials import Objective, keeping, numbers, objectives_of
 from analysis.words import joined
 from study.record import metrics
 from study.record.ranking import on_front
@@ -53,7 +53,7 @@ def compute_pareto(study: StudyFiles) -> Pareto | None:
     objectives = tuple(objectives_of(study))
     if len(objectives) < 2:
         return None
-    rows = study.trials[study.trials["status"] == "completed"]
+    rows = keeping(study.trials[study.trials["status"] == "completed"])
     # The size of a code is a setting, not a measurement.
     columns = {name: f"config.{name}" if name == "latent_size" else name for name in (one.metric for one in objectives)}
     table = pd.DataFrame({name: numbers(rows, column) for name, column in columns.items()})

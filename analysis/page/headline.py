@@ -29,11 +29,16 @@ def verdict(study: StudyFiles) -> str:
         best = _best_so_far(study)
         return f"{best.term}: {best.value}."
     if summary["best"] is None:
-        return "No trial was completed, so there is nothing to report."
+        return _capital(f"{_nothing(summary)}, so there is nothing to report.")
     said = [words for words in (_tuning(summary), _compared(summary)) if words]
     if not said:
         return "The test split was not touched." if summary["best"]["test"] is None else "There is nothing to compare."
     return _capital("; ".join(said)) + "."
+
+
+def _nothing(summary: Mapping[str, Any]) -> str:
+    """Return why a finished study has no best config."""
+    return (summary.get("constraints") or {}).get("note") or "no trial was completed"  # not of an earlier version
 
 
 def _tuning(summary: Mapping[str, Any]) -> str:
@@ -105,7 +110,7 @@ def _result(study: StudyFiles) -> list[Fact | None]:
         return [_best_so_far(study)]
     best = summary["best"]
     if best is None:
-        return [Fact("Best config", "none: no trial was completed", "Failures and their reasons are listed below.")]
+        return [Fact("Best config", f"none: {_nothing(summary)}", "Failures and their reasons are listed below.")]
     named = Fact(
         "Best config" if _is_chosen(summary) else "First configuration",
         _named(best["trial_id"], summary),
@@ -224,7 +229,7 @@ def _best_so_far(study: StudyFiles) -> Fact:
         return Fact("Best so far", "none: no trial has been completed or stopped yet")
     row = board.iloc[0]
     pca = row.get("pca")
-    which = "PCA at the same size" if metric == "val_mse" else "Probabilistic PCA of at most that size"
+    which = "Probabilistic PCA of at most that size" if metric == "val_nelbo" else "PCA at the same size"
     beside = f" {which}: {cell(pca)}." if pd.notna(pca) else ""
     return Fact(
         "Best so far",
@@ -236,17 +241,20 @@ def _best_so_far(study: StudyFiles) -> Fact:
 def _cost(study: StudyFiles) -> Fact:
     statuses = study.trials["status"].value_counts()
     trials = ", ".join(f"{number_of} {status}" for status, number_of in statuses.items())
-    epochs = int(sum(table["epochs"].sum() for table in (study.trials, study.confirm) if "epochs" in table))
-    trained = float(sum(table["seconds"].sum() for table in (study.trials, study.confirm) if "seconds" in table))
+    tables = (study.trials, study.spread, study.confirm)
+    epochs = int(sum(table["epochs"].sum() for table in tables if "epochs" in table))
+    trained = float(sum(table["seconds"].sum() for table in tables if "seconds" in table))
     clock = f"{duration(study.summary['wall_s'])} on the clock, " if study.summary else ""
     where = study.about.get("environment", {})
     machine = ", ".join(where.get("gpus") or []) or "no GPU"
     place = f"{where['cpu']}, {counted(where['cpus'], 'core')}, {machine}" if where.get("cpu") else "an unknown machine"
     confirmed = f"{counted(len(study.confirm), 'confirmation run')}, " if len(study.confirm) else ""
+    why = ((study.summary or {}).get("search_end") or {}).get("why")  # not of an earlier version
+    ended = f" The search ended: {why}." if why else ""
     return Fact(
         "What it cost",
         f"{clock}{duration(trained)} of training",
-        f"{f'trials: {trials}; ' if trials else ''}{confirmed}{counted(epochs, 'epoch')} in all; on {place}.",
+        f"{f'trials: {trials}; ' if trials else ''}{confirmed}{counted(epochs, 'epoch')} in all; on {place}.{ended}",
     )
 
 

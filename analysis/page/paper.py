@@ -211,7 +211,8 @@ def _machine(study: StudyFiles) -> Iterator[str]:
     named = joined([f"{name} {version}" for name, version in versions.items() if version])
     gpus = ", ".join(machine.get("gpus") or []) or "no GPU"
     took = f"took {duration(study.summary['wall_s'])} on the clock and " if study.summary else ""
-    seconds = float(sum(table["seconds"].sum() for table in (study.trials, study.confirm) if "seconds" in table))
+    tables = (study.trials, study.spread, study.confirm)
+    seconds = float(sum(table["seconds"].sum() for table in tables if "seconds" in table))
     commit = machine.get("git_commit") or "unknown"
     yield latex(
         f"The study {took}{duration(seconds)} of training on {machine.get('cpu', 'an unknown processor')}, "

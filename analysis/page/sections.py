@@ -9,7 +9,8 @@ from analysis.page import background, pictures, remarks
 from analysis.page.headline import headline, verdict
 from analysis.page.parts import Item, Page, Paragraph, Section, Table
 from analysis.study_files import StudyFiles
-from analysis.trials import compute_leaderboard, given_and_suggested
+from analysis.trials import compute_beyond, compute_leaderboard, given_and_suggested
+from study.record.tables import UNMET
 
 _REASON_WIDTH = 160  # characters of a reason; its whole text is in trials.csv
 
@@ -28,7 +29,7 @@ def report_page(study: StudyFiles, drawings: Drawings) -> Page:
     sections = [
         headline(study),
         remarks.section(study),
-        Section("leaderboard", "Leaderboard", kept(_leaderboard(study), _baseline(study))),
+        Section("leaderboard", "Leaderboard", kept(_leaderboard(study), _beyond(study), _baseline(study))),
         Section("search", "How the search went", drawn("search")),
         Section("rate-distortion", "Error against the size of the code", drawn("rate-distortion")),
         _confirmation(study, drawn("confirmation")),
@@ -112,9 +113,18 @@ def _leaderboard(study: StudyFiles) -> Table | None:
     return Table("leaderboard", caption, _without_empty(board))
 
 
+def _beyond(study: StudyFiles) -> Table | None:
+    """Return the trials that do not keep the study's constraints; None if there are none."""
+    table = compute_beyond(study)
+    if table.empty:
+        return None
+    return Table("beyond", "Trials that do not keep a constraint: they can win nothing", _without_empty(table))
+
+
 def _seeds(study: StudyFiles) -> Table | None:
     """Return every confirmation run with its test metrics."""
-    first = [name for name in ("confirm_of", "seed", "status", "epochs", study.metric) if name in study.confirm]
+    shown = ("confirm_of", "seed", "status", "epochs", UNMET, study.metric)
+    first = [name for name in shown if name in study.confirm]
     tests = [name for name in study.confirm if str(name).startswith("test_")]
     if study.confirm.empty:
         return None

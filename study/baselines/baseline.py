@@ -68,6 +68,7 @@ class PcaBaseline:
     def __init__(self, splits: Mapping[str, Split], elsewhere: Elsewhere, say: Callable[[str], None]) -> None:
         self._splits, self._elsewhere, self._say = splits, elsewhere, say
         self._fitted: Pca | None = None
+        self._errors: dict[tuple[str, int], float] = {}
 
     def axes(self) -> PcaAxes:
         """Return the mean image and the axes, for networks that start from PCA."""
@@ -94,18 +95,17 @@ class PcaBaseline:
 
         It is that of the clipped reconstructions, as a network's is: measured when a size is first asked for.
         """
-        fitted, images = self.fitted(), self._splits["val"].images
-        known: dict[int, float] = {}
+        self.fitted()
+        return lambda run: self.error("val", run.config["latent_size"])
 
-        def error(run: Run) -> float | None:
-            rank: int = run.config["latent_size"]
-            if rank > fitted.rank:
-                return None
-            if rank not in known:
-                known[rank] = pca.clipped_error(fitted, images, rank)
-            return known[rank]
-
-        return error
+    def error(self, split: str, components: int) -> float | None:
+        """Return PCA's error on a split, of clipped reconstructions; None if the images have fewer components."""
+        fitted = self.fitted()
+        if components > fitted.rank:
+            return None
+        if (split, components) not in self._errors:
+            self._errors[split, components] = pca.clipped_error(fitted, self._splits[split].images, components)
+        return self._errors[split, components]
 
     def reconstruct(self, images: NDArray[Any], components: int) -> NDArray[np.uint8] | None:
         """Return PCA's reconstructions of images, None if the training images have fewer components."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ import models
 from search_spaces import Context
 from study.cluster import gpu_share, joining
 from study.cluster.gpu_share import GpuShare, MeasuredGpu, gib
+from study.record.constraints import Constraint, of_texts, unmet
 from study.record.errors import UsageError
+from study.record.metrics import sizes
 from study.record.settings import Settings
 
 # Where Ray's launcher leaves the cluster's file on the head, every node type's resources filled in. Ray keeps what a
@@ -110,22 +112,26 @@ def _machine(resources: Mapping[str, float]) -> Machines:
 class Limits:
     """What a network may need: its number of parameters, and the memory of a run in training, in bytes.
 
-    `gpu` says that it is a GPU's memory.
+    `gpu` says that it is a GPU's memory. Of the study's constraints those count that are known before it trains.
     """
 
     max_params: int
     memory: int
     gpu: bool = False
+    constraints: Sequence[Constraint] = ()
 
     def refusal(self, config: Mapping[str, Any], context: Context, params: int) -> str | None:
-        """Return why a network is too large, None if it is not."""
+        """Return why a network is too large, or beyond a constraint, None if it is neither."""
         if params > self.max_params:
             return f"{params:,} parameters, more than --max-params {self.max_params:,}"
         needed = training_bytes(config, context, params)
         if needed > self.memory:
             has = f"the {gib(self.memory)} GiB that a run has{' of a GPU' if self.gpu else ''}"
             return f"about {gib(needed)} GiB in training, more than {has}"
-        return None
+        facts = {**config, **sizes(config, params)}
+        known = [constraint for constraint in self.constraints if not constraint.is_measured]
+        words = [f"{one.name} {facts[one.name]:,.15g}, against --constraint {one}" for one in unmet(known, facts)]
+        return " and ".join(words) or None
 
     def replicates(self, config: Mapping[str, Any], context: Context, params: int) -> int:
         """Return how many replicates of a network can be trained together, at least 1; an estimate as in `refusal`."""
@@ -160,21 +166,26 @@ class Resources:
         return max(1, int(self.cpus))
 
     @property
+    def devices(self) -> float:
+        """The GPUs of a run, or its processors where it has none."""
+        return self.gpus or self.cpus
+
+    @property
     def gpu_json(self) -> dict[str, Any] | None:
         """How runs share a GPU, as JSON can say it; None where runs are on CPUs."""
         return self.gpu.to_json() if self.gpu else None
 
-    def limits(self, max_params: int | None) -> Limits:
+    def limits(self, max_params: int | None, constraints: Sequence[str] = ()) -> Limits:
         """Return what a network may need: by default, parameters that take half of a run's memory in training.
 
         A weight, its gradient and two moments are 16 bytes. The other half is for activations and the libraries. On a
-        GPU that has been measured it is its memory that bounds a network.
+        GPU that has been measured it is its memory that bounds a network. The constraints are the study's.
         """
         gpu = self.gpu.memory if self.gpu else None
         # Checkpoints pass through the node's memory, on a GPU too.
         least = self.memory if gpu is None else min(self.memory, gpu)
         memory = self.memory if gpu is None else gpu
-        return Limits(max_params or least // 2 // 16, memory, gpu=gpu is not None)
+        return Limits(max_params or least // 2 // 16, memory, gpu is not None, of_texts(constraints))
 
 
 def of_each_run(settings: Settings, measured: MeasuredGpu | None = None) -> Resources:

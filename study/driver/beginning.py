@@ -22,7 +22,7 @@ from study.record.events import StudyStarted
 from study.record.journal import read_state
 from study.record.ranking import best_trials
 from study.record.settings import Settings
-from study.settings.resolve import selected, space_context
+from study.settings.resolve import selected, space_context, space_of
 from study.training.checkpoint import EncoderSource
 
 _GIVEN_OF_ALL = 5  # one trial in so many may come from earlier studies
@@ -39,7 +39,7 @@ def about(
         encoder: The earlier study's encoder that it builds on.
         twins: What was found of pictures in two splits; a study that goes on has said so.
     """
-    space = search_spaces.get(settings.space)
+    space = space_of(settings)
     context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
     return {
         "settings": settings.written(),
@@ -92,7 +92,7 @@ def _warm_points(settings: Settings, name: str, space: Space, context: Context) 
         raise UsageError(f"--warm-start {name!r} is of a space that is not known here") from None
     if other.family != space.family:
         raise UsageError(f"--warm-start {name!r} is of the family {other.family}; {space.name} is of {space.family}")
-    best = best_trials(source, other.metric)
+    best = best_trials(source, metrics.ranked_by(source.settings.get("objectives", ()), other.metric))
     if not best:
         raise UsageError(f"--warm-start {name!r} has no trials that ended")
     points = []

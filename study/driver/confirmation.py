@@ -11,19 +11,23 @@ import numpy as np
 
 import models
 from search_spaces import Context, Space
-from study.record import metrics
-from study.record.events import Config, Role
+from study.record import constraints, metrics
+from study.record.constraints import Constraint
+from study.record.events import Config, Kind, Role
 from study.record.intervals import Interval, Layers, Sample, difference, mean_interval
 from study.record.ranking import best_trials, confirmed_order
 from study.record.settings import Settings
 from study.record.state import Run, StudyState
+from study.search.budget import SEEDS
 from study.search.moasha import by_fronts
 from study.search.sampling import derive_seed, reported_budget, searched_budget
 from study.settings.resolve import reported_split, selected
 from study.training.stages import Budget
 from study.worker.job import Job
 
-_CONFIRMATION = 0xC0F1  # keeps these seeds apart from those of the trials
+# These keep seeds apart from those of the trials.
+_CONFIRMATION = 0xC0F1
+_SPREAD = 0x59EAD
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Planned:
-    """A run of the confirmation that has not ended yet."""
+    """A run of a known config that has not ended yet: of the confirmation, or a further seed of the default."""
 
     candidate: Candidate
     job: Job
-    role: Role
+    role: Role | None
+    kind: Kind = "confirm"
 
 
 def candidates(state: StudyState, settings: Settings, space: Space, context: Context) -> list[Candidate]:
@@ -149,6 +154,21 @@ def reporting(
     return _missing(state, settings, reported, replicates, "report", test=True)
 
 
+def further_seeds(state: StudyState, settings: Settings, space: Space, context: Context) -> list[Planned]:
+    """Return what is left of the further seeds of the default, by which `--patience` knows how far seeds differ."""
+    if settings.patience is None:
+        return []
+    default = replace(_given(state, settings, space, context)[0], id="default")
+    epochs = default.budget
+    planned = []
+    for number in range(2, SEEDS + 1):
+        seed = derive_seed(settings.seed, _SPREAD, number)
+        job = Job(f"again{number}", default.config, seed, epochs.epochs, epochs.pretrain_epochs)
+        candidate = replace(default, key=f"default again {number}")
+        planned.append(Planned(candidate, job, None, "spread"))
+    return [one for one in planned if one.job.id not in state.runs or state.runs[one.job.id].status == "running"]
+
+
 def beside(state: StudyState, settings: Settings, space: Space, context: Context) -> list[Candidate]:
     """Return what the winner is reported with: the space's default and, if asked for, the reported configurations."""
     if settings.reported or not settings.confirm_top:
@@ -195,6 +215,7 @@ class Confirmed:
         config: its settings.
         chose: the runs on the seeds that chose the winner, by validation data; those of an earlier version did both.
         reported: the runs on seeds that chose nothing.
+        unmet: the constraints that it does not keep in the mean over `chose`, or over `reported` where there are none.
     """
 
     candidate: str
@@ -202,6 +223,7 @@ class Confirmed:
     config: Config
     chose: list[Run]
     reported: list[Run]
+    unmet: Sequence[Constraint] = ()
 
     @property
     def runs(self) -> list[Run]:
@@ -246,7 +268,8 @@ class Confirmed:
 def confirmed(state: StudyState, candidates: Sequence[Candidate], metric: str) -> list[Confirmed]:
     """Return the candidates of which a seed was completed: by their choosing seeds, the winner first.
 
-    Without validation images they keep their order, and the first one stands for the study.
+    Those that do not keep the study's constraints come last. Without validation images they keep their order, and the
+    first one stands for the study.
     """
     by_id = {candidate.id: candidate for candidate in candidates}
     runs: dict[str, dict[bool, list[Run]]] = {name: {True: [], False: []} for name in by_id}
@@ -257,10 +280,17 @@ def confirmed(state: StudyState, candidates: Sequence[Candidate], metric: str) -
     values = {
         name: [run.last[metric] for run in mine[not several] if metric in run.last] for name, mine in runs.items()
     }
-    ranked = confirmed_order(values, metrics.mode(metric))
+    asked = constraints.of_settings(state.settings)
+    unmet = {
+        name: constraints.unmet_by_mean(asked, [run.facts for run in mine[False] or mine[True]])
+        for name, mine in runs.items()
+        if mine[False] or mine[True]
+    }
+    ranked = confirmed_order(values, metrics.mode(metric), [name for name, beyond in unmet.items() if beyond])
     ranked += [name for name in runs if name not in ranked and (runs[name][True] or runs[name][False])]
     return [
-        Confirmed(name, by_id[name].key, by_id[name].config, runs[name][False], runs[name][True]) for name in ranked
+        Confirmed(name, by_id[name].key, by_id[name].config, runs[name][False], runs[name][True], unmet[name])
+        for name in ranked
     ]
 
 

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
 import ray
 
-import search_spaces
 from study.baselines.baseline import PcaBaseline, baseline_of
-from study.cluster import joining
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
-from study.data.mapped import MappedFile
 from study.driver import own_space
+from study.driver.node_call import NodeCall
 from study.record.folder import StudyFolder
 from study.record.settings import Settings
+from study.settings.resolve import space_of
 from study.training.checkpoint import EncoderSource
 from study.training.execution import Execution
+from study.worker.job import Job
 from study.worker.run import WorkerContext
 from study.worker.shared_data import SharedData
-
-T = TypeVar("T")
-
-_QUICK = 1e9  # multiplications, a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -61,8 +54,8 @@ def shared(setup: Setup, say: Callable[[str], None], *, axes: bool) -> tuple[Wor
     """
     settings, data, encoder, resources = setup.settings, setup.data, setup.encoder, setup.resources
     put = SharedData.put(data, encoder.state if encoder else None)
-    elsewhere = _NodeCall(data, put, resources.node_cpus)
-    baselines = baseline_of(search_spaces.get(settings.space).family)(data.splits, elsewhere, say)
+    elsewhere = NodeCall(data, put, resources.node_cpus)
+    baselines = baseline_of(space_of(settings).family)(data.splits, elsewhere, say)
     context = WorkerContext(
         data=replace(put, axes=ray.put(baselines.axes())) if axes else put,
         checkpoints=setup.folder.checkpoints.absolute(),
@@ -79,36 +72,8 @@ def shared(setup: Setup, say: Callable[[str], None], *, axes: bool) -> tuple[Wor
     return context, baselines
 
 
-class _NodeCall:
-    """Calls functions in a worker process; arrays of the study's data are passed as their references.
-
-    What takes less time than a process takes to start is called in this one: the baseline of few small images.
-    """
-
-    def __init__(self, data: ImageData, shared: SharedData, cpus: float) -> None:
-        self._cpus = cpus
-        self._references = {
-            id(array): reference
-            for name, split in data.splits.items()
-            for array, reference in zip((split.images, split.labels), shared.splits[name], strict=True)
-        }
-
-    def __call__(self, function: Callable[..., T], /, *arguments: object) -> T:
-        if _is_quick(arguments):
-            return function(*arguments)
-        passed = (self._references.get(id(argument), argument) for argument in arguments)
-        result: T = joining.run_on_node(_with_files, function, *passed, cpus=self._cpus)
-        return result
-
-
-def _is_quick(arguments: Sequence[object]) -> bool:
-    """Say whether a covariance of the images among the arguments, and its eigenvectors, take a fraction of a second."""
-    if any(isinstance(argument, MappedFile) for argument in arguments):
-        return False
-    images = [argument.shape for argument in arguments if isinstance(argument, np.ndarray) and argument.ndim > 1]
-    return all(shape[0] * math.prod(shape[1:]) ** 2 + math.prod(shape[1:]) ** 3 < _QUICK for shape in images)
-
-
-def _with_files(function: Callable[..., T], *arguments: object) -> T:
-    """Call a function with the arrays that files among the arguments hold."""
-    return function(*(argument.open() if isinstance(argument, MappedFile) else argument for argument in arguments))
+def beside_pca(job: Job, baselines: PcaBaseline) -> Job:
+    """Return a job with PCA's error at the size of its code, of each split that it reads, to put its own over that."""
+    splits = ("val", "test") if job.test else ("val",)
+    errors = {split: baselines.error(split, job.config["latent_size"]) for split in splits}
+    return replace(job, pca={split: error for split, error in errors.items() if error is not None})

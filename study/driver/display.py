@@ -14,12 +14,14 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from study.record import constraints
 from study.record.events import EpochEnded, Event, Kind, Noted, Refused, Remade, RunEnded, TrackingChanged, TriedAgain
 from study.record.metrics import split_of
 from study.record.ranking import best_trials
 from study.record.settings import Settings
 from study.record.state import Run, StudyState
 from study.record.words import DIGITS, clock, duration, number
+from study.search.budget import SEEDS
 
 _SHOWN_RUNS = 8  # running ones, one line each
 _WIDTH = 80  # columns of a row
@@ -42,6 +44,7 @@ class Display:
     def __init__(self, settings: Settings, state: StudyState, metric: str, console: Console | None = None) -> None:
         self._settings, self._state = settings, state
         self._metric = metric
+        self._constraints = constraints.of_texts(settings.constraints)
         self.console = console or Console(highlight=False, soft_wrap=True)
         self.confirmations = 0
         """The confirmation runs that are still to come after this phase, at most."""
@@ -117,7 +120,7 @@ class Display:
         best = best_trials(self._state, self._metric)
         is_best = kind == "trial" and bool(best) and best[0].id == run.id != self._best
         self._best = run.id if is_best else self._best
-        total = self._settings.trials if kind == "trial" else self._jobs
+        total = {"trial": self._settings.trials, "confirm": self._jobs, "spread": SEEDS - 1}[kind]
         ended = self._ended_runs(kind) - (self._ended_before if kind == "confirm" else 0)
         cells = {
             "time": clock(time.monotonic() - self._opened),
@@ -129,7 +132,9 @@ class Display:
             "ended": f"{ended}/{total}",
         }
         style = "bold green" if is_best else _STYLES.get(run.status, "")
-        return Text(self._row(cells, ("* " if is_best else "") + describe(run)), style)
+        beyond = constraints.unmet(self._constraints, run.facts) if run.status != "failed" else []
+        mark = "* " if is_best else f"not {constraints.said(beyond)}: " if beyond else ""
+        return Text(self._row(cells, mark + describe(run)), style)
 
     def _row(self, cells: dict[str, str], network: str) -> str:
         """Return cells in columns of a fixed width, and as much of the network's description as has room."""

@@ -208,12 +208,12 @@ def _verified(settings: Settings, folder: StudyFolder) -> AbstractContextManager
 
 def _run(setup: Setup, *first: Event) -> int:
     """Drive the study to its end, or to an interruption that it can be resumed from; record the events `first`."""
-    import search_spaces
     from study.driver.display import Display
     from study.driver.session import Session
     from study.driver.summary import text
     from study.record import disk
     from study.record.journal import Journal, Recorder, fold, read
+    from study.settings.resolve import space_of
     from study.tracking.implementations import build_tracker
     from study.tracking.tracker import Ending, end_metrics
 
@@ -221,7 +221,7 @@ def _run(setup: Setup, *first: Event) -> int:
     journal = Journal(folder.journal)
     before = read(folder.journal)
     recorder = Recorder(journal, fold(folder.journal, before))
-    display = Display(settings, recorder.state, search_spaces.get(settings.space).metric)
+    display = Display(settings, recorder.state, space_of(settings).metric)
     tracker = build_tracker(settings.tracking_uri, recorder.record, folder.path.parent)
     tracker.started(own([*before, *first])[: -len(first)])
     recorder.listen(tracker.event)

@@ -17,6 +17,7 @@ from study.record.commands import say_progress
 from study.record.errors import StudyError, UsageError, choose_from
 from study.record.events import Event, Metrics, SessionStarted
 from study.record.folder import StudyFolder
+from study.record.metrics import RATIO
 from study.record.settings import Settings
 from study.record.state import Run, StudyState
 from study.record.words import counted, duration
@@ -180,15 +181,17 @@ def train(source: Source, run: Run, settings: Settings, *, trust: bool) -> tuple
     _same("the encoder", about.encoder, encoder.digest if encoder else None)
     with inputs.joined(settings, data, encoder) as resources:
         import models
-        from study.driver.context import Setup, shared
+        from study.driver.context import Setup, beside_pca, shared
         from study.worker import worker
         from study.worker.job import Job
 
         stages = [config for config in (run.config, models.pretraining_config(run.config)) if config is not None]
         setup = Setup(settings, source.folder, data, resources, encoder, probe_file=None)
-        context, _ = shared(setup, say_progress, axes=any(map(models.starts_from_pca, stages)))
+        context, baselines = shared(setup, say_progress, axes=any(map(models.starts_from_pca, stages)))
         epochs = len(run.epochs)
         job = Job(run.id, run.config, run.seed, run.budget, run.pretrain_budget, until=epochs, test=bool(run.final))
+        if any(RATIO in metrics for metrics in run.epochs):
+            job = beside_pca(job, baselines)
         say_progress(
             f"training {run.id} again: {counted(epochs, 'epoch')}, {duration(run.seconds)} when it was recorded"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Generator, Iterator
 from itertools import chain
@@ -13,26 +12,28 @@ from numpy.typing import NDArray
 from ray.tune.search import Searcher
 
 import models
-import search_spaces
 from search_spaces import Point
 from study.driver import confirmation, summary, winner
 from study.driver.confirmation import Candidate, Confirmed, Planned
-from study.driver.context import Setup, shared
+from study.driver.context import Setup, beside_pca, shared
 from study.driver.display import Display
 from study.evaluation.samples import illustrate
-from study.record import files, kept, tables
+from study.record import constraints, files, kept, tables
 from study.record.errors import StudyError
 from study.record.events import STUDY, BaselineMeasured, Event, Finished, Remade, RunEnded, RunStarted, SearchEnded
 from study.record.journal import Recorder
+from study.record.metrics import PCA_ERROR_FLOOR, RATIO
 from study.record.ranking import NOTHING_CHOSEN, best_trials
 from study.record.state import Run
+from study.record.words import counted
 from study.search import engine
-from study.search.job_list import JobList, grouped, most_together
+from study.search.budget import SearchBudget
+from study.search.job_list import Beside, JobList, grouped, most_together
 from study.search.recording import TuneRecorder
 from study.search.schedulers import build_scheduler
 from study.search.searcher import SearchPlan, StudySearcher
 from study.search.stall import StallWatch
-from study.settings.resolve import space_context
+from study.settings.resolve import space_context, space_of
 from study.training import checkpoint
 from study.training.stages import Budget
 from study.worker.job import Job
@@ -53,14 +54,15 @@ class Session:
         settings, data, encoder, resources = setup.settings, setup.data, setup.encoder, setup.resources
         self._settings, self._folder, self._recorder = settings, setup.folder, recorder
         self._data, self._resources, self._display = data, resources, display
+        self._limits = resources.limits(settings.max_params, settings.constraints)
         self._state = recorder.state
-        self._space = search_spaces.get(settings.space)
+        self._space = space_of(settings)
         self._context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
         architectures = models.FAMILIES[self._space.family].architectures.values()
         axes = any(known.starts_from_pca for known in architectures)
         self._worker, self._baselines = shared(setup, display.begin, axes=axes)
         self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count
-        self._search_ends = math.inf  # by the monotonic clock
+        self._budget: SearchBudget | None = None  # of the search, once it has begun
         self._confirmed: list[Confirmed] = []
         self._tables_due = 0.0
         recorder.listen(self._keep_tables)
@@ -99,7 +101,10 @@ class Session:
         yield from self._training("choosing", confirmation.choosing(state, settings, chosen))
         beside = self._fitting(confirmation.beside(state, settings, self._space, self._context))
         candidates = list({candidate.id: candidate for candidate in (*chosen, *beside)}.values())
-        for name in [one.candidate for one in confirmation.confirmed(state, chosen, metric)] or [c.id for c in chosen]:
+        ranked = confirmation.confirmed(state, chosen, metric)
+        if ranked and all(one.unmet for one in ranked):
+            return ranked  # by the seeds that would have chosen the winner: there is none
+        for name in [one.candidate for one in ranked if not one.unmet] or [c.id for c in chosen]:
             # The second best comes in where no seed of the best can be trained again.
             best = next(candidate for candidate in chosen if candidate.id == name)
             front = chosen if len(settings.objectives) > 1 else []
@@ -114,20 +119,42 @@ class Session:
         return [candidate for candidate in candidates if self._fits(candidate)]
 
     def _fits(self, candidate: Candidate) -> bool:
-        """Return whether a candidate is small enough; those of the search are, others have not been looked at.
+        """Return whether a candidate is small enough and keeps the constraints, as far as that is known.
 
         Raises:
             StudyError: it is not, and it is what the study is about.
         """
-        if candidate.id in self._state.runs:
-            return True
-        limits = self._resources.limits(self._settings.max_params)
-        reason = limits.refusal(candidate.config, self._context, candidate.params)
+        if run := self._state.runs.get(candidate.id):  # small enough, or it had not been a trial
+            beyond = constraints.unmet(constraints.of_texts(self._settings.constraints), run.facts)
+            reason = f"it does not keep {constraints.said(beyond)}" if beyond else None
+        else:
+            reason = self._limits.refusal(candidate.config, self._context, candidate.params)
+            reason = reason or self._without_ratio(candidate.config)
         if reason and self._settings.reported:
             raise StudyError(f"{candidate.key} is too large: {reason}")
         if reason:
             self._display.say(f"not confirmed  {candidate.key}: {reason}")
         return reason is None
+
+    @property
+    def _asks_for_ratio(self) -> bool:
+        """Whether networks' errors are put over PCA's: as an objective, or for a constraint."""
+        bounds = constraints.of_texts(self._settings.constraints)
+        return RATIO in self._settings.objectives or any(bound.name == RATIO for bound in bounds)
+
+    def _without_ratio(self, config: dict[str, Any]) -> str | None:
+        """Return why a config's error cannot be put over PCA's, None where it can, or nobody asks for that."""
+        if not self._asks_for_ratio:
+            return None
+        error = self._baselines.error("val", config["latent_size"])
+        if error is not None and error > PCA_ERROR_FLOOR:
+            return None
+        has = "no so many components" if error is None else "an error that is only rounding there"
+        return f"{RATIO} is of no code of {config['latent_size']} numbers: PCA of these images has {has}"
+
+    def _completed(self, job: Job) -> Job:
+        """Return a job with PCA's errors at the size of its code, where those are asked for."""
+        return beside_pca(job, self._baselines) if self._asks_for_ratio else job
 
     def _compare_with_pca(self) -> None:
         """Let the display compare each run with PCA's validation error at the same number of components."""
@@ -151,8 +178,8 @@ class Session:
         if not suggested:
             self._display.say(f"search: nothing is searched; --trials above {given} would")
         self._display.begin("search")
-        if settings.time_budget_s is not None:
-            self._search_ends = time.monotonic() + settings.time_budget_s - self._searched_before
+        device = "GPU" if self._resources.gpus else "processor"
+        self._budget = SearchBudget(settings, self._state, self._searched_before, device)
         plan = SearchPlan(
             space=self._space,
             context=self._context,
@@ -161,55 +188,77 @@ class Session:
             seed=settings.seed,
             trials=settings.trials,
             epochs=settings.epochs,
-            limits=self._resources.limits(settings.max_params),
+            limits=self._limits,
+            devices=self._resources.devices,
+            refuses=self._without_ratio,
             warm_start=warm_start,
         )
-        yield StudySearcher(plan, self._recorder, self._folder.optuna_log, self._out_of_time)
-        self._recorder.record(SearchEnded("time budget" if self._out_of_time() else "trials"))
+        yield self._after_further_seeds(StudySearcher(plan, self._recorder, self._folder.optuna_log, self._spent))
+        self._recorder.record(SearchEnded(*self._budget.ending()))
 
-    def _out_of_time(self) -> bool:
-        """Say whether the search has had its time; what follows it has no limit."""
-        if self._settings.reported or self._state.search_ended is not None:
-            return False
-        # A budget that is shorter than what goes before the first trial is no reason to have none at all.
-        return bool(self._state.trials) and time.monotonic() >= self._search_ends
+    def _spent(self) -> str | None:
+        """Say which limit of the search has been reached, None where none has; what follows it has no limit."""
+        if self._budget is None or self._state.search_ended is not None:
+            return None
+        return self._budget.spent()
+
+    def _after_further_seeds(self, searcher: Searcher) -> Searcher:
+        """Return the searcher with the further seeds of the default before it, as far as there are any left to train.
+
+        Raises:
+            StudyError: the default is too large, so that its seeds cannot say how far they differ.
+        """
+        further = confirmation.further_seeds(self._state, self._settings, self._space, self._context)
+        if not further:
+            return searcher
+        default = further[0].candidate
+        reason = self._limits.refusal(default.config, self._context, default.params)
+        if reason := reason or self._without_ratio(default.config):
+            raise StudyError(f"--patience goes by seeds of the default, which is refused: {reason}")
+        self._display.say(f"patience: {counted(len(further), 'further run')} of the default, for the spread of seeds")
+        one_by_one: list[tuple[Job, ...]] = [(planned.job,) for planned in further]
+        return Beside(self._job_list(further, one_by_one), searcher, self._space.metric)
 
     def _training(self, phase: str, planned: list[Planned]) -> Iterator[Searcher]:
         """Yield a searcher of runs of the confirmation, if there are any."""
         if not planned:
             return
         self._display.begin(phase, len(planned))
+        yield self._job_list(planned, self._together(planned))
+
+    def _job_list(self, planned: list[Planned], groups: list[tuple[Job, ...]]) -> JobList:
+        """Return a searcher of runs of known configs."""
         by_job = {one.job.id: one for one in planned}
 
         def begin(job: Job) -> None:
             if job.id not in self._state.runs:
-                candidate = by_job[job.id].candidate
+                one = by_job[job.id]
                 self._recorder.record(
                     RunStarted(
                         id=job.id,
-                        kind="confirm",
-                        number=len(self._state.confirmations),
+                        kind=one.kind,
+                        number=sum(self._state.count(one.kind).values()),
                         config=job.config,
                         seed=job.seed,
                         budget=job.epochs,
-                        params=candidate.params,
-                        key=candidate.key,
-                        confirm_of=candidate.id,
+                        params=one.candidate.params,
+                        key=one.candidate.key,
+                        confirm_of=one.candidate.id if one.kind == "confirm" else None,
                         pretrain_budget=job.pretrain_epochs,
-                        role=by_job[job.id].role,
+                        role=one.role,
+                        devices=self._resources.devices,
                     )
                 )
 
-        yield JobList(self._together(planned), begin, self._space.metric)
+        return JobList(groups, begin, self._space.metric)
 
     def _together(self, planned: list[Planned]) -> list[tuple[Job, ...]]:
         """Put the replicates of each candidate that are to be trained together into one group."""
         resources = self._resources
         wanted = most_together(self._settings.fuse, len(planned), resources.concurrent, resources.gpus)
-        limits = resources.limits(self._settings.max_params)
         most = {}
         for candidate in {one.candidate.id: one.candidate for one in planned}.values():
-            fit = limits.replicates(candidate.config, self._context, candidate.params) if wanted > 1 else 1
+            fit = self._limits.replicates(candidate.config, self._context, candidate.params) if wanted > 1 else 1
             most[candidate.id] = min(wanted, fit)
         return grouped([(one.candidate.id, one.job) for one in planned], most)
 
@@ -219,28 +268,29 @@ class Session:
         if (first := next(phases, None)) is None:
             return
         metric, *further = settings.objectives
-        rule = settings.scheduler if isinstance(first, StudySearcher) else "none"
+        searches = not settings.reported and self._state.search_ended is None
+        rule = settings.scheduler if searches else "none"
         keep = max(1, settings.confirm_top)
-        time_budget = engine.TimeBudget(self._out_of_time)
-        recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep, time_budget, watch=self._watch)
+        stopper = engine.BudgetStopper(self._spent)
+        recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep, stopper, watch=self._watch)
         with self._watch.watching():
             engine.run(
-                engine.Phases(chain([first], phases), metric),
+                engine.Phases(chain([first], phases), metric, self._completed),
                 build_scheduler(rule, metric, settings.epochs, self._state, further=further),
                 [recording],
                 context=self._worker,
                 resources=self._resources,
-                time_budget=time_budget,
+                stopper=stopper,
             )
         recording.check()
 
     def _finish(self, confirmed: list[Confirmed]) -> dict[str, Any]:
         """Keep the best network, and write the summary and every table."""
         ranked = best_trials(self._state, self._space.metric)
-        if confirmed:
+        if confirmed and not confirmed[0].unmet:
             winner.keep_confirmed(self._folder, confirmed[0].model(self._space.metric), self._train_again)
             self._illustrate(confirmed[0].config)
-        elif ranked:
+        elif ranked and not confirmed:
             winner.keep_trial(self._folder, self._state, ranked[0], self._data, self._train_again)
         said = self._state.summary  # of an earlier driver: its files are made again
         result = said or summary.summarize(self._state, self._settings, self._space, confirmed, self._state.baseline)

@@ -9,11 +9,12 @@ from search_spaces import Space
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed, chooses, gain
 from study.driver.listing import short, table, wrapped
-from study.record import metrics
+from study.record import constraints, metrics
 from study.record.commands import hint, storage_words
+from study.record.constraints import Constraint
 from study.record.folder import StudyFolder
 from study.record.intervals import mean_interval
-from study.record.ranking import NOTHING_CHOSEN, best_trials, pareto_front
+from study.record.ranking import NOTHING_CHOSEN, best_trials, keeping, pareto_front
 from study.record.settings import Settings
 from study.record.state import StudyState
 from study.record.words import DIGITS, counted, duration, number, ratio
@@ -29,12 +30,14 @@ def summarize(
 ) -> dict[str, Any]:
     """Return the content of summary.json.
 
-    `epochs_run` counts the epochs of the search, `given` and `suggested` its trials by where they came from. `best` is
-    the winner of the confirmation; without one it is the best trial, whose `val` is then a single value and whose
-    `test` and `model` are null. `default` is the space's default beside the winner, on the same seeds, and `gain` how
-    much better the winner is in the objective's test metric; both are null where the default won. `chosen_by` is the
-    validation metric that `best` was chosen by, null without validation images: `best` is then the first configuration
-    and the first of its seeds.
+    `search_end` is why the search ended, null without one; `device_hours` are the search's, of GPUs, or of processors
+    where trials had no GPU. `epochs_run` counts the epochs of the search, `given` and `suggested` its trials by where
+    they came from. `best` is the winner of the confirmation; without one it is the best trial, whose `val` is then a
+    single value and whose `test` and `model` are null. `default` is the space's default beside the winner, on the same
+    seeds, and `gain` how much better the winner is in the objective's test metric; both are null where the default won.
+    `constraints`, of a study that has any, says how many trials keep them; where none does, or no confirmed config in
+    the mean over its seeds, there is no `best`. `chosen_by` is the validation metric that `best` was chosen by, null
+    without validation images: `best` is then the first configuration and the first of its seeds.
 
     Args:
         state: The study, its search and confirmation ended.
@@ -53,6 +56,8 @@ def summarize(
         "given": sum(run.key is not None for run in state.trials),
         "suggested": sum(run.key is None for run in state.trials),
         "refused": len(state.refused),
+        "search_end": {"reason": state.search_ended, "why": state.why_ended} if state.search_ended else None,
+        "device_hours": state.device_s / 3600,
         "epochs_run": sum(len(run.epochs) for run in state.trials),
         "confirmed": [_confirmed(one, space) for one in confirmed],
         "chosen_by": space.metric if chooses(settings) else None,
@@ -71,7 +76,11 @@ def summarize(
             {"trial_id": run.id, **{name: run.known[name] for name in settings.objectives}}
             for run in pareto_front(state, settings.objectives)
         ]
-    winner = confirmed[0] if confirmed else None
+    if asked := constraints.of_settings(state.settings):
+        summary["constraints"] = _constraints(state, asked, confirmed)
+    winner = confirmed[0] if confirmed and not confirmed[0].unmet else None
+    if confirmed and winner is None:
+        return summary
     best = _best(state, space, winner)
     if best is None:
         return summary
@@ -81,6 +90,22 @@ def summarize(
         summary["default"] = {"trial_id": default.candidate, "test": default.mean(test).to_json()}
         summary["gain"] = gain(winner, default, test).to_json()
     return summary | {"best": best, **compare(space.family, best["config"], winner, baseline).to_json()}
+
+
+def _constraints(state: StudyState, asked: list[Constraint], confirmed: list[Confirmed]) -> dict[str, Any]:
+    """Return the constraints of a study, how many of its ended trials keep them all, and what has to be said."""
+    ended = [run for run in state.trials if run.status in ("completed", "stopped")]
+    those = {run.id for run in keeping(state)} & {run.id for run in ended}
+    note = None
+    if not those:
+        never = [one for one in asked if ended and all(one.excess(run.facts) > 0 for run in ended)]
+        which = constraints.said(never) if never else f"all of {constraints.said(asked)}"
+        note = f"no trial keeps {which}: nothing was chosen"
+    elif confirmed and confirmed[0].unmet:
+        which = constraints.said(confirmed[0].unmet)
+        note = f"no confirmed config keeps {which} in the mean over its seeds: nothing was chosen"
+    said = [str(one) for one in asked]
+    return {"asked": said, "trials_that_keep_them": len(those), "ended_trials": len(ended), "note": note}
 
 
 def _confirmed(one: Confirmed, space: Space) -> dict[str, Any]:
@@ -93,6 +118,7 @@ def _confirmed(one: Confirmed, space: Space) -> dict[str, Any]:
         "params": one.runs[0].params,
         "val": one.value(space.metric),
         "test": {name: interval.to_json() for name, interval in one.test_metrics.items()},
+        **({"unmet": [str(constraint) for constraint in one.unmet]} if one.unmet else {}),
     }
 
 
@@ -130,6 +156,11 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
     if best:
         parts += ["", *_scores(summary), ""]
     facts = [*_facts(summary)] if best else []
+    if bounds := summary.get("constraints"):
+        keep = f"kept by {bounds['trials_that_keep_them']} of {counted(bounds['ended_trials'], 'trial')}"
+        facts.append(("bounds", f"{', '.join(bounds['asked'])}: {bounds['note'] or keep}"))
+    if why := (summary.get("search_end") or {}).get("why"):  # not of an earlier version
+        facts.append(("ended", f"the search: {why}"))
     facts += [
         ("files", str(folder.path)),
         ("report", hint("report", folder.name, *storage_words(folder.path.parent))),
@@ -217,7 +248,9 @@ def _baseline(row: Mapping[str, Any], metric: str) -> tuple[str, str, str]:
     else:
         # An earlier version had the unclipped errors alone.
         values = tuple(row.get(f"{split}_mse_clipped", row.get(f"{split}_mse")) for split in ("val", "test"))
-        name = f"PCA, {size}" + ("" if metric == "val_mse" else ", MSE")
+        if metric == metrics.RATIO:  # over itself
+            values = (1.0, 1.0)
+        name = f"PCA, {size}" + ("" if metric in ("val_mse", metrics.RATIO) else ", MSE")
     val, test = ("–" if value is None else number(value, DIGITS) for value in values)
     return name, val, test
 

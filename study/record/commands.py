@@ -104,9 +104,14 @@ def add_value(
     help: str,  # noqa: A002  (argparse's own word)
     *,
     default: object = None,
+    several: bool = False,
 ) -> None:
-    """Add an option to a parser or a group: `read` checks its text; without it, the value is `default`."""
-    to.add_argument(name, type=partial(read, name), metavar=metavar, default=default, help=help)
+    """Add an option to a parser or a group: `read` checks its text; without it, the value is `default`.
+
+    With `several` it may be given more than once, and its values are those of all of them.
+    """
+    action = "extend" if several else "store"
+    to.add_argument(name, type=partial(read, name), metavar=metavar, default=default, help=help, action=action)
 
 
 def add_storage(parser: Parser) -> None:

@@ -11,9 +11,12 @@ STUDY = "study"
 """The study's own place among the ids of its runs."""
 
 Status = Literal["running", "completed", "stopped", "failed"]
-Kind = Literal["trial", "confirm"]
+Kind = Literal["trial", "confirm", "spread"]
+"""A trial of the search, a seed of a confirmation, or a further seed of the default, for how far seeds differ."""
 Role = Literal["choose", "report"]
 """Of a confirmation: whether its seeds choose the winner, by validation data, or report on it, on the test split."""
+LIMITS = ("time budget", "device hours", "patience")
+"""What can end a search before all of its trials have been."""
 Metrics = dict[str, float]
 Files = dict[str, str]
 """What is on the disk, by the file's name: its size in bytes and the SHA-256 of its content (`study.record.kept`)."""
@@ -105,14 +108,15 @@ class SessionStarted(Event):
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """A training run began: a trial of the search, or one seed of a confirmation.
+    """A training run began: a trial of the search, one seed of a confirmation, or a further seed of the default.
 
     Attributes:
-        id: `t0007` for a trial, `t0007-s1` for a seed of its confirmation.
+        id: `t0007` for a trial, `t0007-s1` for a seed of its confirmation, `again2` for a second seed of the default.
         number: its place among the runs of its kind, from 0.
         budget: epochs of the last stage; `pretrain_budget` of a first one.
-        key: "default", a reported key, or None for a sampled config.
+        key: "default", a reported key, or None for a sampled config; "default again 2" for a second seed.
         confirm_of: what a confirmation confirms.
+        devices: the GPUs that it has, or the processors where it has none; an earlier version did not say it.
         role: of a confirmation; None in journals of an earlier version, whose seeds did both.
         optuna: what makes the trial anew in another Optuna storage.
     """
@@ -130,6 +134,7 @@ class RunStarted(Event):
     pretrain_budget: int = 0
     optuna: dict[str, Any] = field(default_factory=dict)
     role: Role | None = None
+    devices: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -223,10 +228,16 @@ class BaselineMeasured(Event):
 
 @dataclass(frozen=True)
 class SearchEnded(Event):
-    """The search is over: `reason` is "trials" or "time budget"."""
+    """The search is over.
+
+    Attributes:
+        reason: "trials", or one of `LIMITS`.
+        why: the same in words, with its numbers; an earlier version did not say it.
+    """
 
     name: ClassVar[str] = "search_end"
     reason: str
+    why: str = ""
 
 
 @dataclass(frozen=True)

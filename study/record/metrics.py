@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -54,6 +54,9 @@ METRICS: Mapping[str, Metric] = {
 }
 """By name without the split. Any other one is a quantity of at least 0 of which less is better."""
 
+RATIO = "val_ratio_to_pca"
+"""The validation error over PCA's at as many components as the code has numbers, where a study is asked for it."""
+
 PCA_ERROR_FLOOR = 1e-9
 """Below this PCA's error is rounding: a ratio to it compares a network with nothing."""
 
@@ -87,6 +90,11 @@ def metric(name: str) -> Metric:
 def mode(name: str) -> Mode:
     """Return whether smaller or larger values of a metric are better."""
     return metric(name).mode
+
+
+def ranked_by(objectives: Sequence[str], of_family: str) -> str:
+    """Return what a study's trials are ranked by: `RATIO` where that is an objective, else its family's metric."""
+    return RATIO if RATIO in objectives else of_family
 
 
 def sizes(config: Mapping[str, Any], params: int) -> dict[str, float]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import TypeVar
 
+from study.record import constraints
 from study.record.metrics import Mode, mode, sign
 from study.record.state import Run, StudyState
 
@@ -37,24 +38,35 @@ def trial_key(status: str, epochs: int, value: float, number: int, of: Mode) -> 
 
 
 def best_trials(state: StudyState, metric: str) -> list[Run]:
-    """Return the trials that can be ranked, best first; failed and running ones are left out."""
-    ended = [run for run in state.trials if run.status in ("completed", "stopped") and metric in run.last]
+    """Return the trials that can be ranked, best first.
+
+    Failed and running ones are left out, and those that do not keep the study's constraints: they never win.
+    """
+    ended = [run for run in keeping(state) if run.status in ("completed", "stopped") and metric in run.last]
     return sorted(
         ended, key=lambda run: trial_key(run.status, len(run.epochs), run.last[metric], run.number, mode(metric))
     )
 
 
-def confirmed_order(seeds: Mapping[T, Sequence[float]], of: Mode) -> list[T]:
+def keeping(state: StudyState) -> list[Run]:
+    """Return the trials that keep every constraint of the study, by what is known of each of them so far."""
+    asked = constraints.of_settings(state.settings)
+    return [run for run in state.trials if not constraints.unmet(asked, run.facts)] if asked else state.trials
+
+
+def confirmed_order(seeds: Mapping[T, Sequence[float]], of: Mode, unmet: Collection[T] = ()) -> list[T]:
     """Return confirmed configs, the winner first: most completed seeds, then the best mean validation value.
 
-    A config whose seeds partly failed is as good as its worst claim, so more seeds come first.
+    A config whose seeds partly failed is as good as its worst claim, so more seeds come first. Those that do not keep
+    the study's constraints come last, and the first of them is no winner either.
 
     Args:
         seeds: the objective on validation data by completed seed, of each config; those without any are left out.
         of: the objective's direction.
+        unmet: the configs that do not keep the constraints.
     """
     known = [config for config, values in seeds.items() if len(values)]
-    return sorted(known, key=lambda config: (-len(seeds[config]), sign(of) * fmean(seeds[config])))
+    return sorted(known, key=lambda config: (config in unmet, -len(seeds[config]), sign(of) * fmean(seeds[config])))
 
 
 def on_front(points: Sequence[Sequence[float]]) -> list[bool]:
@@ -69,12 +81,15 @@ def on_front(points: Sequence[Sequence[float]]) -> list[bool]:
 
 
 def pareto_front(state: StudyState, metrics: Iterable[str]) -> list[Run]:
-    """Return the completed trials that no other one dominates, in the order of the first metric."""
+    """Return the completed trials that no other one dominates, in the order of the first metric.
+
+    Those that do not keep the study's constraints take no part.
+    """
     names = list(metrics)
 
     def value(run: Run) -> tuple[float, ...]:
         return tuple(sign(mode(metric)) * run.known[metric] for metric in names)
 
-    completed = [run for run in state.trials if run.status == "completed"]
+    completed = [run for run in keeping(state) if run.status == "completed"]
     front = on_front([value(run) for run in completed])
     return sorted((run for run, kept in zip(completed, front, strict=True) if kept), key=value)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from study.record.commands import STORAGE, STORAGE_HELP, add_value
+from study.record.constraints import bound
 from study.record.tracking_uri import masked
 from study.record.values import (
     Reader,
@@ -53,6 +54,7 @@ class Option:
         group: Its heading in the help.
         resumable: Whether a resumed study may be given another value.
         place: Whether it says where a study runs, is kept or is told of, not what it does.
+        several: Whether it may be given more than once, each time with one value or more.
         with_reported: Whether it goes with `--reported`, which runs its configurations as they are.
     """
 
@@ -66,6 +68,7 @@ class Option:
     group: str = ""
     resumable: bool = False
     place: bool = False
+    several: bool = False
     with_reported: bool = True
 
 
@@ -135,6 +138,28 @@ class Settings:
             with_reported=False,
         ),
     ] = None
+    device_hours: Annotated[
+        float | None,
+        _budget(
+            "of the search: GPU hours where trials have GPUs, else processor hours, over all machines",
+            positive,
+            "H",
+            default="none",
+            resumable=True,
+            with_reported=False,
+        ),
+    ] = None
+    patience: Annotated[
+        int | None,
+        _budget(
+            "end the search after N trials without a gain beyond the spread of seeds, which two more runs measure",
+            integer(1),
+            "N",
+            default="none",
+            resumable=True,
+            with_reported=False,
+        ),
+    ] = None
     max_params: Annotated[
         int | None, _budget("refuse larger networks", integer(1), "N", default="from the memory at hand")
     ] = None
@@ -200,6 +225,20 @@ class Settings:
             with_reported=False,
         ),
     ]
+    constraints: Annotated[
+        tuple[str, ...],
+        _search(
+            "a bound of params, latent_size, another number of the config or a metric that is measured, such as "
+            "'params<=1e6'; may be given several times. What does not keep it never wins",
+            list_of(bound),
+            "BOUND",
+            name="constraint",
+            default="none",
+            say=",".join,
+            several=True,
+            with_reported=False,
+        ),
+    ] = ()
     confirm_top: Annotated[
         int,
         _search(
@@ -356,7 +395,8 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON can say them."""
         ends = self.value_range and list(self.value_range)  # as JSON reads it back: a tracker compares the two
-        return {**asdict(self), "objectives": list(self.objectives), "value_range": ends}
+        lists = {"objectives": list(self.objectives), "constraints": list(self.constraints)}
+        return {**asdict(self), **lists, "value_range": ends}
 
     def written(self) -> dict[str, Any]:
         """Return them as they are written down or printed: as JSON, without the secrets of the tracking URI."""
@@ -374,6 +414,7 @@ class Settings:
             **{
                 **kept,
                 "objectives": tuple(values["objectives"]),
+                "constraints": tuple(values.get("constraints", ())),
                 "value_range": None if ends is None else (float(ends[0]), float(ends[1])),
             }
         )
@@ -412,7 +453,7 @@ def add_option(to: argparse._ActionsContainer, name: str, allowed: Sequence[str]
     elif allowed:
         add_value(to, f"--{name}", one_of(*allowed), "|".join(allowed), shown)
     else:
-        add_value(to, f"--{name}", option.read, option.metavar, shown)
+        add_value(to, f"--{name}", option.read, option.metavar, shown, several=option.several)
 
 
 def said(recorded: Mapping[str, Any]) -> dict[str, Said]:
@@ -425,6 +466,8 @@ def said(recorded: Mapping[str, Any]) -> dict[str, Said]:
     for name, option in options().items():
         values = [recorded.get(field) for field in option.fields]
         if values[0] is None or values[0] is False or (recorded.get("reported") and not option.with_reported):
+            continue
+        if option.several and not values[0]:
             continue
         found[name] = option.say(*values) if option.say else values[0]
     return found

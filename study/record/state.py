@@ -37,7 +37,8 @@ from study.record.events import (
 
 @dataclass
 class Run:
-    """One training run: a trial of the search (`t0007`), or one seed of a confirmation of it (`t0007-s1`).
+    """One training run: a trial of the search (`t0007`), one seed of a confirmation of it (`t0007-s1`), or a further
+    seed of the default (`again2`).
 
     The first fields are those of `RunStarted`; `started` and `ended` are in seconds since 1970, `ended_s` in seconds of
     the study, as its `wall_s` counts them.
@@ -58,6 +59,7 @@ class Run:
     pretrain_budget: int = 0
     optuna: dict[str, Any] = field(default_factory=dict)
     role: Role | None = None
+    devices: float = 1.0
     pretraining: list[Metrics] = field(default_factory=list)  # the first stage's epochs
     epochs: list[Metrics] = field(default_factory=list)
     status: Status = "running"
@@ -80,6 +82,11 @@ class Run:
     def sizes(self) -> Metrics:
         """What is known of the network before it trains, see `metrics.sizes`."""
         return metrics.sizes(self.config, self.params)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a constraint can be of: the config, the network's sizes, the metrics of the last epoch and the end."""
+        return self.config | self.known
 
     @property
     def seconds(self) -> float:
@@ -105,6 +112,8 @@ class StudyState:
     notified: bool = False  # the user's command has been told that the study is finished
     finished_at: float = 0.0  # in seconds since 1970, when `summary` was made
     place: dict[str, Any] | None = None  # where the study lay when it was last worked on
+    why_ended: str = ""  # the search, in words
+    device_s: float = 0.0  # of the search: seconds of its runs' epochs, times the devices that each run has
     wall_s: float = 0.0
     _session_start: float = 0.0
     _wall_before: float = 0.0
@@ -127,6 +136,11 @@ class StudyState:
         """The confirmation runs in the order in which they began."""
         return [run for run in self.runs.values() if run.kind == "confirm"]
 
+    @property
+    def spread_runs(self) -> list[Run]:
+        """The further seeds of the default that say how far seeds differ."""
+        return [run for run in self.runs.values() if run.kind == "spread"]
+
     def count(self, kind: Kind) -> dict[Status, int]:
         """Count the runs of a kind by status."""
         counts: dict[Status, int] = {"running": 0, "completed": 0, "stopped": 0, "failed": 0}
@@ -135,7 +149,7 @@ class StudyState:
                 counts[run.status] += 1
         return counts
 
-    def apply(self, event: Event) -> None:  # noqa: PLR0912 - a case for each kind of event
+    def apply(self, event: Event) -> None:  # noqa: PLR0912, PLR0915 - a case for each kind of event
         """Take in one event; one that is already known changes nothing, nor do those that are for a person to read."""
         match event:
             case StudyStarted():
@@ -149,15 +163,18 @@ class StudyState:
             case Refused():
                 self.refused.append(event)
             case Pretrained():
-                self.runs[event.id].pretraining = [
-                    {"epoch": number, **metrics} for number, metrics in enumerate(event.epochs, start=1)
-                ]
+                run = self.runs[event.id]
+                before = run.pretraining
+                run.pretraining = [{"epoch": number, **metrics} for number, metrics in enumerate(event.epochs, start=1)]
+                self._count(run, [] if before else event.epochs)
             case EpochEnded():
-                epochs = self.runs[event.id].epochs
+                run = self.runs[event.id]
+                epochs = run.epochs
                 if event.epoch > len(epochs) + 1:
                     raise ValueError(f"epoch {event.epoch} of run {event.id!r} follows on epoch {len(epochs)}")
                 if event.epoch == len(epochs) + 1:
                     epochs.append({"epoch": event.epoch, **event.metrics})
+                    self._count(run, [event.metrics])
             case RunEnded():
                 run = self.runs[event.id]
                 run.status, run.reason, run.by_machine = event.status, event.reason, event.by_machine
@@ -172,7 +189,7 @@ class StudyState:
             case Delivered():
                 self.delivered.add(event.id)
             case SearchEnded():
-                self.search_ended = event.reason
+                self.search_ended, self.why_ended = event.reason, event.why
             case Finished():
                 self.summary, self.files, self.finished_at = event.summary, event.files, event.time
             case Remade() if event.id == STUDY:
@@ -189,11 +206,15 @@ class StudyState:
         """Return the seconds of this session; an earlier version wrote down only what the machine's clock said."""
         return max(0.0, event.time - self._session_start) if event.elapsed is None else event.elapsed
 
+    def _count(self, run: Run, epochs: Iterable[Metrics]) -> None:
+        if run.kind != "confirm":
+            self.device_s += run.devices * sum(epoch.get("seconds") or 0.0 for epoch in epochs)
+
     def _try_again(self, run: Run) -> None:
         run.status, run.reason, run.by_machine = "running", None, False
         self.delivered.discard(run.id)
         self.summary, self.published, self.notified = None, False, False
-        if run.kind == "trial":
+        if run.kind != "confirm":
             self.search_ended = None
 
     def _begin_session(self, event: SessionStarted) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.record import files
+from study.record import constraints, files
 from study.record.folder import StudyFolder
 from study.record.state import Run, StudyState
 
 Row = dict[str, Any]
 
+UNMET = "unmet"
+"""The column that says which constraints a run did not keep."""
 ABOUT, SUMMARY = "study.json", "summary.json"
 _NOT_ABOUT = ("event", "time", "elapsed")
 _NOT_METRICS = frozenset({"epoch", "seconds"})
@@ -59,7 +61,8 @@ def write(folder: StudyFolder, state: StudyState) -> None:
 def trials(state: StudyState) -> list[Row]:
     """Return a row per trial, in order; `seconds` is the sum of its epochs, metrics are those of the last one."""
     return [
-        {"trial_id": run.id, "number": run.number, **_end(run), **_config(run), **_metrics(run.last)}
+        {"trial_id": run.id, "number": run.number, **_end(run), **_unmet(state, run)}
+        | {**_config(run), **_metrics(run.last)}
         for run in state.trials
     ]
 
@@ -73,8 +76,17 @@ def confirmations(state: StudyState) -> list[Row]:
     """Return a row per confirmed config and seed, with the metrics of its last epoch and of the test split."""
     return [
         {"confirm_id": run.id, "confirm_of": run.confirm_of, "role": run.role, "seed": run.seed, **_end(run)}
+        | _unmet(state, run)
         | {**_config(run), **_metrics(run.last), **run.final}
         for run in state.confirmations
+    ]
+
+
+def spread(state: StudyState) -> list[Row]:
+    """Return a row per further seed of the default, with the metrics of its last epoch."""
+    return [
+        {"run_id": run.id, "seed": run.seed, **_end(run), **_config(run), **_metrics(run.last)}
+        for run in state.spread_runs
     ]
 
 
@@ -126,7 +138,8 @@ BASELINE = Table(
 )
 CONFIRM_HISTORY = Table("confirm_history", ("confirm_id", "epoch", "seconds"), confirm_history, optional=True)
 PRETRAINING = Table("pretraining", ("run_id", "epoch", "seconds"), pretraining, optional=True)
-TABLES = (TRIALS, HISTORY, CONFIRM, BASELINE, CONFIRM_HISTORY, PRETRAINING)
+SPREAD = Table("spread", ("run_id", "seed", *_END), spread, optional=True)
+TABLES = (TRIALS, HISTORY, CONFIRM, BASELINE, CONFIRM_HISTORY, PRETRAINING, SPREAD)
 
 
 def _epochs(name: str, runs: list[Run]) -> list[Row]:
@@ -149,6 +162,15 @@ def _end(run: Run) -> Row:
         "ended_s": run.ended_s,
     }
     return {name: values[name] for name in _END}
+
+
+def _unmet(state: StudyState, run: Run) -> Row:
+    """Return the constraints that an ended run did not keep, "" of one that has; no column where there are none."""
+    asked = constraints.of_settings(state.settings)
+    if not asked:
+        return {}
+    ended = run.status in ("completed", "stopped")
+    return {UNMET: constraints.said(constraints.unmet(asked, run.facts)) if ended else None}
 
 
 def _config(run: Run) -> Row:

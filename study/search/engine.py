@@ -26,7 +26,7 @@ from study import interrupt
 from study.cluster import scratch
 from study.record.errors import StudyError, chain
 from study.record.metrics import mode
-from study.worker.job import jobs_of, tune_result
+from study.worker.job import Job, job_config, jobs_of, tune_result
 
 if TYPE_CHECKING:
     from study.cluster.resources import Resources
@@ -100,11 +100,14 @@ class Phases(UnsavedSearcher):
     Args:
         searchers: One for each phase. It is asked for the next one when that begins, and may look at what has ended.
         metric: The objective, such as "val_mse".
+        complete: Adds to each job what every phase's have.
     """
 
-    def __init__(self, searchers: Iterator[Searcher], metric: str) -> None:
+    def __init__(
+        self, searchers: Iterator[Searcher], metric: str, complete: Callable[[Job], Job] = lambda job: job
+    ) -> None:
         super().__init__(metric, mode(metric))
-        self._searchers = searchers
+        self._searchers, self._complete = searchers, complete
         self._now: Searcher | None = None
         self._running: set[str] = set()  # Tune's ids
 
@@ -114,8 +117,10 @@ class Phases(UnsavedSearcher):
         while True:
             found: dict[str, Any] | str | None = self._now.suggest(trial_id) if self._now else Searcher.FINISHED
             if found != Searcher.FINISHED:
-                self._running |= {trial_id} if found else set()
-                return found
+                if not isinstance(found, dict):
+                    return found
+                self._running.add(trial_id)
+                return job_config(*map(self._complete, jobs_of(found)))
             if self._running:
                 return None
             self._now = next(self._searchers, None)
@@ -175,21 +180,24 @@ def _controlled(workers: int) -> Iterator[None]:
         loop.TuneController = before
 
 
-class TimeBudget(Unpickled, tune.Stopper):
-    """Stops each run at its next result once time is up, so that a running one finishes its epoch.
+class BudgetStopper(Unpickled, tune.Stopper):
+    """Stops each run at its next result once the search's budget is spent, so that a running one finishes its epoch.
+
+    Args:
+        spent: Says which limit has been reached, None where none has.
 
     Attributes:
-        stopped: Tune's ids of the runs that had to stop; Tune asks the scheduler only of the others.
+        stopped: By Tune's ids of the runs that had to stop, the limit. Tune asks the scheduler only of the others.
     """
 
-    def __init__(self, out_of_time: Callable[[], bool]) -> None:
-        self._out_of_time = out_of_time
-        self.stopped: set[str] = set()
+    def __init__(self, spent: Callable[[], str | None]) -> None:
+        self._spent = spent
+        self.stopped: dict[str, str] = {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Say whether the run that reported `result` has to stop."""
-        if self._out_of_time():
-            self.stopped.add(trial_id)
+        if limit := self._spent():
+            self.stopped[trial_id] = limit
         return trial_id in self.stopped
 
     def stop_all(self) -> bool:
@@ -204,7 +212,7 @@ def run(
     *,
     context: WorkerContext,
     resources: Resources,
-    time_budget: TimeBudget,
+    stopper: BudgetStopper,
 ) -> None:
     """Train the jobs that `searcher` suggests until it has finished and all have ended.
 
@@ -231,7 +239,7 @@ def run(
                 name="study",
                 storage_path=str(place),
                 callbacks=callbacks,
-                stop=time_budget,
+                stop=stopper,
                 # Tune stores a class trainable at its end by default; see Worker for whose checkpoints count.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=context.retries),

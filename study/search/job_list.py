@@ -55,6 +55,40 @@ class JobList(UnsavedSearcher):
         self._groups[:0] = [group[:half], group[half:]] if step.too_large else [(job,) for job in group]
 
 
+class Beside(UnsavedSearcher):
+    """Suggests a list of jobs, then what another searcher does, without waiting for the end of the jobs.
+
+    Args:
+        jobs: Jobs of one run each.
+        then: Hears of its own runs alone.
+        metric: The objective, such as "val_mse".
+    """
+
+    def __init__(self, jobs: JobList, then: Searcher, metric: str) -> None:
+        super().__init__(metric, mode(metric))
+        self._jobs, self._then = jobs, then
+        self._theirs: set[str] = set()  # Tune's ids
+
+    # Tune's annotation leaves FINISHED out.
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """Return the next job, or what the other searcher says after the last one."""
+        found = self._jobs.suggest(trial_id)
+        if found != Searcher.FINISHED:
+            return found
+        self._theirs.add(trial_id)
+        return self._then.suggest(trial_id)
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Pass on a result that is not the last one."""
+        if trial_id in self._theirs:
+            self._then.on_trial_result(trial_id, result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Pass on that a run has ended."""
+        if trial_id in self._theirs:
+            self._then.on_trial_complete(trial_id, result, error)
+
+
 def most_together(fuse: Fuse, jobs: int, concurrent: int, gpus: float) -> int:
     """Return how many runs may be trained together, of `jobs` in all, so that no device is left without any.
 

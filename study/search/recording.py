@@ -18,7 +18,7 @@ from study.record.folder import StudyFolder
 from study.record.journal import Recorder
 from study.record.ranking import best_trials
 from study.record.state import Run
-from study.search.engine import TimeBudget, Unpickled
+from study.search.engine import BudgetStopper, Unpickled
 from study.search.stall import StallWatch
 from study.training import checkpoint
 from study.worker.job import Job, Report, ending, jobs_of, step_of
@@ -34,7 +34,7 @@ class TuneRecorder(Unpickled, tune.Callback):
         folder: The study's folder.
         metric: The objective, such as "val_mse".
         keep: How many ended trials keep their checkpoint: those with the best objective.
-        time_budget: Knows which runs it has stopped.
+        stopper: Knows which runs it has stopped, and why.
         watch: Is told how many runs have a process.
     """
 
@@ -44,12 +44,12 @@ class TuneRecorder(Unpickled, tune.Callback):
         folder: StudyFolder,
         metric: str,
         keep: int,
-        time_budget: TimeBudget,
+        stopper: BudgetStopper,
         *,
         watch: StallWatch | None = None,
     ) -> None:
         self._watch = watch
-        self._recorder, self._time_budget = recorder, time_budget
+        self._recorder, self._stopper = recorder, stopper
         self._folder = folder
         self._metric, self._keep = metric, keep
         self._places: dict[str, tuple[str, int]] = {}  # run -> host and process
@@ -106,7 +106,7 @@ class TuneRecorder(Unpickled, tune.Callback):
             self._recorder.record(EpochEnded(run.id, report.epoch, report.metrics))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Record the end that a run came to by itself, by the scheduler or by the time budget."""
+        """Record the end that a run came to by itself, by the scheduler or by the budget of the search."""
         step = step_of(trial.last_result)
         if step.declined:
             return
@@ -115,7 +115,7 @@ class TuneRecorder(Unpickled, tune.Callback):
                 report = step.reports.get(job.id)
                 status, reason = ending(report, job.epochs)
                 if status == "stopped" and reason is None:
-                    by = "time budget" if trial.trial_id in self._time_budget.stopped else "scheduler"
+                    by = self._stopper.stopped.get(trial.trial_id, "scheduler")
                     reason = f"by the {by} after epoch {len(self._recorder.state.runs[job.id].epochs)}"
                 self._end(job, status, reason, report)
 

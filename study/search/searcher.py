@@ -49,6 +49,8 @@ class SearchPlan:
     trials: int
     epochs: int
     limits: Limits
+    devices: float = 1.0  # of each trial
+    refuses: Callable[[Config], str | None] = lambda config: None  # why a config is no trial besides, if it is none
     warm_start: Sequence[Point] = ()  # asked after the space's own first points
 
 
@@ -124,10 +126,10 @@ class StudySearcher(UnsavedSearcher):
         plan: What to draw.
         recorder: Writes `run` and `refused` events; its state says what has been drawn already.
         optuna_log: Optuna's journal storage, written anew from the state.
-        out_of_time: Says whether no more trials may start.
+        spent: Says whether no more trials may start: by which limit, None where they may.
     """
 
-    def __init__(self, plan: SearchPlan, recorder: Recorder, optuna_log: Path, out_of_time: Callable[[], bool]) -> None:
+    def __init__(self, plan: SearchPlan, recorder: Recorder, optuna_log: Path, spent: Callable[[], str | None]) -> None:
         metrics, modes = list(plan.objectives), [mode(metric) for metric in plan.objectives]
         self._several = len(metrics) > 1
         if self._several:
@@ -136,7 +138,7 @@ class StudySearcher(UnsavedSearcher):
             super().__init__(metrics[0], modes[0])
         self._plan = plan
         self._recorder = recorder
-        self._out_of_time = out_of_time
+        self._spent = spent
         self._trials: dict[str, optuna.Trial] = {}  # by Tune's id
         self._ended: set[str] = set()
         self._reported: set[tuple[str, int]] = set()
@@ -170,12 +172,12 @@ class StudySearcher(UnsavedSearcher):
 
     # Tune's annotation leaves FINISHED out.
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """Return the job of Tune's next trial, or FINISHED when the budget of trials or of time is spent.
+        """Return the job of Tune's next trial, or FINISHED when all have been or a limit is reached.
 
         Raises:
             StudyError: two hundred networks in a row were too large, or could not be built.
         """
-        if self._out_of_time():
+        if self._spent():
             return Searcher.FINISHED
         if self._unfinished:
             run = self._unfinished.pop(0)
@@ -214,6 +216,7 @@ class StudySearcher(UnsavedSearcher):
                 key=key,
                 pretrain_budget=job.pretrain_epochs,
                 optuna=facts,
+                devices=self._plan.devices,
             )
         )
         return job_config(job)
@@ -223,7 +226,7 @@ class StudySearcher(UnsavedSearcher):
         context = self._plan.context
         try:
             params = models.count_parameters(config, context.image_shape, context.num_classes)
-            return params, self._plan.limits.refusal(config, context, params)
+            return params, self._plan.limits.refusal(config, context, params) or self._plan.refuses(config)
         except Exception as error:
             if self._plan.space.own_name:
                 return 0, f"cannot be built: {type(error).__name__}: {first_line(error)}"
@@ -246,6 +249,10 @@ class StudySearcher(UnsavedSearcher):
             self._report(trial_id, report)
         trial = self._trials[trial_id]
         _say(trial, {"reason": reason} if reason else {})
+        if report and status != "failed":
+            run = self._recorder.state.runs[next(iter(step_of(result).reports))]
+            for name, excess in self._excess(run.config | dict(report.sizes) | report.metrics).items():
+                trial.set_constraint(name, excess)
         state = self._told(status, report.epoch, report.by_machine) if report else TrialState.FAIL
         if report and state is TrialState.COMPLETE:
             self._study.tell(trial, [report.value(metric) for metric in self._plan.objectives])
@@ -266,6 +273,10 @@ class StudySearcher(UnsavedSearcher):
         if self._several:
             return TrialState.COMPLETE if status == "completed" or (status == "stopped" and epochs) else TrialState.FAIL
         return TrialState.PRUNED if status == "failed" and not by_machine else _STATES[status]
+
+    def _excess(self, facts: Mapping[str, Any]) -> dict[str, float]:
+        """Return how far beyond each constraint a trial is, as Optuna takes it: 0 or less is kept."""
+        return {str(constraint): constraint.excess(facts) for constraint in self._plan.limits.constraints}
 
     def _ask(self) -> tuple[optuna.Trial, Config, str | None]:
         state = self._recorder.state
@@ -342,7 +353,7 @@ class StudySearcher(UnsavedSearcher):
         ended = (run.ended if run else None) or began
         own = self._foreign.of_trials.get(facts["number"], _Attributes())
         finished = state.is_finished()
-        return FrozenTrial(
+        frozen = FrozenTrial(
             number=facts["number"],
             state=state,
             value=None,
@@ -356,3 +367,7 @@ class StudySearcher(UnsavedSearcher):
             intermediate_values=intermediate,
             trial_id=facts["number"],
         )
+        if run and run.status in ("completed", "stopped"):
+            for name, excess in self._excess(run.facts).items():
+                frozen.set_constraint(name, excess)
+        return frozen

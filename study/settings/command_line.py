@@ -47,7 +47,7 @@ def parse(argv: Sequence[str] | None) -> CommandLine:
     given = read_config(read["config"]) if read["config"] else {}
     for name, option in options().items():
         if (value := read[_dest(name)]) is not None:
-            given |= _fields(option, value)
+            given |= _fields(option, tuple(value) if option.several else value)
     if read["retry_failed"] and not read["resume"]:
         raise UsageError("--retry-failed goes with --resume NAME")
     doing = {key: read[key] for key in ("resume", "retry_failed", "trust", "list", "dry_run", "print_config")}

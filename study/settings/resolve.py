@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -13,13 +14,14 @@ from typing import Any
 import search_spaces
 from search_spaces import FAMILY_FACTS, Context, Reported, ReportedSplit, Space
 from study.data import own_file
-from study.record import tracking_uri
+from study.record import constraints, metrics, tracking_uri
 from study.record.commands import STORAGE, check_text
 from study.record.errors import UsageError, choose_from
 from study.record.folder import check_name
 from study.record.settings import Settings, options
 from study.settings.algorithms import MULTI_OBJECTIVE_SAMPLERS, SCHEDULERS
 
+_DRAWN = 300  # configs, among which every conditional number of a space comes up
 _SMOKE = {"trials": 2, "epochs": 1, "train_size": 256, "val_size": "proportional", "confirm_top": 1, "confirm_seeds": 2}
 
 
@@ -47,9 +49,12 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     uri = tracking_uri.absolute(given.get("tracking_uri") or tracking_uri.default())
     _check_registry(given.get("register"), uri)
     objectives = _objectives(given.get("objectives"), space)
+    _check_constraints(given.get("constraints", ()), space)
     scheduler = given.get("scheduler", "none" if len(objectives) > 1 else "asha")
     if len(objectives) > 1:
         _check_several(objectives, given.get("sampler", "tpe"), scheduler)
+        if given.get("patience"):
+            raise UsageError(f"--patience goes with one objective; the study's are {','.join(objectives)}")
     elif objectives[0] == "latent_size":
         raise UsageError("--objective latent_size alone would find the smallest code; give another beside it")
     if "latent_size" in objectives and given.get("latent_size"):
@@ -135,7 +140,8 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
     _check_registry(values["register"], values["tracking_uri"])
     if values["trials"] < before.trials:
         raise UsageError(f"--trials {values['trials']} is less than the study's {before.trials}; it may only grow")
-    more = {name: values[name] for name in ("trials", "time_budget_s") if values[name] != recorded[name]}
+    budgets = ("trials", "time_budget_s", "device_hours", "patience")
+    more = {name: values[name] for name in budgets if values[name] != recorded.get(name)}
     return Settings.from_json(values), more
 
 
@@ -230,15 +236,40 @@ def _space(given: Mapping[str, Any]) -> Space:
         raise UsageError(choose_from("--space", given["space"], search_spaces.names())) from None
 
 
+def space_of(settings: Settings) -> Space:
+    """Return the space of a study, with what its trials are ranked by."""
+    space = search_spaces.get(settings.space)
+    ranked_by = metrics.ranked_by(settings.objectives, space.metric)
+    return space if ranked_by == space.metric else replace(space, facts=replace(space.family_facts, metric=ranked_by))
+
+
 def _objectives(names: tuple[str, ...] | None, space: Space) -> tuple[str, ...]:
     names = (space.metric,) if names is None else names
     allowed = FAMILY_FACTS[space.family].objectives
     for name in names:
+        if name == metrics.RATIO and name not in allowed:
+            raise UsageError(
+                f"--objective {name} is for families that are compared with PCA; {space.name} is of the family "
+                f"{space.family}"
+            )
         if name not in allowed:
             raise UsageError(choose_from("--objective", name, allowed))
     if len(set(names)) < len(names):
         raise UsageError(f"--objective {','.join(names)!r} names an objective twice")
     return names
+
+
+def _check_constraints(texts: tuple[str, ...], space: Space) -> None:
+    """Refuse constraints of what no network of a space has: it would never be met, or always."""
+    if not texts:
+        return
+    context = Context(space.image_shape, max(1, len(space.data.class_names)))
+    configs = [space.default, *search_spaces.drawn(space, context, _DRAWN)]
+    numbers = {key for config in configs for key, value in config.items() if type(value) in (int, float)}
+    allowed = {*numbers, *FAMILY_FACTS[space.family].objectives}
+    for constraint in constraints.of_texts(texts):
+        if constraint.name not in allowed:
+            raise UsageError(choose_from("--constraint", constraint.name, allowed))
 
 
 def _check_command(command: str) -> None:

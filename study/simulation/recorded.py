@@ -103,7 +103,7 @@ def _check(name: str, state: StudyState, metric: str) -> None:
         raise UsageError(f"study {name!r} is not finished, {ended} trials have ended; {resume} ends it; {_NEEDED}")
     if statuses["stopped"]:
         raise UsageError(
-            f"study {name!r} stopped {statuses['stopped']} of {total} trials by its time budget; {_NEEDED}"
+            f"study {name!r} stopped {statuses['stopped']} of {total} trials as its search ended; {_NEEDED}"
         )
     if statuses["completed"] < 2:
         raise UsageError(

@@ -134,7 +134,7 @@ def _parent_run(event: StudyStarted, ms: int) -> Pending:
 
 
 def _child_run(event: RunStarted, ms: int, about: StudyStarted) -> Pending:
-    """Return what the run of a trial or of a confirmation is told at its beginning."""
+    """Return what the run of a trial, of a confirmation or of a further seed is told at its beginning."""
     config = event.config
     latent = f" z{config['latent_size']}" if "latent_size" in config else ""
     tags = {
@@ -145,8 +145,10 @@ def _child_run(event: RunStarted, ms: int, about: StudyStarted) -> Pending:
         **_of_study(about),
     }
     if event.confirm_of is None:
-        tags |= {"phase": "search", "trial_id": event.id}
-    else:
+        tags["phase"] = "search"
+    if event.kind == "trial":
+        tags["trial_id"] = event.id
+    elif event.confirm_of is not None:
         tags |= {"phase": "confirmation", "confirm_of": event.confirm_of, "role": event.role or ""}
     params = {**config, "params": event.params, "epochs": event.budget}
     if event.pretrain_budget:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from study.record import tables
-from study.record.events import STUDY, EpochEnded, Event, Pretrained, RunEnded, RunStarted, StudyStarted
+from study.record import constraints, tables
+from study.record.constraints import Constraint
+from study.record.events import STUDY, EpochEnded, Event, Metrics, Pretrained, RunEnded, RunStarted, StudyStarted
 from study.record.folder import StudyFolder
-from study.record.metrics import on_test, sign
+from study.record.metrics import on_test, sign, sizes
 from study.record.state import StudyState
 
 if TYPE_CHECKING:
@@ -131,7 +132,9 @@ class BestSoFar:
 
     def __init__(self) -> None:
         self._objective: tuple[str, int] | None = None
-        self._last: dict[str, float | None] = {}  # of each trial
+        self._constraints: list[Constraint] = []
+        self._begun: dict[str, RunStarted] = {}
+        self._last: dict[str, Metrics] = {}  # of each trial
         self._ended: set[str] = set()
         self._best: float | None = None
 
@@ -140,14 +143,19 @@ class BestSoFar:
         match event:
             case StudyStarted() if event.objective:
                 self._objective = event.objective["metric"], sign("min" if event.objective["mode"] == "min" else "max")
+                self._constraints = constraints.of_settings(event.settings)
             case RunStarted(kind="trial"):
-                self._last.setdefault(event.id, None)
+                self._begun[event.id] = event
+                self._last.setdefault(event.id, {})
             case EpochEnded() if self._objective and event.id in self._last:
-                self._last[event.id] = event.metrics.get(self._objective[0])
+                self._last[event.id] = event.metrics
             case RunEnded() if self._objective and event.id in self._last.keys() - self._ended:
                 self._ended.add(event.id)
-                value, factor = self._last[event.id], self._objective[1]
-                if event.status != "failed" and value is not None and math.isfinite(value):
+                (metric, factor), begun = self._objective, self._begun[event.id]
+                value = self._last[event.id].get(metric)
+                facts = begun.config | sizes(begun.config, begun.params) | self._last[event.id]
+                ranked = event.status != "failed" and not constraints.unmet(self._constraints, facts)
+                if ranked and value is not None and math.isfinite(value):
                     known = [one for one in (self._best, value) if one is not None]
                     self._best = min(known, key=lambda one: factor * one)
                 if self._best is not None:

@@ -29,6 +29,7 @@ class Job:
     epochs: int
     pretrain_epochs: int = 0
     until: int = 0  # the epoch after which it is left, as an earlier one was; 0 for the last
+    pca: Metrics | None = None  # PCA's error by split at the size of its code, where its own is to be put over that
     test: bool = False  # a confirmation: evaluate the test split once, at the end, and keep model and samples
 
 

@@ -128,19 +128,26 @@ class WorkerRun:
         done = training.epochs_done >= (self.job.until or self.job.epochs)
         tested = done and self.job.test
         pretraining = [] if self._reported else training.pretraining
-        earlier = [] if self._reported else self._history[:-1]
+        earlier = [] if self._reported else [self._beside_pca(epoch, "val") for epoch in self._history[:-1]]
         note, self.note, self._reported = self.note, None, True
         return Report(
             epoch=training.epochs_done,
-            metrics=metrics,
+            metrics=self._beside_pca(metrics, "val"),
             sizes=sizes(self.job.config, sum(weight.numel() for weight in training.model.parameters())),
             done=done,
             pretraining=pretraining,
             earlier=earlier,
-            final=self._finish() if tested else {},
+            final=self._beside_pca(self._finish(), "test") if tested else {},
             files=kept.fingerprints(self._folder, (*kept.OF_NETWORK, "*.npz")) if tested else {},
             note=note,
         )
+
+    def _beside_pca(self, metrics: Metrics, split: str) -> Metrics:
+        """Return metrics with the error of a split over PCA's, where the job asks for it and they have the error."""
+        error = metrics.get(f"{split}_mse")
+        if self.job.pca is None or error is None:
+            return metrics
+        return metrics | {f"{split}_ratio_to_pca": error / self.job.pca[split]}
 
     @property
     def _folder(self) -> Path:
