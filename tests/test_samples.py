@@ -12,9 +12,9 @@ from study.evaluation.generative import DIMENSIONS, PAIRS, STEPS, VALUES
 from study.training.trainer import per_image
 
 FILES = {
-    "ae": {"reconstructions", "codes"},
-    "vae": {"reconstructions", "codes", "prior", "interpolations", "traversal", "kl"},
-    "classifier": {"predictions", "examples"},
+    "ae": {"reconstructions", "codes", "image_errors"},
+    "vae": {"reconstructions", "codes", "prior", "interpolations", "traversal", "kl", "image_errors"},
+    "classifier": {"predictions", "examples", "image_errors"},
 }
 
 

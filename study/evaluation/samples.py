@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models import Generative, Network, Predictive, Reconstructive
 from study.data.tensors import TensorSplit
-from study.evaluation import generative, prediction, reconstruction
+from study.evaluation import generative, image_errors, prediction, reconstruction
 from study.evaluation.pictures import Arrays, pictures
 from study.record import files as atomic
 
@@ -28,8 +28,8 @@ def write(
 ) -> None:
     """Write what shows the network at work into `folder`, as compressed .npz files without pickles.
 
-    What is written goes by what the network can do: the modules `reconstruction`, `generative` and `prediction` say
-    which files there are and what they hold. The same network gives the same arrays.
+    What is written goes by what the network can do: the modules `reconstruction`, `generative`, `prediction` and
+    `image_errors` say which files there are and what they hold. The same network gives the same arrays.
 
     Args:
         folder: Where the files go.
@@ -44,7 +44,7 @@ def write(
 
 def collect(model: Network, untrained: Network, split: TensorSplit, values: Mapping[str, Tensor]) -> dict[str, Arrays]:
     """Return the arrays of each file that `write` writes, by the file's name without its ending."""
-    files: dict[str, Arrays] = {}
+    files: dict[str, Arrays] = image_errors.collect(values, split[1])
     if isinstance(model, Reconstructive):
         files |= reconstruction.collect(model, untrained, split, values)
     if isinstance(model, Generative):
