@@ -24,6 +24,7 @@ MODULES = (
     "rate_distortion",
     "nats",
     "confirmation",
+    "class_errors",
     "predictions",
     "codes",
     "learning_curves",
