@@ -143,8 +143,17 @@ def test_failed_seeds_are_left_out_and_one_config_is_compared_with_nothing(tmp_p
     confirm[1].status = "failed"
     found = compute_confirmation(study(tmp_path, [], confirm=confirm))
     assert found.configs["n"].tolist() == [1]
+    assert found.verdict.startswith("One config was confirmed")
     assert math.isnan(found.configs["test_low"].iloc[0])
     assert "nothing to tell apart" in found.verdict
+
+
+def test_configs_that_only_chose_are_not_said_to_be_tested(tmp_path):
+    confirm = seeds("a", [0.1, 0.2], [0.1, 0.2]) + seeds("b", [0.3, 0.4], [0.3, 0.4])
+    for run in confirm[2:]:
+        run.final = {}
+    found = compute_confirmation(study(tmp_path, [], confirm=confirm))
+    assert found.verdict == "One config was tested on the seeds that report, so there is nothing to tell apart."
 
 
 def test_an_accuracy_is_better_the_higher_and_its_interval_ends_at_one(tmp_path):
@@ -246,7 +255,7 @@ def test_a_classifiers_errors_by_class_stand_beside_the_regression_in_place_of_o
     found = compute_class_errors(of_classifier)
     assert "the logistic regression on PCA codes of 64 components in 1, higher in 1" in found.caption
     assert found.table()["over_baseline"].isna().tolist() == [False, True]  # it makes no error there
-    assert plot_class_errors(found).axes[0].get_xlabel() == "test error rate (%)"
+    assert plot_class_errors(found).axes[0].get_xlabel() == "test error rate"
     assert compute_class_accuracy(of_classifier) is None
 
 

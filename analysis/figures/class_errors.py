@@ -114,20 +114,19 @@ def _note(seeds: int, images: int) -> str:
 def plot_class_errors(data: ClassErrors) -> Figure:
     """Draw a point with its interval per class, the largest error on top, and the baseline's as an open one."""
     rows = data.classes.head(_SHOWN)
-    scale, unit = (100, "test error rate (%)") if data.metric == "error_rate" else (1, f"test {metrics.label('mse')}")
     drawn, (axis,) = style.figure(1.2 + 0.27 * len(rows))
     places = np.arange(len(rows))
-    axis.hlines(places, scale * rows["low"], scale * rows["high"], color=style.COLOURS[0], linewidth=2)
-    axis.scatter(scale * rows["mean"], places, 46, style.COLOURS[0], zorder=3, label="the winner, mean of its seeds")
+    axis.hlines(places, rows["low"], rows["high"], color=style.COLOURS[0], linewidth=2)
+    axis.scatter(rows["mean"], places, 46, style.COLOURS[0], zorder=3, label="the winner, mean of its seeds")
     if rows["baseline"].notna().any():
         axis.scatter(
-            scale * rows["baseline"], places, 46, "none", edgecolors=style.COLOURS[1], linewidths=1.6, zorder=3,
+            rows["baseline"], places, 46, "none", edgecolors=style.COLOURS[1], linewidths=1.6, zorder=3,
             marker="D", label=data.baseline,
         )  # fmt: skip
     axis.set_yticks(places, rows["name"].map(style.as_text))
     axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.set_xlim(left=0)
-    axis.set_xlabel(unit)
+    axis.set_xlim(left=-0.02 * axis.get_xlim()[1])
+    axis.set_xlabel(f"test {metrics.label(data.metric)}")
     style.legend_below(drawn, axis, columns=1)
     return drawn
 

@@ -72,7 +72,8 @@ class Confirmation:
     def verdict(self) -> str:
         """Whether the first three can be told apart: one or two sentences, no surer than the seeds allow."""
         if self.tests.empty:
-            return "One config was confirmed, so there is nothing to tell apart."
+            what = "confirmed" if len(self.configs) == 1 else "tested on the seeds that report"
+            return f"One config was {what}, so there is nothing to tell apart."
         return " ".join(self._sentence(row) for row in records(self.tests))
 
     def _sentence(self, row: Any) -> str:

@@ -239,7 +239,8 @@ def _certainty(summary: Mapping[str, Any]) -> Fact | None:
         detail = f"{seeds} seeds that do not differ have no interval: how much others would is not known."
     else:
         detail = (
-            f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start, not another split of the data."
+            f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start: neither other test images nor "
+            "another split of the data."
         )
     return Fact("How sure", _capital(verdict), detail)
 

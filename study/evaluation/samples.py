@@ -67,18 +67,24 @@ def save(path: Path, arrays: Arrays) -> None:
 def illustrate(samples: Path, class_names: Sequence[str], reconstruct: Callable[[Images], Images | None]) -> None:
     """Write `pca.npz` and a .png for each kind of sample into the folder `samples`.
 
-    `pca.npz` holds `reconstructions` uint8 (n, channels, height, width) of the images in reconstructions.npz.
+    `pca.npz` holds `reconstructions` and `by_class`, uint8, of the originals in the files of these names.
 
     Args:
         samples: The folder, with the .npz files of `write`.
         class_names: A name for each class of the data.
         reconstruct: From images to PCA's reconstructions at the network's latent size, None where there are none.
     """
-    file = samples / "reconstructions.npz"
-    if file.is_file():
+    rebuilt: dict[str, Images] = {}
+    for name in ("reconstructions", "by_class"):
+        file = samples / f"{name}.npz"
+        if not file.is_file():
+            continue
         with np.load(file, allow_pickle=False) as arrays:
-            rebuilt = reconstruct(arrays["originals"])
-        if rebuilt is not None:
-            save(samples / "pca.npz", {"reconstructions": rebuilt})
+            originals = arrays["originals"]
+        by_pca = reconstruct(originals.reshape(-1, *originals.shape[-3:]))
+        if by_pca is not None:
+            rebuilt[name] = by_pca.reshape(originals.shape)
+    if rebuilt:
+        save(samples / "pca.npz", rebuilt)
     for name, picture in pictures(samples, class_names).items():
         atomic.write(samples / f"{name}.png", partial(picture.save, format="PNG"))
