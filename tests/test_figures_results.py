@@ -148,6 +148,16 @@ def test_failed_seeds_are_left_out_and_one_config_is_compared_with_nothing(tmp_p
     assert "nothing to tell apart" in found.verdict
 
 
+def test_configs_far_apart_have_a_panel_each_and_others_share_one(tmp_path):
+    near = seeds("a", [0.10, 0.12], [0.10, 0.12]) + seeds("b", [0.20, 0.22], [0.20, 0.22])
+    far = seeds("a", [0.10, 0.11], [0.10, 0.11]) + seeds("b", [0.90, 0.91], [0.90, 0.91])
+    for confirm, panels in ((near, 1), (far, 2)):
+        found = compute_confirmation(study(tmp_path, [], confirm=confirm, pca={8: 0.3}))
+        drawn = plot_confirmation(found)
+        assert len(drawn.axes) == panels
+        assert "the baseline" in [text.get_text() for text in drawn.legends[0].get_texts()]
+
+
 def test_configs_that_only_chose_are_not_said_to_be_tested(tmp_path):
     confirm = seeds("a", [0.1, 0.2], [0.1, 0.2]) + seeds("b", [0.3, 0.4], [0.3, 0.4])
     for run in confirm[2:]:

@@ -174,7 +174,7 @@ def _scores(summary: Mapping[str, Any]) -> Iterator[str]:
         lines.append(row)
     yield from table(lines).splitlines()
     seeds = sorted({value["n"] for *_, val, test in rows for value in (val, test) if value})
-    spread = f"means of {' or '.join(map(str, seeds))} seeds, with their 95 % intervals where there are"
+    spread = f"means of {' or '.join(map(str, seeds))} seeds, in brackets their 95 % intervals over seeds"
     yield wrapped(spread if seeds != [1] else "of one seed each, which has no interval")
     if not best["val"]:
         yield wrapped(NOTHING_CHOSEN)
@@ -220,16 +220,16 @@ def _baseline(summary: Mapping[str, Any]) -> tuple[str, str, str] | None:
     metric, row, nats = summary["metric"], summary["baseline"], summary.get("nats") or {}
     known: Mapping[str, Any]
     if "n_components" in nats and metric == "val_nelbo":
-        name, known, ending = "probabilistic PCA", nats, "nelbo_clipped"
+        name, known, endings = "probabilistic PCA", nats, ["nelbo_clipped"]
     elif row and "test_accuracy" in row and metric == "val_accuracy":
-        name, known, ending = "regression", row, "accuracy"
+        name, known, endings = "regression", row, ["accuracy"]
     elif row and metric == "val_mse":  # an earlier version had the unclipped errors alone
-        name, known, ending = "PCA", row, "mse_clipped" if "test_mse_clipped" in row else "mse"
+        name, known, endings = "PCA", row, ["mse_clipped", "mse"]
     else:
         return None
-    val, test = (known.get(f"{split}_{ending}") for split in ("val", "test"))
-    words = ("–" if value is None else _digits(value) for value in (val, test))
-    return f"{name}, {counted(known['n_components'], 'component')}", *words
+    found = [[known.get(f"{split}_{ending}") for ending in endings] for split in ("val", "test")]
+    val, test = (next((_digits(value) for value in values if value is not None), "–") for values in found)
+    return f"{name}, {counted(known['n_components'], 'component')}", val, test
 
 
 def _nats(nats: Mapping[str, Any]) -> str:
