@@ -348,7 +348,7 @@ def test_the_end_of_a_classifiers_study_names_its_baseline_and_never_speaks_of_p
     lines = text(summary, StudyFolder(tmp_path / "night"), "sqlite:///mlflow.db").splitlines()
     assert any(re.split("  +", line) == ["regression, 64 components", "0.8500", "0.8000"] for line in lines)
     said = " ".join(" ".join(lines).split())
-    assert "ratio 0.25 of the error rate of the logistic regression on PCA codes: better than the logistic " in said
+    assert "ratio 0.25 of the baseline's error rate: better than the logistic regression on PCA codes" in said
     assert "PCA's" not in said
 
 

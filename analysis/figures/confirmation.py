@@ -237,7 +237,7 @@ def _scales_differ(rows: pd.DataFrame, seeds: pd.DataFrame) -> bool:
     """Whether the seeds of every config lie within a thirtieth of the configs' range, and there are not many."""
     means = pd.concat([rows["val_mean"], rows["test_mean"]])
     by_config = seeds[seeds["confirm_of"].isin(rows["confirm_of"])].groupby("confirm_of")[["val", "test"]]
-    widest = (by_config.max() - by_config.min()).max(axis=None)
+    widest = float((by_config.max() - by_config.min()).max().max())
     return 1 < len(rows) <= _PANELS and bool(30 * widest < means.max() - means.min())
 
 

@@ -145,7 +145,7 @@ def _result(study: StudyFiles) -> list[Fact | None]:
 def _over_images(study: StudyFiles) -> Fact | None:
     """Return what other test images would change, beside the score's interval, which is of other seeds."""
     found = compute_over_images(study)
-    return found and Fact("Over test images", found.value.words, found.detail)
+    return None if found is None else Fact("Over test images", found.value.words, found.detail)
 
 
 def _is_chosen(summary: Mapping[str, Any]) -> bool:

@@ -208,7 +208,7 @@ def _baselines_error(summary: Mapping[str, Any]) -> str:
     """Return the words of the error that the ratio is over, with its number where the table does not have it."""
     row = summary["baseline"]
     if "test_accuracy" in row:
-        return "the error rate of the logistic regression on PCA codes"
+        return "the baseline's error rate"
     if summary["metric"] == "val_mse":
         return "PCA's error"
     error = number(row.get("test_mse_clipped", row["test_mse"]), DIGITS)

@@ -77,7 +77,9 @@ def over_images(networks: Sequence[Errors], baseline: Errors) -> Arrays:
     Returns:
         `networks`, how many they are, and float64 (n,) of each metric and of `baseline_METRIC`.
     """
-    arrays: Arrays = {name: np.mean([one[name] for one in networks], 0, np.float64) for name in _metrics(networks)}
+    arrays: Arrays = {
+        name: np.stack([one[name] for one in networks]).mean(0, np.float64) for name in _metrics(networks)
+    }
     arrays |= {f"baseline_{name}": errors.astype(np.float64) for name, errors in baseline.items()}
     return {"networks": np.array(len(networks)), **arrays}
 
@@ -89,4 +91,6 @@ def _metrics(networks: Sequence[Errors]) -> list[str]:
 def _means(errors: np.ndarray, labels: np.ndarray, classes: int) -> NDArray[np.float64]:
     counts = np.bincount(labels, minlength=classes)
     sums = np.bincount(labels, errors.astype(np.float64), classes)
-    return np.divide(sums, counts, out=np.full(classes, np.nan), where=counts > 0)
+    means = np.full(classes, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means

@@ -110,7 +110,7 @@ def _by_error(errors: Tensor) -> tuple[Tensor, np.ndarray]:
 
 def _by_class(model: Network, split: TensorSplit, errors: Tensor) -> dict[str, Tensor]:
     images, labels = split
-    present = labels.unique()
+    present = torch.unique(labels)
     shown = present[torch.linspace(0, len(present) - 1, min(CLASSES, len(present))).round().long()]
     chosen = []
     for label in shown:
