@@ -26,6 +26,7 @@ _COLUMNS = {
     "regression": "regression on PCA codes",
     "ended_s": "ended after (s)",
     "ratio_to_pca": "error over PCA's",
+    "over_baseline": "error over the baseline's",
     "pca_val_mse": "PCA's validation MSE",
     "pca_test_mse": "PCA's test MSE",
     "equivalent_rank": "components PCA needs",

@@ -10,7 +10,7 @@ from search_spaces import Context
 from study.driver import confirmation
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed
-from study.driver.summary import summarize, text
+from study.driver.summary import _digits, _interval, summarize, text
 from study.record import words
 from study.record.events import EpochEnded, RunEnded, RunStarted, StudyStarted
 from study.record.folder import StudyFolder
@@ -284,11 +284,11 @@ def test_the_end_of_a_study_is_a_table_with_units_and_four_digits_in_80_columns(
     assert lines[head].split() == ["MSE", "per", "pixel", "validation", "test"]
     assert re.split("  +", lines[head + 1]) == [
         "t0000 (default)",
-        "0.2106 (0.0914 to 0.3298)",
-        "0.4056 (0.3499 to 0.4613)",
+        "0.2106 (0.09140–0.3298)",
+        "0.4056 (0.3499–0.4613)",
     ]
-    assert re.split("  +", lines[head + 2]) == ["t0002", "0.25", "0.3"]
-    assert re.split("  +", lines[head + 3]) == ["PCA, 8 components", "0.5", "0.5"]
+    assert re.split("  +", lines[head + 2]) == ["t0002", "0.2500", "0.3000"]
+    assert re.split("  +", lines[head + 3]) == ["PCA, 8 components", "0.5000", "0.5000"]
     assert max(len(line) for line in lines if not line.startswith(("files", "report", "tracking"))) <= 80
     assert any(line.startswith("ratio     0.811 of PCA's error: better than PCA") for line in lines)
 
@@ -310,23 +310,82 @@ def test_a_classifier_is_compared_by_error_rates_with_the_best_logistic_regressi
     compared = compare("classifier", {}, classified([0.91, 0.99]), rows)
     assert compared.row["n_components"] == 64
     assert compared.ratio == pytest.approx(0.05 / 0.20)
-    assert compared.verdict == "not distinguishable from PCA"  # two seeds: the interval is wide
-    assert compare("classifier", {}, classified([0.94, 0.95, 0.96]), rows).verdict == "better than PCA"
+    regression = "the logistic regression on PCA codes"
+    assert compared.verdict == f"not distinguishable from {regression}"  # two seeds: the interval is wide
+    assert compare("classifier", {}, classified([0.94, 0.95, 0.96]), rows).verdict == f"better than {regression}"
 
 
 def test_a_perfect_baseline_gets_a_verdict_without_a_ratio():
     rows = {16: {"n_components": 16, "val_accuracy": 1.0, "test_accuracy": 1.0}}
     compared = compare("classifier", {}, classified([0.94, 0.95, 0.96]), rows)
-    assert (compared.ratio, compared.verdict) == (None, "worse than PCA")
+    assert (compared.ratio, compared.verdict) == (None, "worse than the logistic regression on PCA codes")
     assert compared.note == "the regression makes no error on the test images"
     perfect = compare("classifier", {}, classified([1.0, 1.0]), rows)
-    assert perfect.verdict == "the same as PCA's, of 2 seeds, which do not differ"
+    assert perfect.verdict == (
+        "its error rate (of 2 seeds that do not differ: no interval) is the same as that of the logistic regression on "
+        "PCA codes"
+    )
 
 
 def test_equal_seeds_are_not_sure_of_being_better():
     rows = {16: {"n_components": 16, "val_accuracy": 0.9, "test_accuracy": 0.9}}
     compared = compare("classifier", {}, classified([0.95, 0.95]), rows)
-    assert compared.verdict == "lower than PCA's, of 2 seeds, which do not differ"
+    assert compared.verdict == (
+        "its error rate (of 2 seeds that do not differ: no interval) is lower than that of the logistic regression on "
+        "PCA codes"
+    )
+
+
+def test_the_end_of_a_classifiers_study_names_its_baseline_and_never_speaks_of_pcas_error(state, tmp_path):
+    rows = {64: {"n_components": 64, "val_accuracy": 0.85, "test_accuracy": 0.80}}
+    won = classified([0.94, 0.95, 0.96])
+    test = {name: interval.to_json() for name, interval in won.test_metrics.items()}
+    val = {"val_accuracy": mean_interval([0.9312, 0.94]).to_json()}
+    one = {"id": "t0000", "key": "default", "val": val, "test": test}
+    best = {"trial_id": "t0000", "params": 100, "config": {}, "val": val, "test": test["test_accuracy"]}
+    summary = summarize(state, settings(), SPACE, [], {}) | {"metric": "val_accuracy", "confirmed": [one], "best": best}
+    summary |= compare("classifier", {}, won, rows).to_json()
+    lines = text(summary, StudyFolder(tmp_path / "night"), "sqlite:///mlflow.db").splitlines()
+    assert any(re.split("  +", line) == ["regression, 64 components", "0.8500", "0.8000"] for line in lines)
+    said = " ".join(" ".join(lines).split())
+    assert "ratio 0.25 of the baseline's error rate: better than the logistic regression on PCA codes" in said
+    assert "PCA's" not in said
+
+
+def test_a_name_that_is_too_long_for_the_table_stands_whole_in_a_line_of_its_own(state, tmp_path):
+    name = "mnist_ae_vae_cnn_bernoulli_latent_64_sigmoid"
+    confirmed(state, "t0000", [0.20123456, 0.22], [0.40123456, 0.41])
+    summary = summarize(state, settings(), SPACE, ranked(state), row(0.5))
+    summary["confirmed"][0] |= {"id": name, "key": None}
+    lines = text(summary, StudyFolder(tmp_path / "night"), "sqlite:///mlflow.db").splitlines()
+    place = lines.index(name)
+    assert lines[place + 1].split("  ")[-1] == "0.4056 (0.3499–0.4613)"
+    assert lines[place + 1].startswith(" ")
+    assert "…" not in "".join(lines)
+    table = lines[place - 1 : place + 4]
+    assert max(map(len, table)) <= 80
+    columns = {line.index("0.4056") for line in table if "0.4056" in line} | {table[0].index("test")}
+    assert len(columns) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.25, "0.2500"),
+        (0.0139249, "0.01392"),
+        (123.456, "123.5"),
+        (999.96, "1000"),
+        (1543.2, "1,543"),
+        (0.00002, "2e-5"),
+        (0, "0"),
+    ],
+)
+def test_a_number_of_the_last_table_has_four_digits(value, shown):
+    assert _digits(value) == shown
+
+
+def test_an_interval_with_a_negative_end_has_no_dash_that_reads_as_a_minus():
+    assert _interval({"mean": -1.0, "ci95": [-2.0, 0.5], "n": 3}) == "-1.000 (-2.000 to 0.5000)"
 
 
 def test_a_vae_is_compared_by_the_error_of_its_mean_reconstruction():
@@ -357,10 +416,10 @@ def nats_rows():
 @pytest.mark.parametrize(
     ("nelbos", "verdict"),
     [
-        ([180.0, 181.0, 182.0], "a lower bound than PCA's"),
-        ([210.0, 211.0, 212.0], "a higher bound than PCA's"),
-        ([190.0, 201.5, 212.0], "a bound not distinguishable from PCA's"),
-        ([180.0], "lower than PCA's, of one seed"),
+        ([180.0, 181.0, 182.0], "the network's bound on −log p is lower than probabilistic PCA's"),
+        ([210.0, 211.0, 212.0], "the network's bound on −log p is higher than probabilistic PCA's"),
+        ([190.0, 201.5, 212.0], "the network's bound on −log p is not distinguishable from probabilistic PCA's"),
+        ([180.0], "the network's bound on −log p (of one seed: no interval) is lower than probabilistic PCA's"),
     ],
 )
 def test_a_vae_is_compared_in_nats_with_the_best_probabilistic_pca_of_at_most_its_size(nelbos, verdict):
@@ -368,6 +427,7 @@ def test_a_vae_is_compared_in_nats_with_the_best_probabilistic_pca_of_at_most_it
     assert compared.nats == {
         "n_components": 4,
         "test_nelbo": 400.0,
+        "val_nelbo_clipped": 200.0,
         "test_nelbo_clipped": 201.0,
         "verdict": verdict,
         "note": None,
@@ -379,13 +439,21 @@ def test_a_vae_is_compared_in_nats_with_the_best_probabilistic_pca_of_at_most_it
 
 
 def test_the_end_of_a_vaes_study_says_both_verdicts(state):
-    summary = summarize(state, settings(), SPACE, [], {})
+    summary = summarize(state, settings(), SPACE, [], {}) | {"metric": "val_nelbo"}
+    summary["best"]["val"] = {"val_nelbo": mean_interval([179.0]).to_json()}
     summary |= compare("vae", {"latent_size": 8}, coded([180.0, 181.0, 182.0]), nats_rows()).to_json()
-    said = text(summary, StudyFolder(Path("results/night")), "sqlite:///mlflow.db")
-    assert max(map(len, said.splitlines())) <= 80
-    said = " ".join(said.split())
-    assert "ratio 0.5 of PCA's error: lower than PCA's, of 3 seeds, which do not differ" in said
-    assert "nats 201 nats per test image of probabilistic PCA with 4 components: a lower bound than PCA's" in said
+    lines = text(summary, StudyFolder(Path("results/night")), "sqlite:///mlflow.db").splitlines()
+    assert max(map(len, lines)) <= 80
+    head = next(place for place, line in enumerate(lines) if line.startswith("−ELBO (nats per image)"))
+    assert re.split("  +", lines[head + 2]) == ["probabilistic PCA, 4 components", "200.0", "201.0"]  # in nats, too
+    said = " ".join(" ".join(lines).split())
+    assert (
+        "ratio 0.5 of PCA's test MSE per pixel (0.04, 8 components): its error (of 3 seeds that do not differ" in said
+    )
+    assert (
+        "nats 201 nats per test image of probabilistic PCA with 4 components: the network's bound on −log p is lower "
+        "than probabilistic PCA's"
+    ) in said
     logged = end_metrics(summary)
     assert (logged["pca_test_nelbo"], logged["pca_test_nelbo_clipped"]) == (400.0, 201.0)
 

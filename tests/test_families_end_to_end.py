@@ -20,9 +20,18 @@ def succeeded(folder, *argv, bare=False):
 
 
 SAMPLES = {
-    "ae": {"reconstructions.npz", "codes.npz"},
-    "vae": {"reconstructions.npz", "codes.npz", "prior.npz", "interpolations.npz", "traversal.npz", "kl.npz"},
-    "classifier": {"predictions.npz", "examples.npz"},
+    "ae": {"reconstructions.npz", "codes.npz", "per_class.npz", "over_images.npz"},
+    "vae": {
+        "reconstructions.npz",
+        "codes.npz",
+        "prior.npz",
+        "interpolations.npz",
+        "traversal.npz",
+        "kl.npz",
+        "per_class.npz",
+        "over_images.npz",
+    },
+    "classifier": {"predictions.npz", "examples.npz", "per_class.npz", "over_images.npz"},
 }
 PICTURES = {
     "ae": {"reconstructions.png", "untrained.png"},

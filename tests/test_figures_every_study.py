@@ -40,6 +40,7 @@ def test_a_search_with_failed_stopped_and_nan_trials_is_drawn(tmp_path, name, fa
     no_tables = {
         "confusion",
         "class_accuracy",
+        "class_errors",
         "code_map",
         "kl",
         "confirmation",
@@ -84,10 +85,10 @@ def test_a_study_without_a_search_shows_its_confirmation(tmp_path, name):
     assert (data is not None) == (name in {"confirmation", "epoch_seconds", "learning_curves", "rate_distortion"})
 
 
-@pytest.mark.parametrize("name", ["confusion", "class_accuracy", "code_map", "kl"])
+@pytest.mark.parametrize("name", ["confusion", "class_accuracy", "class_errors", "code_map", "kl"])
 def test_a_samples_file_that_was_cut_off_is_left_out(tmp_path, name):
     (tmp_path / "samples").mkdir()
-    for file in ("predictions", "codes", "kl"):
+    for file in ("predictions", "codes", "kl", "per_class"):
         np.savez_compressed(tmp_path / "samples" / f"{file}.npz", codes=np.zeros((9, 3)))
         whole = (tmp_path / "samples" / f"{file}.npz").read_bytes()
         (tmp_path / "samples" / f"{file}.npz").write_bytes(whole[: len(whole) // 2])

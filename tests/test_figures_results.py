@@ -6,6 +6,7 @@ from figure_examples import seeds, study, trial
 from scipy import stats
 
 from analysis.figures import style
+from analysis.figures.class_errors import compute_class_errors, plot_class_errors
 from analysis.figures.codes import compute_code_map, compute_kl, plot_code_map
 from analysis.figures.confirmation import compute_confirmation, plot_confirmation, seeds_needed
 from analysis.figures.nats import compute_nats, plot_nats
@@ -142,8 +143,27 @@ def test_failed_seeds_are_left_out_and_one_config_is_compared_with_nothing(tmp_p
     confirm[1].status = "failed"
     found = compute_confirmation(study(tmp_path, [], confirm=confirm))
     assert found.configs["n"].tolist() == [1]
+    assert found.verdict.startswith("One config was confirmed")
     assert math.isnan(found.configs["test_low"].iloc[0])
     assert "nothing to tell apart" in found.verdict
+
+
+def test_configs_far_apart_have_a_panel_each_and_others_share_one(tmp_path):
+    near = seeds("a", [0.10, 0.12], [0.10, 0.12]) + seeds("b", [0.20, 0.22], [0.20, 0.22])
+    far = seeds("a", [0.10, 0.11], [0.10, 0.11]) + seeds("b", [0.90, 0.91], [0.90, 0.91])
+    for confirm, panels in ((near, 1), (far, 2)):
+        found = compute_confirmation(study(tmp_path, [], confirm=confirm, pca={8: 0.3}))
+        drawn = plot_confirmation(found)
+        assert len(drawn.axes) == panels
+        assert "the baseline" in [text.get_text() for text in drawn.legends[0].get_texts()]
+
+
+def test_configs_that_only_chose_are_not_said_to_be_tested(tmp_path):
+    confirm = seeds("a", [0.1, 0.2], [0.1, 0.2]) + seeds("b", [0.3, 0.4], [0.3, 0.4])
+    for run in confirm[2:]:
+        run.final = {}
+    found = compute_confirmation(study(tmp_path, [], confirm=confirm))
+    assert found.verdict == "One config was tested on the seeds that report, so there is nothing to tell apart."
 
 
 def test_an_accuracy_is_better_the_higher_and_its_interval_ends_at_one(tmp_path):
@@ -199,6 +219,61 @@ def test_classes_are_ordered_from_the_worst_and_those_without_images_are_left_ou
     assert found.classes["name"].tolist() == ["1", "0"]
     assert found.classes["accuracy"].tolist() == [0.5, 0.9]
     assert (found.classes["low"] < found.classes["accuracy"]).all()
+
+
+def save_by_class(folder, errors, images, components=8, metric="mse", **baseline):
+    errors = np.array(errors, dtype=float)
+    arrays = {metric: errors, "images": np.array(images), **baseline}
+    save(folder, "per_class", components=np.array(components), seeds=np.arange(len(errors)), **arrays)
+
+
+def test_errors_by_class_are_means_over_seeds_beside_pca_the_largest_first(tmp_path):
+    errors = [[0.1, 0.3, np.nan, 0.2], [0.2, 0.5, np.nan, 0.2]]
+    save_by_class(tmp_path, errors, [20, 20, 0, 5], baseline_mse=np.array([0.3, 0.2, np.nan, 0.2]))
+    found = compute_class_errors(study(tmp_path, []))
+    table = found.table()
+    assert table["name"].tolist() == ["1", "3", "0"]
+    assert table["mean"].tolist() == pytest.approx([0.4, 0.2, 0.15])
+    assert table["low"].iloc[0] == max(0, mean_of([0.3, 0.5]).low)
+    assert math.isnan(table["low"].iloc[1])  # seeds that do not differ
+    assert table["over_baseline"].tolist() == pytest.approx([2, 1, 0.5])
+    assert table["note"].tolist() == ["", "too few images", ""]
+    assert "PCA with 8 components in 1, higher in 1, the same in 1." in found.caption
+    assert "means of 2 seeds, each with its 95 % interval over seeds" in found.caption
+    drawn = plot_class_errors(found)
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == [
+        "the winner, mean of its seeds",
+        "PCA with 8 components",
+    ]
+
+
+def test_one_seed_has_too_few_for_intervals_by_class(tmp_path):
+    save_by_class(tmp_path, [[0.1, 0.3]], [20, 3])
+    found = compute_class_errors(study(tmp_path, []))
+    assert found.table()["note"].tolist() == ["too few seeds and images", "too few seeds"]
+    assert found.table()[["low", "high", "baseline"]].isna().all(axis=None)
+    assert "of one seed: too few for intervals." in found.caption
+    assert "than" not in found.caption
+
+
+def test_a_classifiers_errors_by_class_stand_beside_the_regression_in_place_of_one_networks_accuracies(tmp_path):
+    save(tmp_path, "predictions", confusion=np.array([[9, 1], [5, 5]]))
+    assert compute_class_accuracy(study(tmp_path, [], family="classifier")) is not None
+    errors = [[0.1, 0.3], [0.2, 0.3], [0.1, 0.2]]
+    save_by_class(tmp_path, errors, [10, 10], 64, "error_rate", baseline_error_rate=np.array([0.0, 0.4]))
+    of_classifier = study(tmp_path, [], family="classifier")
+    found = compute_class_errors(of_classifier)
+    assert "the logistic regression on PCA codes of 64 components in 1, higher in 1" in found.caption
+    assert found.table()["over_baseline"].isna().tolist() == [False, True]  # it makes no error there
+    assert plot_class_errors(found).axes[0].get_xlabel() == "test error rate"
+    assert compute_class_accuracy(of_classifier) is None
+
+
+def test_one_class_and_files_of_something_else_have_no_errors_by_class(tmp_path):
+    save_by_class(tmp_path, [[0.1, np.nan]], [20, 0])
+    assert compute_class_errors(study(tmp_path, [])) is None
+    save(tmp_path, "per_class", images=np.array([1, 2]))
+    assert compute_class_errors(study(tmp_path, [])) is None
 
 
 def test_a_code_of_two_numbers_is_drawn_as_it_is_and_a_longer_one_by_its_components(tmp_path):

@@ -16,7 +16,7 @@ from analysis.figures.cost import compute_cost, compute_epoch_seconds, compute_s
 from analysis.figures.effects import compute_effects, plot_effects
 from analysis.figures.importances import compute_importances, divergences, shares
 from analysis.figures.learning_curves import compute_learning_curves
-from analysis.figures.parallel_coordinates import compute_parallel_coordinates
+from analysis.figures.parallel_coordinates import compute_parallel_coordinates, plot_parallel_coordinates
 from analysis.figures.pareto import compute_pareto
 from study.record.ranking import on_front
 
@@ -83,7 +83,18 @@ def test_a_value_of_fewer_than_three_trials_has_no_effect_but_the_words_too_few(
     assert table.loc["relu", "mean"] == pytest.approx(0.3)
     assert table["explained"].tolist() == [0, 0]
     (axis,) = plot_effects(found).axes
-    assert [text.get_text() for text in axis.texts] == ["too few trials"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["gelu  (1, too few)", "relu  (3)"]
+
+
+def test_an_interval_that_goes_on_beyond_the_axis_ends_in_an_arrow(tmp_path):
+    rows = [trial(n, value, activation="relu") for n, value in enumerate([0.1, 0.5, 0.9])]
+    rows += [trial(n + 3, value, activation="gelu") for n, value in enumerate([0.50, 0.51, 0.52])]
+    (axis,) = plot_effects(compute_effects(study(tmp_path, rows))).axes
+    arrows = [
+        tuple(point) for one in axis.collections for point in one.get_offsets().tolist() if point[0] in axis.get_xlim()
+    ]
+    least, most = axis.get_xlim()
+    assert arrows == [(least, 1.0), (most, 1.0)]
 
 
 def test_the_best_so_far_goes_by_the_order_in_which_trials_ended(tmp_path):
@@ -261,9 +272,25 @@ def test_twelve_axes_at_most_and_the_others_are_named(tmp_path):
     settings = {f"setting{i:02d}": [i, i + 1] for i in range(14)}
     rows = [trial(n, 0.1, **{key: values[n % 2] for key, values in settings.items()}) for n in range(4)]
     found = compute_parallel_coordinates(study(tmp_path, rows))
-    assert len(found.scales) == 12
+    assert len(found.scales) == 12 + 1  # and the objective's
     assert found.left_out == ("setting12", "setting13")
     assert "setting12 and setting13" in found.caption
+
+
+def test_few_numbers_lie_where_they_are_on_the_axis_and_the_objective_is_the_last_one(tmp_path):
+    rows = [
+        trial(n, value, width=width, optimizer=optimizer)
+        for n, (value, width, optimizer) in enumerate([(0.3, 8, "sgd"), (0.1, 16, "adam"), (0.2, 128, "adam")])
+    ]
+    found = compute_parallel_coordinates(study(tmp_path, rows))
+    assert list(found.scales) == ["width", "optimizer", "value"]
+    assert found.scales["width"].positions(pd.Series([8, 16, 128])).tolist() == pytest.approx([0, 8 / 120, 1])
+    assert [label for _, label in found.scales["width"].ticks()] == ["8", "16", "128"]
+    assert found.scales["value"].positions(pd.Series([0.1, 0.2, 0.3])).tolist() == pytest.approx([0, 0.5, 1])
+    drawn = plot_parallel_coordinates(found).axes[0]
+    shown = [text.get_text() for text in drawn.texts]
+    assert shown == ["8", "", "128", "adam", "sgd", "0.1", "0.2", "0.3"]  # 16 would stand on 8
+    assert drawn.get_yticklabels()[-1].get_text() == "validation\nMSE per pixel"
 
 
 def test_cost_names_the_best_trial_and_a_ten_times_smaller_one(tmp_path):

@@ -59,7 +59,7 @@ def test_clipped_errors_are_those_of_the_clipped_reconstruction() -> None:
             rebuilt = reconstruction_by_sklearn(train, images, rank).clip(0, 1)
             expected = np.square(images.reshape(len(images), -1) / 255 - rebuilt).mean()
             assert row[f"{split}_mse_clipped"] == pytest.approx(expected, rel=1e-9)
-            assert pca.clipped_error(fitted, images, rank) == pytest.approx(expected, rel=1e-9)
+            assert pca.image_errors(fitted, images, rank).mean() == pytest.approx(expected, rel=1e-9)
     unclipped, clipped = row["test_mse"], row["test_mse_clipped"]  # with 12 components
     assert unclipped is not None
     assert clipped is not None

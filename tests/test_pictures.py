@@ -25,6 +25,12 @@ def arrays(shape, classes):
             "indices": np.arange(6),
             "groups": GROUPS,
         },
+        "by_class": {
+            "originals": noise(3, 3, *shape),
+            "reconstructions": noise(3, 3, *shape),
+            "mse": np.linspace(0, 1, 9).reshape(3, 3),
+            "labels": np.arange(3) % classes,
+        },
         "codes": {"codes": np.zeros((6, 3), np.float32), "labels": labels},
         "progress": {
             "originals": noise(4, *shape),
@@ -64,6 +70,7 @@ def test_every_file_has_its_picture(shape, tmp_path):
         "reconstructions",
         "untrained",
         "denoising",
+        "by_class",
         "progress",
         "prior",
         "interpolations",
@@ -102,12 +109,15 @@ def test_pcas_error_is_that_of_its_pictures(tmp_path):
 
 def test_the_promoted_samples_get_pictures_and_the_reconstructions_of_pca(tmp_path):
     save(tmp_path, arrays((1, 8, 8), 3))
-    without = pictures(tmp_path, ["a", "b", "c"])["reconstructions"]
+    before = pictures(tmp_path, ["a", "b", "c"])
     illustrate(tmp_path, ["a", "b", "c"], lambda images: 255 - images)
     with np.load(tmp_path / "pca.npz") as pca, np.load(tmp_path / "reconstructions.npz") as network:
         assert (pca["reconstructions"] == 255 - network["originals"]).all()
-    with Image.open(tmp_path / "reconstructions.png") as picture:
-        assert picture.height > without.height  # a row of PCA's for each group
+        with np.load(tmp_path / "by_class.npz") as by_class:
+            assert (pca["by_class"] == 255 - by_class["originals"]).all()
+    with Image.open(tmp_path / "reconstructions.png") as rows, Image.open(tmp_path / "by_class.png") as by_class:
+        assert rows.height > before["reconstructions"].height  # a row of PCA's for each group
+        assert by_class.width > before["by_class"].width  # and an image of PCA's beside each
     assert {path.stem for path in tmp_path.glob("*.png")} == set(pictures(tmp_path, ["a", "b", "c"]))
 
 

@@ -388,9 +388,11 @@ PLANTED = """
 import sys
 if any(word.endswith(("study/run.py", "study/reproduce.py")) for word in sys.orig_argv):
     from search_spaces import digits
-    from search_spaces._reported import entry
+    from search_spaces._reported import ReportedSplit, entry
     config = next(space for space in digits.SPACES if space.family == "ae").default
-    digits.REPORTED = {"digits/dense": entry(digits.DATASET, "ae", (40,), "Planted.", dict(config))}
+    split = ReportedSplit(1257, 270, "Planted.")
+    reported = entry(digits.DATASET, "ae", (40,), "Planted.", dict(config), split=split)
+    digits.REPORTED = {"digits/dense": reported}
 """
 ARGV = ["digits/*", "--seeds", "1", "--cpus-per-trial", "1", "--max-concurrent", "1", "--out", "kept"]
 EPOCHS = 40

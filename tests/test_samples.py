@@ -12,9 +12,9 @@ from study.evaluation.generative import DIMENSIONS, PAIRS, STEPS, VALUES
 from study.training.trainer import per_image
 
 FILES = {
-    "ae": {"reconstructions", "codes"},
-    "vae": {"reconstructions", "codes", "prior", "interpolations", "traversal", "kl"},
-    "classifier": {"predictions", "examples"},
+    "ae": {"reconstructions", "by_class", "codes", "image_errors"},
+    "vae": {"reconstructions", "by_class", "codes", "prior", "interpolations", "traversal", "kl", "image_errors"},
+    "classifier": {"predictions", "examples", "image_errors"},
 }
 
 
@@ -65,6 +65,25 @@ def test_reconstructions_are_the_best_typical_and_worst_and_differ_from_the_untr
     np.testing.assert_allclose(arrays["reconstructions"], seen.detach() * 255, atol=0.51)
     assert (arrays["untrained"] != arrays["reconstructions"]).any()
     assert "denoised" not in arrays
+
+
+def test_rows_by_class_have_a_classs_images_at_a_tenth_half_and_nine_tenths_of_its_errors():
+    files, values, model = collected("ae")
+    arrays, (images, labels) = files["by_class"], split()
+    assert arrays["labels"].tolist() == labels.unique().tolist()
+    for row, label in enumerate(arrays["labels"]):
+        errors = values["mse"][labels == label].sort().values
+        assert arrays["mse"][row].tolist() == [errors[round(share * (len(errors) - 1))] for share in (0.1, 0.5, 0.9)]
+    first = torch.nonzero(values["mse"] == arrays["mse"][1, 2]).item()
+    np.testing.assert_array_equal(arrays["originals"][1, 2], images[first])
+    seen = model(torch.from_numpy(arrays["originals"][1]) / 255)
+    np.testing.assert_allclose(arrays["reconstructions"][1], seen.detach() * 255, atol=0.51)
+
+
+def test_of_many_classes_ten_have_a_row():
+    images, _ = split(60)
+    files, *_ = collected("ae", (images, torch.arange(60) // 2), classes=30)
+    assert files["by_class"]["labels"].tolist() == [0, 3, 6, 10, 13, 16, 19, 23, 26, 29]
 
 
 @pytest.mark.parametrize("family", ["ae", "vae"])

@@ -34,12 +34,14 @@ def varied_parameters(trials: pd.DataFrame) -> list[str]:
     return [name for name in names if trials[name].dropna().astype(str).nunique() > 1]
 
 
+def are_numbers(values: pd.Series) -> bool:
+    """Whether values are numbers: neither words nor switches."""
+    return not values.dropna().map(lambda value: isinstance(value, (bool, str))).any()
+
+
 def is_continuous(values: pd.Series) -> bool:
     """Whether a parameter is a number of more than five values."""
-    known = values.dropna()
-    if known.map(lambda value: isinstance(value, (bool, str))).any():
-        return False
-    return known.nunique() > _FEW_VALUES
+    return are_numbers(values) and values.nunique() > _FEW_VALUES
 
 
 @dataclass(frozen=True)
@@ -49,26 +51,29 @@ class Scale:
     Attributes:
         kind: "linear", "log", "log with 0" or "categories".
         low, high: the least and greatest (positive, on a log scale) number.
-        categories: the values in order, where they are not numbers or few.
+        categories: the values in order, where they are not numbers.
+        few: the numbers in order, where they are few.
     """
 
     kind: str
     low: float = 0.0
     high: float = 1.0
     categories: tuple[Any, ...] = ()
+    few: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, values: pd.Series) -> Scale:
         """Return the scale of the values that trials had."""
         known = values.dropna()
-        if not is_continuous(known):
+        if not are_numbers(known):
             return cls("categories", categories=tuple(ordered_values(known)))
         found = known.astype(float)
+        few = () if is_continuous(known) else tuple(sorted(found.unique()))
         positive = found[found > 0]
         if len(positive) and found.min() >= 0 and positive.max() / positive.min() >= _LOG_RATIO:
             kind = "log" if found.min() > 0 else "log with 0"
-            return cls(kind, float(positive.min()), float(positive.max()))
-        return cls("linear", float(found.min()), float(found.max()))
+            return cls(kind, float(positive.min()), float(positive.max()), few=few)
+        return cls("linear", float(found.min()), float(found.max()), few=few)
 
     def positions(self, values: pd.Series) -> np.ndarray:
         """Return where values lie, from 0 to 1; NaN for one that is absent."""
@@ -85,10 +90,13 @@ class Scale:
         return np.where(found == 0, 0.0, room + (1 - room) * share)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return places on the axis with what stands there: every category, or the ends and the middle of a range."""
+        """Return places on the axis with what stands there: every category, few numbers, or ends and middle."""
         if self.kind == "categories":
             last = max(len(self.categories) - 1, 1)
             return [(i / last, value_label(value)) for i, value in enumerate(self.categories)]
+        if self.few:
+            places = self.positions(pd.Series(self.few)).tolist()
+            return [(at, number(value)) for at, value in zip(places, self.few, strict=True)]
         if self.kind == "linear":
             whole = float(self.low).is_integer() and float(self.high).is_integer()
             middle = (self.low + self.high) / 2

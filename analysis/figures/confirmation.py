@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -39,7 +40,7 @@ from study.record.intervals import (
 from study.record.words import counted, number
 
 _TESTED = 3
-_SHOWN = 24
+_SHOWN, _PANELS = 24, 6  # configs in one panel, and with one each
 _POWER = 0.8
 _MOST_SEEDS = 10_000
 
@@ -72,7 +73,8 @@ class Confirmation:
     def verdict(self) -> str:
         """Whether the first three can be told apart: one or two sentences, no surer than the seeds allow."""
         if self.tests.empty:
-            return "One config was confirmed, so there is nothing to tell apart."
+            what = "confirmed" if len(self.configs) == 1 else "tested on the seeds that report"
+            return f"One config was {what}, so there is nothing to tell apart."
         return " ".join(self._sentence(row) for row in records(self.tests))
 
     def _sentence(self, row: Any) -> str:
@@ -213,9 +215,33 @@ def _sample(rows: pd.DataFrame, split: str, objective: Objective) -> Sample:
 
 
 def plot_confirmation(data: Confirmation) -> Figure:
-    """Draw, per config, validation and test means with their intervals, and each seed."""
+    """Draw, per config, validation and test means with their intervals, and each seed.
+
+    A few configs whose seeds would be one point on the scale of all have a panel and a scale each.
+    """
     rows = data.configs.head(_SHOWN)
-    drawn, (axis,) = style.figure(1.1 + 0.55 * len(rows))
+    apart = _scales_differ(rows, data.seeds)
+    parts = [rows.iloc[[place]] for place in range(len(rows))] if apart else [rows]
+    drawn, axes = style.figure(1.1 + (0.9 if apart else 0.55) * len(rows), len(parts))
+    for axis, part in zip(axes, parts, strict=True):
+        _draw(axis, part, data)
+    spread = pd.concat([rows["val_mean"], rows["test_mean"], rows["baseline"]]).dropna()
+    if not apart and data.objective.metric != "val_accuracy" and style.spans_decades(spread):
+        style.log_axis(axes[0], "x")
+    axes[-1].set_xlabel(metrics.label(data.objective.metric).removeprefix("validation "))
+    style.legend_below(drawn, axes[0])
+    return drawn
+
+
+def _scales_differ(rows: pd.DataFrame, seeds: pd.DataFrame) -> bool:
+    """Whether the seeds of every config lie within a thirtieth of the configs' range, and there are not many."""
+    means = pd.concat([rows["val_mean"], rows["test_mean"]])
+    by_config = seeds[seeds["confirm_of"].isin(rows["confirm_of"])].groupby("confirm_of")[["val", "test"]]
+    widest = float((by_config.max() - by_config.min()).max().max())
+    return 1 < len(rows) <= _PANELS and bool(30 * widest < means.max() - means.min())
+
+
+def _draw(axis: Axes, rows: pd.DataFrame, data: Confirmation) -> None:
     for split, shift, colour, marker in (("val", -0.16, style.COLOURS[4], "s"), ("test", 0.16, style.COLOURS[0], "o")):
         if rows[f"{split}_mean"].isna().all():
             continue
@@ -232,9 +258,6 @@ def plot_confirmation(data: Confirmation) -> Figure:
     if len(known):
         beside = rows["baseline"].iloc[known]
         axis.vlines(beside, known - 0.42, known + 0.42, style.COLOURS[1], "dashed", linewidth=1.6, label="the baseline")
-    spread = pd.concat([rows["val_mean"], rows["test_mean"], rows["baseline"]]).dropna()
-    if data.objective.metric != "val_accuracy" and style.spans_decades(spread):
-        style.log_axis(axis, "x")
     names = [
         str(row.confirm_of)
         if not row.architecture or str(row.architecture).replace("/", "_") in str(row.confirm_of)
@@ -244,9 +267,6 @@ def plot_confirmation(data: Confirmation) -> Figure:
     axis.set_yticks(np.arange(len(rows)), names)
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.grid(visible=False, axis="y")
-    axis.set_xlabel(metrics.label(data.objective.metric).removeprefix("validation "))
-    style.legend_below(drawn, axis)
-    return drawn
 
 
 def seeds_needed(first: Sample, second: Sample) -> int | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures import Drawing, style
@@ -64,9 +66,9 @@ class Effects:
         share = f"; {counted(int(failed['all_failed'].iloc[0]), 'trial')} failed" if len(failed) else ""
         return (
             f"Mean {metrics.label(self.metric)} {when}, which {self.compared} of {counted(self.ended, 'ended trial')} "
-            f"reached{share}. A value of fewer than {_LEAST_OF_A_VALUE} trials has no mean: too few trials. "
-            "Observational: the search chose the values, and trials of one value differ in others too, so a difference "
-            "here need not be the parameter's doing."
+            f"reached{share}. A value of fewer than {_LEAST_OF_A_VALUE} trials has no mean; an arrow is an interval "
+            "that goes on. Observational: the search chose the values, and trials of one value differ in others too, "
+            "so a difference here need not be the parameter's doing."
         )
 
 
@@ -165,19 +167,11 @@ def plot_effects(data: Effects) -> Figure:
         for place, row in zip(places, records(rows), strict=True):
             mine = data.points[(data.points["parameter"] == name) & (data.points["value"] == row.value)]["objective"]
             axis.scatter(mine, np.full(len(mine), place), 22, style.PALE, linewidths=0, alpha=0.7)
-            if row.n < _LEAST_OF_A_VALUE:
-                axis.annotate(
-                    "too few trials",
-                    (1, place),
-                    xycoords=("axes fraction", "data"),
-                    color=style.EDGE,
-                    ha="right",
-                    va="center",
-                    fontsize=8,
-                )
         axis.hlines(places, rows["low"], rows["high"], color=style.COLOURS[0], linewidth=2)
         axis.scatter(rows["mean"], places, 46, style.COLOURS[0], marker="D", zorder=3)
-        axis.set_yticks(places, [f"{row.value}  ({row.n})" for row in records(rows)])
+        axis.set_yticks(places, [f"{row.value}  ({row.n}{', too few' * _is_few(row)})" for row in records(rows)])
+        for label, row in zip(axis.get_yticklabels(), records(rows), strict=True):
+            label.set_color(style.EDGE if _is_few(row) else style.INK)
         axis.set_ylim(len(rows) - 0.4, -0.6)
         style.title(axis, parameter_label(name))
         axis.grid(visible=False, axis="y")
@@ -187,9 +181,23 @@ def plot_effects(data: Effects) -> Figure:
     else:
         room = 0.05 * ((values.max() - values.min()) or 1.0)
         axes[0].set_xlim(values.min() - room, values.max() + room)
+    for axis, rows in zip(axes, parts.values(), strict=False):
+        _arrows(axis, rows)
     when = f", epoch {data.epoch}" if data.epoch else ""
     axes[-1].set_xlabel(f"{metrics.label(data.metric)}{when}")
     return drawn
+
+
+def _is_few(row: Any) -> bool:
+    return bool(row.n < _LEAST_OF_A_VALUE)
+
+
+def _arrows(axis: Axes, rows: pd.DataFrame) -> None:
+    """Put an arrow at each end of an interval that goes on beyond the axis."""
+    least, most = axis.get_xlim()
+    for ends, edge, marker in ((rows["low"] < least, least, "<"), (rows["high"] > most, most, ">")):
+        places = np.flatnonzero(ends)
+        axis.scatter(np.full(len(places), edge), places, 40, style.COLOURS[0], marker=marker, clip_on=False, zorder=3)
 
 
 DRAWINGS = (Drawing("what-mattered", "effects", "Observed differences", compute_effects, plot_effects),)

@@ -26,6 +26,7 @@ _THICK = 10  # lines at most
 _ABSENT = -0.13  # where a line passes an axis of a parameter that the trial does not have
 _WORDS = 8  # of one axis
 _LETTERS = 46  # of one axis' labels, beyond which words are cut
+_END = 0.01  # of an axis, from its end
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class ParallelCoordinates:
 
     Attributes:
         trials: a row per ended trial, best first: trial_id, rank, value, and the parameters by their key.
-        scales: of each parameter, in the order of the axes.
+        scales: of each parameter, in the order of the axes, and of "value", the objective, last.
         left_out: parameters without an axis, which fewest trials had.
         metric: the objective.
     """
@@ -54,8 +55,9 @@ class ParallelCoordinates:
         hidden = joined([parameter_label(name) for name in self.left_out])
         return (
             f"{counted(len(self.trials), 'ended trial')}, each a line from axis to axis, coloured by its rank in "
-            f"{metrics.label(self.metric)}. A line passes left of an axis (–) where the trial has no such parameter"
-            + (f"; not shown: {hidden}." if hidden else ".")
+            f"{metrics.label(self.metric)}, which has the last axis. Numbers lie between the least and the greatest "
+            "that a trial had, on a logarithmic scale where these are far apart. A line passes left of an axis (–) "
+            "where the trial has no such parameter" + (f"; not shown: {hidden}." if hidden else ".")
         )
 
 
@@ -71,7 +73,7 @@ def compute_parallel_coordinates(study: StudyFiles) -> ParallelCoordinates | Non
     table = trials[["trial_id", "rank", "value", *shown]].rename(columns=keys)
     return ParallelCoordinates(
         table,
-        {keys[name]: Scale.of(trials[name]) for name in shown},
+        {keys[name]: Scale.of(trials[name]) for name in shown} | {"value": Scale.of(trials["value"])},
         tuple(name.removeprefix("config.") for name in names if name not in common),
         study.metric,
     )
@@ -99,14 +101,14 @@ def plot_parallel_coordinates(data: ParallelCoordinates) -> Figure:
     )
     for height, (key, scale) in zip(heights, data.scales.items(), strict=True):
         axis.hlines(height, 0, 1, color=style.INK, linewidth=1, zorder=3)
-        for at, label in _fitting(scale.ticks()):
+        for at, label in _labels(scale):
             axis.plot([at], [height], "|", color=style.INK, markersize=7, zorder=4)
             axis.annotate(
                 label,
                 (at, height),
                 (0, -5),
                 textcoords="offset points",
-                ha="left" if at < 0.01 else "right" if at > 0.99 else "center",
+                ha="left" if at < _END else "right" if at > 1 - _END else "center",
                 va="top",
                 fontsize=9,
                 zorder=5,
@@ -114,7 +116,8 @@ def plot_parallel_coordinates(data: ParallelCoordinates) -> Figure:
             )
         if data.trials[key].isna().any():
             axis.text(_ABSENT, height, "–", ha="center", va="center", fontsize=10, zorder=4)
-    axis.set_yticks(heights, [parameter_label(key) for key in data.scales])
+    objective = metrics.label(data.metric).replace(" (", "\n(").replace(" MSE", "\nMSE")
+    axis.set_yticks(heights, [*(parameter_label(key) for key in list(data.scales)[:-1]), objective])
     axis.set_ylim(count - 0.45, -0.3)
     axis.set_xlim(-0.17, 1.04)
     axis.set_xticks([])
@@ -141,15 +144,34 @@ def _apart(at: np.ndarray, scale: Scale) -> np.ndarray:
     return np.where(at < 0, at, at + room * (np.linspace(-0.5, 0.5, len(at))) * np.minimum(1.0, len(at) / 20))
 
 
-def _fitting(ticks: list[tuple[float, str]]) -> list[tuple[float, str]]:
-    """Cut the words of an axis' labels where together they are too long; of many, only the ends have theirs."""
-    if len(ticks) > _WORDS:
+def _labels(scale: Scale) -> list[tuple[float, str]]:
+    """Return the places of an axis' ticks and their labels, "" where there is no room for one."""
+    ticks = scale.ticks()
+    if scale.kind != "categories":
+        return _without_overlaps(ticks)
+    if len(ticks) > _WORDS:  # only the ends have theirs
         return [(at, label if at in (0.0, 1.0) else "") for at, label in ticks]
     total = sum(len(label) + 2 for _, label in ticks)
-    if total <= _LETTERS:
-        return ticks
-    most = max(3, _LETTERS // len(ticks) - 1)
+    most = total if total <= _LETTERS else max(3, _LETTERS // len(ticks) - 1)
     return [(at, label if len(label) <= most else f"{label[: most - 1]}…") for at, label in ticks]
+
+
+def _without_overlaps(ticks: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Leave out the labels that would stand on others; the ends keep theirs."""
+    ends = [ticks[0], ticks[-1]]
+    kept = list(ends)
+    for tick in ticks[1:-1]:
+        left, right = _span(*tick)
+        if all(right < other_left or left > other_right for other_left, other_right in (_span(*one) for one in kept)):
+            kept.append(tick)
+    return [(at, label if (at, label) in kept else "") for at, label in ticks]
+
+
+def _span(at: float, label: str) -> tuple[float, float]:
+    """Return where a label begins and ends: it is centred at its tick, but at the ends of the axis within it."""
+    width = (len(label) + 1) / _LETTERS
+    left = 0.0 if at < _END else 1 - width if at > 1 - _END else at - width / 2
+    return left, left + width
 
 
 DRAWINGS = (

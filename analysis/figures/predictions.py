@@ -130,9 +130,12 @@ class ClassAccuracy:
 
 
 def compute_class_accuracy(study: StudyFiles) -> ClassAccuracy | None:
-    """Return the accuracy of each class of the best network; None where it is no classifier or was not confirmed."""
+    """Return the accuracy of each class of the best network; None where it is no classifier or was not confirmed.
+
+    None, too, where the errors of all seeds by class are kept: `analysis.figures.class_errors` shows them.
+    """
     counts = _counts(study)
-    if counts is None:
+    if counts is None or study.arrays("per_class") is not None:
         return None
     table = pd.DataFrame({"name": study.class_names(len(counts)), "right": np.diag(counts), "images": counts.sum(1)})
     table = table[table["images"] > 0]

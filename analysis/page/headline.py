@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.over_images import compute_over_images
 from analysis.page.parts import Fact, Facts, Section
 from analysis.study_files import StudyFiles
 from analysis.trials import compute_leaderboard, given_and_suggested
@@ -30,7 +31,7 @@ def verdict(study: StudyFiles) -> str:
         return f"{best.term}: {best.value}."
     if summary["best"] is None:
         return _capital(f"{_nothing(summary)}, so there is nothing to report.")
-    said = [words for words in (_tuning(summary), _compared(summary)) if words]
+    said = [words for words in (_tuning(summary), _compared(summary), _bounds(summary)) if words]
     if not said:
         return "The test split was not touched." if summary["best"]["test"] is None else "There is nothing to compare."
     return _capital("; ".join(said)) + "."
@@ -55,6 +56,8 @@ def _tuning(summary: Mapping[str, Any]) -> str:
             " %",
             ("cut the default's error by {}", "raised the default's error by {}"),
         )
+    elif metric == "nelbo":
+        unit, words = " nats per image", ("lowered the default's −ELBO by {}", "raised the default's −ELBO by {}")
     elif metrics.limits(metric) == (0.0, 1.0):  # a share: of a share, per cent would be a puzzle
         scale, unit = 100.0, f" points of {metrics.label(metric)}"
     else:
@@ -78,6 +81,14 @@ def _compared(summary: Mapping[str, Any]) -> str:
     if str(summary["verdict"]).startswith("not distinguishable"):
         sure = ", which is within the luck of the seeds"
     return f"the network has {ratio(value)} of {of}{sure}"
+
+
+def _bounds(summary: Mapping[str, Any]) -> str:
+    """Return how a VAE's bound stands to probabilistic PCA's, "" where that was not compared."""
+    said = str((summary.get("nats") or {}).get("verdict") or "")
+    return (
+        said.replace("the network's", "its") if said.startswith("the network's") else ""
+    )  # else of an earlier version
 
 
 def _searched(study: StudyFiles) -> Fact:
@@ -125,7 +136,21 @@ def _result(study: StudyFiles) -> list[Fact | None]:
         )
         return [named, val, _baseline(summary)]
     score = Fact(_capital(metrics.label(test)), summary_interval(best["test"]), _beside(summary, best))
-    return [named, score, _gain(summary), _baseline(summary), _nats(summary), _certainty(summary)]
+    return [
+        named,
+        score,
+        _over_images(study),
+        _gain(summary),
+        _baseline(summary),
+        _nats(summary),
+        _certainty(summary),
+    ]
+
+
+def _over_images(study: StudyFiles) -> Fact | None:
+    """Return what other test images would change, beside the score's interval, which is of other seeds."""
+    found = compute_over_images(study)
+    return None if found is None else Fact("Over test images", found.value.words, found.detail)
 
 
 def _is_chosen(summary: Mapping[str, Any]) -> bool:
@@ -205,11 +230,13 @@ def _nats(summary: Mapping[str, Any]) -> Fact | None:
 def _certainty(summary: Mapping[str, Any]) -> Fact | None:
     verdict = summary["verdict"]
     if nats := (summary.get("nats") or {}).get("verdict"):
-        verdict = f"in nats {nats}; by error {verdict or 'not compared'}"
+        nats = nats if "bound on" in nats else f"in nats {nats}"  # of an earlier version
+        by_error = verdict or "not compared"
+        verdict = f"{nats}; {by_error if by_error.startswith('its') else f'by error {by_error}'}"
     if verdict is None:
         return None
     seeds = summary["best"]["test"]["n"]
-    if summary["baseline"] and "test_accuracy" in summary["baseline"]:
+    if summary["baseline"] and "test_accuracy" in summary["baseline"] and "regression" not in verdict:  # earlier, too
         verdict = verdict.replace("PCA's", "the regression's").replace("PCA", "the logistic regression")
     if seeds < 2:
         detail = "One seed says nothing about the luck of a start."
@@ -217,7 +244,8 @@ def _certainty(summary: Mapping[str, Any]) -> Fact | None:
         detail = f"{seeds} seeds that do not differ have no interval: how much others would is not known."
     else:
         detail = (
-            f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start, not another split of the data."
+            f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start: neither other test images nor "
+            "another split of the data."
         )
     return Fact("How sure", _capital(verdict), detail)
 

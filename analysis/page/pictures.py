@@ -24,6 +24,7 @@ MODULES = (
     "rate_distortion",
     "nats",
     "confirmation",
+    "class_errors",
     "predictions",
     "codes",
     "learning_curves",
@@ -106,6 +107,11 @@ _CAPTIONS = {
         "them: the 8 that the network errs least on, 8 typical ones and the 8 that it errs most on. MSE is per pixel, "
         "on [0, 1]; of PCA it is of the picture's 256 shades. An error is white where there is none and black where it "
         "is the largest of all.",
+    ),
+    "by_class": _Caption(
+        "Reconstructions by class",
+        "A row for each of up to ten classes: its test images at 10, 50 and 90 % of its errors, each with what "
+        "the best network makes of it and, where there is one, PCA with as many components. Numbers are MSE per pixel.",
     ),
     "pca": _Caption("PCA", "The same test images through PCA with as many components as the network's code has."),
     "untrained": _Caption(

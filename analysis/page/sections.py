@@ -110,6 +110,8 @@ def _leaderboard(study: StudyFiles) -> Table | None:
     first = ["trial_id", *numbers]  # what is looked for, where a phone shows it
     board = board[[*first, *(name for name in board if name not in first)]]
     caption = "Trials, completed before stopped ones, by their last epoch on validation data"
+    if metric == "val_nelbo":
+        board = board.rename(columns={"pca": "probabilistic PCA"})  # in nats, as the metric
     return Table("leaderboard", caption, _without_empty(board))
 
 

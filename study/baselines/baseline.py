@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,10 @@ from study.baselines.pca import BaselineRow, Pca
 from study.record.errors import StudyError
 from study.record.state import Run
 
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
+_Arrays = dict[str, NDArray[Any]]
 PcaAxes = tuple[Tensor, Tensor]
 """The mean image (pixels,) and orthonormal axes (components, pixels), float32 on the CPU."""
 
@@ -104,13 +108,19 @@ class PcaBaseline:
         if components > fitted.rank:
             return None
         if (split, components) not in self._errors:
-            self._errors[split, components] = pca.clipped_error(fitted, self._splits[split].images, components)
+            self._errors[split, components] = float(
+                pca.image_errors(fitted, self._splits[split].images, components).mean()
+            )
         return self._errors[split, components]
 
     def reconstruct(self, images: NDArray[Any], components: int) -> NDArray[np.uint8] | None:
         """Return PCA's reconstructions of images, None if the training images have fewer components."""
         fitted = self.fitted()
         return pca.reconstruct(fitted, images, components) if components <= fitted.rank else None
+
+    def image_errors(self, components: int) -> dict[str, NDArray[np.float64]]:
+        """Return the error of each test image, (n,), by the metric that is its mean: with one row's components."""
+        return {"mse": pca.image_errors(self.fitted(components), self._splits["test"].images, components)}
 
     def rows(self, known: Mapping[int, Mapping[str, Any]], configs: Collection[Mapping[str, Any]]) -> list[BaselineRow]:
         """Return the rows of the baseline that are not among the `known` ones, by number of components, yet.
@@ -153,9 +163,17 @@ class LinearClassifierBaseline(PcaBaseline):
         fitted = self.fitted(max(CLASSIFIER_RANKS))
         ranks = [rank for rank in CLASSIFIER_RANKS if rank <= fitted.rank] or [fitted.rank]
         self._say("logistic regression on PCA codes")
+        return self._elsewhere(evaluate_linear_classifier, fitted, ranks, *self._arrays())
+
+    def image_errors(self, components: int) -> dict[str, NDArray[np.float64]]:
+        """Return whether the regression is wrong about each test image, 1 or 0, (n,): it is fitted once more."""
+        self._say("logistic regression, image by image")
+        fitted = self.fitted(components)
+        return {"error_rate": self._elsewhere(linear_mistakes, fitted, components, *self._arrays())}
+
+    def _arrays(self) -> list[NDArray[Any]]:
         splits = (self._splits[name] for name in pca.SPLITS)
-        arrays = [array for split in splits for array in (split.images, split.labels)]
-        return self._elsewhere(evaluate_linear_classifier, fitted, ranks, *arrays)
+        return [array for split in splits for array in (split.images, split.labels)]
 
 
 def baseline_of(family: str) -> type[PcaBaseline]:
@@ -179,22 +197,39 @@ def evaluate_linear_classifier(fitted: Pca, ranks: Sequence[int], *arrays: NDArr
         ranks: numbers of components, each within 1 … `fitted.rank`.
         arrays: images and labels of train, val and test, in this order: six of them.
     """
+    images, labels, codes = _coded(fitted, max(ranks), arrays)
+    rows = pca.evaluate(fitted, images, ranks)
+    for row, rank in zip(rows, sorted(set(ranks)), strict=True):
+        model = _regression(codes["train"][:, :rank], labels["train"])
+        for name in [name for name in codes if name != "train"]:
+            row[f"{name}_accuracy"] = float(model.score(codes[name][:, :rank], labels[name]))
+    return rows
+
+
+def linear_mistakes(fitted: Pca, rank: int, *arrays: NDArray[Any]) -> NDArray[np.float64]:
+    """Return 1 for each test image that the classifier of `evaluate_linear_classifier` is wrong about, else 0, (n,)."""
+    _, labels, codes = _coded(fitted, rank, arrays)
+    model = _regression(codes["train"], labels["train"])
+    mistakes: NDArray[np.float64] = (model.predict(codes["test"]) != labels["test"]).astype(np.float64)
+    return mistakes
+
+
+def _coded(fitted: Pca, rank: int, arrays: Sequence[NDArray[Any]]) -> tuple[_Arrays, _Arrays, _Arrays]:
+    """Return images, labels and codes by split, the codes of a split without images left out."""
+    images = dict(zip(pca.SPLITS, arrays[0::2], strict=True))
+    labels = dict(zip(pca.SPLITS, arrays[1::2], strict=True))
+    codes = {name: pca.codes(fitted, array, rank) for name, array in images.items() if len(array)}
+    scale = codes["train"][:, 0].std()
+    return images, labels, {name: values / scale for name, values in codes.items()}
+
+
+def _regression(codes: NDArray[np.float64], labels: NDArray[np.int64]) -> LogisticRegression:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    images = dict(zip(pca.SPLITS, arrays[0::2], strict=True))
-    labels = dict(zip(pca.SPLITS, arrays[1::2], strict=True))
-    codes = {name: pca.codes(fitted, array, max(ranks)) for name, array in images.items() if len(array)}
-    scale = codes["train"][:, 0].std()
-    rows = pca.evaluate(fitted, images, ranks)
-    for row, rank in zip(rows, sorted(set(ranks)), strict=True):
-        inputs = {name: values[:, :rank] / scale for name, values in codes.items()}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model = LogisticRegression(max_iter=_ITERATIONS).fit(inputs["train"], labels["train"])
-        for name in [name for name in codes if name != "train"]:
-            row[f"{name}_accuracy"] = float(model.score(inputs[name], labels[name]))
-    return rows
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return LogisticRegression(max_iter=_ITERATIONS).fit(codes, labels)
 
 
 def fit_axes(images: Tensor, components: int) -> PcaAxes:

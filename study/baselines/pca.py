@@ -221,15 +221,22 @@ def evaluate(
     return rows
 
 
-def clipped_error(pca: Pca, images: NDArray[Any], components: int) -> float:
-    """Return the mean square error per pixel of images' reconstructions, clipped to [0, 1], at one rank.
+def image_errors(pca: Pca, images: NDArray[Any], components: int) -> NDArray[np.float64]:
+    """Return each image's mean square error per pixel, (n,): of its reconstruction, clipped to [0, 1], at one rank.
 
     Args:
         pca: fitted to the training images.
-        images: shape (images, channels, height, width), of any split.
+        images: shape (n, channels, height, width), of any split.
         components: the rank, within 1 … `pca.rank`.
     """
-    return float(_squared_errors(pca, images, [components])[1][0])
+    axes = pca.components[:components]
+    errors = []
+    for chunk in _chunks(images):
+        pixels = _unit_pixels(chunk)
+        residual = pixels - pca.mean
+        residual -= residual @ axes.T @ axes
+        errors.append(np.square(np.clip(residual, pixels - 1, pixels)).mean(1))
+    return np.concatenate(errors)
 
 
 def codes(pca: Pca, images: NDArray[Any], components: int) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from search_spaces import FAMILY_FACTS
 from study.driver.confirmation import Confirmed
@@ -18,8 +18,8 @@ Row = Mapping[str, Any]
 class Comparison:
     """A row of the baseline, and the network's test error over its: `ratio`, or None and in `note` why.
 
-    `nats` is a VAE beside probabilistic PCA: `n_components`, PCA's `test_nelbo` and `test_nelbo_clipped`, and a
-    `verdict` by the latter, or None and in `note` why; None for other families.
+    `nats` is a VAE beside probabilistic PCA: `n_components`, PCA's `test_nelbo`, `val_nelbo_clipped` and
+    `test_nelbo_clipped`, and a `verdict` by the last, or None and in `note` why; None for other families.
     """
 
     row: Row | None
@@ -59,7 +59,7 @@ def _compare_errors(
 ) -> Comparison:
     facts = FAMILY_FACTS[family]
     row = _best_classifier(rows) if facts.baseline == "linear_classifier" else rows.get(config["latent_size"])
-    note = None
+    note, words = None, _WORDS[facts.baseline]
     if row is None and rows and config["latent_size"] > max(rows):
         row = rows[max(rows)]
         note = f"PCA has no {config['latent_size']} components in these data: compared with all of its {max(rows)}"
@@ -71,10 +71,10 @@ def _compare_errors(
     error = mean_interval(errors, *metrics.limits(facts.error_metric))
     baseline = facts.error(row[facts.baseline_column])
     if note:
-        return Comparison(row, None, note, _verdict(error, baseline))
+        return Comparison(row, None, note, _verdict(error, baseline, words))
     if baseline < metrics.PCA_ERROR_FLOOR:  # a verdict never needs a ratio
-        return Comparison(row, None, _NO_RATIO[facts.baseline], _verdict(error, baseline))
-    return Comparison(row, error.mean / baseline, None, _verdict(error, baseline))
+        return Comparison(row, None, _NO_RATIO[facts.baseline], _verdict(error, baseline, words))
+    return Comparison(row, error.mean / baseline, None, _verdict(error, baseline, words))
 
 
 def _nats(latent_size: int, winner: Confirmed | None, rows: Mapping[int, Row]) -> Row:
@@ -87,7 +87,7 @@ def _nats(latent_size: int, winner: Confirmed | None, rows: Mapping[int, Row]) -
     best = min(known, key=lambda row: row["val_nelbo_clipped"], default=None)
     if best is None:
         return {"verdict": None, "note": f"PCA has no nats at up to {latent_size} components"}
-    found = {name: best[name] for name in ("n_components", "test_nelbo", "test_nelbo_clipped")}
+    found = {name: best[name] for name in ("n_components", "test_nelbo", "val_nelbo_clipped", "test_nelbo_clipped")}
     if winner is None:
         return {**found, "verdict": None, "note": _UNTOUCHED}
     bound = mean_interval([run.known["test_nelbo"] for run in winner.runs], *metrics.limits("test_nelbo"))
@@ -105,20 +105,45 @@ def _best_classifier(rows: Mapping[int, Row]) -> Row | None:
     return max(rows.values(), key=lambda row: (row.get("val_accuracy", 0.0), row["n_components"]), default=None)
 
 
-_BETTER = ("better than PCA", "worse than PCA", "not distinguishable from PCA")
-# of two bounds on −log p the lower one says nothing sure of what they bound
-_BOUNDS = ("a lower bound than PCA's", "a higher bound than PCA's", "a bound not distinguishable from PCA's")
+class _Words(NamedTuple):
+    """How a verdict says it: the network has less, PCA has, it cannot be said; what is compared, and with whose."""
+
+    less: str
+    more: str
+    unclear: str
+    what: str
+    whose: str
 
 
-def _verdict(error: Interval, baseline: float, words: tuple[str, str, str] = _BETTER) -> str:
-    """Say whether the network or PCA has less, as far as the interval over the seeds allows.
+_REGRESSION = "the logistic regression on PCA codes"
+_WORDS = {
+    "pca": _Words("better than PCA", "worse than PCA", "not distinguishable from PCA", "its error", "PCA's"),
+    "linear_classifier": _Words(
+        f"better than {_REGRESSION}",
+        f"worse than {_REGRESSION}",
+        f"not distinguishable from {_REGRESSION}",
+        "its error rate",
+        f"that of {_REGRESSION}",
+    ),
+}
+_BOUND, _PPCA = "the network's bound on −log p", "probabilistic PCA's"
+# Both are upper bounds: which one is lower says nothing sure of what they bound, so that neither model is better by it.
+_BOUNDS = _Words(
+    f"{_BOUND} is lower than {_PPCA}",
+    f"{_BOUND} is higher than {_PPCA}",
+    f"{_BOUND} is not distinguishable from {_PPCA}",
+    _BOUND,
+    _PPCA,
+)
 
-    `words` say that it is the network, that it is PCA, and that it cannot be said.
-    """
+
+def _verdict(error: Interval, baseline: float, words: _Words) -> str:
+    """Say whether the network or the baseline has less, as far as the interval over the seeds allows."""
     if error.ci95 is None:
-        seeds = "of one seed" if error.n < 2 else f"of {error.n} seeds, which do not differ"
+        seeds = "of one seed" if error.n < 2 else f"of {error.n} seeds that do not differ"
         if error.mean == baseline:
-            return f"the same as PCA's, {seeds}"
-        return f"{'lower' if error.mean < baseline else 'higher'} than PCA's, {seeds}"
+            return f"{words.what} ({seeds}: no interval) is the same as {words.whose}"
+        way = "lower" if error.mean < baseline else "higher"
+        return f"{words.what} ({seeds}: no interval) is {way} than {words.whose}"
     low, high = error.ci95
-    return words[0] if high < baseline else words[1] if low > baseline else words[2]
+    return words.less if high < baseline else words.more if low > baseline else words.unclear

@@ -257,8 +257,8 @@ def plan_text(plan: Sequence[Planned], machine: Machine, budget: float | None) -
     whole = sum(one.seconds for one in plan)
     of_budget = "" if budget is None else f", {hours(taken)} of them within the time budget of {hours(budget)}"
     return (
-        f"{table(rows)}\n{hours(whole)} hours are left{of_budget}; estimated from some batches and what is recorded, "
-        f"on {machine.name}, {machine.concurrent} at a time"
+        f"{table(rows, cut=0)}\n{hours(whole)} hours are left{of_budget}; estimated from some batches and what is "
+        f"recorded, on {machine.name}, {machine.concurrent} at a time"
     )
 
 

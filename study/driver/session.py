@@ -14,9 +14,11 @@ from ray.tune.search import Searcher
 import models
 from search_spaces import Point
 from study.driver import confirmation, summary, winner
+from study.driver.comparison import compare
 from study.driver.confirmation import Candidate, Confirmed, Planned
 from study.driver.context import Setup, beside_pca, shared
 from study.driver.display import Display
+from study.evaluation.image_errors import Errors
 from study.evaluation.samples import illustrate
 from study.record import constraints, files, kept, tables
 from study.record.errors import StudyError
@@ -290,6 +292,7 @@ class Session:
         if confirmed and not confirmed[0].unmet:
             winner.keep_confirmed(self._folder, confirmed[0].model(self._space.metric), self._train_again)
             self._illustrate(confirmed[0].config)
+            self._keep_errors(confirmed[0])
         elif ranked and not confirmed:
             winner.keep_trial(self._folder, self._state, ranked[0], self._data, self._train_again)
         said = self._state.summary  # of an earlier driver: its files are made again
@@ -311,6 +314,17 @@ class Session:
             return self._baselines.reconstruct(images, config["latent_size"])
 
         illustrate(self._folder.samples, self._data.class_names, by_pca)
+
+    def _keep_errors(self, won: Confirmed) -> None:
+        def baseline() -> tuple[int, Errors]:
+            row = compare(self._space.family, won.config, won, self._state.baseline).row
+            components = row["n_components"] if row else 0
+            return components, self._baselines.image_errors(components) if row else {}
+
+        if not winner.keep_errors(self._folder, won.runs, self._data.num_classes, baseline):
+            self._display.say(
+                "without errors by class and over test images: some networks' own of each image are not kept"
+            )
 
     def _train_again(self, run: Run) -> None:
         """Train a run that has ended once more, from its seed, for the files that it left."""

@@ -183,7 +183,7 @@ def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if summary["gain"]:
         yield "gain", f"{_interval(summary['gain'])} over the default, by {metrics.label(_test(summary))}"
     if summary["ratio_to_pca"] is not None:
-        yield "ratio", f"{ratio(summary['ratio_to_pca'])} of {_of(summary)} error: {summary['verdict']}"
+        yield "ratio", f"{ratio(summary['ratio_to_pca'])} of {_baselines_error(summary)}: {summary['verdict']}"
     else:
         verdict = f"; {summary['verdict']}" if summary["verdict"] else ""
         yield "ratio", f"none: {summary['ratio_note']}{verdict}"
@@ -201,11 +201,11 @@ def _scores(summary: Mapping[str, Any]) -> Iterator[str]:
     ] or [(best["trial_id"], None, best["val"].get(metric), None)]
     lines = [(metrics.label(metrics.split_of(metric)[1]), "validation", "test")]
     lines += [(_called(name, key), _cell(val), _cell(test)) for name, key, val, test in rows]
-    if row := summary["baseline"]:
-        lines.append(_baseline(row, metric))
+    if row := _baseline(summary):
+        lines.append(row)
     yield from table(lines).splitlines()
     seeds = sorted({value["n"] for *_, val, test in rows for value in (val, test) if value})
-    spread = f"means of {' or '.join(map(str, seeds))} seeds, with their 95 % intervals where there are"
+    spread = f"means of {' or '.join(map(str, seeds))} seeds, in brackets their 95 % intervals over seeds"
     yield wrapped(spread if seeds != [1] else "of one seed each, which has no interval")
     if not best["val"]:
         yield wrapped(NOTHING_CHOSEN)
@@ -235,24 +235,32 @@ def _test(summary: Mapping[str, Any]) -> str:
     return metrics.on_test(summary["metric"])
 
 
-def _of(summary: Mapping[str, Any]) -> str:
-    return "the regression's" if "test_accuracy" in summary["baseline"] else "PCA's"
-
-
-def _baseline(row: Mapping[str, Any], metric: str) -> tuple[str, str, str]:
-    """Return the row of the baseline, in the objective where it has that, else in its error."""
-    size = counted(row["n_components"], "component")
+def _baselines_error(summary: Mapping[str, Any]) -> str:
+    """Return the words of the error that the ratio is over, with its number where the table does not have it."""
+    row = summary["baseline"]
     if "test_accuracy" in row:
-        values = (row.get("val_accuracy"), row["test_accuracy"])
-        name = f"regression, {size}"
+        return "the baseline's error rate"
+    if summary["metric"] == "val_mse":
+        return "PCA's error"
+    error = number(row.get("test_mse_clipped", row["test_mse"]), DIGITS)
+    return f"PCA's test {metrics.label('mse')} ({error}, {counted(row['n_components'], 'component')})"
+
+
+def _baseline(summary: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """Return the row of the baseline in the objective, None where it has none of that."""
+    metric, row, nats = summary["metric"], summary["baseline"], summary.get("nats") or {}
+    known: Mapping[str, Any]
+    if "n_components" in nats and metric == "val_nelbo":
+        name, known, endings = "probabilistic PCA", nats, ["nelbo_clipped"]
+    elif row and "test_accuracy" in row and metric == "val_accuracy":
+        name, known, endings = "regression", row, ["accuracy"]
+    elif row and metric == "val_mse":  # an earlier version had the unclipped errors alone
+        name, known, endings = "PCA", row, ["mse_clipped", "mse"]
     else:
-        # An earlier version had the unclipped errors alone.
-        values = tuple(row.get(f"{split}_mse_clipped", row.get(f"{split}_mse")) for split in ("val", "test"))
-        if metric == metrics.RATIO:  # over itself
-            values = (1.0, 1.0)
-        name = f"PCA, {size}" + ("" if metric in ("val_mse", metrics.RATIO) else ", MSE")
-    val, test = ("–" if value is None else number(value, DIGITS) for value in values)
-    return name, val, test
+        return None
+    found = [[known.get(f"{split}_{ending}") for ending in endings] for split in ("val", "test")]
+    val, test = (next((_digits(value) for value in values if value is not None), "–") for values in found)
+    return f"{name}, {counted(known['n_components'], 'component')}", val, test
 
 
 def _nats(nats: Mapping[str, Any]) -> str:
@@ -264,11 +272,18 @@ def _nats(nats: Mapping[str, Any]) -> str:
 
 
 def _interval(value: Mapping[str, Any]) -> str:
-    mean = number(value["mean"], DIGITS)
+    """Return a mean with its interval, "0.01392 (0.01377–0.01407)"; with "to" where an end is negative."""
     if value["ci95"] is None:
-        return mean
-    low, high = value["ci95"]
-    return f"{mean} ({number(low, DIGITS)} to {number(high, DIGITS)})"
+        return _digits(value["mean"])
+    between = "–" if min(value["ci95"]) >= 0 else " to "
+    return f"{_digits(value['mean'])} ({between.join(map(_digits, value['ci95']))})"
+
+
+def _digits(value: float) -> str:
+    """Return a number with four significant digits, also where the last ones are 0, so that columns compare."""
+    shown = number(value, DIGITS)
+    is_short = value != 0 and abs(value) < 10 ** (DIGITS - 1) and "e" not in shown
+    return f"{value:#.{DIGITS}g}".rstrip(".") if is_short else shown
 
 
 def _pairs(point: Mapping[str, Any]) -> list[str]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import models
 from study.data.image_data import ImageData
+from study.evaluation import image_errors
+from study.evaluation.image_errors import Errors
+from study.evaluation.samples import save
 from study.record import files, kept
 from study.record.errors import StudyError
 from study.record.folder import StudyFolder
@@ -34,6 +39,34 @@ def keep_confirmed(folder: StudyFolder, run: Run, train_again: Callable[[Run], N
     if found is None:
         raise StudyError(f"the network of {run.id} is damaged, and its seed has not made it again")
     promote(folder, found)
+
+
+def keep_errors(
+    folder: StudyFolder, runs: Sequence[Run], classes: int, baseline: Callable[[], tuple[int, Errors]]
+) -> bool:
+    """Write per_class.npz and over_images.npz to samples/: the errors of a config's networks beside the baseline's.
+
+    Both say besides with how many `components` the baseline is. Return whether every network's errors are there; else
+    nothing is written: an earlier version kept none, and folders of runs that have ended may be deleted.
+
+    Args:
+        folder: The study's.
+        runs: The confirmation runs that report on the config.
+        classes: How many there are.
+        baseline: Measures the errors of the baseline, if there is one: its components, 0 without one, and the errors.
+    """
+    name = f"{image_errors.FILE}.npz"
+    paths = [_intact(folder, run, name) for run in runs]
+    found = [path for path in paths if path is not None]
+    if not found or len(found) < len(runs):
+        return False
+    networks = [image_errors.read(path) for path in found]
+    components, beside = baseline()
+    about = {"components": np.array(components), "seeds": np.array([run.seed for run in runs])}
+    by_class = image_errors.per_class(networks, beside, classes)
+    save(folder.samples / f"{image_errors.PER_CLASS}.npz", by_class | about)
+    save(folder.samples / f"{image_errors.OVER_IMAGES}.npz", image_errors.over_images(networks, beside) | about)
+    return True
 
 
 def keep_trial(
@@ -89,13 +122,21 @@ def left(folder: StudyFolder, run: Run) -> dict[str, Path] | None:
             return None
         return {path.name: path for path in (*(source / name for name in kept.NETWORK), *source.glob("*.npz"))}
     found: dict[str, Path] = {}
-    for name, expected in run.files.items():
-        promoted = folder.best if name in kept.OF_NETWORK else folder.samples
-        paths = [path for path in (source / name, promoted / name) if kept.is_intact(path, expected)]
-        if not paths:
+    for name in run.files:
+        path = _intact(folder, run, name)
+        if path is None:
             return None
-        found[name] = paths[0]
+        found[name] = path
     return found
+
+
+def _intact(folder: StudyFolder, run: Run, name: str) -> Path | None:
+    """Return where a file of a confirmation run is as the run left it, None if nowhere."""
+    if name not in run.files:
+        return None
+    promoted = folder.best if name in kept.OF_NETWORK else folder.samples
+    paths = (folder.checkpoints / run.id / name, promoted / name)
+    return next((path for path in paths if kept.is_intact(path, run.files[name])), None)
 
 
 def promote(folder: StudyFolder, found: Mapping[str, Path]) -> None:

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 Arrays = dict[str, np.ndarray]
 _PRIOR_COLUMNS = 8
+_SIDE_BY_CLASS = 72  # pixels: nine images beside each other
 _EXAMPLE, _CAPTION = 112, 136  # pixels: an image's side, and the width that a class name has below it
 _GAP = 4  # pixels, as all below
 _GROUP_GAP = 16
@@ -30,10 +31,10 @@ def pictures(samples: Path, class_names: Sequence[str]) -> dict[str, Image.Image
     """Return a picture for each kind of sample in the folder `samples`, by its name.
 
     `reconstructions` (originals above the network's and PCA's reconstructions, each with its error and a map of where
-    it lies; best, typical and worst), `untrained` (what the network made of the typical ones before and after
-    training), `denoising` (with the corrupted images between), `progress` (training images above what the network made
-    of them after every fifth epoch), `prior`, `interpolations`, `traversal`, `confusion` and `examples` of predictions:
-    those whose .npz files are there (`study.evaluation.samples`).
+    it lies; best, typical and worst), `by_class` (a row for each class), `untrained` (what the network made of the
+    typical ones before and after training), `denoising` (with the corrupted images between), `progress` (training
+    images above what the network made of them after every fifth epoch), `prior`, `interpolations`, `traversal`,
+    `confusion` and `examples` of predictions: those whose .npz files are there (`study.evaluation.samples`).
 
     Args:
         samples: The folder; empty or missing, there are no pictures.
@@ -51,10 +52,11 @@ def _read(path: Path) -> Arrays:
     with np.load(path, allow_pickle=False) as arrays:
         read = dict(arrays)
     pca = path.with_name("pca.npz")
-    if path.stem == "reconstructions" and pca.is_file():
+    if path.stem in ("reconstructions", "by_class") and pca.is_file():
         with np.load(pca, allow_pickle=False) as arrays:
-            read["PCA"] = arrays["reconstructions"]
-            read["mse of PCA"] = (_difference(read["PCA"], read["originals"]) ** 2).mean(axis=(1, 2, 3))
+            if path.stem in arrays:  # an earlier version had no rows by class
+                read["PCA"] = arrays[path.stem]
+                read["mse of PCA"] = (_difference(read["PCA"], read["originals"]) ** 2).mean(axis=(-3, -2, -1))
     return read
 
 
@@ -89,6 +91,24 @@ def _reconstructions(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, I
                 rows.append(ImageRow(arrays[name][here], f"{group}: {title}" if first else title, words, apart=first))
         drawn[picture] = draw_rows(rows)
     return drawn
+
+
+def _by_class(arrays: Arrays, class_names: Sequence[str]) -> dict[str, Image.Image]:
+    """Draw a row per class: each of its images, what the network makes of it, and PCA."""
+    errors = {"reconstructions": ("", arrays["mse"])}
+    if "PCA" in arrays:
+        errors["PCA"] = ("PCA ", arrays["mse of PCA"])
+    rows = []
+    for row, label in enumerate(arrays["labels"]):
+        places = range(arrays["mse"].shape[1])
+        images = [arrays[name][row, at] for at in places for name in ("originals", *errors)]
+        words = [
+            text
+            for at in places
+            for text in ("original", *(f"{whose}{error[row, at]:.4f}" for whose, error in errors.values()))
+        ]
+        rows.append(ImageRow(np.stack(images), class_names[label], words))
+    return {"by_class": draw_rows(rows, _SIDE_BY_CLASS)}
 
 
 def _error_maps(arrays: Arrays, layers: Sequence[str]) -> Arrays:
@@ -294,6 +314,7 @@ def _font() -> ImageFont.FreeTypeFont:
 
 _PICTURES: dict[str, Callable[[Arrays, Sequence[str]], dict[str, Image.Image]]] = {
     "reconstructions": _reconstructions,
+    "by_class": _by_class,
     "progress": _progress,
     "prior": _prior,
     "interpolations": _interpolations,

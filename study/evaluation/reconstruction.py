@@ -13,6 +13,7 @@ from study.data.tensors import TensorSplit, as_bytes, evaluation_batches, strati
 
 WATCHED, WATCHED_EVERY = 8, 5  # images, epochs: the flowers' report looked at one after every fifth
 PER_GROUP = 8  # best, typical and worst reconstructions
+CLASSES, SHARES = 10, (0.1, 0.5, 0.9)  # of the rows by class: how many, and where in a class's errors their images are
 CODES = 2000  # images on the map of the codes
 _CODE_VALUES = 2**22  # 16 MiB of codes at most: 655 images of 6,400 numbers
 
@@ -20,12 +21,16 @@ _CODE_VALUES = 2**22  # 16 MiB of codes at most: 655 images of 6,400 numbers
 def collect(
     model: Network, untrained: Network, split: TensorSplit, values: Mapping[str, Tensor]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Return the arrays of two files.
+    """Return the arrays of three files.
 
     reconstructions: `originals`, `reconstructions` and `untrained` (the same images through the network before
     training), uint8 (n, channels, height, width), ordered in three `groups` of equal size, best, typical and worst by
     `mse`; with the `labels` and the `indices` into the test split. A network that was trained on corrupted inputs also
     has `corrupted`, the same images corrupted as for `denoised_mse`, and `denoised`, what it makes of those.
+
+    by_class: `originals` and `reconstructions`, uint8 (classes, 3, channels, height, width), of the images at 10, 50
+    and 90 % of a class's errors, and these `mse` (classes, 3); the `labels` (classes,) are of up to ten classes, evenly
+    chosen.
 
     codes: `codes` float32 (m, latent_size) of a stratified sample of the images, with their `labels` and `indices`.
     """
@@ -45,6 +50,7 @@ def collect(
         arrays |= {"corrupted": given, "denoised": reconstruct(model, given)}
     return {
         "reconstructions": {**to_numpy(arrays), "groups": groups},
+        "by_class": to_numpy(_by_class(model, split, values["mse"])),
         "codes": to_numpy(_codes(model, split)),
     }
 
@@ -100,6 +106,25 @@ def _by_error(errors: Tensor) -> tuple[Tensor, np.ndarray]:
     middle = (len(order) - count) // 2
     chosen = torch.cat([order[:count], order[middle : middle + count], order[-count:]])
     return chosen, np.repeat(["best", "typical", "worst"], [count, count, len(chosen) - 2 * count])
+
+
+def _by_class(model: Network, split: TensorSplit, errors: Tensor) -> dict[str, Tensor]:
+    images, labels = split
+    present = torch.unique(labels)
+    shown = present[torch.linspace(0, len(present) - 1, min(CLASSES, len(present))).round().long()]
+    chosen = []
+    for label in shown:
+        mine = torch.nonzero(labels == label).flatten()
+        mine = mine[errors[mine].argsort(stable=True)]
+        chosen += [mine[round(share * (len(mine) - 1))] for share in SHARES]
+    places = torch.stack(chosen)
+    shape = (len(shown), len(SHARES), *images.shape[1:])
+    return {
+        "originals": as_bytes(images[places]).reshape(shape),
+        "reconstructions": reconstruct(model, images[places]).reshape(shape),
+        "mse": errors[places].reshape(shape[:2]),
+        "labels": shown,
+    }
 
 
 def _codes(model: Network, split: TensorSplit) -> dict[str, Tensor]:

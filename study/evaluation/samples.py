@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models import Generative, Network, Predictive, Reconstructive
 from study.data.tensors import TensorSplit
-from study.evaluation import generative, prediction, reconstruction
+from study.evaluation import generative, image_errors, prediction, reconstruction
 from study.evaluation.pictures import Arrays, pictures
 from study.record import files as atomic
 
@@ -28,8 +28,8 @@ def write(
 ) -> None:
     """Write what shows the network at work into `folder`, as compressed .npz files without pickles.
 
-    What is written goes by what the network can do: the modules `reconstruction`, `generative` and `prediction` say
-    which files there are and what they hold. The same network gives the same arrays.
+    What is written goes by what the network can do: the modules `reconstruction`, `generative`, `prediction` and
+    `image_errors` say which files there are and what they hold. The same network gives the same arrays.
 
     Args:
         folder: Where the files go.
@@ -44,7 +44,7 @@ def write(
 
 def collect(model: Network, untrained: Network, split: TensorSplit, values: Mapping[str, Tensor]) -> dict[str, Arrays]:
     """Return the arrays of each file that `write` writes, by the file's name without its ending."""
-    files: dict[str, Arrays] = {}
+    files: dict[str, Arrays] = image_errors.collect(values, split[1])
     if isinstance(model, Reconstructive):
         files |= reconstruction.collect(model, untrained, split, values)
     if isinstance(model, Generative):
@@ -67,18 +67,24 @@ def save(path: Path, arrays: Arrays) -> None:
 def illustrate(samples: Path, class_names: Sequence[str], reconstruct: Callable[[Images], Images | None]) -> None:
     """Write `pca.npz` and a .png for each kind of sample into the folder `samples`.
 
-    `pca.npz` holds `reconstructions` uint8 (n, channels, height, width) of the images in reconstructions.npz.
+    `pca.npz` holds `reconstructions` and `by_class`, uint8, of the originals in the files of these names.
 
     Args:
         samples: The folder, with the .npz files of `write`.
         class_names: A name for each class of the data.
         reconstruct: From images to PCA's reconstructions at the network's latent size, None where there are none.
     """
-    file = samples / "reconstructions.npz"
-    if file.is_file():
+    rebuilt: dict[str, Images] = {}
+    for name in ("reconstructions", "by_class"):
+        file = samples / f"{name}.npz"
+        if not file.is_file():
+            continue
         with np.load(file, allow_pickle=False) as arrays:
-            rebuilt = reconstruct(arrays["originals"])
-        if rebuilt is not None:
-            save(samples / "pca.npz", {"reconstructions": rebuilt})
+            originals = arrays["originals"]
+        by_pca = reconstruct(originals.reshape(-1, *originals.shape[-3:]))
+        if by_pca is not None:
+            rebuilt[name] = by_pca.reshape(originals.shape)
+    if rebuilt:
+        save(samples / "pca.npz", rebuilt)
     for name, picture in pictures(samples, class_names).items():
         atomic.write(samples / f"{name}.png", partial(picture.save, format="PNG"))
