@@ -48,12 +48,16 @@ unset RAY_ADDRESS
 # Ray on the node that runs this, until it is told to end. Every port is a free one: a node may have several jobs.
 # (`ray symmetric-run` would be shorter; it ends with `ray stop`, which stops the Ray of all of a user's jobs on a node.)
 node() {
+    local ray="" ended=""
     mkdir -m 700 "$NODE_FOLDER" || exit
-    ray start --temp-dir="$NODE_FOLDER" --num-cpus="$SLURM_CPUS_ON_NODE" --num-gpus="${SLURM_GPUS_ON_NODE:-0}" \
-        --min-worker-port=0 --max-worker-port=0 --dashboard-agent-listen-port=0 --block "$@" > "$NODE_FOLDER/log" 2>&1 &
-    local ray=$! ended=""
-    trap 'ended=1; kill $ray' TERM
-    until wait $ray || ! kill -0 $ray 2> /dev/null; do :; done
+    trap 'ended=1; [ -z "$ray" ] || kill $ray 2> /dev/null || true' TERM
+    for _ in 1 2 3 4 5; do  # starts, of which each has the 30 s that Ray gives it: a busy node may need more
+        ray start --temp-dir="$NODE_FOLDER" --num-cpus="$SLURM_CPUS_ON_NODE" --num-gpus="${SLURM_GPUS_ON_NODE:-0}" \
+            --min-worker-port=0 --max-worker-port=0 --dashboard-agent-listen-port=0 --block "$@" &> "$NODE_FOLDER/log" &
+        ray=$!
+        until wait $ray || ! kill -0 $ray 2> /dev/null; do :; done
+        [ -z "$ended" ] && [ ! -s "$NODE_FOLDER/ray_current_cluster" ] || break
+    done
     [ -n "$ended" ] || { echo "$(hostname): Ray has ended:"; tail -n 20 "$NODE_FOLDER/log"; } >&2
     rm -rf "$NODE_FOLDER"
 }
