@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # One study on the nodes of a SLURM job: begun, or gone on with where an earlier job left it. docs/slurm.md says more.
 #
-#     sbatch cluster-slurm.sh night --space cifar_ae --trials 64       # from this folder; all but the name as `study run` has it
-#     sbatch --array=0-4 cluster-slurm.sh night-%a --space cifar_ae --seed %a    # five studies: %a is the task's number
+#     sbatch cluster-slurm.sh night --space cifar_ae --trials 64    # from this folder; a name, then words of `study run`
+#     sbatch --array=0-4 cluster-slurm.sh night-%a --space cifar_ae --seed %a     # five studies; %a is the task's number
 #
-# Before its wall limit the job leaves the study in order, queues itself again and goes on: at most the epochs in flight are
-# lost. A node that dies gives its trials to the others. What the site has is chosen below, each line marked CHOOSE; words
-# of `sbatch` itself, such as --partition or --account, go before this file's name, or in lines like these:
+# Before its wall limit the job leaves the study in order, queues itself again and goes on: at most the epochs in flight
+# are lost. A node that dies gives its trials to the others. What the site has is chosen below, each line marked CHOOSE;
+# words of `sbatch` itself, such as --partition or --account, go before this file's name, or in lines like these:
 #SBATCH --job-name=study
 #SBATCH --nodes=2                 # CHOOSE
 #SBATCH --cpus-per-task=8         # CHOOSE: of each node
@@ -20,11 +20,13 @@
 #SBATCH --signal=B:USR1@60
 set -euo pipefail
 
-STORAGE=${STORAGE:-$HOME/study-results}              # CHOOSE: a folder that every node mounts; studies are written there
-export STUDY_DATA=${STUDY_DATA:-$HOME/.cache/study-data}  # CHOOSE: where data sets lie; compute nodes seldom can download
-VENV=${VENV:-$SLURM_SUBMIT_DIR/.venv}                # CHOOSE: the virtual environment, which every node mounts, too
-NODE_FOLDER=${NODE_FOLDER:-/tmp}/study-$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}  # CHOOSE: on a node's own disk; 40 letters at most
-GOES=${GOES:-20}                                     # CHOOSE: the most that a study costs is so many times the wall limit
+# CHOOSE, here or in the environment of sbatch:
+STORAGE=${STUDY_STORAGE:-$HOME/study-results}        # the folder that studies are written to, which every node mounts
+VENV=${STUDY_VENV:-$SLURM_SUBMIT_DIR/.venv}          # the virtual environment, which every node mounts, too
+export STUDY_DATA=${STUDY_DATA:-$HOME/.cache/study-data}  # where data sets lie, as compute nodes seldom can download
+SCRATCH=${STUDY_SCRATCH:-/tmp}                       # on a node's own disk; short, as the paths of sockets may be
+GOES=${STUDY_GOES:-20}                               # the most that a study costs is so many times the wall limit
+NODE_FOLDER=$SCRATCH/study-$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}
 
 fail() { echo "cluster-slurm.sh: $1" >&2; exit 2; }
 
@@ -36,7 +38,7 @@ set -- "${@//%a/${SLURM_ARRAY_TASK_ID:-%a}}"
 name=$1; shift
 mkdir -p "$STORAGE" && STORAGE=$(cd "$STORAGE" && pwd)
 export PATH="$VENV/bin:$PATH" PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
-# A database for each study: of several jobs that write one by a network file system, none is safe. A server of the site's
+# A database for each study: several jobs that write one by a network file system may break it. A server of the site's
 # own is MLFLOW_TRACKING_URI=http://... in the environment of sbatch.
 export MLFLOW_TRACKING_URI=${MLFLOW_TRACKING_URI:-sqlite:///$STORAGE/$name.mlflow.db}
 # Ray listens on the network that the site's users share. The token is this job's alone, and on no disk.
@@ -46,7 +48,7 @@ export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0  # it would wait half a minute fo
 unset RAY_ADDRESS
 
 # Ray on the node that runs this, until it is told to end. Every port is a free one: a node may have several jobs.
-# (`ray symmetric-run` would be shorter; it ends with `ray stop`, which stops the Ray of all of a user's jobs on a node.)
+# (`ray symmetric-run` would be shorter, but ends with `ray stop`, which stops the Ray of all of a user's jobs there.)
 node() {
     local ray="" ended=""
     mkdir -m 700 "$NODE_FOLDER" || exit
@@ -110,8 +112,13 @@ go() {
 
 status=0
 go "$@" || status=$?
-kill -TERM $(jobs -p) 2> /dev/null || true
-[ -z "$head" ] || wait "$head" || true
+# Ray's files go with Ray. The steps are asked by SLURM, as an srun that gets a signal kills its step at once.
+scancel --signal=TERM "$SLURM_JOB_ID" 2> /dev/null || true
+[ -z "$head" ] || kill -TERM "$head" 2> /dev/null || true
+for _ in {1..20}; do
+    [ -n "$(jobs -rp)" ] || break
+    sleep 0.5
+done
 if [ $status -ne 0 ] && [ "$leaving" = again ]; then
     [ "${SLURM_RESTART_COUNT:-0}" -lt $((GOES - 1)) ] || fail "study $name is not finished after GOES=$GOES goes"
     echo "cluster-slurm.sh: the wall limit is near; study $name goes on when the job starts again"

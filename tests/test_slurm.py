@@ -95,7 +95,7 @@ def job(site):
     (site.storage / "resting").touch()
     words = f"--cpus-per-task=1 --time=60 cluster-slurm.sh night {OPTIONS}"
     number = site.slurm.submit(
-        f"--export=ALL,STORAGE=/mnt/study/results,VENV=/home/{USER}/.study-venv {words}", PROJECT
+        f"--export=ALL,STUDY_STORAGE=/mnt/study/results,STUDY_VENV=/home/{USER}/.study-venv {words}", PROJECT
     )
     site.wait_for(lambda: studies.busy_hosts(site.study, 1) == set(NODES), 1200, "both nodes train")
     return number
@@ -107,6 +107,7 @@ def test_a_job_near_its_wall_limit_leaves_in_mid_trial_and_goes_on_when_it_is_qu
     hours, minutes, _ = map(int, site.slurm.job(job)["RunTime"].split(":"))
     site.control.shell(f"scontrol update JobId={job} TimeLimit={60 * hours + minutes + 2}")
     site.wait_for(lambda: site.slurm.job(job)["Restarts"] == "1", LEAVING + 60, "the job is queued again")
+    site.control.shell(f"scontrol update JobId={job} TimeLimit=60")
     before = site.state()
     unfinished = {run.id: len(run.epochs) for run in before.trials if run.status == "running" and run.epochs}
     assert unfinished, "no trial was in its middle"
@@ -114,6 +115,9 @@ def test_a_job_near_its_wall_limit_leaves_in_mid_trial_and_goes_on_when_it_is_qu
     log = (site.storage / "project" / f"study-{job}.log").read_text()
     assert "study: interrupted; go on with: " in log
     assert "cluster-slurm.sh: the wall limit is near; study night goes on when the job starts again" in log
+
+    left = [host.shell("ls -d /tmp/study-*", check=False).stdout.split() for host in site.nodes.values()]
+    assert not any(folder.endswith("-0") for folders in left for folder in folders), left
 
     def both_train_again():
         sessions = [steps[-1] for run_id, steps in studies.places(site.study).items() if run_id in unfinished]
@@ -133,8 +137,8 @@ def test_a_node_that_dies_gives_its_trials_to_the_other_and_the_tables_are_those
     site.nodes[other].power_off()
     lost = [run_id for run_id, steps in studies.places(site.study).items() if steps[-1][0] == other]
     (site.storage / "resting").unlink()
-    site.wait_for(lambda: site.slurm.job(job)["JobState"] not in ("RUNNING", "COMPLETING"), 1200, "the job ends")
-    assert site.slurm.job(job)["JobState"] == "COMPLETED"
+    site.wait_for(lambda: site.slurm.job(job)["JobState"] == "COMPLETED", 1200, "the job ends")
+    assert site.slurm.job(job)["Restarts"] == "1"
     state = site.state()
     assert Counter(trial.status for trial in state.trials) == {"completed": TRIALS}
     assert all([epoch["epoch"] for epoch in trial.epochs] == [*range(1, EPOCHS + 1)] for trial in state.trials)
