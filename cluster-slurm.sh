@@ -47,8 +47,9 @@ export RAY_AUTH_MODE=token RAY_AUTH_TOKEN RAY_USAGE_STATS_ENABLED=0
 export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0  # it would wait half a minute for requests that nobody sends
 unset RAY_ADDRESS
 
-# Ray on the node that runs this, until it is told to end. Every port is a free one: a node may have several jobs.
-# (`ray symmetric-run` would be shorter, but ends with `ray stop`, which stops the Ray of all of a user's jobs there.)
+# Ray on the node that runs this, until it is told to end; fails where it ends by itself. Every port is a free one: a
+# node may have several jobs. (`ray symmetric-run` would be shorter, but ends with `ray stop`, which stops the Ray of all
+# of a user's jobs there.)
 node() {
     local ray="" ended=""
     mkdir -m 700 "$NODE_FOLDER" || exit
@@ -62,6 +63,14 @@ node() {
     done
     [ -n "$ended" ] || { echo "$(hostname): Ray has ended:"; tail -n 20 "$NODE_FOLDER/log"; } >&2
     rm -rf "$NODE_FOLDER"
+    [ -n "$ended" ]
+}
+
+# The same on the others, with the head's address. A job whose first node dies SLURM leaves as it is, with nobody in
+# charge until its wall limit (of --no-kill): a node that finds no head there any more queues the job again.
+other_node() {
+    node --address="$1" || timeout 10 bash -c "echo > /dev/tcp/${1%:*}/${1##*:}" 2> /dev/null ||
+        scontrol requeue "$SLURM_JOB_ID"
 }
 
 leaving="" child="" head=""
@@ -101,7 +110,7 @@ go() {
     # A step for each node, so that one which dies takes no other with it.
     for host in $(scontrol show hostnames "$SLURM_JOB_NODELIST" | grep -vx "$SLURMD_NODENAME"); do
         srun --nodes=1 --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --nodelist="$host" \
-            bash -c "NODE_FOLDER=$NODE_FOLDER; $(declare -f node); node --address=$address" &
+            bash -c "NODE_FOLDER=$NODE_FOLDER; $(declare -f node other_node); other_node $address" &
     done
     export RAY_ADDRESS=$address
     # Mistakes are told at once. A job that has been queued again goes on with the nodes that there are.

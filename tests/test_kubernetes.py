@@ -183,6 +183,17 @@ def test_servers_are_reached_by_who_needs_them_and_secrets_are_in_no_file():
             assert all("secretKeyRef" in entry["valueFrom"] for entry in secret)
 
 
+def test_the_server_of_mlflow_knows_what_it_is_told():
+    from mlflow.cli import server
+
+    known = {option for parameter in server.params for option in parameter.opts}
+    variables = {parameter.envvar for parameter in server.params if getattr(parameter, "envvar", None)}
+    (container,) = pod_specs()["study-mlflow"]["containers"]
+    assert container["command"][:2] == ["mlflow", "server"]
+    assert {word for word in container["command"] if word.startswith("--")} <= known
+    assert "MLFLOW_BACKEND_STORE_URI" in variables & {entry["name"] for entry in container["env"]}
+
+
 def test_the_version_of_ray_is_that_of_the_image_and_of_the_tests():
     tested, image = (
         dict(re.findall(r"^([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==([^ \n]+)", (REPOSITORY / file).read_text(), re.M))

@@ -24,8 +24,8 @@ pytestmark = [
     ),
 ]
 
-CONTROL, NODES = f"{SUBNET}.10", {"node1": f"{SUBNET}.11", "node2": f"{SUBNET}.12"}
-TRIALS, EPOCHS = 4, 60
+CONTROL, NODES = f"{SUBNET}.10", {f"node{i}": f"{SUBNET}.1{i}" for i in (1, 2, 3)}
+TRIALS, EPOCHS = 6, 60
 # Its networks rest as long as a file lies in the shared storage: a trial lasts minutes and costs no processor.
 RESTING = """
 
@@ -46,7 +46,7 @@ PROJECT = "/mnt/study/project"
 
 
 class Site:
-    """A computing centre of a control host and two nodes with shared storage, and a machine at home."""
+    """A computing centre of a control host and three nodes with shared storage, and a machine at home."""
 
     def __init__(self, network, storage):
         self.network, self.storage = network, storage
@@ -91,13 +91,13 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def job(site):
-    """The number of a job whose study trains on both nodes."""
+    """The number of a job whose study trains on every node."""
     (site.storage / "resting").touch()
-    words = f"--cpus-per-task=1 --time=60 cluster-slurm.sh night {OPTIONS}"
+    words = f"--nodes=1-3 --cpus-per-task=1 --time=60 cluster-slurm.sh night {OPTIONS}"
     number = site.slurm.submit(
         f"--export=ALL,STUDY_STORAGE=/mnt/study/results,STUDY_VENV=/home/{USER}/.study-venv {words}", PROJECT
     )
-    site.wait_for(lambda: studies.busy_hosts(site.study, 1) == set(NODES), 1200, "both nodes train")
+    site.wait_for(lambda: studies.busy_hosts(site.study, 1) == set(NODES), 1200, "every node trains")
     return number
 
 
@@ -115,34 +115,41 @@ def test_a_job_near_its_wall_limit_leaves_in_mid_trial_and_goes_on_when_it_is_qu
     log = (site.storage / "project" / f"study-{job}.log").read_text()
     assert "study: interrupted; go on with: " in log
     assert "cluster-slurm.sh: the wall limit is near; study night goes on when the job starts again" in log
-
     left = [host.shell("ls -d /tmp/study-*", check=False).stdout.split() for host in site.nodes.values()]
     assert not any(folder.endswith("-0") for folders in left for folder in folders), left
 
-    def both_train_again():
-        sessions = [steps[-1] for run_id, steps in studies.places(site.study).items() if run_id in unfinished]
-        return studies.busy_hosts(site.study, 1) == set(NODES) and len(sessions) == len(unfinished) and goes_on()
+    def all_train_again():
+        runs = site.state().runs
+        further = all(len(runs[run_id].epochs) > epochs for run_id, epochs in unfinished.items())
+        return further and studies.busy_hosts(site.study, 1) == set(NODES)
 
-    def goes_on():
-        return all(len(site.state().runs[run_id].epochs) > epochs for run_id, epochs in unfinished.items())
-
-    site.wait_for(both_train_again, 1200, "both nodes go on where they were")
+    site.wait_for(all_train_again, 1200, "the trials go on where they were, on every node")
     for run in before.trials:
         assert site.state().runs[run.id].epochs[: len(run.epochs)] == run.epochs
 
 
-def test_a_node_that_dies_gives_its_trials_to_the_other_and_the_tables_are_those_of_an_uninterrupted_study(site, job):
-    batch_host = site.slurm.job(job)["BatchHost"]
-    (other,) = set(NODES) - {batch_host}
-    site.nodes[other].power_off()
-    lost = [run_id for run_id, steps in studies.places(site.study).items() if steps[-1][0] == other]
+def test_a_node_that_dies_gives_its_trials_to_the_others(site, job):
+    lost_host = sorted(set(NODES) - {site.slurm.job(job)["BatchHost"]})[0]
+    site.nodes[lost_host].power_off()
+    lost = [run_id for run_id, steps in studies.places(site.study).items() if steps[-1][0] == lost_host]
+    lost = [run_id for run_id in lost if site.state().runs[run_id].status == "running"]
+    assert lost
+
+    def moved():
+        return all(studies.places(site.study)[run_id][-1][0] != lost_host for run_id in lost)
+
+    site.wait_for(moved, 1200, "its trial goes on elsewhere")
+    assert site.slurm.job(job)["Restarts"] == "1"
+
+
+def test_a_first_node_that_dies_has_the_job_queued_again_and_the_tables_are_those_of_an_uninterrupted_study(site, job):
+    site.nodes[site.slurm.job(job)["BatchHost"]].power_off()
+    site.wait_for(lambda: site.slurm.job(job)["Restarts"] == "2", 1200, "the job is queued again")
     (site.storage / "resting").unlink()
     site.wait_for(lambda: site.slurm.job(job)["JobState"] == "COMPLETED", 1200, "the job ends")
-    assert site.slurm.job(job)["Restarts"] == "1"
     state = site.state()
     assert Counter(trial.status for trial in state.trials) == {"completed": TRIALS}
     assert all([epoch["epoch"] for epoch in trial.epochs] == [*range(1, EPOCHS + 1)] for trial in state.trials)
-    assert all(studies.places(site.study)[run_id][-1][0] == batch_host for run_id in lost)
     site.home.run(f"python study/run.py {OPTIONS} --name uninterrupted")
     site.rsync(f"{USER}@{CONTROL}:/mnt/study/results/night results/")
     for name in ("trials.csv", "history.csv", "confirm.csv", "baseline.csv"):

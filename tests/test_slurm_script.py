@@ -107,12 +107,12 @@ def test_a_job_that_is_cancelled_is_not_queued_again(site):
     wait_for(site, "training")
     job.send_signal(signal.SIGTERM)
     end(job, status=130)
-    assert not any("requeue" in call for call in calls(site))
+    assert not any(call.startswith("scontrol requeue") for call in calls(site))
 
 
 def test_a_study_that_fails_is_not_queued_again(site):
     end(start(site, "night", STUDY="1"), status=1)
-    assert not any("requeue" in call for call in calls(site))
+    assert not any(call.startswith("scontrol requeue") for call in calls(site))
 
 
 def test_there_is_an_end_to_being_queued_again(site):
@@ -121,7 +121,7 @@ def test_there_is_an_end_to_being_queued_again(site):
     job.send_signal(signal.SIGUSR1)
     _, err = end(job, status=2)
     assert "study night is not finished after GOES=3 goes" in err
-    assert not any("requeue" in call for call in calls(site))
+    assert not any(call.startswith("scontrol requeue") for call in calls(site))
 
 
 def test_a_failed_check_ends_the_first_go_and_no_later_one(site):
@@ -147,6 +147,15 @@ def test_what_is_missing_is_one_line(site):
         assert said in err
         assert err.count("\n") == 1
     assert calls(site) == []
+
+
+def test_ray_knows_every_option_that_it_is_given():
+    scripts = pytest.importorskip("ray.scripts.scripts")
+    known = {option for parameter in scripts.start.params for option in parameter.opts}
+    given = set(re.findall(r"--[a-z-]+", "".join(re.findall(r"ray start (?:[^\n]*\\\n)*[^\n]*", SCRIPT.read_text()))))
+    given |= set(re.findall(r"--[a-z-]+", re.search(r"^    node (.*) &$", SCRIPT.read_text(), re.M)[1]))
+    assert {"--temp-dir", "--min-worker-port", "--head", "--ray-client-server-port"} <= given
+    assert given <= known
 
 
 def test_sbatch_is_asked_for_a_signal_in_time_and_every_choice_is_marked():
