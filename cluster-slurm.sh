@@ -49,17 +49,18 @@ unset RAY_ADDRESS
 
 # Ray on the node that runs this, until it is told to end; fails where it ends by itself. Every port is a free one: a
 # node may have several jobs. (`ray symmetric-run` would be shorter, but ends with `ray stop`, which stops the Ray of all
-# of a user's jobs there.)
+# of a user's jobs there.) Its files lie in a folder of the user's alone: Ray opens its own to everybody.
 node() {
     local ray="" ended=""
     mkdir -m 700 "$NODE_FOLDER" || exit
+    export TMPDIR=$NODE_FOLDER
     trap 'ended=1; [ -z "$ray" ] || kill $ray 2> /dev/null || true' TERM
     for _ in 1 2 3 4 5; do  # starts, of which each has the 30 s that Ray gives it: a busy node may need more
-        ray start --temp-dir="$NODE_FOLDER" --num-cpus="$SLURM_CPUS_ON_NODE" --num-gpus="${SLURM_GPUS_ON_NODE:-0}" \
+        ray start --temp-dir="$NODE_FOLDER/r" --num-cpus="$SLURM_CPUS_ON_NODE" --num-gpus="${SLURM_GPUS_ON_NODE:-0}" \
             --min-worker-port=0 --max-worker-port=0 --dashboard-agent-listen-port=0 --block "$@" &> "$NODE_FOLDER/log" &
         ray=$!
         until wait $ray || ! kill -0 $ray 2> /dev/null; do :; done
-        [ -z "$ended" ] && [ ! -s "$NODE_FOLDER/ray_current_cluster" ] || break
+        [ -z "$ended" ] && [ ! -s "$NODE_FOLDER/r/ray_current_cluster" ] || break
     done
     [ -n "$ended" ] || { echo "$(hostname): Ray has ended:"; tail -n 20 "$NODE_FOLDER/log"; } >&2
     rm -rf "$NODE_FOLDER"
@@ -96,7 +97,7 @@ attended() {
 free_port() { python -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'; }
 
 head_is_up() {
-    until [ -s "$NODE_FOLDER/ray_current_cluster" ]; do
+    until [ -s "$NODE_FOLDER/r/ray_current_cluster" ]; do
         kill -0 $head 2> /dev/null || exit 1
         sleep 0.2
     done
@@ -106,13 +107,13 @@ go() {
     node --head --port=0 --ray-client-server-port="$(free_port)" --dashboard-host=127.0.0.1 &
     head=$!
     attended head_is_up || return
-    address=$(cat "$NODE_FOLDER/ray_current_cluster")
+    address=$(cat "$NODE_FOLDER/r/ray_current_cluster")
     # A step for each node, so that one which dies takes no other with it.
     for host in $(scontrol show hostnames "$SLURM_JOB_NODELIST" | grep -vx "$SLURMD_NODENAME"); do
         srun --nodes=1 --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --nodelist="$host" \
             bash -c "NODE_FOLDER=$NODE_FOLDER; $(declare -f node other_node); other_node $address" &
     done
-    export RAY_ADDRESS=$address
+    export RAY_ADDRESS=$address TMPDIR=$NODE_FOLDER
     # Mistakes are told at once. A job that has been queued again goes on with the nodes that there are.
     attended python study/cluster_check.py --storage "$STORAGE" --nodes "$SLURM_JOB_NUM_NODES" --wait 5m ||
         [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ] || return

@@ -101,6 +101,11 @@ def job(site):
     return number
 
 
+def test_files_on_the_nodes_are_the_user_s_alone(site, job):
+    modes = {host.shell("stat -c '%a %n' /tmp/*").stdout for host in site.nodes.values()}
+    assert modes == {f"700 /tmp/study-{job}-0\n"}
+
+
 def test_a_job_near_its_wall_limit_leaves_in_mid_trial_and_goes_on_when_it_is_queued_again(site, job):
     started = time.monotonic()
     assert site.slurm.job(job)["Restarts"] == "0"

@@ -13,7 +13,8 @@ SCRIPT = Path(__file__).resolve().parents[1] / "cluster-slurm.sh"
 # `ray start --head` writes its address where Ray does; `study run` trains until it is told to leave, as $STUDY says.
 RAY = """
 echo "ray $*" >> $CALLS
-for word; do case $word in --temp-dir=*) echo 10.0.0.1:40123 > ${word#*=}/ray_current_cluster;; esac; done
+for word; do case $word in --temp-dir=*) at=${word#*=};; esac; done
+mkdir -p $at && echo 10.0.0.1:40123 > $at/ray_current_cluster
 trap 'exit 1' TERM
 while :; do sleep 0.05; done
 """
