@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # One study on the nodes of a SLURM job: begun, or gone on with where an earlier job left it. docs/slurm.md says more.
 #
-#     sbatch cluster-slurm.sh night --space cifar_ae --trials 64    # from this folder; a name, then words of `study run`
-#     sbatch --array=0-4 cluster-slurm.sh night-%a --space cifar_ae --seed %a     # five studies; %a is the task's number
+#     sbatch cluster-slurm.sh night --space cifar_ae --trials 64   # from this folder; a name, then words of `study run`
+#     sbatch --array=0-4 cluster-slurm.sh night-%a --space cifar_ae --seed %a    # five studies; %a is the task's number
 #
 # Before its wall limit the job leaves the study in order, queues itself again and goes on: at most the epochs in flight
 # are lost. A node that dies gives its trials to the others. What the site has is chosen below, each line marked CHOOSE;
@@ -47,7 +47,7 @@ export RAY_AUTH_MODE=token RAY_AUTH_TOKEN RAY_USAGE_STATS_ENABLED=0
 export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0  # it would wait half a minute for requests that nobody sends
 unset RAY_ADDRESS
 
-# Ray on the node that runs this, until it is told to end; fails where it ends by itself. Every port is a free one: a
+# Ray on the node that runs this, until it is told to end; fails where it ends by itself. Every port is a free one, as a
 # node may have several jobs. (`ray symmetric-run` would be shorter, but ends with `ray stop`, which stops the Ray of all
 # of a user's jobs there.) Its files lie in a folder of the user's alone: Ray opens its own to everybody.
 node() {
