@@ -41,6 +41,11 @@ requirements-cluster.txt: pyproject.toml constraints.txt $(VENV)/.dev  ## the cl
 	echo 'setuptools>=77' | $(BIN)/uv pip compile pyproject.toml - --extra aws --constraint constraints.txt --universal \
 	    --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet --output-file $@
 
+requirements-image.txt: pyproject.toml constraints.txt $(VENV)/.dev  ## those of the Dockerfile
+	echo 'setuptools>=77' | $(BIN)/uv pip compile pyproject.toml - --extra image --constraint constraints.txt \
+	    --python-platform x86_64-manylinux_2_28 --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    --no-emit-index-url --quiet --output-file $@
+
 lint: $(VENV)/.dev  ## ruff and the type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -4,7 +4,7 @@ The exit status is 1 if any check fails, 2 if there is no cluster to look at.
 
 Examples:
     python study/cluster_check.py
-    python study/cluster_check.py --nodes 3 --storage /efs/results
+    python study/cluster_check.py --nodes 3 --wait 5m --storage /efs/results
     python study/cluster_check.py --address auto --tracking-uri http://127.0.0.1:5000
 """
 
@@ -23,7 +23,7 @@ if __package__ in (None, ""):
 from study.record import commands, tracking_uri
 from study.record.errors import UsageError
 from study.record.settings import add_option
-from study.record.values import integer
+from study.record.values import duration, integer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +41,9 @@ def _run(options: argparse.Namespace) -> int:
             f"--storage {str(options.storage)!r} is no folder here; name the one that studies are written to"
         )
     address = options.address or os.environ.get("RAY_ADDRESS") or "auto"
-    with joining.joined(address):
+    with joining.joined(address, patience=options.wait):
+        if options.wait:
+            joining.await_nodes(options.nodes, options.wait)
         findings = preflight.findings(storage, options.tracking_uri or tracking_uri.default(), options.nodes)
     for finding in findings:
         print(finding)
@@ -54,7 +56,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     commands.add_storage(parser)
     add_option(parser, "tracking-uri")
     commands.add_value(parser, "--nodes", integer(1), "N", "how many nodes there have to be (default: any number)")
-    return parser.read(argv)
+    wait = "how long the cluster and its N nodes may take to be there, such as 5m (default: not at all)"
+    commands.add_value(parser, "--wait", duration, "TIME", wait, default=0.0)
+    options = parser.read(argv)
+    if options.wait and options.nodes is None:
+        raise UsageError("--wait goes with --nodes N, how many nodes to wait for")
+    return options
 
 
 if __name__ == "__main__":

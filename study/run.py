@@ -66,8 +66,8 @@ def _main(argv: Sequence[str] | None) -> int:
         return 0
     from study.settings import resolve
 
-    if line.resume is not None:
-        return _resume(line)
+    if (name := _resumed(line)) is not None:
+        return _resume(line, name)
     if file := line.given.get("space_file"):
         from study.data import own_file
 
@@ -86,19 +86,33 @@ def _main(argv: Sequence[str] | None) -> int:
     return launch.start(settings, trust=line.trust)
 
 
-def _resume(line: CommandLine) -> int:
+def _storage(line: CommandLine) -> Path:
     from study.record.commands import STORAGE
+
+    return Path(line.given.get("storage", STORAGE)).expanduser().absolute()
+
+
+def _resumed(line: CommandLine) -> str | None:
+    """Return the name of the study to go on with, None where one is to be begun."""
+    from study.record.folder import StudyFolder, check_name
+
+    if not line.or_resume or line.dry_run:
+        return line.resume
+    name = check_name(line.given["name"])
+    return name if StudyFolder(_storage(line) / name).has_begun else None
+
+
+def _resume(line: CommandLine, name: str) -> int:
     from study.settings.resolve import resumed_settings
 
-    assert line.resume is not None
-    storage = Path(line.given.get("storage", STORAGE)).expanduser().absolute()
+    storage = _storage(line)
     if line.print_config:
         from study.driver.own_space import use_again
         from study.record.folder import existing
         from study.record.journal import read_state
         from study.settings.command_line import config_text
 
-        folder = existing(storage, line.resume)
+        folder = existing(storage, name)
         state = read_state(folder.journal)
         use_again(folder, state, line.given.get("space_file"), trust=line.trust)
         settings, _ = resumed_settings(line.given, state.settings)
@@ -107,7 +121,7 @@ def _resume(line: CommandLine) -> int:
     from study.driver import launch
 
     return launch.resume(
-        line.resume,
+        name,
         storage,
         lambda recorded: resumed_settings(line.given, recorded),
         line.retry_failed,

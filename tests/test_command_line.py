@@ -96,6 +96,9 @@ BAD_INPUT = {
         "--encoder-from 'night': there is no study in",
     ),
     "nothing to resume": (["--resume", "night"], "--resume 'night': there is no study in"),
+    "or resume what": (["--space", "digits_ae", "--or-resume"], "--or-resume goes with --name NAME"),
+    "resume or resume": (["--resume", "night", "--or-resume"], "--resume only goes on: give one of them"),
+    "retry failed of a new study": (["--space", "digits_ae", "--retry-failed"], "or with --or-resume"),
     "resume a path": (["--resume", "../night"], "cannot name a study"),
     "silent server": (
         ["--space", "digits_ae", "--tracking-uri", "http://127.0.0.1:9"],
@@ -420,22 +423,44 @@ def test_every_field_has_an_option_and_every_default_is_in_the_help(capsys):
     assert printed.count("study/run.py --") == 3
 
 
-def test_resume_prints_the_settings_that_it_would_go_on_with(empty_folder, capsys):
+def write_journal(recorded, storage):
+    """A study that has begun, of which nothing but its settings is known."""
     from study.record.events import StudyStarted
     from study.record.journal import Journal, Recorder
     from study.record.state import StudyState
 
-    recorded = settings("--name", "night", "--trials", "4").to_json()
-    (empty_folder / "results" / "night").mkdir(parents=True)
-    journal = Journal(empty_folder / "results" / "night" / "journal.jsonl")
+    (storage / recorded.name).mkdir(parents=True)
+    journal = Journal(storage / recorded.name / "journal.jsonl")
     Recorder(journal, StudyState()).record(
-        StudyStarted(settings=recorded, objective={}, searched={}, data={}, encoder=None, environment={}, gpu=None)
+        StudyStarted(
+            settings=recorded.to_json(), objective={}, searched={}, data={}, encoder=None, environment={}, gpu=None
+        )
     )
     journal.close()
+
+
+def test_resume_prints_the_settings_that_it_would_go_on_with(empty_folder, capsys):
+    write_journal(settings("--name", "night", "--trials", "4"), empty_folder / "results")
     assert main(["--resume", "night", "--trials", "6", "--print-config"]) == 0
     printed = capsys.readouterr().out
     assert "name: night\n" in printed
     assert "trials: 6\n" in printed
+
+
+def test_or_resume_begins_a_study_and_goes_on_with_one_that_exists(empty_folder, capsys, monkeypatch):
+    from study.driver import launch
+
+    begun = []
+    monkeypatch.setattr(launch, "start", lambda settings, trust: begun.append(("start", settings.name)) or 0)
+    monkeypatch.setattr(launch, "resume", lambda name, storage, *_, **__: begun.append((name, storage)) or 0)
+    words = ["--space", "digits_ae", "--trials", "4", "--name", "night", "--storage", "here", "--or-resume"]
+    (empty_folder / "here" / "night").mkdir(parents=True)  # of a driver that died before its first line
+    assert main(words) == 0
+    write_journal(settings("--name", "day", "--trials", "4"), empty_folder / "here")
+    assert main([*words, "--name", "day"]) == 0
+    assert begun == [("start", "night"), ("day", empty_folder / "here")]
+    assert main([*words, "--name", "day", "--seed", "3", "--print-config"]) == 2
+    assert capsys.readouterr().err == "study: --resume day: --seed differs (3); the study's is 0\n"
 
 
 def test_study_names_its_commands_and_passes_their_words_on(capsys, empty_folder):

@@ -74,6 +74,14 @@ def test_what_a_folder_from_elsewhere_says_is_no_destination(tmp_path, monkeypat
     assert named.tracking_uri == given["tracking_uri"]
 
 
+def test_a_resumed_study_joins_the_cluster_of_its_environment(monkeypatch):
+    recorded = settings(address="node7.example:41234").to_json()  # of the job before
+    assert resolve.resumed_settings({}, recorded)[0].address == "node7.example:41234"
+    monkeypatch.setenv("RAY_ADDRESS", "node2.example:35001")
+    assert resolve.resumed_settings({}, recorded)[0].address == "node2.example:35001"
+    assert resolve.resumed_settings({"address": "local"}, recorded)[0].address == "local"
+
+
 def test_a_folder_is_trusted_where_it_was_begun_and_by_whom(tmp_path, monkeypatch):
     folder = StudyFolder(tmp_path / "night")
     folder.path.mkdir()

@@ -1,11 +1,15 @@
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 import ray
 from study_processes import environment
 
+from study import cluster_check
 from study.cluster import joining
 from study.record.errors import StudyError, UsageError
 
@@ -88,3 +92,30 @@ def test_a_process_that_computed_once_does_not_stay_with_what_it_took(tmp_path):
     command = [sys.executable, str(script)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.split()[-1] == "gone", done.stdout + done.stderr
+
+
+def test_a_head_that_is_just_starting_is_waited_for_and_one_that_never_does_is_told():
+    with socket.socket() as head:
+        head.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{head.getsockname()[1]}"
+        with pytest.raises(UsageError, match="no Ray cluster can be reached there"):
+            joining._check_address(address, patience=0.5)
+        threading.Timer(1.0, head.listen).start()
+        begun = time.monotonic()
+        joining._check_address(address, patience=60.0)
+        assert time.monotonic() - begun >= 0.9
+
+
+def test_nodes_are_waited_for_until_they_are_there_and_no_longer_than_said(monkeypatch):
+    looks = iter([["head"], ["head"], ["head", "worker"]])
+    monkeypatch.setattr(joining, "nodes", lambda: next(looks))
+    monkeypatch.setattr(joining.time, "sleep", lambda seconds: None)
+    joining.await_nodes(2, seconds=60.0)
+    assert next(looks, None) is None
+    monkeypatch.setattr(joining, "nodes", lambda: ["head"])
+    joining.await_nodes(2, seconds=0.1)
+
+
+def test_who_waits_says_for_how_many_nodes(capsys):
+    assert cluster_check.main(["--wait", "5m"]) == 2
+    assert capsys.readouterr().err == "study: --wait goes with --nodes N, how many nodes to wait for\n"

@@ -60,8 +60,13 @@ def set_environment(*, own: bool) -> None:
 
 
 @contextmanager
-def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]:
+def joined(address: str | None, data: ImageData | None = None, *, patience: float = 0.0) -> Iterator[None]:
     """Start a Ray of one's own, with room for `data`, or join the cluster at `address`, and leave it at the end.
+
+    Args:
+        address: Of a cluster; None or "local" for a Ray of one's own.
+        data: The study's images.
+        patience: Seconds more than usual that a cluster, whose head may just be starting, has to answer in.
 
     Raises:
         UsageError: there is no cluster at `address`.
@@ -74,7 +79,7 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
     import ray
 
     if not own and address != "auto":
-        _check_address(str(address))
+        _check_address(str(address), patience)
     _protect_token(make=own)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -82,9 +87,10 @@ def joined(address: str | None, data: ImageData | None = None) -> Iterator[None]
         if own:
             _start(leaving, data, quiet)
         else:
-            silent = f"--address {address!r}: no Ray cluster answers there within {_JOIN_SECONDS:g} s"
+            most = _JOIN_SECONDS + patience
+            silent = f"--address {address!r}: no Ray cluster answers there within {most:g} s"
             try:
-                with interrupt.within(_JOIN_SECONDS, silent, UsageError.exit_code):
+                with interrupt.within(most, silent, UsageError.exit_code):
                     ray.init(address=address, **quiet)
             except Exception as error:
                 first = _first_sentence(error)
@@ -220,6 +226,13 @@ def nodes() -> list[dict[str, Any]]:
     return [node for node in known if node["Alive"]]
 
 
+def await_nodes(count: int, seconds: float) -> None:
+    """Wait until at least so many nodes are alive, or for so many seconds."""
+    ends = time.monotonic() + seconds
+    while len(nodes()) < count and time.monotonic() < ends:
+        time.sleep(0.5)
+
+
 def node_name(node: Mapping[str, Any]) -> str:
     """Return a node's host name and address."""
     return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
@@ -264,14 +277,18 @@ def ask_every_node(
     return [answer for node_id, answer in answers.items() if node_id in still]
 
 
-def _check_address(address: str) -> None:
-    """Connect to `address`, or raise within three seconds; Ray itself waits for minutes."""
+def _check_address(address: str, patience: float) -> None:
+    """Connect to `address`, or raise within three seconds and `patience`; Ray itself waits for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS):
-            pass
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--address {address!r}: no Ray cluster can be reached there ({error})") from None
+    ends = time.monotonic() + patience
+    while True:
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS):
+                return
+        except (OSError, ValueError) as error:
+            if time.monotonic() >= ends or isinstance(error, ValueError):
+                raise UsageError(f"--address {address!r}: no Ray cluster can be reached there ({error})") from None
+        time.sleep(0.2)
 
 
 def _object_store_bytes(data: ImageData) -> int:

@@ -30,6 +30,7 @@ class CommandLine:
 
     given: Mapping[str, Any]
     resume: str | None = None
+    or_resume: bool = False
     retry_failed: bool = False
     trust: bool = False
     list: bool = False
@@ -48,10 +49,14 @@ def parse(argv: Sequence[str] | None) -> CommandLine:
     for name, option in options().items():
         if (value := read[_dest(name)]) is not None:
             given |= _fields(option, tuple(value) if option.several else value)
-    if read["retry_failed"] and not read["resume"]:
-        raise UsageError("--retry-failed goes with --resume NAME")
-    doing = {key: read[key] for key in ("resume", "retry_failed", "trust", "list", "dry_run", "print_config")}
-    return CommandLine(given, **doing)
+    if read["or_resume"] and read["resume"]:
+        raise UsageError("--or-resume begins a study or goes on with it; --resume only goes on: give one of them")
+    if read["or_resume"] and "name" not in given:
+        raise UsageError("--or-resume goes with --name NAME, the study to begin or to go on with")
+    if read["retry_failed"] and not (read["resume"] or read["or_resume"]):
+        raise UsageError("--retry-failed goes with --resume NAME, or with --or-resume")
+    doing = ("resume", "or_resume", "retry_failed", "trust", "list", "dry_run", "print_config")
+    return CommandLine(given, **{key: read[key] for key in doing})
 
 
 def read_config(file: Path) -> dict[str, Any]:
@@ -117,6 +122,11 @@ def _parser() -> Parser:
     doing = made.add_argument_group("what to do")
     doing.add_argument("--list", action="store_true", help="name every space and exit")
     doing.add_argument("--resume", metavar="NAME", help="go on with an interrupted study")
+    doing.add_argument(
+        "--or-resume",
+        action="store_true",
+        help="go on with the study --name if it exists, else begin it",
+    )
     doing.add_argument(
         "--retry-failed",
         action="store_true",

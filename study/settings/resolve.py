@@ -107,6 +107,8 @@ def data_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
     """Return the settings of a resumed study, and those of them that say that there is more to do.
 
+    `$RAY_ADDRESS` counts as it does for a new study: a batch job's cluster has another address each time.
+
     Args:
         given: The settings that were given anew, by their fields.
         recorded: Those of the study, from its journal.
@@ -132,6 +134,7 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
             if not option.resumable:
                 raise UsageError(f"{resume} --{name} differs ({now[field]}); the study's is {values[field]}")
             values[field] = now[field]
+    values["address"] = given.get("address") or default_address() or values["address"]
     if tracking_uri.MASK in values["tracking_uri"]:
         raise UsageError(
             f"{resume} its tracking URI is {values['tracking_uri']}, without the secret, which is not written down; "
@@ -155,7 +158,7 @@ def usable_destinations(recorded: Mapping[str, Any], *, trusted: bool) -> dict[s
     return {
         **recorded,
         "tracking_uri": tracking_uri.usable(recorded["tracking_uri"], trusted=trusted),
-        "address": recorded.get("address") if trusted else default_address(),
+        "address": recorded.get("address") if trusted else None,
         "notify": recorded.get("notify") if trusted else None,
     }
 
