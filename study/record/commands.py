@@ -26,6 +26,7 @@ SCRIPTS = {
     "check": "study/cluster_check.py",
     "new-space": "study/new_space.py",
     "check-space": "study/check_space.py",
+    "dashboard": "study/dashboard.py",
     "report": "analysis/report.py",
     "compare": "analysis/compare.py",
     "audit": "analysis/audit.py",
