@@ -133,8 +133,8 @@ def test_the_dashboard_names_studies_objectives_and_trials(results):
         day = asked(port, f"studies/{by_name['day']}")
         assert day["objective_names"] == ["val_mse", "params"]
         attributes = {one["key"]: one["value"] for one in day["trials"][0]["user_attrs"]}
-        assert attributes["id"] == '"t0000"'
-        assert attributes["key"] == '"default"'
+        assert attributes["id"] == "t0000"
+        assert attributes["key"] == "default"
     finally:
         server.send_signal(2)
         assert server.wait(30) == 0
