@@ -78,7 +78,9 @@ def _main(argv: Sequence[str] | None) -> int:
         return 0
     if line.dry_run:
         from study.driver.dry_run import dry_run
+        from study.record.folder import check_new
 
+        check_new(settings.storage_path, settings.name)  # as the study itself would
         print(dry_run(settings, trials=line.given.get("trials"), trust=line.trust))
         return 0
     from study.driver import launch

@@ -156,7 +156,8 @@ def _probed(settings: Settings, drawn: Sequence[Drawn], probe: Probe) -> tuple[l
     """Measure the first config and some drawn ones, of a study of reported configurations all, while there is time."""
     chosen = list(drawn) if settings.reported else [*drawn[:1], *_preferred(drawn[1:])[:_PROBED]]
     ends = time.monotonic() + _ENOUGH_S
-    found, reason = [], ""
+    found: list[Probed] = []
+    reason = ""
     for one in chosen:
         if found and time.monotonic() > ends:
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -192,7 +193,7 @@ def least_epochs(name: str, max_epochs: int) -> float:
         case "halving":
             _, reduction = _halving(settings)
             ends = [0, *_rungs(settings, max_epochs), max_epochs]
-            return sum((end - begin) / reduction**passed for passed, (begin, end) in enumerate(pairwise(ends)))
+            return math.fsum((end - begin) / reduction**passed for passed, (begin, end) in enumerate(pairwise(ends)))
 
 
 def _asha(metric: str, max_epochs: int, settings: SchedulerSettings, brackets: int) -> TrialScheduler:
