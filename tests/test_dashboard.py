@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -127,7 +128,7 @@ def test_the_dashboard_names_studies_objectives_and_trials(results):
     command = [sys.executable, str(ROOT / "study" / "dashboard.py"), str(results), "--port", str(port)]
     server = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     try:
-        summaries = asked(port, "studies", patience_s=60)["study_summaries"]
+        summaries = asked(port, "studies", patience_s=300)["study_summaries"]
         by_name = {summary["study_name"]: summary["study_id"] for summary in summaries}
         assert set(by_name) == {"night", "day"}
         day = asked(port, f"studies/{by_name['day']}")
@@ -135,9 +136,10 @@ def test_the_dashboard_names_studies_objectives_and_trials(results):
         attributes = {one["key"]: one["value"] for one in day["trials"][0]["user_attrs"]}
         assert attributes["id"] == "t0000"
         assert attributes["key"] == "default"
+        server.send_signal(signal.SIGINT)
+        assert server.wait(120) == 0
     finally:
-        server.send_signal(2)
-        assert server.wait(30) == 0
+        server.kill()
 
 
 def asked(port, what, patience_s=0.0):
