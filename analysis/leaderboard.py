@@ -21,7 +21,7 @@ from rich.table import Table as Grid
 
 from analysis import output
 from analysis.study_files import read_study
-from analysis.trials import compute_beyond, compute_confirmed, compute_leaderboard
+from analysis.trials import compute_beyond, compute_confirmed, compute_leaderboard, objective_of
 from analysis.words import cell, interval_text
 from study.record import commands, files
 from study.record.tables import UNMET
@@ -65,18 +65,24 @@ def _run(argv: Sequence[str] | None) -> None:
         console.print(_grid(beyond.head(options.top)))
     confirmed = compute_confirmed(study)
     if not confirmed.empty:
-        console.print("Confirmed (mean over fresh seeds, with its 95 % interval)")
+        console.print("Confirmed (means over seeds, with their 95 % intervals)")
         table = _with_intervals(confirmed)
+        if not output.fits(table, console.width):  # the rows' order says what validation data do
+            table = _with_intervals(confirmed, bare=objective_of(study).metric)
         console.print(output.grid(table, tight=True, whole=table.columns[2:]))
 
 
-def _with_intervals(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with words, "0.5 (0.4 … 0.6)", in place of the three columns of a mean with its interval."""
+def _with_intervals(table: pd.DataFrame, bare: str | None = None) -> pd.DataFrame:
+    """Return the table with words, "0.5 (0.4 … 0.6)", in place of the three columns of a mean with its interval.
+
+    The metric `bare` has its mean alone.
+    """
     found = table[["confirm_of", "seeds"]].rename(columns={"confirm_of": "config"})
     for name in (str(name) for name in table if f"{name}_low" in table):
         ends = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
         found[name] = [
-            cell(mean) + ("" if pd.isna(low) else f" ({interval_text(low, high)})") for mean, low, high in ends
+            cell(mean) + ("" if pd.isna(low) or name == bare else f" ({interval_text(low, high)})")
+            for mean, low, high in ends
         ]
     if UNMET in table:
         found[UNMET] = table[UNMET]

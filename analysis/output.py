@@ -71,6 +71,12 @@ def grid(table: pd.DataFrame, *, tight: bool = False, whole: Collection[str] = (
     return found
 
 
+def fits(table: pd.DataFrame, width: int) -> bool:
+    """Return whether a tight `grid` of a table, none of its cells folded, has room in so many columns of a terminal."""
+    longest = [max(len(str(name)), *(len(cell(value)) for value in table[name])) for name in table]
+    return sum(longest) + len(longest) <= width
+
+
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV, numbers in full precision, missing ones empty.
 

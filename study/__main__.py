@@ -21,6 +21,7 @@ _VERBS = {
     "compare": "studies side by side, with intervals",
     "audit": "what the reports claimed, beside what studies measured",
     "leaderboard": "the best configs of a study, in the terminal",
+    "dashboard": "Optuna's dashboard of all studies of a folder, on this machine alone",
     "predict": "ask a trained network about images",
     "export": "write a network as ONNX, a PyTorch program, or its weights alone",
     "baseline": "fit PCA alone, on all training images",

@@ -59,7 +59,7 @@ def _main(argv: Sequence[str] | None) -> int:
         print(list_spaces())
         return 0
     if line.dry_run and "data" in line.given and not {"space", "reported"} & line.given.keys():
-        from study.driver.listing import dry_run_of_data
+        from study.driver.dry_run import dry_run_of_data
         from study.settings.resolve import data_settings
 
         print(dry_run_of_data(data_settings(line.given)))
@@ -77,8 +77,10 @@ def _main(argv: Sequence[str] | None) -> int:
         print(command_line.config_text(settings, named="name" in line.given))
         return 0
     if line.dry_run:
-        from study.driver.listing import dry_run
+        from study.driver.dry_run import dry_run
+        from study.record.folder import check_new
 
+        check_new(settings.storage_path, settings.name)  # as the study itself would
         print(dry_run(settings, trials=line.given.get("trials"), trust=line.trust))
         return 0
     from study.driver import launch

@@ -27,6 +27,7 @@ FLOORS = (
         "cluster_check",
         "new_space",
         "check_space",
+        "dashboard",
         "export",
         "verify",
         "repeat",

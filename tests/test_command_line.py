@@ -272,6 +272,28 @@ def test_a_dry_run_builds_the_default_first_and_says_what_would_be_refused(capsy
     assert list(empty_folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_name_that_a_study_has_is_refused_before_anything_is_loaded(capsys, empty_folder, monkeypatch, more):
+    from study.data import image_data
+
+    monkeypatch.setattr(image_data, "of_settings", lambda *_, **__: pytest.fail("the data were loaded"))
+    journal = empty_folder / "results" / "night" / "journal.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.write_text("{}\n")
+    assert main(["--space", "digits_ae", "--name", "night", *more]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("study: --name 'night' exists in ")
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["90", "0.5", "2 hours", "h", "0s"])
+def test_a_time_budget_wants_a_unit(capsys, empty_folder, text):
+    assert main(["--space", "digits_ae", "--time-budget", text]) == 2
+    expected = f"study: --time-budget {text!r} cannot be read; give a time such as 90s, 30m, 2h or 1d\n"
+    assert capsys.readouterr().err == expected
+
+
 def written(folder, text):
     file = folder / "settings.yaml"
     file.write_text(text)

@@ -131,6 +131,23 @@ def test_an_unfinished_study_is_shown_in_80_columns_and_said_to_be_unfinished(tm
     )  # the ratio is the last
 
 
+def test_confirmed_configs_are_whole_in_80_columns_and_the_test_interval_stays(tmp_path, capsys, monkeypatch):
+    seeds = {"val_mse": [0.0073677, 0.0070692, 0.0075394], "test_mse": [0.0070169, 0.0074081, 0.0069116]}
+    pca = [{"n_components": 8, "val_mse": 0.25, "test_mse": 0.26, "test_mse_clipped": 0.25}]
+    studied(tmp_path, trials() + made_up_seeds("t0000", seeds, config=config("dense", 8)), baseline=pca)
+
+    def confirmed(columns):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert main(["night", "--storage", str(tmp_path)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) <= columns
+        return " ".join(lines[-2].split())
+
+    whole = "t0000 3 0.007325 (0.006734 … 0.007916) 0.007112 (0.006462 … 0.007762)"
+    assert confirmed(100) == f"{whole} 0.25"
+    assert confirmed(80) == "t0000 3 0.007325 0.007112 (0.006462 … 0.007762) 0.25"
+
+
 def test_every_trial_is_written_in_full_precision(tmp_path):
     studied(tmp_path, trials(values=(0.1 + 0.2, 0.1, 0.2)))
     assert main(["night", "--storage", str(tmp_path), "--top", "1", "--csv", str(tmp_path / "board.csv")]) == 0

@@ -137,12 +137,14 @@ def test_a_finished_study_on_more_seeds_stands_for_one_on_fewer(tmp_path):
 def test_the_plan_says_hours_and_what_does_not_fit_the_budget(tmp_path):
     studies = [Reproduction(f"a/{epochs}", entry(epochs), 1, tmp_path) for epochs in (1, 9)]
     plan = [Planned(study, (3600.0,), 3600.0 * study.entry.epochs[0]) for study in studies]
-    first, second, whole = plan_text(plan, MACHINE, 7200.0).splitlines()[1:]
+    lines = plan_text(plan, MACHINE, 7200.0).splitlines()
+    assert max(map(len, lines)) <= 80
+    first, second, *whole = lines[1:]
     assert "1.00" in first
-    assert "more than the time budget leaves" not in first
+    assert "no time" not in first
     assert "9.00" in second
-    assert second.endswith("more than the time budget leaves")
-    assert whole.startswith("10.00 hours are left, 1.00 of them within the time budget of 2.00")
+    assert second.endswith("no time")
+    assert " ".join(whole).startswith("10.00 hours are left, 1.00 of them within the time budget of 2.00")
 
 
 def test_a_dry_run_measures_and_trains_nothing(tmp_path, monkeypatch, capsys):

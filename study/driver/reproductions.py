@@ -14,7 +14,7 @@ from typing import Any
 import search_spaces
 from search_spaces import Reported
 from study.driver.environment import cpu_model
-from study.driver.listing import table
+from study.driver.listing import table, wrapped
 from study.record import commands, files, journal
 from study.record.folder import StudyFolder
 from study.record.machine import cores
@@ -251,15 +251,16 @@ def plan_text(plan: Sequence[Planned], machine: Machine, budget: float | None) -
                 one.study.progress,
                 " + ".join(f"{seconds:.3g}" for seconds in one.pace),
                 "" if one.study.finished else hours(one.seconds),
-                "" if fits else "more than the time budget leaves",
+                "" if fits else "no time",
             )
         )
     whole = sum(one.seconds for one in plan)
     of_budget = "" if budget is None else f", {hours(taken)} of them within the time budget of {hours(budget)}"
-    return (
-        f"{table(rows, cut=0)}\n{hours(whole)} hours are left{of_budget}; estimated from some batches and what is "
-        f"recorded, on {machine.name}, {machine.concurrent} at a time"
+    said = (
+        f"{hours(whole)} hours are left{of_budget}; estimated from some batches and what is recorded, on "
+        f"{machine.name}, {machine.concurrent} at a time"
     )
+    return f"{table(rows, cut=0)}\n{wrapped(said)}"
 
 
 def hours(seconds: float) -> str:

@@ -18,7 +18,8 @@ _AWAY = frozenset({errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.E
 _CLOSED = frozenset({errno.EPERM, errno.EACCES, errno.ENOENT, errno.ENOTDIR})
 _CHECKPOINT = 3 * 4  # bytes for each parameter: the weight and an optimizer's two moments
 _NETWORK = 4
-_BESIDES = 64 * 2**20  # journal, tables, samples and pictures, in bytes
+BESIDES = 64 * 2**20
+"""Bytes of a study's journal, tables, samples and pictures, at most."""
 
 
 def problem(error: BaseException, folder: Path) -> str | None:
@@ -78,14 +79,19 @@ def check(storage: Path, params: int, running: int, kept: int, confirmed: int) -
     Raises:
         UsageError: there is less space than that.
     """
-    needed = params * (_CHECKPOINT * (running + kept) + (_CHECKPOINT + _NETWORK) * confirmed) + _BESIDES
+    size = needed(params, running, kept, confirmed)
     existing = next(folder for folder in (storage, *storage.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
-    if free < needed:
+    if free < size:
         raise UsageError(
             f"--storage {str(storage)!r} has {_gib(free)} GiB free, and this study's checkpoints need about "
-            f"{_gib(needed)} GiB; make space, name another folder, or lower --max-params or --confirm"
+            f"{_gib(size)} GiB; make space, name another folder, or lower --max-params or --confirm"
         )
+
+
+def needed(params: int, running: int, kept: int, confirmed: int) -> int:
+    """Return the bytes that a study of networks of so many parameters needs, with the arguments of `check`."""
+    return params * (_CHECKPOINT * (running + kept) + (_CHECKPOINT + _NETWORK) * confirmed) + BESIDES
 
 
 def _gib(size: int) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -170,6 +172,30 @@ def _last_rung(grace_period: int, max_epochs: int) -> int:
     return max(grace_period, int(LAST_RUNG * max_epochs))
 
 
+def _rungs(settings: SchedulerSettings, max_epochs: int) -> list[int]:
+    grace, reduction = _halving(settings)
+    return rungs_of(grace, reduction, _last_rung(grace, max_epochs))
+
+
+def least_epochs(name: str, max_epochs: int) -> float:
+    """Return the epochs of a trial in the mean where the scheduler `name` stops as many as it is meant to.
+
+    Of successive halving, in its first bracket, that is all but one in the reduction factor at each rung; of the median
+    rule half of the trials, after the grace period. A search whose best trials come first is stopped oftener.
+    """
+    settings = default_settings(name, max_epochs)
+    match SCHEDULERS[name].rule:
+        case "none":
+            return max_epochs
+        case "median":
+            assert settings.grace_period is not None
+            return (settings.grace_period + max_epochs) / 2
+        case "halving":
+            _, reduction = _halving(settings)
+            ends = [0, *_rungs(settings, max_epochs), max_epochs]
+            return math.fsum((end - begin) / reduction**passed for passed, (begin, end) in enumerate(pairwise(ends)))
+
+
 def _asha(metric: str, max_epochs: int, settings: SchedulerSettings, brackets: int) -> TrialScheduler:
     """Return successive halving whose rungs lie at two thirds of the budget at most.
 
@@ -231,9 +257,8 @@ def build_scheduler(
         case "median":
             scheduler = _median(metric, settings)
         case "halving" if further:
-            grace, reduction = _halving(settings)
-            rungs = rungs_of(grace, reduction, _last_rung(grace, max_epochs))
-            scheduler = StudyMoasha((metric, *further), rungs, reduction)
+            _, reduction = _halving(settings)
+            scheduler = StudyMoasha((metric, *further), _rungs(settings, max_epochs), reduction)
         case "halving":
             scheduler = _asha(metric, max_epochs, settings, SCHEDULERS[name].brackets)
     assert isinstance(scheduler, _Remembering)

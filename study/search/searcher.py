@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import distribution_to_json, json_to_distribution
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
@@ -28,6 +27,7 @@ from study.record.metrics import mode
 from study.record.state import Run
 from study.search.engine import UnsavedSearcher
 from study.search.sampling import derive_seed, sampler_for_trial, searched_budget
+from study.search.storages import Attributes, foreign, opened
 from study.worker.job import Job, Report, ending, job_config, step_of
 
 _REFUSALS_IN_A_ROW = 200
@@ -52,52 +52,6 @@ class SearchPlan:
     devices: float = 1.0  # of each trial
     refuses: Callable[[Config], str | None] = lambda config: None  # why a config is no trial besides, if it is none
     warm_start: Sequence[Point] = ()  # asked after the space's own first points
-
-
-class _OneWriter(JournalFileSymlinkLock):
-    """No lock at all: the study's own keeps other drivers out, and Optuna's costs as much as what it guards."""
-
-    def acquire(self) -> bool:
-        """Be the writer, which this process always is."""
-        return True
-
-    def release(self) -> None:
-        """Stay the writer."""
-
-
-@dataclass
-class _Attributes:
-    """What others have written into an Optuna study: optuna-dashboard's notes and artifacts, a user's attributes."""
-
-    user_attrs: dict[str, Any] = field(default_factory=dict)
-    system_attrs: dict[str, Any] = field(default_factory=dict)
-    of_trials: dict[int, _Attributes] = field(default_factory=dict)
-
-
-_FOREIGN = ("dashboard:", "artifacts:", "preference:")
-"""How the names of attributes begin that optuna-dashboard and Optuna's artifact store write."""
-
-
-def _foreign(optuna_log: Path) -> _Attributes:
-    """Return what others have written into the storage of an earlier driver; nothing where that cannot be read.
-
-    The journal knows nothing of it, and the storage is about to be written anew.
-    """
-    if not optuna_log.is_file():
-        return _Attributes()
-
-    def of(user: Mapping[str, Any], system: Mapping[str, Any]) -> _Attributes:
-        return _Attributes(dict(user), {name: value for name, value in system.items() if name.startswith(_FOREIGN)})
-
-    try:
-        storage = JournalStorage(JournalFileBackend(str(optuna_log), lock_obj=_OneWriter(str(optuna_log))))
-        study_id = storage.get_study_id_from_name(optuna_log.parent.name)
-        found = of(storage.get_study_user_attrs(study_id), storage.get_study_system_attrs(study_id))
-        for trial in storage.get_all_trials(study_id, deepcopy=False):
-            found.of_trials[trial.number] = of(trial.user_attrs, trial.system_attrs)
-        return found
-    except Exception:  # a file that is cut off, or of another version, raises whatever its reader runs into
-        return _Attributes()
 
 
 _ABOUT = ("id", "key", "parameters", "reason")
@@ -145,9 +99,9 @@ class StudySearcher(UnsavedSearcher):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         # Its handler calls the sampler's and storage's every experimental feature out; none of it is news to the user.
         logging.getLogger("optuna").setLevel(logging.ERROR)
-        self._foreign = _foreign(optuna_log)
+        self._foreign = foreign(optuna_log)
         optuna_log.unlink(missing_ok=True)
-        self._storage = JournalStorage(JournalFileBackend(str(optuna_log), lock_obj=_OneWriter(str(optuna_log))))
+        self._storage = opened(optuna_log)
         self._study = optuna.create_study(
             storage=self._storage,
             sampler=sampler_for_trial(plan.sampler, plan.seed, 0),
@@ -156,7 +110,11 @@ class StudySearcher(UnsavedSearcher):
             directions=[_DIRECTIONS[of] for of in modes],
         )
         self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
-        self._attributes: dict[str, Any] = {}  # of the study, as the journal has them: a sampler's memory
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._study.set_metric_names(metrics)  # which optuna-dashboard and plots call the values by
+        # Of the study, as the journal has them: a sampler's memory, and nothing that each driver sets by itself.
+        self._attributes: dict[str, Any] = dict(self._storage.get_study_system_attrs(self._study_id))
         self._unfinished = [run for run in recorder.state.trials if run.status == "running"]
         self._rebuild()
         for name, value in self._foreign.user_attrs.items():
@@ -351,7 +309,7 @@ class StudySearcher(UnsavedSearcher):
                 last = intermediate[max(intermediate)]
                 values = None if math.isnan(last) else [last]  # as Optuna says of one that it is told of
         ended = (run.ended if run else None) or began
-        own = self._foreign.of_trials.get(facts["number"], _Attributes())
+        own = self._foreign.of_trials.get(facts["number"], Attributes())
         finished = state.is_finished()
         frozen = FrozenTrial(
             number=facts["number"],

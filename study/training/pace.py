@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 import models
+from study.baselines.baseline import PcaAxes
 from study.data.tensors import TensorSplit
-from study.training.trainer import Trainer
+from study.training.execution import PLAIN, Execution
+from study.training.trainer import Initial, Trainer
 
 _BATCHES = 64  # at most, after a first one that also pays for what a process does once
 _EVALUATED = 100  # images: several of the smallest batches that an evaluation has
@@ -24,6 +26,8 @@ def epoch_seconds(
     num_classes: int,
     sizes: Mapping[str, int],
     device: torch.device,
+    *,
+    execution: Execution = PLAIN,
 ) -> tuple[float, ...]:
     """Return the seconds of an epoch of each stage: its training, and the evaluation on the validation split.
 
@@ -33,10 +37,11 @@ def epoch_seconds(
         num_classes: Of the labels.
         sizes: Images of the splits "train" and "val".
         device: Where training runs.
+        execution: How the arithmetic is carried out.
     """
     first = models.pretraining_config(config)
     stages = [config] if first is None else [first, config]
-    return tuple(_stage(stage, image_shape, num_classes, sizes, device) for stage in stages)
+    return tuple(_stage(stage, image_shape, num_classes, sizes, device, execution=execution) for stage in stages)
 
 
 def _stage(
@@ -45,6 +50,8 @@ def _stage(
     num_classes: int,
     sizes: Mapping[str, int],
     device: torch.device,
+    *,
+    execution: Execution,
 ) -> float:
     generator = torch.Generator().manual_seed(0)
 
@@ -57,7 +64,8 @@ def _stage(
         "train": split(min(_BATCHES * config["batch_size"], sizes["train"])),
         "val": split(min(_EVALUATED, sizes["val"])),
     }
-    trainer = Trainer(config, data, num_classes=num_classes, epochs=1, seed=0)
+    made_up = Initial(_any_axes(config, image_shape) if models.starts_from_pca(config) else None)
+    trainer = Trainer(config, data, num_classes=num_classes, epochs=1, seed=0, initial=made_up, execution=execution)
     first = _seconds(lambda: trainer.train(1))
     batches = max(1, min(_BATCHES, whole, int(_LEAST_SECONDS / first)))
     training = float(_seconds(lambda: trainer.train(batches)) / batches * whole)
@@ -66,6 +74,12 @@ def _stage(
     first = _seconds(lambda: trainer.evaluate("val"))
     evaluating = first if first > _LEAST_SECONDS else _seconds(lambda: trainer.evaluate("val"))
     return training + evaluating * sizes["val"] / len(data["val"][0])
+
+
+def _any_axes(config: Mapping[str, Any], image_shape: tuple[int, int, int]) -> PcaAxes:
+    """Return axes to start from: a study fits PCA once, and not for each network."""
+    pixels = math.prod(image_shape)
+    return torch.zeros(pixels), torch.eye(config["latent_size"], pixels)
 
 
 def _seconds(work: Callable[[], object]) -> float:
