@@ -47,9 +47,9 @@ export RAY_AUTH_MODE=token RAY_AUTH_TOKEN RAY_USAGE_STATS_ENABLED=0
 export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0  # it would wait half a minute for requests that nobody sends
 unset RAY_ADDRESS
 
-# Ray on the node that runs this, until it is told to end; fails where it ends by itself. Every port is a free one, as a
-# node may have several jobs. (`ray symmetric-run` would be shorter, but ends with `ray stop`, which stops the Ray of all
-# of a user's jobs there.) Its files lie in a folder of the user's alone: Ray opens its own to everybody.
+# Ray on the node that runs this, until it is told to end. Every port is a free one, as a node may have several jobs.
+# (`ray symmetric-run` would be shorter, but ends with `ray stop`, which stops the Ray of all of a user's jobs there.)
+# Its files lie in a folder of the user's alone: Ray opens its own to everybody.
 node() {
     local ray="" ended=""
     mkdir -m 700 "$NODE_FOLDER" || exit
@@ -64,14 +64,27 @@ node() {
     done
     [ -n "$ended" ] || { echo "$(hostname): Ray has ended:"; tail -n 20 "$NODE_FOLDER/log"; } >&2
     rm -rf "$NODE_FOLDER"
-    [ -n "$ended" ]
 }
 
 # The same on the others, with the head's address. A job whose first node dies SLURM leaves as it is, with nobody in
-# charge until its wall limit (of --no-kill): a node that finds no head there any more queues the job again.
+# charge until its wall limit (of --no-kill), and Ray may wait longer still: a node that has not reached the head for
+# a minute or two queues the job again.
 other_node() {
-    node --address="$1" || timeout 10 bash -c "echo > /dev/tcp/${1%:*}/${1##*:}" 2> /dev/null ||
-        scontrol requeue "$SLURM_JOB_ID"
+    await_death_of "$1" &
+    local watch=$!
+    node --address="$1" || true
+    kill $watch 2> /dev/null || true
+}
+
+await_death_of() {
+    local missed=0
+    while [ $missed -lt 3 ]; do
+        sleep 20
+        missed=$((missed + 1))
+        timeout 10 bash -c ": > /dev/tcp/${1%:*}/${1##*:}" 2> /dev/null && missed=0
+    done
+    echo "$(hostname): there is no head at $1 any more: the job is queued again" >&2
+    scontrol requeue "$SLURM_JOB_ID"
 }
 
 leaving="" child="" head=""
@@ -111,7 +124,7 @@ go() {
     # A step for each node, so that one which dies takes no other with it.
     for host in $(scontrol show hostnames "$SLURM_JOB_NODELIST" | grep -vx "$SLURMD_NODENAME"); do
         srun --nodes=1 --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --nodelist="$host" \
-            bash -c "NODE_FOLDER=$NODE_FOLDER; $(declare -f node other_node); other_node $address" &
+            bash -c "NODE_FOLDER=$NODE_FOLDER; $(declare -f node other_node await_death_of); other_node $address" &
     done
     export RAY_ADDRESS=$address TMPDIR=$NODE_FOLDER
     # Mistakes are told at once. A job that has been queued again goes on with the nodes that there are.
