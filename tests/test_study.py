@@ -139,6 +139,7 @@ def test_mlflow_shows_the_pictures_and_the_tables(finished):
     }
     best = next(run for run in runs if run.data.tags.get("trial_id") == summary_of(folder)["best"]["trial_id"])
     assert {file.path for file in client.list_artifacts(best.info.run_id, "pictures")} == {
+        "pictures/by_class.png",
         "pictures/reconstructions.png",
         "pictures/untrained.png",
     }
