@@ -66,6 +66,11 @@ class Site:
     def state(self):
         return read_state(self.study / "journal.jsonl")
 
+    def update(self, job, words):
+        """Change a job, as soon as SLURM takes it: not while the job ends."""
+        command = f"scontrol update JobId={job} {words}"
+        self.wait_for(lambda: self.control.shell(command, check=False).returncode == 0, 120, words)
+
     def wait_for(self, condition, seconds, what):
         """Wait until `condition` holds, while the job has not failed; its log says why."""
 
@@ -110,9 +115,9 @@ def test_a_job_near_its_wall_limit_leaves_in_mid_trial_and_goes_on_when_it_is_qu
     started = time.monotonic()
     assert site.slurm.job(job)["Restarts"] == "0"
     hours, minutes, _ = map(int, site.slurm.job(job)["RunTime"].split(":"))
-    site.control.shell(f"scontrol update JobId={job} TimeLimit={60 * hours + minutes + 2}")
+    site.update(job, f"TimeLimit={60 * hours + minutes + 2}")
     site.wait_for(lambda: site.slurm.job(job)["Restarts"] == "1", LEAVING + 60, "the job is queued again")
-    site.control.shell(f"scontrol update JobId={job} TimeLimit=60")
+    site.update(job, "TimeLimit=60")
     before = site.state()
     unfinished = {run.id: len(run.epochs) for run in before.trials if run.status == "running" and run.epochs}
     assert unfinished, "no trial was in its middle"
@@ -150,7 +155,7 @@ def test_a_node_that_dies_gives_its_trials_to_the_others(site, job):
 def test_a_first_node_that_dies_has_the_job_queued_again_and_the_tables_are_those_of_an_uninterrupted_study(site, job):
     site.nodes[site.slurm.job(job)["BatchHost"]].power_off()
     site.wait_for(lambda: site.slurm.job(job)["Restarts"] == "2", 1200, "the job is queued again")
-    site.control.shell(f"scontrol update JobId={job} NumNodes=1")  # as many as are left
+    site.update(job, "NumNodes=1")  # as many as are left
     (site.storage / "resting").unlink()
     site.wait_for(lambda: site.slurm.job(job)["JobState"] == "COMPLETED", 1200, "the job ends")
     state = site.state()
