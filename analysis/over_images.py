@@ -70,6 +70,8 @@ class OverImages:
         mean, ends = self.gap.mean, self.gap.ends
         said = f"On the same images the {metrics.label(self.error)} is {'lower' if mean < 0 else 'higher'} than"
         said += f" {baseline} by {number(abs(mean))}"
+        if mean == 0:
+            said = f"On the same images the mean {metrics.label(self.error)} is the same as {baseline}"
         if ends is None:
             return f"{said} ({self.gap.missing}: no interval)."
         low, high = sorted((-1 if mean < 0 else 1) * end for end in ends)

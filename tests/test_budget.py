@@ -97,16 +97,16 @@ def test_the_spread_is_that_of_the_defaults_seeds_that_had_their_whole_budget():
 
 
 @pytest.mark.parametrize(
-    ("values", "spread", "mode", "counts"),
+    ("values", "spread", "mode", "counts"),  # after each value
     [
         ([5.0, 4.5, 4.1, 3.9, None, 3.0], 1.0, "min", [0, 1, 2, 0, 1, 2]),  # small steps add up to a gain
         ([5.0, 4.5, 4.1], 0.0, "min", [0, 0, 0]),
         ([0.5, 0.4, 0.8, 0.85], 0.1, "max", [0, 1, 0, 1]),
-        ([None, None, 0.5], 0.1, "max", [1, 2, 0]),
+        ([None, None, 0.5, None], 0.1, "max", [0, 0, 0, 1]),  # nothing to gain on yet
     ],
 )
 def test_a_gain_is_one_beyond_the_spread_since_the_gain_before(values, spread, mode, counts):
-    assert list(without_gain(values, spread, mode)) == counts
+    assert [without_gain(values[:known], spread, mode) for known in range(1, len(values) + 1)] == counts
 
 
 def test_patience_counts_completed_and_stopped_trials_and_waits_for_the_spread():
@@ -125,6 +125,24 @@ def test_patience_counts_completed_and_stopped_trials_and_waits_for_the_spread()
     assert patient.spent() is None
     tell(state, *of_run("t0005", "trial", 0.01, status="stopped"))  # of fewer epochs: no gain
     assert patient.spent() == "patience"
+
+
+def test_trials_that_were_stopped_while_the_seeds_trained_do_not_count_and_a_late_gain_does():
+    state = StudyState()
+    budget = SearchBudget(settings("--patience", "10"), state, 0.0, "processor")
+    tell(state, *of_run("t0000", "trial", 0.011, key="default", status="running"))
+    for number in range(1, 13):
+        tell(state, *of_run(f"t{number:04}", "trial", 0.05, status="stopped"))
+    for number, value in ((2, 0.0102), (3, 0.0104)):
+        tell(state, *of_run(f"again{number}", "spread", value, key=f"default again {number}"))
+    assert budget.spent() is None  # the default trains yet
+    tell(state, EpochEnded("t0000", 2, {"val_mse": 0.0103, "seconds": 1.0}), RunEnded("t0000", "completed", None, {}))
+    tell(state, *of_run("t0013", "trial", 0.003))
+    assert budget.spent() is None
+    for number in range(14, 24):
+        assert budget.spent() is None
+        tell(state, *of_run(f"t{number:04}", "trial", 0.05, status="stopped"))
+    assert budget.spent() == "patience"
 
 
 SEED_SD = 0.0005

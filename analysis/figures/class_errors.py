@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,8 +46,10 @@ class ClassErrors:
         """What is seen, with its numbers."""
         worst, best = self.classes.iloc[0], self.classes.iloc[-1]
         what = metrics.label(self.metric)
-        said = f"The winner's {what} goes from {number(best['mean'])} ({best['name']}) to {number(worst['mean'])} "
-        said += f"({worst['name']}), {self._means}. {self._beside}"
+        said = (
+            f"The winner's {what} goes from {number(best['mean'])} ({self._called(best)}) to {number(worst['mean'])} "
+        )
+        said += f"({self._called(worst)}), {self._means}. {self._beside}"
         hidden = len(self.classes) - _SHOWN
         if hidden > 0:
             said += f" The picture has the {_SHOWN} classes with the largest errors; the table has all."
@@ -56,8 +59,15 @@ class ClassErrors:
     def _means(self) -> str:
         if self.seeds == 1:
             return "of one seed: too few for intervals"
-        spread = "each with its 95 % interval over seeds" if self.classes["low"].notna().any() else "no interval"
+        known = int(self.classes["low"].notna().sum())
+        which = "each" if known == len(self.classes) else f"{known} of {len(self.classes)}"
+        spread = f"{which} with a 95 % interval over seeds" if known else "no interval"
         return f"means of {self.seeds} seeds, {spread}"
+
+    def _called(self, row: pd.Series[Any]) -> str:
+        """Return a class's name, or how many there are with the same error."""
+        alike = int((self.classes["mean"] == row["mean"]).sum())
+        return str(row["name"]) if alike == 1 else f"{alike} classes"
 
     @property
     def baseline(self) -> str:

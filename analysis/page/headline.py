@@ -47,7 +47,10 @@ def _tuning(summary: Mapping[str, Any]) -> str:
     gain = summary.get("gain")
     if gain is None:
         chosen = bool(summary["confirmed"]) and _is_chosen(summary)
-        return "no config beat the default" if chosen and summary["confirmed"][0].get("key") == "default" else ""
+        if not chosen or summary["confirmed"][0].get("key") != "default":
+            return ""
+        bounded = any(one.get("unmet") for one in summary["confirmed"])
+        return f"no config{' that keeps the constraints' if bounded else ''} beat the default"
     metric, default = metrics.split_of(summary["metric"])[1], summary["default"]["test"]["mean"]
     scale, words = 1.0, ("gained {} over the default", "lost {} to the default")
     if metric == "mse" and default > 0:

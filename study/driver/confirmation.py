@@ -75,9 +75,13 @@ def candidates(state: StudyState, settings: Settings, space: Space, context: Con
             _untried(key, entry.config, context, reported_budget(entry, settings.epochs))
             for key, entry in selected(settings.reported, space.name).items()
         ]
+    best = _best(state, settings, space)
+    # Beside bounds that are measured, one that was confirmed before an extension may be the only one to keep them.
+    known = {run.confirm_of for run in state.confirmations if run.role == "choose"} if settings.constraints else set()
     chosen = [
         Candidate(run.id, run.config, run.key, run.params, Budget(run.budget, run.pretrain_budget))
-        for run in _best(state, settings, space)[: settings.confirm_top]
+        for place, run in enumerate(best)
+        if place < settings.confirm_top or run.id in known
     ]
     given = _given(state, settings, space, context) if settings.confirm_reported else []
     return list({candidate.id: candidate for candidate in (*chosen, *given)}.values())

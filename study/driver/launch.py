@@ -149,7 +149,7 @@ def resume(
             and (state.notified or settings.notify is None)
             and not (again or copied or elsewhere)
         ):
-            print(f"Study {folder.name} is finished; a larger --trials than {settings.trials} extends it.")
+            print(f"Study {folder.name} is finished; {_extended_by(settings, state)} extends it.")
             return 0
         data = _load_again(settings, folder)
         encoder = inputs.encoder_of(settings, data, trust=trust)
@@ -166,6 +166,14 @@ def resume(
             uuid = str(uuid4()) if copied else None
             first = SessionStarted(changed, resources.gpu_json, uuid, folders.place_of(folder), moved)
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first, *again)
+
+
+def _extended_by(settings: Settings, state: StudyState) -> str:
+    """Return what would give a finished study more to do: the trials, or the limit that ended its search."""
+    limits = {"time budget": "--time-budget", "device hours": "--device-hours", "patience": "--patience"}
+    if option := limits.get(state.search_ended or ""):
+        return f"a larger {option}, which ended its search,"
+    return f"a larger --trials than {settings.trials}"
 
 
 def _load_again(settings: Settings, folder: StudyFolder) -> ImageData:

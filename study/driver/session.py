@@ -151,8 +151,8 @@ class Session:
         error = self._baselines.error("val", config["latent_size"])
         if error is not None and error > PCA_ERROR_FLOOR:
             return None
-        has = "no so many components" if error is None else "an error that is only rounding there"
-        return f"{RATIO} is of no code of {config['latent_size']} numbers: PCA of these images has {has}"
+        has = "fewer components" if error is None else "no error there but rounding"
+        return f"{RATIO} is not known of a code of {config['latent_size']} numbers: PCA of these images has {has}"
 
     def _completed(self, job: Job) -> Job:
         """Return a job with PCA's errors at the size of its code, where those are asked for."""
@@ -295,6 +295,8 @@ class Session:
             self._keep_errors(confirmed[0])
         elif ranked and not confirmed:
             winner.keep_trial(self._folder, self._state, ranked[0], self._data, self._train_again)
+        else:
+            winner.keep_none(self._folder)
         said = self._state.summary  # of an earlier driver: its files are made again
         result = said or summary.summarize(self._state, self._settings, self._space, confirmed, self._state.baseline)
         tables.write(self._folder, self._state)

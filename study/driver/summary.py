@@ -97,7 +97,7 @@ def _constraints(state: StudyState, asked: list[Constraint], confirmed: list[Con
     ended = [run for run in state.trials if run.status in ("completed", "stopped")]
     those = {run.id for run in keeping(state)} & {run.id for run in ended}
     note = None
-    if not those:
+    if ended and not those:
         never = [one for one in asked if ended and all(one.excess(run.facts) > 0 for run in ended)]
         which = constraints.said(never) if never else f"all of {constraints.said(asked)}"
         note = f"no trial keeps {which}: nothing was chosen"

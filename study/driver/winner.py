@@ -145,6 +145,12 @@ def promote(folder: StudyFolder, found: Mapping[str, Path]) -> None:
     _replace(folder.samples, {name: path for name, path in found.items() if name not in kept.OF_NETWORK})
 
 
+def keep_none(folder: StudyFolder) -> None:
+    """Delete best/ and samples/, where an earlier end of the study had a winner and this one has none."""
+    for place in (folder.best, folder.samples):
+        shutil.rmtree(place, ignore_errors=True)
+
+
 def _replace(target: Path, found: Mapping[str, Path]) -> None:
     with files.replaced(target) as fresh:
         for name, file in found.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from study.record.metrics import Mode, mode, sign
@@ -41,6 +41,7 @@ class SearchBudget:
         budget = settings.time_budget_s
         self._time_ends = None if budget is None else time.monotonic() + budget - searched_s
         self._reached: str | None = None
+        self._spread: Spread | None = None  # by which patience has ended the search
         self._looked_at = -1  # ended runs when trials without a gain were last counted
 
     def spent(self) -> str | None:
@@ -59,7 +60,7 @@ class SearchBudget:
                 hours = f"{number(self._state.device_s / 3600)} {self._device} hours"
                 return "device hours", f"{hours} of {settings.device_hours:g} are used up"
             case "patience":
-                spread = spread_of_seeds(self._state, self._metric)
+                spread = self._spread
                 assert spread is not None
                 return "patience", (
                     f"{counted(settings.patience or 0, 'trial')} without a gain of more than {number(spread.value)}, "
@@ -88,30 +89,28 @@ class SearchBudget:
         spread = spread_of_seeds(self._state, self._metric)
         if spread is None:
             return False
-        return any(
-            count >= patience
-            for count in without_gain(_values(self._state, self._metric), spread.value, mode(self._metric))
-        )
+        self._spread = spread
+        return without_gain(_values(self._state, self._metric), spread.value, mode(self._metric)) >= patience
 
 
 def spread_of_seeds(state: StudyState, metric: str) -> Spread | None:
-    """Return how far the default's seeds differ; None while further ones train, or if fewer than two had their budget.
+    """Return how far the default's seeds differ; None while one of them trains, or if fewer than two had their budget.
 
     A trial of the default that the scheduler has stopped has no value that compares.
     """
-    further = state.spread_runs
-    if not further or any(run.status == "running" for run in further):
+    further, trial = state.spread_runs, [run for run in state.trials if run.key == "default"]
+    runs = [*further, *trial]
+    if not (further and trial) or any(run.status == "running" for run in runs):
         return None
-    runs = [*further, *(run for run in state.trials if run.key == "default")]
     values = [run.known[metric] for run in runs if run.status == "completed" and metric in run.known]
     return Spread(statistics.stdev(values), len(values)) if len(values) > 1 else None
 
 
-def without_gain(values: Iterable[float | None], spread: float, of: Mode) -> Iterator[int]:
-    """Yield after each trial how many there have been since the last gain.
+def without_gain(values: Iterable[float | None], spread: float, of: Mode) -> int:
+    """Return how many trials there have been since the last gain; none before the first value.
 
     A gain is a value that is better, by more than the spread, than that of the gain before it: so small steps add up,
-    and the luck of a seed is none.
+    and most of a seed's luck does not count.
 
     Args:
         values: of the objective, as the trials ended; None of one that was stopped, whose value does not compare,
@@ -122,8 +121,8 @@ def without_gain(values: Iterable[float | None], spread: float, of: Mode) -> Ite
     count, reference = 0, None
     for value in values:
         gained = value is not None and (reference is None or sign(of) * (reference - value) > spread)
-        count, reference = (0, value) if gained else (count + 1, reference)
-        yield count
+        count, reference = (0, value) if gained else (count + (reference is not None), reference)
+    return count
 
 
 def _values(state: StudyState, metric: str) -> list[float | None]:

@@ -135,16 +135,14 @@ class StudySearcher(UnsavedSearcher):
         Raises:
             StudyError: two hundred networks in a row were too large, or could not be built.
         """
-        if self._spent():
-            return Searcher.FINISHED
-        if self._unfinished:
+        if self._unfinished:  # also where a limit is reached: each ends at its next result, as if nothing had happened
             run = self._unfinished.pop(0)
             self._trials[trial_id] = self._resumed[run.id]
             self._reported |= {(trial_id, int(epoch["epoch"])) for epoch in run.epochs}
             return job_config(Job(run.id, run.config, run.seed, run.budget, run.pretrain_budget))
         state = self._recorder.state
         number = len(state.trials)
-        if number >= self._plan.trials:
+        if number >= self._plan.trials or self._spent():
             return Searcher.FINISHED
         for _ in range(_REFUSALS_IN_A_ROW):
             trial, config, key = self._ask()
