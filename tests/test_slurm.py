@@ -155,7 +155,7 @@ def test_a_node_that_dies_gives_its_trials_to_the_others(site, job):
 def test_a_first_node_that_dies_has_the_job_queued_again_and_the_tables_are_those_of_an_uninterrupted_study(site, job):
     site.nodes[site.slurm.job(job)["BatchHost"]].power_off()
     site.wait_for(lambda: site.slurm.job(job)["Restarts"] == "2", 1200, "the job is queued again")
-    site.update(job, "NumNodes=1")  # as many as are left
+    site.update(job, "NumNodes=1 NumTasks=1 NumCPUs=1")  # as many as are left
     (site.storage / "resting").unlink()
     site.wait_for(lambda: site.slurm.job(job)["JobState"] == "COMPLETED", 1200, "the job ends")
     state = site.state()
