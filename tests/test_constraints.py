@@ -189,6 +189,17 @@ def test_a_config_whose_seeds_do_not_keep_it_in_the_mean_does_not_win(tmp_path):
     )
 
 
+def test_a_config_that_was_confirmed_is_confirmed_after_an_extension_whose_best_do_not_keep_it():
+    state = recorded("val_mse<=0.25", values=(0.2, 0.1, 0.1), params=(50, 50, 50))
+    confirmed_by(state, {"t0000": [0.2, 0.2]}, "choose", 1)
+    given = settings("--constraint", "val_mse<=0.25", "--confirm", "2x2")
+    assert [one.id for one in confirmation.candidates(state, given, SPACE, CONTEXT)] == ["t0001", "t0002", "t0000"]
+    assert [one.id for one in confirmation.candidates(state, settings("--confirm", "2x2"), SPACE, CONTEXT)] == [
+        "t0001",
+        "t0002",
+    ]
+
+
 def test_where_no_confirmed_config_keeps_it_nothing_wins(tmp_path):
     state = recorded("val_mse<=0.25", values=(0.1, 0.2), params=(50, 50))
     confirmed_by(state, {"t0000": [0.3], "t0001": [0.4]}, "choose", 1)

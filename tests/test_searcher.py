@@ -231,6 +231,16 @@ def test_an_unfinished_trial_goes_on_first_and_is_counted_once(tmp_path):
     assert [trial.state.name for trial in second.optuna_trials()] == ["COMPLETE"] * 4
 
 
+def test_an_unfinished_trial_goes_on_to_its_next_result_where_the_budget_is_spent(tmp_path):
+    first = Driver(tmp_path / "s", trials=4)
+    tune_id, job = first.ask()
+    first.report(tune_id, job, 1)
+    second = Driver(tmp_path / "s", trials=4, never=lambda: "time budget")
+    tune_id, again = second.ask()
+    assert again.id == job.id
+    assert second.ask() == Searcher.FINISHED
+
+
 def test_several_objectives_give_optuna_their_values(tmp_path):
     driver = Driver(tmp_path / "s", objectives=("val_mse", "params"), sampler="nsga2", trials=3)
     for _ in range(3):

@@ -46,10 +46,8 @@ class ClassErrors:
         """What is seen, with its numbers."""
         worst, best = self.classes.iloc[0], self.classes.iloc[-1]
         what = metrics.label(self.metric)
-        said = (
-            f"The winner's {what} goes from {number(best['mean'])} ({self._called(best)}) to {number(worst['mean'])} "
-        )
-        said += f"({self._called(worst)}), {self._means}. {self._beside}"
+        least, most = (f"{number(row['mean'])} ({self._called(row)})" for row in (best, worst))
+        said = f"The winner's {what} goes from {least} to {most}, {self._means}. {self._beside}"
         hidden = len(self.classes) - _SHOWN
         if hidden > 0:
             said += f" The picture has the {_SHOWN} classes with the largest errors; the table has all."

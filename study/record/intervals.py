@@ -19,7 +19,7 @@ from study.record import metrics
 LEVEL = 0.05
 """The p value, after Holm's correction, below which a difference is told apart."""
 LEAST_SEEDS = 3
-"""Of two seeds the spread is unknown: a paired test has one degree of freedom. No two configs are told apart by fewer."""
+"""Of two seeds the spread is unknown: a paired test has one degree of freedom. Fewer tell no two configs apart."""
 _ROUNDING = 1e-12
 
 
