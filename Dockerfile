@@ -1,7 +1,9 @@
 # The study in a container: a node of Ray, MLflow's server (cluster-kubernetes.yaml), or a study by itself:
 #
 #     docker build -t ray-tune-study .
-#     docker run --rm --shm-size=2g -v "$PWD/results:/home/study/results" ray-tune-study study run --space digits_ae
+#     mkdir -p results && chmod o+rwx results  # the image's user, 1000, writes there: studies, and MLflow's database
+#     docker run --rm --shm-size=2g -v "$PWD/results:/home/study/results" \
+#         -e MLFLOW_TRACKING_URI=sqlite:////home/study/results/mlflow.db ray-tune-study study run --space digits_ae
 FROM python:3.11-slim-bookworm AS packages
 RUN python -m venv /opt/study
 ENV PATH=/opt/study/bin:$PATH

@@ -30,6 +30,7 @@ NODE_FOLDER=$SCRATCH/study-$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}
 
 fail() { echo "cluster-slurm.sh: $1" >&2; exit 2; }
 
+[ "${SLURM_RESTART_COUNT:-0}" -lt "$GOES" ] || fail "the job has begun GOES=$GOES times; sent again it goes on"
 cd "$SLURM_SUBMIT_DIR"
 [ -f study/run.py ] || fail "$PWD is not the project's folder; submit the job from there"
 [ -x "$VENV/bin/ray" ] || fail "VENV $VENV has no Ray; it is made as the README says"
@@ -124,7 +125,7 @@ go() {
     # A step for each node, so that one which dies takes no other with it.
     for host in $(scontrol show hostnames "$SLURM_JOB_NODELIST" | grep -vx "$SLURMD_NODENAME"); do
         srun --nodes=1 --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --nodelist="$host" \
-            bash -c "NODE_FOLDER=$NODE_FOLDER; $(declare -f node other_node await_death_of); other_node $address" &
+            bash -c "$(declare -p NODE_FOLDER); $(declare -f node other_node await_death_of); other_node $address" &
     done
     export RAY_ADDRESS=$address TMPDIR=$NODE_FOLDER
     # Mistakes are told at once. A job that has been queued again goes on with the nodes that there are.

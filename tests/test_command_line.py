@@ -261,8 +261,9 @@ def test_list_names_every_space_with_its_size_and_metric(capsys):
     assert line.split() == ["cifar_ae", "CIFAR-10", "ae", "3×32×32", "val_mse", "64×30"]
 
 
-def test_a_dry_run_builds_the_default_first_and_says_what_would_be_refused(capsys, empty_folder):
-    assert main(["--space", "cifar_ae", "--dry-run", "--max-params", "100000"]) == 0
+@pytest.mark.parametrize("limit", ["--max-params=100000", "--constraint=params<=100000"])
+def test_a_dry_run_builds_the_default_first_and_says_what_would_be_refused(capsys, empty_folder, limit):
+    assert main(["--space", "cifar_ae", "--dry-run", limit]) == 0
     lines = capsys.readouterr().out.splitlines()
     heads = [line for line in lines if not line.startswith(" ")]
     assert heads[0].startswith("default")
@@ -270,6 +271,11 @@ def test_a_dry_run_builds_the_default_first_and_says_what_would_be_refused(capsy
     assert max(map(len, lines)) <= 80
     assert " latent_size=108, " in "".join(lines)
     assert list(empty_folder.iterdir()) == []
+
+
+def test_a_dry_run_is_of_a_study_that_is_to_be_begun(capsys, empty_folder):
+    assert main(["--resume", "night", "--dry-run"]) == 2
+    assert "--dry-run is of a study that is to be begun" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])

@@ -59,16 +59,22 @@ def test_the_secret_comes_from_ones_own_settings_again(monkeypatch):
         tracking_uri.check(SAFE)
 
 
-EVIL = {"tracking_uri": "http://evil.example:5000", "address": "evil.example:6379", "notify": "sh -c evil"}
+EVIL = {
+    "tracking_uri": "http://evil.example:5000",
+    "address": "evil.example:6379",
+    "notify": "sh -c evil",
+    "register": True,
+}
 
 
 def test_what_a_folder_from_elsewhere_says_is_no_destination(tmp_path, monkeypatch):
     recorded = settings().to_json() | EVIL
     kept, _ = resolve.resumed_settings({}, resolve.usable_destinations(recorded, trusted=True))
-    assert (kept.tracking_uri, kept.address, kept.notify) == tuple(EVIL.values())
+    assert (kept.tracking_uri, kept.address, kept.notify, kept.register) == tuple(EVIL.values())
     monkeypatch.setenv("RAY_ADDRESS", "")  # as good as unset
     own, _ = resolve.resumed_settings({}, resolve.usable_destinations(recorded, trusted=False))
     assert (own.tracking_uri, own.address, own.notify) == (f"sqlite:///{tmp_path}/mlflow.db", None, None)
+    assert own.register is False
     given = {"tracking_uri": "http://mine.example:5000"}
     named, _ = resolve.resumed_settings(given, resolve.usable_destinations(recorded, trusted=False))
     assert named.tracking_uri == given["tracking_uri"]

@@ -96,6 +96,17 @@ def test_the_disk_is_what_the_study_itself_looks_for_of_the_largest_network():
     assert 0 < found.disk.low < found.disk.high
 
 
+def test_device_hours_and_patience_bound_a_search():
+    def search(*argv):
+        return estimated(settings_of("--trials", "500", "--epochs", "30", *argv), lambda config: (10.0,))[0].search
+
+    whole, hours, patient = search(), search("--device-hours", "0.01"), search("--patience", "5")
+    assert (hours.low, hours.high) == (18.0, 18.0)  # 36 processor seconds, two at a time
+    seeds = 2 * 300 / 2  # of the default, two more
+    assert seeds < patient.low < whole.low
+    assert patient.high > whole.high + seeds
+
+
 def test_networks_that_would_be_refused_are_not_tried():
     tried = []
     estimated(settings_of("--max-params", "3000"), lambda config: tried.append(config) or (1.0,))

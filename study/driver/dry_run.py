@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import search_spaces
 from search_spaces import Context
 from study.driver.listing import short, wrapped
 from study.record.commands import say_progress
+from study.record.constraints import of_texts
 from study.record.settings import Settings
 from study.settings.resolve import reported_split, selected, space_context
 
@@ -53,10 +55,13 @@ def dry_run(settings: Settings, trials: int | None, *, trust: bool = False) -> s
 
 def _listed(settings: Settings, context: Context, drawn: list[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
     import models
+    from study.cluster.resources import Limits
 
+    # What memory leaves out depends on the machine that the study runs on.
+    limits = Limits(settings.max_params or sys.maxsize, sys.maxsize, constraints=of_texts(settings.constraints))
     for origin, config in drawn:
         params = models.count_parameters(config, context.image_shape, context.num_classes)
-        refused = settings.max_params is not None and params > settings.max_params
+        refused = limits.refusal(config, context, params) is not None
         shown = ", ".join(f"{key}={short(value)}" for key, value in config.items() if key != "family")
         yield f"{origin:<18}{params:>12,} parameters{' refused' if refused else ''}"
         yield f"    {wrapped(shown, 4)}"

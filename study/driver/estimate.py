@@ -17,10 +17,12 @@ from study.driver import confirmation
 from study.driver.listing import table, wrapped
 from study.driver.reproductions import Machine
 from study.record import disk
+from study.record.constraints import of_texts
 from study.record.errors import first_line
 from study.record.machine import cores, memory
 from study.record.settings import Settings
 from study.record.words import counted, duration
+from study.search.budget import SEEDS
 from study.search.sampling import reported_budget, searched_budget
 from study.search.schedulers import least_epochs
 from study.settings.algorithms import SCHEDULERS
@@ -109,7 +111,7 @@ def drawn_of(
     """
     space = search_spaces.get(settings.space)
     share = memory() // concurrent
-    limits = Limits(settings.max_params or share // 2 // 16, share)
+    limits = Limits(settings.max_params or share // 2 // 16, share, constraints=of_texts(settings.constraints))
     found = []
     for origin, config in listed:
         params = models.count_parameters(config, context.image_shape, context.num_classes)
@@ -137,19 +139,36 @@ def estimate(
     probed, reason = _probed(settings, drawn, probe)
     if not probed:
         limit = f"--max-params {settings.max_params:,}" if settings.max_params else "the memory of this machine"
+        limit += f" and keeps --constraint {' '.join(settings.constraints)}" if settings.constraints else ""
         return f"No estimate: {reason or f'no config fits into {limit}'}"
     choosing, reporting = confirmation.runs_at_most(settings, search_spaces.get(settings.space), context)
     search = None
     if not settings.reported:
         least = min(settings.epochs, least_epochs(settings.scheduler, settings.epochs))
         search = _phase(settings.trials, probed, concurrent, least)
-        if settings.time_budget_s is not None:
-            search = Span(*(min(end, settings.time_budget_s) for end in (search.low, search.high)))
+        if settings.patience is not None:  # at least as if no trial gained anything; the seeds of the default besides
+            fewest = min(settings.trials, settings.patience + 1)
+            low = _phase(fewest, probed, concurrent, least).low
+            search = Span(low, search.high) + _phase(SEEDS - 1, probed[:1], concurrent)
+        for limit in (settings.time_budget_s, _device_seconds(settings, concurrent)):
+            if limit is not None:
+                search = Span(*(min(end, limit) for end in (search.low, search.high)))
     confirming = _phase(choosing, probed, concurrent) + _phase(reporting, probed, concurrent)
     params = [one.params for one in drawn]
     runs = {"running": concurrent, "kept": settings.confirm_top, "confirmed": choosing + reporting}
     low, high = (disk.needed(round(size), **runs) for size in (median(params), max(params)))
     return Estimate(search, confirming, Span(low - disk.BESIDES, high), len(probed))
+
+
+def _device_seconds(settings: Settings, concurrent: int) -> float | None:
+    """Return the seconds after which `--device-hours` are used up, None without them; a run has one device at least.
+
+    On a GPU a run's share is measured when the study begins: with less than one the hours last longer.
+    """
+    if settings.device_hours is None:
+        return None
+    devices = settings.gpus_per_trial or settings.cpus_per_trial
+    return 3600 * settings.device_hours / (devices * concurrent)
 
 
 def _probed(settings: Settings, drawn: Sequence[Drawn], probe: Probe) -> tuple[list[Probed], str]:
@@ -230,6 +249,8 @@ def _assumed(found: Estimate, settings: Settings, context: Context) -> list[str]
             else "no scheduler ends one sooner"
         )
         limit = f"; --time-budget ends it after {duration(settings.time_budget_s)}" if settings.time_budget_s else ""
+        limit += f"; --device-hours {settings.device_hours:g} end it" if settings.device_hours else ""
+        limit += f"; --patience {settings.patience} may end it sooner" if settings.patience else ""
         lines.append(f"search: {counted(trials, 'trial')} × {counted(epochs, 'epoch')}; {saved}{limit}")
     if choosing + reporting:
         lines.append(f"confirmation: {choosing} runs that choose, {reporting} that report, none ended sooner")

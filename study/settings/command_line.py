@@ -53,6 +53,8 @@ def parse(argv: Sequence[str] | None) -> CommandLine:
         raise UsageError("--or-resume begins a study or goes on with it; --resume only goes on: give one of them")
     if read["or_resume"] and "name" not in given:
         raise UsageError("--or-resume goes with --name NAME, the study to begin or to go on with")
+    if read["resume"] and read["dry_run"]:
+        raise UsageError("--dry-run is of a study that is to be begun; --resume goes on with one: give one of them")
     if read["retry_failed"] and not (read["resume"] or read["or_resume"]):
         raise UsageError("--retry-failed goes with --resume NAME, or with --or-resume")
     doing = ("resume", "or_resume", "retry_failed", "trust", "list", "dry_run", "print_config")

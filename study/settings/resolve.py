@@ -160,6 +160,7 @@ def usable_destinations(recorded: Mapping[str, Any], *, trusted: bool) -> dict[s
         "tracking_uri": tracking_uri.usable(recorded["tracking_uri"], trusted=trusted),
         "address": recorded.get("address") if trusted else None,
         "notify": recorded.get("notify") if trusted else None,
+        "register": bool(recorded.get("register")) and trusted,
     }
 
 
