@@ -120,9 +120,6 @@ def settings_of(source: Source, given: Mapping[str, Any]) -> Settings:
         recorded["gpus_per_trial"] = 0.0
     if not source.trusted:
         recorded |= {"data_dir": "", "cache_dir": None, "labels": None}
-        data = str(recorded.get("data"))
-        if "data" not in given and data not in search_spaces.datasets() and not own_file.provides(data):
-            raise UsageError(f"{source.named} has images of its own, {data!r}; say where the images lie: --data FOLDER")
     try:
         settings = Settings.from_json(recorded | dict(given))
         search_spaces.get(settings.space)
@@ -130,6 +127,10 @@ def settings_of(source: Source, given: Mapping[str, Any]) -> Settings:
         raise UsageError(f"{source.named}: {error.args[0]}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StudyError(f"{source.named} is damaged: it has not the settings of a study ({error!r})") from None
+    data = str(settings.data)
+    named = "data" in given or data in search_spaces.datasets() or own_file.provides(data)
+    if not (source.trusted or named):
+        raise UsageError(f"{source.named} has images of its own, {data!r}; say where the images lie: --data FOLDER")
     return replace(settings, address=None, tracking_uri="", notify=None, max_concurrent=1)
 
 
