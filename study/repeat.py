@@ -2,8 +2,8 @@
 
 Config, seed, epochs and split are the journal's, and the digest of the images has to be the same. The exit status is 0
 where every number is the same to the last digit, 1 where one differs. With the same versions and processor that is
-to be expected; where something else has changed, or a GPU trained, it is said, and nothing is promised. Nothing is
-written.
+to be expected; where something else has changed, or a GPU trained, it is said, and nothing is promised. No study is
+written; a data set may be downloaded or decoded to where data sets lie.
 
 Examples:
     python study/repeat.py results/night/night.zip t0012
@@ -32,7 +32,7 @@ from study.record.words import counted, number
 if TYPE_CHECKING:
     from study.driver.repeating import Value
 
-_INTERRUPTED = "interrupted; nothing was written"
+_INTERRUPTED = "interrupted; no study was written"
 _PLACES = ("data", "data-dir", "labels", "cache-dir", "cpus-per-trial", "gpus-per-trial")
 """Options of `study run` that say where the images lie, and what of the machine the run gets."""
 

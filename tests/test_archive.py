@@ -1,10 +1,12 @@
 """The archive of a study: the same bytes each time, a changed one found, nothing unpacked that should not be."""
 
+import copy
 import hashlib
 import io
 import stat
 import subprocess
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from test_report import run as report
 
 from analysis.page import pictures
 from study import repeat, verify
+from study.data import own_file
 from study.driver import inputs, repeating
 from study.driver.environment import environment
 from study.record import archive, journal, kept
@@ -172,6 +175,43 @@ def test_a_name_that_comes_twice_is_refused(packed):
         archive.read(packed)
 
 
+def test_entries_that_share_their_bytes_are_refused_before_they_fill_the_memory(tmp_path, capsys):
+    path = tmp_path / "small.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as out:
+        first = zipfile.ZipInfo("night/a0000")
+        first.external_attr = (stat.S_IFREG | 0o644) << 16
+        out.writestr(first, b"x" * 1000)
+        for number in range(1, 10):
+            other = copy.copy(first)
+            other.filename = other.orig_filename = f"night/a{number:04d}"
+            out.filelist.append(other)
+    assert check(path, capsys) == (2, f"study: {path} is refused: its entries overlap\n")
+
+
+def test_a_name_in_the_manifest_cannot_write_to_the_terminal(packed, capsys):
+    hostile = b"0" * 64 + b"  a\x1b]0;title\x07\n"
+    named = f"night/{archive.MANIFEST}"
+    rewrite(packed, [(entry, data + hostile * (entry.filename == named)) for entry, data in entries_of(packed)])
+    status, said = check(packed, capsys)
+    assert status == 1
+    assert said.startswith("SHA256SUMS: line 13 is no digest and name\n")
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("kind", ["a link", "a folder"])
+def test_notes_that_are_no_plain_file_are_one_line(kind, tmp_path):
+    folder = StudyFolder(left_by_a_study(tmp_path) / "night")
+    folder.notes.unlink(missing_ok=True)
+    if kind == "a link":
+        (tmp_path / "secret").write_text("secret\n")
+        folder.notes.symlink_to(tmp_path / "secret")
+    else:
+        folder.notes.mkdir()
+    with pytest.raises(UsageError, match=f"{folder.notes} cannot be read: "):
+        archive.write(folder)
+    assert not folder.archive.exists()
+
+
 def test_a_forged_table_and_manifest_are_told_by_the_journal(tmp_path, capsys):
     folder = StudyFolder(left_by_a_study(tmp_path) / "night")
     record = Journal(folder.journal)
@@ -257,7 +297,7 @@ def source_of(tmp_path, *more, **about):
 
 
 def settings(**values):
-    return type("Settings", (), {"cpus_per_trial": 1.0, "fuse": "auto"} | values)()
+    return type("Settings", (), {"cpus_per_trial": 1.0, "gpus_per_trial": 0.0, "fuse": "auto"} | values)()
 
 
 def test_what_is_not_as_it_was_recorded_is_said_before_anything_is_promised(tmp_path):
@@ -277,6 +317,60 @@ def test_what_is_not_as_it_was_recorded_is_said_before_anything_is_promised(tmp_
         "the study was gone on with",
     ):
         assert words in said, words
+
+
+@pytest.mark.parametrize("missing", [None, ""])
+def test_what_is_not_recorded_is_not_taken_to_be_the_same(missing, tmp_path, monkeypatch):
+    here = environment()
+    versions = here["versions"] | {"mlflow": missing}
+    unknown = here | {"git_commit": missing, "cpu": missing, "versions": versions}
+    source = source_of(tmp_path, environment=unknown)
+    expected = ["commit: not recorded", "processor: not recorded"]
+    for package, further in (("9", ["mlflow: unknown then, 9 now"]), (None, [])):
+        now = here | {"git_commit": None, "versions": versions | {"mlflow": package}}
+        monkeypatch.setattr("study.driver.environment.environment", lambda now=now: now)
+        assert repeating.unlike(source, recorded([]), settings()) == expected + further
+
+
+def whole_settings(**changed):
+    """The settings that a journal has of a study of digits_ae."""
+    needed = {"name": "night", "tracking_uri": "", "trials": 1, "epochs": 1, "scheduler": "none"}
+    needed |= {"space": "digits_ae", "data": "digits", "data_dir": "/theirs", "objectives": ["val_mse"]}
+    return needed | changed
+
+
+@pytest.mark.parametrize(("gpu", "expected"), [(None, 0.0), ({"runs": 2, "reason": "x"}, None)])
+def test_what_was_trained_without_a_gpu_is_so_again_unless_one_is_asked_for(gpu, expected, tmp_path):
+    source = source_of(tmp_path, settings=whole_settings(), gpu=gpu, environment=environment())
+    given = {"storage": str(tmp_path)}
+    assert repeating.settings_of(source, given).gpus_per_trial == expected
+    asked = repeating.settings_of(source, given | {"gpus_per_trial": 0.5})
+    assert asked.gpus_per_trial == 0.5
+    line = "it was trained without a GPU, and --gpus-per-trial asks for one now"
+    assert (line in repeating.unlike(source, recorded([]), asked)) == (gpu is None)
+
+
+def test_no_path_that_a_study_from_elsewhere_names_is_followed(tmp_path, monkeypatch):
+    paths = {"data": "/home/you/photos", "labels": "/etc/labels.csv"}
+    source = source_of(tmp_path, settings=whole_settings(**paths))
+    given = {"storage": str(tmp_path)}
+    refusal = "night has images of its own, '/home/you/photos'; say where the images lie: --data FOLDER"
+    with pytest.raises(UsageError, match=refusal):
+        repeating.settings_of(source, given)
+    read = repeating.settings_of(source, given | {"data": "here"})
+    assert (read.data, read.labels, read.data_dir) == ("here", None, "")
+    assert repeating.settings_of(source, given | {"data": "here", "labels": "mine.csv"}).labels == "mine.csv"
+    mine = repeating.settings_of(replace(source, trusted=True), given)
+    assert (mine.data, mine.labels) == (paths["data"], paths["labels"])
+    monkeypatch.setattr(own_file, "provides", lambda name: name == paths["data"])
+    assert repeating.settings_of(source, given).data == paths["data"]
+
+
+def test_a_run_without_values_has_nothing_to_be_compared_with(tmp_path):
+    write_study(tmp_path, "night", [MadeUpRun("t0000", 0)])
+    expected = "t0000 of night has no recorded values to compare with"
+    with repeating.opened("night", tmp_path) as source, pytest.raises(UsageError, match=expected):
+        repeating.chosen(source, "t0000")
 
 
 def test_a_run_that_has_no_end_is_not_trained_again(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import search_spaces
+from study.data import own_file
 from study.driver import inputs
 from study.record import archive, files, journal, metrics
 from study.record import folder as folders
@@ -90,7 +91,7 @@ def chosen(source: Source, run_id: str) -> Run:
     """Return a run that has values to compare with.
 
     Raises:
-        UsageError: there is no such run, it has not ended, or it has failed.
+        UsageError: there is no such run, it has not ended, it has failed, or nothing was measured.
     """
     runs = source.state.runs
     if run_id not in runs:
@@ -99,21 +100,26 @@ def chosen(source: Source, run_id: str) -> Run:
     if run.status not in ("completed", "stopped"):
         why = f" ({run.reason})" if run.reason else ""
         raise UsageError(f"{run_id} of {source.named} is {run.status}{why}: it has no end to compare with")
+    if not run.epochs and not run.final:
+        raise UsageError(f"{run_id} of {source.named} has no recorded values to compare with")
     return run
 
 
 def settings_of(source: Source, given: Mapping[str, Any]) -> Settings:
     """Return the study's settings with those that were given, in a Ray of one's own and without a tracker.
 
-    Of a study from elsewhere the places of data sets are this user's own.
+    What was trained without a GPU is so again, unless one is asked for. Of a study from elsewhere the places of data
+    sets are this user's own, and no path that it names is followed.
 
     Raises:
-        UsageError: its space is not known here.
+        UsageError: its space is not known here, or its images lie where only the user can say.
         StudyError: its journal has no whole settings.
     """
     recorded = dict(source.state.settings)
+    if source.state.about is not None and source.state.about.gpu is None:
+        recorded["gpus_per_trial"] = 0.0
     if not source.trusted:
-        recorded |= {"data_dir": "", "cache_dir": None}
+        recorded |= {"data_dir": "", "cache_dir": None, "labels": None}
     try:
         settings = Settings.from_json(recorded | dict(given))
         search_spaces.get(settings.space)
@@ -121,6 +127,10 @@ def settings_of(source: Source, given: Mapping[str, Any]) -> Settings:
         raise UsageError(f"{source.named}: {error.args[0]}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StudyError(f"{source.named} is damaged: it has not the settings of a study ({error!r})") from None
+    data = str(settings.data)
+    named = "data" in given or data in search_spaces.datasets() or own_file.provides(data)
+    if not (source.trusted or named):
+        raise UsageError(f"{source.named} has images of its own, {data!r}; say where the images lie: --data FOLDER")
     return replace(settings, address=None, tracking_uri="", notify=None, max_concurrent=1)
 
 
@@ -131,16 +141,14 @@ def unlike(source: Source, run: Run, settings: Settings) -> list[str]:
     about = source.state.about
     assert about is not None
     then, now = about.environment, environment()
-    found = [
-        f"{what}: {said.get('then') or 'unknown'} then, {said.get('now') or 'none'} now"
-        for what, said in _compared(then, now).items()
-        if said.get("then") != said.get("now")
-    ]
+    found = [*_differences(then, now)]
     commit = str(then.get("git_commit") or "")
     if commit.endswith("+changes") and then.get("git_commit") == now["git_commit"]:
         found.append("the program had changes that no commit has, and they are recorded nowhere")
     if about.gpu is not None:
         found.append("it was trained on a GPU, where sums are taken in no fixed order")
+    elif settings.gpus_per_trial != 0:
+        found.append("it was trained without a GPU, and --gpus-per-trial asks for one now")
     if source.state.settings.get("address") not in _LOCAL:
         found.append("it was trained on a cluster, of whose machines nothing is recorded")
     if source.sessions > 1:
@@ -153,15 +161,17 @@ def unlike(source: Source, run: Run, settings: Settings) -> list[str]:
     return found
 
 
-def _compared(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return what is recorded of two environments and could change a digit, by what it is, in words."""
-    names = {"git_commit": "commit", "python": "Python", "cpu": "processor"}
-    found: dict[str, dict[str, str]] = {}
-    for when, said in (("then", then), ("now", now)):
-        facts = {words: said.get(name) for name, words in names.items()} | dict(said.get("versions", {}))
-        for what, value in facts.items():
-            found.setdefault(what, {})[when] = str(value or "")
-    return found
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what could change a digit and is not known to be the same; a package may be missing in both."""
+    for name, what in (("git_commit", "commit"), ("python", "Python"), ("cpu", "processor")):
+        if not then.get(name):
+            yield f"{what}: not recorded"
+        elif then[name] != now[name]:
+            yield f"{what}: {then[name]} then, {now[name] or 'unknown'} now"
+    before, today = dict(then.get("versions", {})), now["versions"]
+    for name in before | today:
+        if (before.get(name) or None) != today.get(name):
+            yield f"{name}: {before.get(name) or 'unknown'} then, {today.get(name) or 'none'} now"
 
 
 def train(source: Source, run: Run, settings: Settings, *, trust: bool) -> tuple[list[Metrics], list[Metrics], Metrics]:
@@ -211,8 +221,6 @@ def use_code(source: Source, *, trust: bool) -> None:
     Raises:
         UsageError: it is not what the study began with, or nobody said that it may be run.
     """
-    from study.data import own_file
-
     about = source.state.about
     if about is None or about.own is None:
         return

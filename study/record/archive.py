@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.record import files, journal, tables
+from study.record import files, journal, kept, tables
 from study.record.errors import StudyError, UsageError, first_line, one_line
 from study.record.folder import StudyFolder
 from study.record.state import StudyState
@@ -32,8 +32,9 @@ LARGEST = 2**30
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 _HEADER = 30  # bytes before a file's name in a zip
 _PART = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
-_NAME = re.compile(rf"({_PART})/({_PART}(?:/{_PART})*)")
-_LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
+_PLAIN = rf"{_PART}(?:/{_PART})*"
+_NAME = re.compile(rf"({_PART})/({_PLAIN})")
+_LINE = re.compile(rf"([0-9a-f]{{64}})  ({_PLAIN})")
 
 
 @dataclass(frozen=True)
@@ -94,15 +95,16 @@ class Archive:
         if state.summary is None:
             yield f"{self.journal} is of a study that is not finished"
         for name, expected in state.files.items():
-            if name in self.files and expected != _fingerprint(self.files[name]):
-                yield f"{name} is not the one that {self.journal} names: {_fingerprint(self.files[name])[:24]}…"
+            if name in self.files and expected != (found := kept.of_content([self.files[name]])):
+                yield f"{name} is not the one that {self.journal} names: {found[:24]}…"
 
 
 def write(folder: StudyFolder) -> Path:
     """Write a finished study's archive into its folder, its paper with it, and return the file.
 
     Raises:
-        UsageError: a file is not the one that the journal names, or the archive would be too large.
+        UsageError: a file is not the one that the journal names, is a link or no plain file, or the archive would be
+            too large.
         StudyError: the journal is damaged.
     """
     state = journal.read_state(folder.journal)
@@ -110,11 +112,9 @@ def write(folder: StudyFolder) -> Path:
     names += [folder.notes.name, *([folder.code.name] if state.about and state.about.own else [])]
     paths = [folder.path / name for name in names]
     paths += sorted(path for path in folder.paper.rglob("*") if not path.is_dir())
-    content = {
-        path.relative_to(folder.path).as_posix(): files.read_plain(path, LARGEST) for path in paths if path.exists()
-    }
+    content = {path.relative_to(folder.path).as_posix(): _read(path) for path in paths if path.exists()}
     for name, expected in state.files.items():
-        if (name in content or name in names) and expected != _fingerprint(content.get(name, b"")):
+        if (name in content or name in names) and expected != kept.of_content([content.get(name, b"")]):
             raise UsageError(
                 f"{folder.path / name} is not what the study left; {folder.resume_command()} makes it again"
             )
@@ -133,20 +133,20 @@ def read(path: Path) -> Archive:
 
     Raises:
         UsageError: there is none, it is no zip, or it has an entry that no archive of a study has: a path that leads
-            out of the study's folder, a link, a compressed file, a name twice.
+            out of the study's folder, a link, a compressed file, a name twice, bytes that another one has too.
     """
-    try:
-        raw = files.read_plain(path.resolve(), LARGEST)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    raw = _read(path, path.resolve())
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as packed:
             entries = packed.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as error:
         raise UsageError(f"{path} is no zip archive: {first_line(error)}") from None
-    studies, content = set(), {}
+    studies, content, total = set(), {}, 0
     for entry in entries:
         study, name = _checked(entry, path)
+        total += entry.file_size
+        if total > len(raw):  # many names of the same bytes would take far more memory than the file
+            raise UsageError(f"{path} is refused: its entries overlap")
         if name in content:
             raise UsageError(f"{path} is refused: it has {name!r} twice")
         studies.add(study)
@@ -156,6 +156,14 @@ def read(path: Path) -> Archive:
         raise UsageError(f"{path} is no archive of a study: it has {len(studies)} folders, not one")
     (study,) = studies
     return Archive(path, study, hashlib.sha256(raw).hexdigest(), content, _zipped(study, content) == raw)
+
+
+def _read(path: Path, target: Path | None = None) -> bytes:
+    """Return what a plain file holds: that of this path, or its `target` where links to it are followed."""
+    try:
+        return files.read_plain(target or path, LARGEST)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _checked(entry: zipfile.ZipInfo, path: Path) -> tuple[str, str]:
@@ -197,11 +205,6 @@ def _zipped(study: str, content: Mapping[str, bytes]) -> bytes:
             entry.create_system, entry.external_attr = 3, (stat.S_IFREG | 0o644) << 16  # as Unix says it
             out.writestr(entry, content[name])
     return packed.getvalue()
-
-
-def _fingerprint(content: bytes) -> str:
-    """Return what `kept.fingerprint` says of a file with this content."""
-    return f"{len(content)}:{hashlib.sha256(content).hexdigest()}"
 
 
 def _versions(environment: Mapping[str, Any]) -> str:

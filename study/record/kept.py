@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from study.record import tables
@@ -21,12 +22,17 @@ _CHUNK = 2**20  # bytes read at a time
 
 def fingerprint(path: Path) -> str:
     """Return a file's size in bytes and the SHA-256 of its content, as "SIZE:DIGITS"."""
+    with path.open("rb") as file:
+        return of_content(iter(partial(file.read, _CHUNK), b""))
+
+
+def of_content(chunks: Iterable[bytes]) -> str:
+    """Return what `fingerprint` says of a file that holds these bytes, one chunk after the other."""
     digest = hashlib.sha256()
     size = 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
+    for chunk in chunks:
+        digest.update(chunk)
+        size += len(chunk)
     return f"{size}:{digest.hexdigest()}"
 
 
