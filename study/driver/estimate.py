@@ -150,9 +150,9 @@ def estimate(
             fewest = min(settings.trials, settings.patience + 1)
             low = _phase(fewest, probed, concurrent, least).low
             search = Span(low, search.high) + _phase(SEEDS - 1, probed[:1], concurrent)
-        for limit in (settings.time_budget_s, _device_seconds(settings, concurrent)):
-            if limit is not None:
-                search = Span(*(min(end, limit) for end in (search.low, search.high)))
+        for most in (settings.time_budget_s, _device_seconds(settings, concurrent)):
+            if most is not None:
+                search = Span(min(search.low, most), min(search.high, most))
     confirming = _phase(choosing, probed, concurrent) + _phase(reporting, probed, concurrent)
     params = [one.params for one in drawn]
     runs = {"running": concurrent, "kept": settings.confirm_top, "confirmed": choosing + reporting}
