@@ -25,7 +25,7 @@ pytestmark = [
 
 NODES = {"head": f"{SUBNET}.10", "worker1": f"{SUBNET}.11", "worker2": f"{SUBNET}.12"}
 SECOND_HEAD = f"{SUBNET}.20"
-OWN_SPACE = Path(__file__).parent / "own_spaces" / "mixer.py"
+OWN_SPACES = Path(__file__).parent / "own_spaces"
 SMALL = "--space digits_ae --trials 2 --epochs 1 --train-size 200 --confirm 0"
 TRIALS, MORE, EPOCHS = 8, 4, 20
 NIGHT = (
@@ -156,13 +156,14 @@ def test_the_preflight_names_the_node_with_another_version_of_the_project(up):
     assert f"worker2 ({NODES['worker2']}) has 0.1.0, code " in failed[0]
 
 
-def test_a_space_in_a_file_of_one_s_own_trains_on_every_node(up):
+@pytest.mark.parametrize("name", ["mixer", "proxies", "vq"])
+def test_a_space_in_a_file_of_one_s_own_trains_on_every_node(up, name):
     """The file lies on the head alone, from where the study starts."""
-    text = OWN_SPACE.read_text()
-    up.head.shell(f"cat > {OWN_SPACE.name} <<'END'\n{text}END")
-    done = run(up, f"--space {OWN_SPACE.name} --trials 6 --scheduler none --seed 5 --confirm 1x2 --name own")
+    text = (OWN_SPACES / f"{name}.py").read_text()
+    up.head.shell(f"cat > {name}.py <<'END'\n{text}END")
+    done = run(up, f"--space {name}.py --trials 6 --epochs 3 --scheduler none --seed 5 --confirm 1x2 --name own-{name}")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    study = up.storage / "own"
+    study = up.storage / f"own-{name}"
     assert (study / "space.py").read_text() == text == (study / "best" / "space.py").read_text()
     state = read_state(study / "journal.jsonl")
     assert Counter(trial.status for trial in state.trials) == {"completed": 6}
