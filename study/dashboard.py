@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -49,6 +50,7 @@ def _run(options: argparse.Namespace) -> None:
     storage = storage_of(options.folder)
     _check_port(options.port)
     print(f"http://{_HOST}:{options.port} shows {options.folder}; Ctrl-C ends it", flush=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell begins in the background ignores it
     run_server(storage, host=_HOST, port=options.port)  # which takes Ctrl-C for its end
 
 

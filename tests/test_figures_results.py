@@ -239,7 +239,7 @@ def test_errors_by_class_are_means_over_seeds_beside_pca_the_largest_first(tmp_p
     assert table["over_baseline"].tolist() == pytest.approx([2, 1, 0.5])
     assert table["note"].tolist() == ["", "too few images", ""]
     assert "PCA with 8 components in 1, higher in 1, the same in 1." in found.caption
-    assert "means of 2 seeds, each with its 95 % interval over seeds" in found.caption
+    assert "means of 2 seeds, 2 of 3 with a 95 % interval over seeds" in found.caption
     drawn = plot_class_errors(found)
     assert [text.get_text() for text in drawn.legends[0].get_texts()] == [
         "the winner, mean of its seeds",

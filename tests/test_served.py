@@ -245,6 +245,7 @@ def asked(folder: Path, uri: str, images: list[object], where: str, config: str 
 def test_mlflow_gives_the_same_answers_in_another_python(family, where, tmp_path):
     best = left(tmp_path, family)
     model = logged(tmp_path, best)
+    assert not list((tmp_path / "artifacts").rglob("__pycache__"))  # before a Python runs the code that lies there
     images = forms_of(FILES["png"])
     served = Served(best)
     for image, answer in zip(images, asked(tmp_path, model.model_uri, images, where), strict=True):
@@ -259,4 +260,3 @@ def test_mlflow_gives_the_same_answers_in_another_python(family, where, tmp_path
                 np.testing.assert_allclose(found, wanted, atol=1e-6)
     signature = mlflow.models.get_model_info(model.model_uri).signature
     assert signature.outputs.input_names() == list(served.predict(images[0]))
-    assert not list((tmp_path / "artifacts").rglob("__pycache__"))
