@@ -51,7 +51,12 @@ def _run(options: argparse.Namespace) -> None:
     _check_port(options.port)
     print(f"http://{_HOST}:{options.port} shows {options.folder}; Ctrl-C ends it", flush=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell begins in the background ignores it
-    run_server(storage, host=_HOST, port=options.port)  # which takes Ctrl-C for its end
+    try:
+        run_server(storage, host=_HOST, port=options.port)  # which takes Ctrl-C for its end
+    except KeyboardInterrupt:
+        pass  # one that came while it was ending
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def storage_of(folder: Path) -> BaseStorage:

@@ -1,6 +1,7 @@
 """All studies of a folder in one Optuna storage, and the dashboard that shows it."""
 
 import builtins
+import contextlib
 import hashlib
 import json
 import os
@@ -139,7 +140,8 @@ def test_the_dashboard_names_studies_objectives_and_trials(results):
         ends = time.monotonic() + 120
         while server.poll() is None and time.monotonic() < ends:
             server.send_signal(signal.SIGINT)  # wsgiref swallows one that comes while it ends a request
-            time.sleep(1)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(10)
         assert server.returncode == 0
     finally:
         server.kill()
