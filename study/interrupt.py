@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread, Timer
@@ -68,6 +69,17 @@ def handled() -> Iterator[None]:
             signal.signal(number, handler)
         signal.set_wakeup_fd(before_descriptor, warn_on_full_buffer=False)
         heard.close()
+
+
+def interruptible(run: Callable[[], int], message: str = NOTHING_WRITTEN) -> int:
+    """Run a command with its signals handled; return its exit status, or 130 with a line after a signal."""
+    try:
+        with handled():
+            farewell(message)
+            return run()
+    except Interrupted:
+        print(f"study: {message}", file=sys.stderr)
+        return INTERRUPTED
 
 
 def keep_handling() -> None:

@@ -23,9 +23,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from study import interrupt
-from study.interrupt import Interrupted
 from study.record import commands
-from study.record.errors import INTERRUPTED
 from study.record.settings import add_option
 from study.record.words import counted, number
 
@@ -39,13 +37,7 @@ _PLACES = ("data", "data-dir", "labels", "cache-dir", "cpus-per-trial", "gpus-pe
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 1 where a value differs, 2 for unusable input, 130."""
-    try:
-        with interrupt.handled():
-            interrupt.farewell(_INTERRUPTED)
-            return commands.exit_status(lambda: _run(_parse(argv)))
-    except Interrupted:
-        print(f"study: {_INTERRUPTED}", file=sys.stderr)
-        return INTERRUPTED
+    return commands.exit_status(lambda: interrupt.interruptible(lambda: _run(_parse(argv)), _INTERRUPTED))
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

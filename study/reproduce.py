@@ -49,13 +49,7 @@ _GOES_ON = "interrupted; the same command goes on"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0, 1 or 2 as the worst of its studies ended, 2 (unusable input) or 130 (interrupted)."""
-    try:
-        with interrupt.handled():
-            interrupt.farewell(_GOES_ON)
-            return commands.exit_status(lambda: _run(_parse(argv)))
-    except Interrupted:
-        print(f"study: {_GOES_ON}", file=sys.stderr)
-        return INTERRUPTED
+    return commands.exit_status(lambda: interrupt.interruptible(lambda: _run(_parse(argv)), _GOES_ON))
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -13,9 +13,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from study import interrupt
-from study.interrupt import Interrupted
 from study.record.commands import end_process, exit_status
-from study.record.errors import INTERRUPTED
 
 if TYPE_CHECKING:
     from study.settings.command_line import CommandLine
@@ -37,16 +35,7 @@ sys.modules[__name__].__class__ = _Callable
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 1 (the study failed), 2 (unusable input) or 130 (interrupted)."""
-    return exit_status(lambda: _interruptible(argv))
-
-
-def _interruptible(argv: Sequence[str] | None) -> int:
-    try:
-        with interrupt.handled():
-            return _main(argv)
-    except Interrupted:
-        print(f"study: {interrupt.NOTHING_WRITTEN}", file=sys.stderr)
-        return INTERRUPTED
+    return exit_status(lambda: interrupt.interruptible(lambda: _main(argv)))
 
 
 def _main(argv: Sequence[str] | None) -> int:
