@@ -27,10 +27,10 @@ def _runs_studies(item: pytest.Item) -> bool:
 @pytest.fixture(scope="session", autouse=True)
 def as_a_worker() -> None:
     """Let PyTorch work as in a study's worker, with one thread: more get into each other's way in small networks."""
-    from study.driver.inputs import import_pytorch
+    import torch  # noqa: F401 - or a command's thread imports on after it, while pytest goes through the modules
+
     from study.training.execution import prepare_process
 
-    import_pytorch()  # or a command's thread goes on with it after the command, while pytest goes through the modules
     prepare_process(threads=1)
 
 

@@ -113,7 +113,7 @@ def _start(leaving: ExitStack, data: ImageData | None, quiet: Mapping[str, Any])
         place = leaving.enter_context(scratch.folder())
         before = interrupt.children()
         try:
-            with _without_secrets():
+            with _without_secrets(), _few_processes():
                 # "local" and not a CPU count alone, with which ray.init joins another Ray that happens to run.
                 ray.init(
                     address="local",
@@ -131,6 +131,31 @@ def _start(leaving: ExitStack, data: ImageData | None, quiet: Mapping[str, Any])
                 busy = "; if it is busy, try again" if _SLOW in first else ""
                 raise StudyError(f"Ray does not start on this machine ({first}){busy}") from error
             say_progress(f"study: Ray does not start in its 30 s, this machine is busy: start {start + 1} of {_STARTS}")
+
+
+@contextmanager
+def _few_processes() -> Iterator[None]:
+    """Let Ray start what a study uses alone: no autoscaler, no web server, nobody who reads the workers' logs.
+
+    Each is a process that imports for a second, of the two processors that many a laptop has. Ray has no options for
+    these; where a release of it does these things elsewhere, they are started as ever.
+    """
+    from ray._private import parameter
+    from ray._private.node import Node
+
+    class Parameters(parameter.RayParams):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self.no_monitor, self.include_log_monitor = True, False
+
+    before, start_api_server = parameter.RayParams, getattr(Node, "start_api_server", None)
+    parameter.RayParams, Node.start_api_server = Parameters, lambda node, **options: None
+    try:
+        yield
+    finally:
+        parameter.RayParams = before
+        if start_api_server is not None:
+            Node.start_api_server = start_api_server
 
 
 def _first_sentence(error: Exception) -> str:

@@ -70,7 +70,7 @@ def _listed(settings: Settings, context: Context, drawn: list[tuple[str, Mapping
 def _estimate(settings: Settings, context: Context, facts: _Facts, listed: list[tuple[str, Mapping[str, Any]]]) -> str:
     from study.cluster import joining
 
-    joining.set_environment(own=settings.address in (None, "local"))  # before Ray is imported, for its schedulers
+    joining.set_environment(own=settings.own_ray)  # before Ray is imported, for its schedulers
     from study.driver import estimate
     from study.driver.reproductions import Machine
 

@@ -265,6 +265,6 @@ def _assumed(found: Estimate, settings: Settings, context: Context) -> list[str]
 def _where(settings: Settings, machine: Machine) -> list[str]:
     busy = f"as busy as now: load {os.getloadavg()[0]:.1f} on {counted(cores(), 'core')}"
     where = f"{machine.name}, {machine.concurrent} at a time, {busy}"
-    if settings.address in (None, "local"):
+    if settings.own_ray:
         return [f"on {where}"]
     return [f"for this machine ({where}), not for the cluster at {settings.address}, which is not asked"]

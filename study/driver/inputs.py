@@ -70,17 +70,17 @@ def encoder_of(settings: Settings, data: ImageData, *, trust: bool) -> EncoderSo
 @contextmanager
 def joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> Iterator[Resources]:
     """Start or join the Ray that settings name, with room for the images, and give what each run gets of it."""
-    # PyTorch takes as long to import as Ray's processes take to start. Threads that import parts of one package at
+    # The libraries take as long to import as Ray's processes take to start. Threads that import parts of one package at
     # once find halves of it, or wait for each other: so Ray is whole before, and nothing else is imported meanwhile.
     from study.cluster import joining
 
-    joining.set_environment(own=settings.address in (None, "local"))
+    joining.set_environment(own=settings.own_ray)
     import ray  # noqa: F401
 
-    pytorch = Thread(target=import_pytorch, daemon=True)
-    pytorch.start()
+    libraries = Thread(target=import_libraries, args=(settings.tracking_uri,), daemon=True)
+    libraries.start()
     with joining.joined(settings.address, data):
-        pytorch.join()
+        libraries.join()
         from study.cluster import resources
         from study.search import gpu_probe
 
@@ -88,6 +88,10 @@ def joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -
         yield resources.of_each_run(settings, gpu_probe.survey(settings, data, encoder))
 
 
-def import_pytorch() -> None:
-    """Import PyTorch, which takes seconds."""
+def import_libraries(tracking_uri: str) -> None:
+    """Import PyTorch and the tracker's library, which take seconds, one after the other."""
     import torch  # noqa: F401
+
+    from study.tracking import implementations
+
+    implementations.import_library(tracking_uri)

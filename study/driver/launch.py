@@ -213,7 +213,7 @@ def _was(state: StudyState) -> str:
 def _verified(settings: Settings, folder: StudyFolder) -> AbstractContextManager[Path | None]:
     from study.cluster import shared_storage
 
-    return shared_storage.verified(folder.path, cluster=settings.address not in (None, "local"))
+    return shared_storage.verified(folder.path, cluster=not settings.own_ray)
 
 
 def _run(setup: Setup, *first: Event) -> int:

@@ -283,6 +283,7 @@ class Session:
                 context=self._worker,
                 resources=self._resources,
                 stopper=stopper,
+                inherits=settings.own_ray,
             )
         recording.check()
 

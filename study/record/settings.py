@@ -392,6 +392,11 @@ class Settings:
         """The path of the storage folder."""
         return Path(self.storage)
 
+    @property
+    def own_ray(self) -> bool:
+        """Whether the study starts a Ray of its own on this machine."""
+        return self.address in (None, "local")
+
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON can say them."""
         ends = self.value_range and list(self.value_range)  # as JSON reads it back: a tracker compares the two

@@ -17,6 +17,7 @@ import ray
 from ray import tune
 from ray.exceptions import RayActorError
 from ray.tune.error import TuneError
+from ray.tune.execution.class_cache import _ActorClassCache
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
@@ -139,6 +140,16 @@ class Phases(UnsavedSearcher):
         self._now.on_trial_complete(trial_id, result, error)
 
 
+class _PlainActors(_ActorClassCache):
+    """Makes actors of trainables without environment variables of their own."""
+
+    def get(self, trainable_cls: type[tune.Trainable]) -> Any:
+        """Return the actor class of a trainable."""
+        if trainable_cls not in self._cache:
+            self._cache[trainable_cls] = ray.remote(trainable_cls)
+        return self._cache[trainable_cls]
+
+
 class StudyController(TuneController):
     """Tune's controller, which keeps workers for the next phase, and for which the death of a worker is one fault.
 
@@ -148,13 +159,19 @@ class StudyController(TuneController):
 
     Tune itself keeps one idle process at most while none of its trials waits for one.
 
+    Tune gives its workers environment variables of their own, and so never one of the processes that Ray starts by
+    itself, seconds before. Those of a Ray of one's own have the driver's environment already.
+
     Args:
         workers: How many processes are kept.
+        inherits: Whether the nodes' processes have the driver's environment.
     """
 
-    def __init__(self, *arguments: Any, workers: int, **named: Any) -> None:
+    def __init__(self, *arguments: Any, workers: int, inherits: bool, **named: Any) -> None:
         self._workers = workers
         super().__init__(*arguments, **named)
+        if inherits:
+            self._class_cache = _PlainActors()
 
     def add_trial(self, trial: Trial) -> None:
         """Add a trial; from the first one on, as many idle processes are kept as there can be runs at a time."""
@@ -170,10 +187,10 @@ class StudyController(TuneController):
 
 
 @contextmanager
-def _controlled(workers: int) -> Iterator[None]:
+def _controlled(workers: int, *, inherits: bool) -> Iterator[None]:
     """Let Tune make a `StudyController`; it has no way of its own to be given one."""
     loop: Any = sys.modules["ray.tune.tune"]
-    before, loop.TuneController = loop.TuneController, partial(StudyController, workers=workers)
+    before, loop.TuneController = loop.TuneController, partial(StudyController, workers=workers, inherits=inherits)
     try:
         yield
     finally:
@@ -213,11 +230,21 @@ def run(
     context: WorkerContext,
     resources: Resources,
     stopper: BudgetStopper,
+    inherits: bool,
 ) -> None:
     """Train the jobs that `searcher` suggests until it has finished and all have ended.
 
     Workers are reused: a job after the first one of a worker starts in milliseconds. Tune's own state goes to a
     temporary folder and is thrown away; what a study keeps, the callbacks and the workers write.
+
+    Args:
+        searcher: Suggests the jobs.
+        scheduler: Says which runs are stopped early.
+        callbacks: Hear of each result.
+        context: What the workers need.
+        resources: What each run gets.
+        stopper: Stops runs when the search's budget is spent.
+        inherits: Whether Ray's processes have this process's environment, as those of a Ray of one's own have.
 
     Raises:
         Whatever a callback or the searcher raises.
@@ -247,7 +274,7 @@ def run(
             ),
         )
         try:
-            with interrupt.deferred(), _controlled(resources.concurrent):
+            with interrupt.deferred(), _controlled(resources.concurrent, inherits=inherits):
                 tuner.fit()
         except TuneError as error:  # it holds the traceback of another error as text
             raise next((cause for cause in chain(error) if isinstance(cause, StudyError)), error) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from study.record import tracking_uri
@@ -20,11 +21,13 @@ class _Implementation:
     """A kind of tracker; the library that it uses is imported when one is built.
 
     Attributes:
+        library: the module that it needs.
         build: from a URI, what writes an event to the journal, and the folder that studies lie in.
         check: raises `UsageError` where it cannot work on this machine.
         open: the command, or the address, that shows the studies of a URI.
     """
 
+    library: str
     build: Callable[[str, Record, Path], Tracker]
     check: Callable[[], None]
     open: Callable[[str], str]
@@ -52,6 +55,11 @@ def check(uri: str) -> None:
     """
     tracking_uri.check(uri)
     _of(uri).check()
+
+
+def import_library(uri: str) -> None:
+    """Import what the tracker of a URI needs, which takes a second, before it is needed."""
+    import_module(_of(uri).library)
 
 
 def how_to_open(uri: str) -> str:
@@ -96,6 +104,6 @@ def _logs(uri: str) -> Path:
 
 
 _TRACKERS: Mapping[TrackerName, _Implementation] = {
-    "MLflow": _Implementation(_mlflow, lambda: None, _open_mlflow),
-    "TensorBoard": _Implementation(_tensorboard, _check_tensorboard, _open_tensorboard),
+    "MLflow": _Implementation("mlflow", _mlflow, lambda: None, _open_mlflow),
+    "TensorBoard": _Implementation("torch.utils.tensorboard", _tensorboard, _check_tensorboard, _open_tensorboard),
 }

@@ -31,14 +31,10 @@ def run(
         RuntimeError: MLflow does not have all of the study.
     """
     import search_spaces
-    from study.cluster import joining, resources
-    from study.driver.context import Setup
-    from study.driver.display import Display
-    from study.driver.session import Session
+    from study.driver import inputs
     from study.record.folder import created
     from study.record.journal import Journal, Recorder
     from study.record.state import StudyState
-    from study.search import gpu_probe
     from study.settings.command_line import parse
     from study.settings.resolve import settings_of
     from study.tracking.implementations import build_tracker
@@ -47,14 +43,17 @@ def run(
     search_spaces.get = lambda name: space
     options = f"--space {space.name} --name ours --confirm 0 --tracking-uri sqlite:///{tracking_file} {options}"
     settings = settings_of(parse([*options.split(), "--storage", str(folder / "results")]).given)
-    with joining.joined(None, data), created(settings.storage_path, settings.name) as study:
+    with inputs.joined(settings, data, None) as lent, created(settings.storage_path, settings.name) as study:
+        from study.driver.context import Setup  # after Ray's start, as in the command
+        from study.driver.display import Display
+        from study.driver.session import Session
+
         recorder = Recorder(Journal(study.journal), StudyState())
         tracker = build_tracker(settings.tracking_uri, recorder.record, folder)
         tracker.started([])
         recorder.listen(tracker.event)
         about = {"settings": settings.to_json(), "data": {}, "environment": {"git_commit": None}}
         recorder.record(StudyStarted(**about))
-        lent = resources.of_each_run(settings, gpu_probe.survey(settings, data, None))
         display = Display(settings, recorder.state, space.metric)
         started = time.perf_counter()
         Session(Setup(settings, study, data, lent, None, None), recorder, display).run()
