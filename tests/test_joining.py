@@ -1,3 +1,4 @@
+import json
 import signal
 import socket
 import subprocess
@@ -92,6 +93,40 @@ def test_a_process_that_computed_once_does_not_stay_with_what_it_took(tmp_path):
     command = [sys.executable, str(script)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.split()[-1] == "gone", done.stdout + done.stderr
+
+
+BEGUN = """
+import json, os, time, psutil, ray
+from study.cluster import joining
+from study.search.engine import _PlainActors
+
+def commands():
+    return {child.pid: " ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)}
+
+class Where:
+    def pid(self):
+        return os.getpid()
+
+with joining.joined(None):
+    ends = time.monotonic() + 60
+    while not (ready := [pid for pid, words in commands().items() if "IDLE" in words]) and time.monotonic() < ends:
+        time.sleep(0.1)
+    where = ray.get(_PlainActors().get(Where).remote().pid.remote())
+    print(json.dumps({"reused": where in ready, "commands": list(commands().values())}))
+"""
+
+
+def test_a_local_ray_has_only_the_processes_that_a_study_needs_and_trials_begin_in_those_that_are_ready(tmp_path):
+    script = tmp_path / "begun.py"
+    script.write_text(BEGUN)
+    env = environment() | {"PYTHONPATH": str(joining.ROOT)}
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["reused"]
+    assert any("raylet" in words for words in said["commands"])
+    for unneeded in ("dashboard/dashboard.py", "autoscaler/_private/monitor.py", "log_monitor.py"):
+        assert not any(unneeded in words for words in said["commands"]), said["commands"]
 
 
 def test_a_head_that_is_just_starting_is_waited_for_and_one_that_never_does_is_told():

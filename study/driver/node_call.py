@@ -15,7 +15,7 @@ from study.worker.shared_data import SharedData
 
 T = TypeVar("T")
 
-_QUICK = 1e9  # multiplications, a tenth of a second
+_QUICK = 2e10  # multiplications: a second, which a process takes to start
 
 
 class NodeCall:
