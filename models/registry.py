@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -137,8 +136,9 @@ class ShapesAlone(TorchFunctionMode):
             return named["tensor"] if "tensor" in named else args[0]
         tensors = [argument for argument in args if isinstance(argument, Tensor) and argument.is_meta]
         if getattr(func, "__name__", "") in _ELEMENTWISE and tensors:
-            # NumPy's: PyTorch's own imports half a second of its compiler first.
-            return tensors[0].new_empty(np.broadcast_shapes(*(tensor.shape for tensor in tensors)))
+            # Not by broadcast_shapes, which imports half a second of PyTorch's compiler.
+            spread = torch.broadcast_tensors(*tensors)[0]  # type: ignore[no-untyped-call]
+            return tensors[0].new_empty(spread.shape)
         return func(*args, **named)
 
 
