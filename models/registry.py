@@ -121,7 +121,8 @@ class ShapesAlone(TorchFunctionMode):
     """Answers in PyTorch's place where no values are wanted, for tensors on the meta device.
 
     What `torch.nn.init` is asked to fill stays as it is; what is calculated from element to element is an empty tensor
-    of the shape that comes out. PyTorch would import its compiler for both, which takes seconds.
+    of the shape that comes out, and so is a product with a weight. PyTorch would import its compiler for these, or half
+    a second of it, and takes seconds.
     """
 
     def __torch_function__(
@@ -139,6 +140,10 @@ class ShapesAlone(TorchFunctionMode):
             # Not by broadcast_shapes, which imports half a second of PyTorch's compiler.
             spread = torch.broadcast_tensors(*tensors)[0]  # type: ignore[no-untyped-call]
             return tensors[0].new_empty(spread.shape)
+        if getattr(func, "__name__", "") == "linear" and len(args) == len(tensors) == 2:  # without a bias
+            inputs, weight = tensors
+            if inputs.shape[-1] == weight.shape[-1]:
+                return inputs.new_empty((*inputs.shape[:-1], len(weight)))
         return func(*args, **named)
 
 
