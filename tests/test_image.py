@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SYSTEM = ("python3.11", "python3.11-venv", "python3.11-minimal", "ca-certificates")
+SYSTEM = ("python3.11", "python3.11-venv", "python3-distutils", "ca-certificates")
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 pytestmark = [
