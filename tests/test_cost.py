@@ -1,11 +1,14 @@
 """What a study costs by a file of prices, and --max-cost, which ends a search by it."""
 
 import json
+from dataclasses import replace
 
+import figure_examples
 import pytest
 from study_processes import SMALL, run, state_of, summary_of
 from test_budget import of_run, settings, tell
 
+from analysis.page import headline
 from study.cluster import joining, pricing
 from study.cluster.resources import Resources
 from study.driver import estimate, launch
@@ -274,6 +277,20 @@ def test_the_summary_and_the_terminal_say_the_cost_and_what_is_not_in_it(tmp_pat
     said = "cost 0.54 USD of training: the search 0.5, the confirmation 0.04; 10 min of training have no price; idle "
     assert f"{said}machines, their start and a head that trains nothing are not in it" in shown
     assert summarize(state, settings(), space_of(asked), [], {})["cost"] is None
+
+
+def test_the_report_says_the_cost_and_what_more_time_would_bring(tmp_path):
+    made = figure_examples.study(tmp_path, [figure_examples.trial(0, 0.1)])
+    before = headline._cost(replace(made, summary={"wall_s": 60.0}))
+    cost = {"what": "0.54 USD", "how": "the search 0.5, the confirmation 0.04"}
+    more = {"what": "another hour would be expected to gain", "how": "by nothing"}
+    now = replace(made, summary={"wall_s": 60.0, "cost": cost, "another_hour": more})
+    found = headline._cost(now)
+    assert found.value == f"{before.value}, 0.54 USD"
+    assert found.detail == f"{before.detail} By the prices given: the search 0.5, the confirmation 0.04."
+    said = headline._more(now)
+    assert (said.value, said.detail) == ("Another hour would be expected to gain", "By nothing.")
+    assert headline._more(replace(made, summary={"wall_s": 60.0})) is None  # of an earlier version
 
 
 def test_a_dry_run_goes_by_a_price_only_where_it_is_known_here(tmp_path):
