@@ -127,7 +127,7 @@ def test_stopped_and_given_trials_take_time_and_are_not_what_the_sampler_brings(
         (
             searched(RISING),
             ("--sampler", "tpe"),
-            "12 of the trials that the sampler drew were completed, 20 are needed",
+            "12 of the trials that the sampler drew were completed, 20 needed",
         ),
         (searched(RISING), ("--sampler", "nsga2", "--objective", "val_mse,params"), "there are several objectives"),
         (searched(RISING), ("--objective", "params"), "is not measured on validation images"),

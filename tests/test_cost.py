@@ -210,6 +210,14 @@ def test_a_machine_is_divided_among_the_runs_that_it_takes_at_once(nodes):
     assert pricing.parts(Resources(1.0, 0.0, 4, 2**30, 8.0))("gone") == Part("", "", 0.0, 1.0, 1 / 3)
 
 
+def test_a_node_of_ray_says_its_type_as_the_autoscaler_tells_it(monkeypatch):
+    monkeypatch.setenv("RAY_NODE_TYPE_NAME", "worker")
+    with joining.joined(None):
+        (node,) = joining.nodes()
+        part = pricing.parts(Resources(1.0, 0.0, 1, 2**30, 1.0))(node["NodeID"])
+    assert (part.node_type, part.share) == ("worker", 1 / node["Resources"]["CPU"])
+
+
 def test_a_study_is_not_begun_where_a_machine_has_no_price(nodes, priced):
     divided = Resources(1.0, 0.5, 4, 2**30, 8.0)
     nodes(node("head", 0.0), node("a", 4.0, 1.0, node_group="worker"))
