@@ -1,11 +1,13 @@
 """What a study costs by a file of prices, and --max-cost, which ends a search by it."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import figure_examples
 import pytest
-from study_processes import SMALL, run, state_of, summary_of
+from study_processes import SMALL, environment, run, state_of, summary_of
 from test_budget import of_run, settings, tell
 
 from analysis.page import headline
@@ -210,12 +212,20 @@ def test_a_machine_is_divided_among_the_runs_that_it_takes_at_once(nodes):
     assert pricing.parts(Resources(1.0, 0.0, 4, 2**30, 8.0))("gone") == Part("", "", 0.0, 1.0, 1 / 3)
 
 
-def test_a_node_of_ray_says_its_type_as_the_autoscaler_tells_it(monkeypatch):
-    monkeypatch.setenv("RAY_NODE_TYPE_NAME", "worker")
-    with joining.joined(None):
-        (node,) = joining.nodes()
-        part = pricing.parts(Resources(1.0, 0.0, 1, 2**30, 1.0))(node["NodeID"])
-    assert (part.node_type, part.share) == ("worker", 1 / node["Resources"]["CPU"])
+def test_a_node_of_ray_says_its_type_as_the_autoscaler_tells_it(tmp_path):
+    script = tmp_path / "node.py"
+    script.write_text(
+        "from study.cluster import joining, pricing\n"
+        "from study.cluster.resources import Resources\n"
+        "with joining.joined(None):\n"
+        "    (node,) = joining.nodes()\n"
+        "    part = pricing.parts(Resources(1.0, 0.0, 1, 2**30, 1.0))(node['NodeID'])\n"
+        "    print(part.node_type, part.share * node['Resources']['CPU'])\n"
+    )
+    env = environment() | {"PYTHONPATH": str(joining.ROOT), "RAY_NODE_TYPE_NAME": "worker"}
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.split() == ["worker", "1.0"], done.stdout + done.stderr
 
 
 def test_a_study_is_not_begun_where_a_machine_has_no_price(nodes, priced):
