@@ -19,7 +19,7 @@ from study.record.words import counted, duration, number, ratio
 
 def headline(study: StudyFiles) -> Section:
     """Return the first section of a report."""
-    facts = [_searched(study), *_result(study), _cost(study)]
+    facts = [_searched(study), *_result(study), _cost(study), _more(study)]
     return Section("headline", "In short", [Facts([fact for fact in facts if fact], cards=True)])
 
 
@@ -282,11 +282,20 @@ def _cost(study: StudyFiles) -> Fact:
     confirmed = f"{counted(len(study.confirm), 'confirmation run')}, " if len(study.confirm) else ""
     why = ((study.summary or {}).get("search_end") or {}).get("why")  # not of an earlier version
     ended = f" The search ended: {why}." if why else ""
+    money = (study.summary or {}).get("cost")
+    if money:
+        ended += f" By the prices given: {money['how']}."
     return Fact(
         "What it cost",
-        f"{clock}{duration(trained)} of training",
+        f"{clock}{duration(trained)} of training{', ' + money['what'] if money else ''}",
         f"{f'trials: {trials}; ' if trials else ''}{confirmed}{counted(epochs, 'epoch')} in all; on {place}.{ended}",
     )
+
+
+def _more(study: StudyFiles) -> Fact | None:
+    """Say what the search would be expected to gain by going on."""
+    found = (study.summary or {}).get("another_hour")  # not of an earlier version
+    return Fact("What more would bring", _capital(found["what"]), _capital(found["how"]) + ".") if found else None
 
 
 def _capital(text: str) -> str:

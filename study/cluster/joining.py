@@ -243,12 +243,12 @@ class Answer(Generic[T]):
     problem: str | None = None
 
 
-def nodes() -> list[dict[str, Any]]:
-    """Return what Ray knows of each node that is alive."""
+def nodes(*, alive: bool = True) -> list[dict[str, Any]]:
+    """Return what Ray knows of each node that is alive, or of those that have gone, too."""
     import ray
 
     known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return [node for node in known if node["Alive"]]
+    return [node for node in known if node["Alive"] or not alive]
 
 
 def await_nodes(count: int, seconds: float) -> None:

@@ -33,12 +33,13 @@ _PER_ACTIVATION = 2
 
 @dataclass(frozen=True)
 class Machines:
-    """Machines of one kind: what each of them has, and how many there are or may be."""
+    """Machines of one kind: what each of them has, how many there are or may be, and the type's name in the file."""
 
     cpus: float
     gpus: float
     memory: int | None  # bytes that Ray lends out; None where only the running machine would tell
     count: int = 1
+    name: str = ""
 
     def fit(self, cpus: float, gpus: float) -> int:
         """Return how many runs of these needs one machine takes at once."""
@@ -66,7 +67,7 @@ class Growth:
 
 def alive() -> list[Machines]:
     """Return the machines that are in the joined Ray now, one by one."""
-    return [_machine(node["Resources"]) for node in joining.nodes()]
+    return [machine(node["Resources"]) for node in joining.nodes()]
 
 
 def growth_of_cluster() -> Growth | None:
@@ -84,7 +85,7 @@ def growth_of_cluster() -> Growth | None:
         return None
     import yaml
 
-    return growth_of(yaml.safe_load(file.read_text()), _machine(own))
+    return growth_of(yaml.safe_load(file.read_text()), machine(own))
 
 
 def growth_of(config: Mapping[str, Any], head: Machines) -> Growth:
@@ -94,16 +95,17 @@ def growth_of(config: Mapping[str, Any], head: Machines) -> Growth:
     """
     most = config.get("max_workers", 0)
     kinds = []
-    for kind in config.get("available_node_types", {}).values():
+    for name, kind in config.get("available_node_types", {}).items():
         count = min(kind.get("max_workers", 0), most)
         resources = kind.get("resources") or {}
-        like = _machine(resources) if resources else head
+        like = machine(resources) if resources else head
         if count:
-            kinds.append(Machines(like.cpus, like.gpus, like.memory, count))
+            kinds.append(Machines(like.cpus, like.gpus, like.memory, count, name))
     return Growth(head, kinds, most)
 
 
-def _machine(resources: Mapping[str, float]) -> Machines:
+def machine(resources: Mapping[str, float]) -> Machines:
+    """Return a machine by its resources, as Ray names them."""
     memory = resources.get("memory")
     return Machines(resources.get("CPU", 0.0), resources.get("GPU", 0.0), None if memory is None else int(memory))
 

@@ -20,6 +20,7 @@ from study.record import disk
 from study.record.constraints import of_texts
 from study.record.errors import first_line
 from study.record.machine import cores, memory
+from study.record.prices import GPU, PROCESSOR, Part, of_settings
 from study.record.settings import Settings
 from study.record.words import counted, duration
 from study.search.budget import SEEDS
@@ -150,9 +151,12 @@ def estimate(
             fewest = min(settings.trials, settings.patience + 1)
             low = _phase(fewest, probed, concurrent, least).low
             search = Span(low, search.high) + _phase(SEEDS - 1, probed[:1], concurrent)
-        for most in (settings.time_budget_s, _device_seconds(settings, concurrent)):
+        paid = _paid_seconds(settings, concurrent)
+        for most in (settings.time_budget_s, _device_seconds(settings, concurrent), paid):
             if most is not None:
                 search = Span(min(search.low, most), min(search.high, most))
+        if settings.max_cost and paid is None:
+            search = Span(0.0, search.high)
     confirming = _phase(choosing, probed, concurrent) + _phase(reporting, probed, concurrent)
     params = [one.params for one in drawn]
     runs = {"running": concurrent, "kept": settings.confirm_top, "confirmed": choosing + reporting}
@@ -169,6 +173,20 @@ def _device_seconds(settings: Settings, concurrent: int) -> float | None:
         return None
     devices = settings.gpus_per_trial or settings.cpus_per_trial
     return 3600 * settings.device_hours / (devices * concurrent)
+
+
+def _paid_seconds(settings: Settings, concurrent: int) -> float | None:
+    """Return the seconds after which `--max-cost` is used up; None without it, or where Ray alone could tell the price.
+
+    It can be told here where the file names no type of machine, and it is known whether a run has a GPU.
+    """
+    prices = of_settings(vars(settings))
+    if prices is None or settings.max_cost is None or not prices.hourly.keys() <= {GPU, PROCESSOR}:
+        return None
+    if settings.gpus_per_trial is None and GPU in prices.hourly:
+        return None
+    rate = prices.rate(Part(gpus=settings.gpus_per_trial or 0.0, cpus=settings.cpus_per_trial, share=1.0))
+    return 3600 * settings.max_cost / (rate * concurrent) if rate else None
 
 
 def _probed(settings: Settings, drawn: Sequence[Drawn], probe: Probe) -> tuple[list[Probed], str]:
@@ -250,6 +268,7 @@ def _assumed(found: Estimate, settings: Settings, context: Context) -> list[str]
         )
         limit = f"; --time-budget ends it after {duration(settings.time_budget_s)}" if settings.time_budget_s else ""
         limit += f"; --device-hours {settings.device_hours:g} end it" if settings.device_hours else ""
+        limit += f"; --max-cost {settings.max_cost:g} may end it sooner" if settings.max_cost else ""
         limit += f"; --patience {settings.patience} may end it sooner" if settings.patience else ""
         lines.append(f"search: {counted(trials, 'trial')} × {counted(epochs, 'epoch')}; {saved}{limit}")
     if choosing + reporting:

@@ -81,11 +81,14 @@ def joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -
     libraries.start()
     with joining.joined(settings.address, data):
         libraries.join()
-        from study.cluster import resources
+        from study.cluster import pricing, resources
         from study.search import gpu_probe
 
         resources.of_each_run(settings)  # refuses what no machine has, before anything is measured
-        yield resources.of_each_run(settings, gpu_probe.survey(settings, data, encoder))
+        divided = resources.of_each_run(settings, gpu_probe.survey(settings, data, encoder))
+        for line in pricing.check(settings, divided):
+            say_progress(line)
+        yield divided
 
 
 def import_libraries(tracking_uri: str) -> None:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 _LEAVE_SECONDS = 4.0  # that the tracker may take after Ctrl-C; Ray's shutdown needs the rest of the ten
 _LISTED = 5  # files in a message
-_PLACES = ("data", "labels", "cache_dir", "data_dir", "tracking_uri")
-"""Settings that a resumed study may have elsewhere, and that the next one is to find there."""
+_PLACES = ("data", "labels", "cache_dir", "data_dir", "tracking_uri", "prices_file", "prices")
+"""Settings that a resumed study may have elsewhere or otherwise, and that the next one is to go on with."""
 _DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 
 
@@ -170,7 +170,12 @@ def resume(
 
 def _extended_by(settings: Settings, state: StudyState) -> str:
     """Return what would give a finished study more to do: the trials, or the limit that ended its search."""
-    limits = {"time budget": "--time-budget", "device hours": "--device-hours", "patience": "--patience"}
+    limits = {
+        "time budget": "--time-budget",
+        "device hours": "--device-hours",
+        "cost": "--max-cost",
+        "patience": "--patience",
+    }
     if option := limits.get(state.search_ended or ""):
         return f"a larger {option}, which ended its search,"
     return f"a larger --trials than {settings.trials}"

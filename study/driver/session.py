@@ -13,6 +13,7 @@ from ray.tune.search import Searcher
 
 import models
 from search_spaces import Point
+from study.cluster import pricing
 from study.driver import confirmation, summary, winner
 from study.driver.comparison import compare
 from study.driver.confirmation import Candidate, Confirmed, Planned
@@ -31,7 +32,7 @@ from study.record.words import counted
 from study.search import engine
 from study.search.budget import SearchBudget
 from study.search.job_list import Beside, JobList, grouped, most_together
-from study.search.recording import TuneRecorder
+from study.search.recording import Placing, TuneRecorder
 from study.search.schedulers import build_scheduler
 from study.search.searcher import SearchPlan, StudySearcher
 from study.search.stall import StallWatch
@@ -274,7 +275,9 @@ class Session:
         rule = settings.scheduler if searches else "none"
         keep = max(1, settings.confirm_top)
         stopper = engine.BudgetStopper(self._spent)
-        recording = TuneRecorder(self._recorder, self._folder, self._space.metric, keep, stopper, watch=self._watch)
+        placing = Placing(settings, self._recorder, pricing.parts(self._resources), self._folder)
+        about = (self._recorder, self._folder, self._space.metric, keep, stopper)
+        recording = TuneRecorder(*about, placed=placing, watch=self._watch)
         with self._watch.watching():
             engine.run(
                 engine.Phases(chain([first], phases), metric, self._completed),

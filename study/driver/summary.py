@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from search_spaces import Space
+from study.driver import another_hour
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed, chooses, gain
 from study.driver.listing import short, table, wrapped
@@ -14,6 +15,7 @@ from study.record.commands import hint, storage_words
 from study.record.constraints import Constraint
 from study.record.folder import StudyFolder
 from study.record.intervals import mean_interval
+from study.record.prices import NOT_COUNTED, of_settings
 from study.record.ranking import NOTHING_CHOSEN, best_trials, keeping, pareto_front
 from study.record.settings import Settings
 from study.record.state import StudyState
@@ -30,14 +32,17 @@ def summarize(
 ) -> dict[str, Any]:
     """Return the content of summary.json.
 
-    `search_end` is why the search ended, null without one; `device_hours` are the search's, of GPUs, or of processors
-    where trials had no GPU. `epochs_run` counts the epochs of the search, `given` and `suggested` its trials by where
-    they came from. `best` is the winner of the confirmation; without one it is the best trial, whose `val` is then a
-    single value and whose `test` and `model` are null. `default` is the space's default beside the winner, on the same
-    seeds, and `gain` how much better the winner is in the objective's test metric; both are null where the default won.
-    `constraints`, of a study that has any, says how many trials keep them; where none does, or no confirmed config in
-    the mean over its seeds, there is no `best`. `chosen_by` is the validation metric that `best` was chosen by, null
-    without validation images: `best` is then the first configuration and the first of its seeds.
+    `cost` is what training has cost by --prices, of the search and of the confirmation, in `currency`, and the hours of
+    it that have no price; null without prices. `another_hour` is what the search would be expected to gain by going on
+    (`study.driver.another_hour`), null without a search. `search_end` is why the search ended, null without one;
+    `device_hours` are the search's, of GPUs, or of processors where trials had no GPU. `epochs_run` counts the epochs
+    of the search, `given` and `suggested` its trials by where they came from. `best` is the winner of the confirmation;
+    without one it is the best trial, whose `val` is then a single value and whose `test` and `model` are null.
+    `default` is the space's default beside the winner, on the same seeds, and `gain` how much better the winner is in
+    the objective's test metric; both are null where the default won. `constraints`, of a study that has any, says how
+    many trials keep them; where none does, or no confirmed config in the mean over its seeds, there is no `best`.
+    `chosen_by` is the validation metric that `best` was chosen by, null without validation images: `best` is then the
+    first configuration and the first of its seeds.
 
     Args:
         state: The study, its search and confirmation ended.
@@ -58,6 +63,8 @@ def summarize(
         "refused": len(state.refused),
         "search_end": {"reason": state.search_ended, "why": state.why_ended} if state.search_ended else None,
         "device_hours": state.device_s / 3600,
+        "cost": _cost(state, settings),
+        "another_hour": None if settings.reported else another_hour.expected(state, settings).to_json(),
         "epochs_run": sum(len(run.epochs) for run in state.trials),
         "confirmed": [_confirmed(one, space) for one in confirmed],
         "chosen_by": space.metric if chooses(settings) else None,
@@ -90,6 +97,24 @@ def summarize(
         summary["default"] = {"trial_id": default.candidate, "test": default.mean(test).to_json()}
         summary["gain"] = gain(winner, default, test).to_json()
     return summary | {"best": best, **compare(space.family, best["config"], winner, baseline).to_json()}
+
+
+def _cost(state: StudyState, settings: Settings) -> dict[str, Any] | None:
+    """Return what the search and the confirmation have cost; None without prices."""
+    prices = of_settings(vars(settings))
+    if prices is None:
+        return None
+    search, confirmation = prices.cost(state.search_s), prices.cost(state.confirmation_s)
+    both = search + confirmation
+    parts = f"the search {number(search.amount)}, the confirmation {number(confirmation.amount)}"
+    return {
+        "currency": prices.currency,
+        "search": search.amount,
+        "confirmation": confirmation.amount,
+        "unpriced_hours": both.unpriced_s / 3600,
+        "what": f"{number(both.amount)} {prices.currency}",
+        "how": f"{parts}{both.unpriced}; {NOT_COUNTED}",
+    }
 
 
 def _constraints(state: StudyState, asked: list[Constraint], confirmed: list[Confirmed]) -> dict[str, Any]:
@@ -161,6 +186,10 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
         facts.append(("bounds", f"{', '.join(bounds['asked'])}: {bounds['note'] or keep}"))
     if why := (summary.get("search_end") or {}).get("why"):  # not of an earlier version
         facts.append(("ended", f"the search: {why}"))
+    if more := summary.get("another_hour"):
+        facts.append(("more", f"{more['what']}; {more['how']}"))
+    if cost := summary.get("cost"):
+        facts.append(("cost", f"{cost['what']} of training: {cost['how']}"))
     facts += [
         ("files", str(folder.path)),
         ("report", hint("report", folder.name, *storage_words(folder.path.parent))),

@@ -15,7 +15,7 @@ Kind = Literal["trial", "confirm", "spread"]
 """A trial of the search, a seed of a confirmation, or a further seed of the default, for how far seeds differ."""
 Role = Literal["choose", "report"]
 """Of a confirmation: whether its seeds choose the winner, by validation data, or report on it, on the test split."""
-LIMITS = ("time budget", "device hours", "patience")
+LIMITS = ("time budget", "device hours", "cost", "patience")
 """What can end a search before all of its trials have been."""
 Metrics = dict[str, float]
 Files = dict[str, str]
@@ -151,7 +151,12 @@ class Refused(Event):
 
 @dataclass(frozen=True)
 class Placed(Event):
-    """A run goes on, after `epoch` epochs, in another process than before."""
+    """A run goes on, after `epoch` epochs, in another process than before.
+
+    Attributes:
+        node_type, gpu_model, gpus, cpus, share: what it has of the machine (`study.record.prices.Part`); an earlier
+            version did not say it.
+    """
 
     name: ClassVar[str] = "placed"
     synced: ClassVar[bool] = False
@@ -159,6 +164,11 @@ class Placed(Event):
     host: str
     pid: int
     epoch: int
+    node_type: str = ""
+    gpu_model: str = ""
+    gpus: float = 0.0
+    cpus: float = 0.0
+    share: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from study.record.commands import STORAGE, STORAGE_HELP, add_value
 from study.record.constraints import bound
+from study.record.prices import file_of_prices
 from study.record.tracking_uri import masked
 from study.record.values import (
     Reader,
@@ -149,6 +150,32 @@ class Settings:
             with_reported=False,
         ),
     ] = None
+    max_cost: Annotated[
+        float | None,
+        _budget(
+            "of the search's training, in the currency of --prices",
+            positive,
+            "AMOUNT",
+            default="none",
+            resumable=True,
+            with_reported=False,
+        ),
+    ] = None
+    prices_file: Annotated[
+        str | None,
+        _budget(
+            "a YAML file of what an hour costs, by node type or GPU model, and of any other gpu or processor",
+            file_of_prices,
+            "FILE",
+            name="prices",
+            fields=("prices_file", "prices"),
+            default="none",
+            say=lambda file, prices: file,
+            resumable=True,
+            with_reported=False,
+        ),
+    ] = None
+    prices: dict[str, Any] | None = None
     patience: Annotated[
         int | None,
         _budget(

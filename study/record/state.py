@@ -19,6 +19,7 @@ from study.record.events import (
     Kind,
     Metrics,
     Notified,
+    Placed,
     Pretrained,
     Published,
     Refused,
@@ -33,6 +34,7 @@ from study.record.events import (
     Tracked,
     TriedAgain,
 )
+from study.record.prices import UNKNOWN, Part
 
 
 @dataclass
@@ -40,8 +42,8 @@ class Run:
     """One training run: a trial of the search (`t0007`), one seed of a confirmation of it (`t0007-s1`), or a further
     seed of the default (`again2`).
 
-    The first fields are those of `RunStarted`; `started` and `ended` are in seconds since 1970, `ended_s` in seconds of
-    the study, as its `wall_s` counts them.
+    The first fields are those of `RunStarted`; `started` and `ended` are in seconds since 1970, `started_s` and
+    `ended_s` in seconds of the study, as its `wall_s` counts them.
     """
 
     id: str
@@ -54,12 +56,14 @@ class Run:
     key: str | None
     started: float
     ended: float | None = None
+    started_s: float = 0.0
     ended_s: float | None = None
     confirm_of: str | None = None
     pretrain_budget: int = 0
     optuna: dict[str, Any] = field(default_factory=dict)
     role: Role | None = None
     devices: float = 1.0
+    part: Part = UNKNOWN  # of the machine that it trains on
     pretraining: list[Metrics] = field(default_factory=list)  # the first stage's epochs
     epochs: list[Metrics] = field(default_factory=list)
     status: Status = "running"
@@ -114,6 +118,8 @@ class StudyState:
     place: dict[str, Any] | None = None  # where the study lay when it was last worked on
     why_ended: str = ""  # the search, in words
     device_s: float = 0.0  # of the search: seconds of its runs' epochs, times the devices that each run has
+    search_s: dict[Part, float] = field(default_factory=dict)  # seconds of its runs' epochs, by where they trained
+    confirmation_s: dict[Part, float] = field(default_factory=dict)  # the same of the runs that confirm
     wall_s: float = 0.0
     _session_start: float = 0.0
     _wall_before: float = 0.0
@@ -159,7 +165,11 @@ class StudyState:
                 self._begin_session(event)
             case RunStarted():
                 about = {key: value for key, value in vars(event).items() if key not in ("time", "elapsed")}
-                self.runs.setdefault(event.id, Run(**about, started=event.time))
+                started_s = self._seconds_at(event)
+                self.runs.setdefault(event.id, Run(**about, started=event.time, started_s=started_s))
+            case Placed():
+                had = (event.node_type, event.gpu_model, event.gpus, event.cpus, event.share)
+                self.runs[event.id].part = Part(*had)
             case Refused():
                 self.refused.append(event)
             case Pretrained():
@@ -179,7 +189,7 @@ class StudyState:
                 run = self.runs[event.id]
                 run.status, run.reason, run.by_machine = event.status, event.reason, event.by_machine
                 run.final, run.files, run.ended = event.final, event.files, event.time
-                run.ended_s = round(self._wall_before + self._since_start(event), 3)
+                run.ended_s = self._seconds_at(event)
             case TriedAgain():
                 self._try_again(self.runs[event.id])
             case BaselineMeasured():
@@ -202,13 +212,19 @@ class StudyState:
                 self.notified = event.status == "finished"
         self.wall_s = self._wall_before + self._since_start(event)
 
+    def _seconds_at(self, event: Event) -> float:
+        return round(self._wall_before + self._since_start(event), 3)
+
     def _since_start(self, event: Event) -> float:
         """Return the seconds of this session; an earlier version wrote down only what the machine's clock said."""
         return max(0.0, event.time - self._session_start) if event.elapsed is None else event.elapsed
 
     def _count(self, run: Run, epochs: Iterable[Metrics]) -> None:
+        seconds = sum(epoch.get("seconds") or 0.0 for epoch in epochs)
+        where = self.confirmation_s if run.kind == "confirm" else self.search_s
+        where[run.part] = where.get(run.part, 0.0) + seconds
         if run.kind != "confirm":
-            self.device_s += run.devices * sum(epoch.get("seconds") or 0.0 for epoch in epochs)
+            self.device_s += run.devices * seconds
 
     def _try_again(self, run: Run) -> None:
         run.status, run.reason, run.by_machine = "running", None, False

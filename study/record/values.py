@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from math import inf, nan
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from study.record.errors import UsageError, choose_from
 
@@ -109,6 +109,30 @@ def one_of(*allowed: str) -> Reader[str]:
         return text
 
     return read
+
+
+def yaml_file(option: str, file: Path, holds: str) -> dict[Any, Any]:
+    """Return the mapping that a YAML file holds.
+
+    Args:
+        option: That names the file, for the message.
+        file: The file.
+        holds: What it should hold, and how that looks.
+
+    Raises:
+        UsageError: the file cannot be read, or holds something else.
+    """
+    import yaml  # a tenth of a second, which --list does without
+
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{option} {str(file)!r} cannot be read: {getattr(error, 'strerror', error)}") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{option} {str(file)!r} is no YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{option} {str(file)!r} holds no {holds}")
+    return values
 
 
 def list_of(read: Reader[T]) -> Reader[tuple[T, ...]]:

@@ -1,4 +1,4 @@
-"""What ends a search before all of its trials have been: time, device hours, or that it gains nothing any more."""
+"""What ends a search before all of its trials have been: time, device hours, cost, or that it gains nothing more."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from study.record.metrics import Mode, mode, sign
+from study.record.prices import Cost, of_settings
 from study.record.ranking import keeping
 from study.record.settings import Settings
 from study.record.state import StudyState
@@ -30,7 +31,7 @@ class SearchBudget:
 
     Args:
         settings: The study's.
-        state: What its journal says; hours and trials without a gain are counted from it, whoever wrote it.
+        state: What its journal says; hours, cost and trials without a gain are counted from it, whoever wrote it.
         searched_s: Seconds of earlier drivers, which count.
         device: What a trial has: "GPU" or "processor".
     """
@@ -38,6 +39,7 @@ class SearchBudget:
     def __init__(self, settings: Settings, state: StudyState, searched_s: float, device: str) -> None:
         self._settings, self._state, self._device = settings, state, device
         self._metric = settings.objectives[0]
+        self._prices = of_settings(vars(settings))
         budget = settings.time_budget_s
         self._time_ends = None if budget is None else time.monotonic() + budget - searched_s
         self._reached: str | None = None
@@ -59,6 +61,9 @@ class SearchBudget:
             case "device hours":
                 hours = f"{number(self._state.device_s / 3600)} {self._device} hours"
                 return "device hours", f"{hours} of {settings.device_hours:g} are used up"
+            case "cost" if self._prices is not None:
+                cost, of = self._cost(), f"{settings.max_cost:g} {self._prices.currency}"
+                return "cost", f"{number(cost.amount)} of {of} are used up{cost.unpriced}"
             case "patience":
                 spread = self._spread
                 assert spread is not None
@@ -77,9 +82,14 @@ class SearchBudget:
             return "time budget"
         if settings.device_hours is not None and self._state.device_s >= 3600 * settings.device_hours:
             return "device hours"
+        if settings.max_cost is not None and self._cost().amount >= settings.max_cost:
+            return "cost"
         if settings.patience is not None and self._has_gained_nothing(settings.patience):
             return "patience"
         return None
+
+    def _cost(self) -> Cost:
+        return self._prices.cost(self._state.search_s) if self._prices else Cost(0.0, 0.0)
 
     def _has_gained_nothing(self, patience: int) -> bool:
         ended = sum(run.status != "running" for run in self._state.runs.values())

@@ -84,7 +84,8 @@ class StudyTrainable(tune.Trainable):
 
             self._worker = Worker(ray.get(self._reference.context))
             self._worker.begin(self._jobs)
-        return tune_result(self._worker.step(), self._worker.objectives)
+        node = ray.get_runtime_context().get_node_id()
+        return tune_result(self._worker.step(), self._worker.objectives, node)
 
 
 class UnsavedSearcher(Unpickled, Searcher):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,20 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from study import interrupt
+from study.cluster.pricing import wanted
 from study.record import disk
 from study.record.errors import StudyError
 from study.record.events import EpochEnded, Noted, Placed, Pretrained, Remade, RunEnded, Status
 from study.record.folder import StudyFolder
 from study.record.journal import Recorder
+from study.record.prices import Part, of_settings
 from study.record.ranking import best_trials
+from study.record.settings import Settings
 from study.record.state import Run
 from study.search.engine import BudgetStopper, Unpickled
 from study.search.stall import StallWatch
 from study.training import checkpoint
-from study.worker.job import Job, Report, ending, jobs_of, step_of
+from study.worker.job import Job, Report, ending, jobs_of, node_of, step_of
 
 _MACHINE_FAILURES = 3  # in a row, after which a study stops instead of going through all of its trials
 
@@ -35,6 +38,7 @@ class TuneRecorder(Unpickled, tune.Callback):
         metric: The objective, such as "val_mse".
         keep: How many ended trials keep their checkpoint: those with the best objective.
         stopper: Knows which runs it has stopped, and why.
+        placed: Returns what a run has of a node, by the node's id, and says so where that has no price.
         watch: Is told how many runs have a process.
     """
 
@@ -46,9 +50,10 @@ class TuneRecorder(Unpickled, tune.Callback):
         keep: int,
         stopper: BudgetStopper,
         *,
+        placed: Callable[[str, str], Part] = lambda run_id, node: Part(),
         watch: StallWatch | None = None,
     ) -> None:
-        self._watch = watch
+        self._watch, self._placed = watch, placed
         self._recorder, self._stopper = recorder, stopper
         self._folder = folder
         self._metric, self._keep = metric, keep
@@ -87,16 +92,17 @@ class TuneRecorder(Unpickled, tune.Callback):
             text = f"and {', '.join(others)} are trained each by itself: {step.declined}"
             self._recorder.record(Noted(first, text))
         for run_id, report in step.reports.items():
-            self._report(run_id, report, (result["hostname"], result["pid"]))
+            self._report(run_id, report, (result["hostname"], result["pid"]), node_of(result))
 
-    def _report(self, run_id: str, report: Report, place: tuple[str, int]) -> None:
+    def _report(self, run_id: str, report: Report, place: tuple[str, int], node: str) -> None:
         run = self._recorder.state.runs[run_id]
         if report.note:
             self._recorder.record(Noted(run.id, report.note))
         if self._places.get(run.id) != place:
             self._places[run.id] = place
             # The first report of a worker repeats the epoch of the checkpoint that it goes on from.
-            self._recorder.record(Placed(run.id, *place, epoch=report.epoch))
+            part = self._placed(run.id, node)
+            self._recorder.record(Placed(run.id, *place, epoch=report.epoch, **vars(part)))
         if report.pretraining and not run.pretraining:
             self._recorder.record(Pretrained(run.id, list(report.pretraining)))
         # A power cut can take the last epochs from the journal whose checkpoint the disk has.
@@ -184,6 +190,41 @@ class TuneRecorder(Unpickled, tune.Callback):
         if before != now:
             self._recorder.record(Noted(run.id, f"trained again, its {self._metric} is {now} instead of {before}"))
         self._recorder.record(Remade(run.id, report.files))
+
+
+class Placing:
+    """Says what a run has of the machine that it trains on, and where that has no price.
+
+    Args:
+        settings: The study's, with its prices.
+        recorder: Writes the note of a run whose machine has none.
+        part_of: Returns what a run has of a node, by the node's id.
+        folder: The study's folder.
+    """
+
+    def __init__(
+        self, settings: Settings, recorder: Recorder, part_of: Callable[[str], Part], folder: StudyFolder
+    ) -> None:
+        self._prices, self._is_limited = of_settings(vars(settings)), settings.max_cost is not None
+        self._recorder, self._part_of, self._folder = recorder, part_of, folder
+        self._said: set[Part] = set()
+
+    def __call__(self, run_id: str, node: str) -> Part:
+        """Return the run's part of the node.
+
+        Raises:
+            StudyError: it has no price, and the run is of a search that --max-cost limits.
+        """
+        part = self._part_of(node)
+        if self._prices is None or self._prices.rate(part) is not None or part in self._said:
+            return part
+        what = f"its machine has no price: {wanted(part, self._prices)}"
+        if self._is_limited and self._recorder.state.runs[run_id].kind != "confirm":
+            again = self._folder.resume_command("--prices", "FILE")
+            raise StudyError(f"--max-cost cannot be kept to; run {run_id}: {what}; then go on with: {again}")
+        self._said.add(part)
+        self._recorder.record(Noted(run_id, f"{what}; until then its time counts as unpriced"))
+        return part
 
 
 def _error(trial: Trial) -> str:

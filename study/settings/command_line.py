@@ -11,7 +11,7 @@ from typing import Any
 from study.record.commands import Parser, add_trust, hint, parser
 from study.record.errors import UsageError, choose_from
 from study.record.settings import Option, Settings, add_option, options, plain, said
-from study.record.values import Reader, flag, one_of
+from study.record.values import Reader, flag, one_of, yaml_file
 from study.settings.algorithms import SAMPLERS, SCHEDULERS
 
 _DESCRIPTION = "Search a space of networks with Ray Tune, confirm the best on fresh seeds, compare with PCA."
@@ -67,16 +67,7 @@ def read_config(file: Path) -> dict[str, Any]:
     Raises:
         UsageError: the file cannot be read, or holds an unknown setting or a value that is not allowed.
     """
-    import yaml  # a tenth of a second, which --list does without
-
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {str(file)!r} cannot be read: {getattr(error, 'strerror', error)}") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"--config {str(file)!r} is no YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"--config {str(file)!r} holds no settings; give lines such as 'trials: 20'")
+    values = yaml_file("--config", file, "settings; give lines such as 'trials: 20'")
     try:
         return from_values(values)
     except UsageError as error:

@@ -44,6 +44,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         raise UsageError(f"--encoder-from is for a classifier; {space.name} is a space of the family {space.family}")
     if given.get("latent_size") and FAMILY_FACTS[space.family].baseline != "pca":
         raise UsageError(f"--latent-size is for autoencoders and VAEs; {space.name} is of the family {space.family}")
+    _check_prices(given)
     if given.get("notify"):
         _check_command(given["notify"])
     uri = tracking_uri.absolute(given.get("tracking_uri") or tracking_uri.default())
@@ -67,6 +68,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     resolved = {
         "space": space.name,
         "space_file": _absolute(given["space_file"]) if given.get("space_file") else None,
+        "prices_file": _absolute(given["prices_file"]) if given.get("prices_file") else None,
         "name": check_name(given.get("name", f"{space.name}-{datetime.now():%Y%m%d-%H%M%S}")),
         "trials": 0 if reported else given.get("trials", space.trials),
         "epochs": given.get("epochs", epochs),
@@ -126,6 +128,8 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
         raise UsageError(f"{resume} --trials does not go with --reported, which the study has")
     data = {} if before.reported else {"data": before.data}
     given = {**given, "space_file": before.space_file}  # whose content is compared, wherever it lies
+    if before.prices and "prices" not in given:  # as the study has them, whatever has become of the file
+        given |= {"prices_file": before.prices_file, "prices": before.prices}
     now = settings_of({**data, **given, "space": before.space, "name": before.name}).to_json()
     for name, option in options().items():
         for field in option.fields:
@@ -143,7 +147,7 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
     _check_registry(values["register"], values["tracking_uri"])
     if values["trials"] < before.trials:
         raise UsageError(f"--trials {values['trials']} is less than the study's {before.trials}; it may only grow")
-    budgets = ("trials", "time_budget_s", "device_hours", "patience")
+    budgets = ("trials", "time_budget_s", "device_hours", "max_cost", "patience")
     more = {name: values[name] for name in budgets if values[name] != recorded.get(name)}
     return Settings.from_json(values), more
 
@@ -274,6 +278,12 @@ def _check_constraints(texts: tuple[str, ...], space: Space) -> None:
     for constraint in constraints.of_texts(texts):
         if constraint.name not in allowed:
             raise UsageError(choose_from("--constraint", constraint.name, allowed))
+
+
+def _check_prices(given: Mapping[str, Any]) -> None:
+    """Refuse a limit in money where nobody says what machines cost."""
+    if given.get("max_cost") and not given.get("prices"):
+        raise UsageError(f"--max-cost {given['max_cost']:g} needs to know what machines cost; give --prices FILE, too")
 
 
 def _check_command(command: str) -> None:

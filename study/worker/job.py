@@ -17,6 +17,7 @@ EPOCH = "epoch"
 """Where the number of epochs lies in a result of Tune's, by which its schedulers count."""
 
 _STEP = "step"
+_NODE = "node"
 
 
 @dataclass(frozen=True)
@@ -106,15 +107,21 @@ def job_of(config: Mapping[str, Any]) -> Job:
     return job
 
 
-def tune_result(step: StepResult, objectives: Sequence[str]) -> dict[str, Any]:
+def tune_result(step: StepResult, objectives: Sequence[str], node: str = "") -> dict[str, Any]:
     """Return a step as Tune takes it: with the number of epochs and the objectives at the top.
 
     Tune's schedulers and searchers look for them there, in every result; several runs have none in common.
+
+    Args:
+        step: What the worker says.
+        objectives: The study's.
+        node: Ray's id of the node that the worker is on; "" where there is no Ray.
     """
     reports = list(step.reports.values())
     alone = reports[0] if len(reports) == 1 else None
     return {
         _STEP: step,
+        _NODE: node,
         EPOCH: max((report.epoch for report in reports), default=0),
         "done": step.done,
         **{name: alone.value(name) if alone else math.nan for name in objectives},
@@ -126,6 +133,11 @@ def step_of(result: Mapping[str, Any] | None) -> StepResult:
     step = (result or {}).get(_STEP, StepResult())
     assert isinstance(step, StepResult)
     return step
+
+
+def node_of(result: Mapping[str, Any]) -> str:
+    """Return Ray's id of the node that a result is from."""
+    return str(result[_NODE])
 
 
 def ending(report: Report | None, budget: int) -> tuple[Status, str | None]:
