@@ -12,6 +12,7 @@ from study.record.events import (
     BaselineMeasured,
     Config,
     Delivered,
+    EnergySpent,
     EpochEnded,
     Event,
     Files,
@@ -114,6 +115,7 @@ class StudyState:
     place: dict[str, Any] | None = None  # where the study lay when it was last worked on
     why_ended: str = ""  # the search, in words
     device_s: float = 0.0  # of the search: seconds of its runs' epochs, times the devices that each run has
+    energy: dict[str, dict[str, float]] = field(default_factory=dict)  # joules by kind, of each machine that was asked
     wall_s: float = 0.0
     _session_start: float = 0.0
     _wall_before: float = 0.0
@@ -182,6 +184,9 @@ class StudyState:
                 run.ended_s = round(self._wall_before + self._since_start(event), 3)
             case TriedAgain():
                 self._try_again(self.runs[event.id])
+            case EnergySpent():
+                told = self.energy.setdefault(event.host, {})
+                told.update({kind: told.get(kind, 0.0) + joules for kind, joules in event.joules.items()})
             case BaselineMeasured():
                 self.baseline.update({row["n_components"]: row for row in event.rows})
             case Tracked():
