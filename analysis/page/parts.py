@@ -75,6 +75,7 @@ class Picture:
         data: the file.
         width: pixels of CSS that it wants at most.
         drawn: whether it is a drawing on white paper, not a photograph.
+        narrow: the same for a phone and for paper, where the letters of a wide one are too small.
     """
 
     title: str
@@ -83,6 +84,7 @@ class Picture:
     data: bytes
     width: int
     drawn: bool = True
+    narrow: Picture | None = None
     kind: ClassVar[str] = "picture"
 
 
