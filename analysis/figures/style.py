@@ -70,6 +70,11 @@ def narrow() -> Iterator[None]:
         _WIDTH.reset(before)
 
 
+def width() -> float:
+    """Return how wide figures are drawn, in inches."""
+    return _WIDTH.get()
+
+
 def figure(height: float, rows: int = 1, **options: object) -> tuple[Figure, list[Axes]]:
     """Return a figure of `height` inches on white, and its axes, one below the other.
 
@@ -81,7 +86,7 @@ def figure(height: float, rows: int = 1, **options: object) -> tuple[Figure, lis
         **options: Of `matplotlib.figure.Figure.subplots`, such as `sharex`.
     """
     with mpl.rc_context(_RC):
-        drawn = Figure(figsize=(_WIDTH.get(), height), facecolor="white", layout="constrained")
+        drawn = Figure(figsize=(width(), height), facecolor="white", layout="constrained")
         axes = list(drawn.subplots(rows, 1, squeeze=False, **options)[:, 0])  # type: ignore[call-overload]
         for axis in axes:
             axis.spines[["top", "right"]].set_visible(False)
@@ -129,7 +134,7 @@ def legend_below(drawn: Figure, axes: Axes, columns: int = 3) -> None:
     """Put the legend of `axes` under the whole figure, where it covers nothing, in as many columns as have room."""
     handles, names = axes.get_legend_handles_labels()
     if handles:
-        columns = min(columns, max(1, int(_WIDTH.get() / (_HANDLE + _LETTER * max(map(len, names))))))
+        columns = min(columns, max(1, int(width() / (_HANDLE + _LETTER * max(map(len, names))))))
         with mpl.rc_context(_RC):
             drawn.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
 

@@ -172,7 +172,7 @@ def _picture(name: str, path: Path) -> Picture | None:
     try:
         data = read_plain(path, _LARGEST)
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            width = image.width
+            width, landscape = image.width, image.width > 1.5 * image.height
             if width * image.height > _MOST_PIXELS:
                 return None
             media_type = "image/png"
@@ -182,4 +182,4 @@ def _picture(name: str, path: Path) -> Picture | None:
                 data, media_type = smaller.getvalue(), "image/webp"
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-    return Picture(caption.title, caption.text, media_type, data, width, drawn=False)
+    return Picture(caption.title, caption.text, media_type, data, width, drawn=False, landscape=landscape)
