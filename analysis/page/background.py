@@ -23,7 +23,9 @@ def settings(study: StudyFiles) -> Section:
     about = study.about
     data, environment = about.get("data", {}), about.get("environment", {})
     places = {field for option in options().values() if option.place for field in option.fields}
-    chosen = {key: value for key, value in about.get("settings", {}).items() if value not in (None, []) and key not in places}
+    chosen = {
+        key: value for key, value in about.get("settings", {}).items() if value not in (None, []) and key not in places
+    }
     facts = [Fact(key.replace("_", " "), _value(value)) for key, value in chosen.items()]
     data_facts = [
         Fact("data", str(data.get("name", "unknown")), " ".join(data.get("notes", []))),
