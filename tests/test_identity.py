@@ -223,6 +223,7 @@ def test_a_registered_network_is_one_version_with_the_alias_and_a_refusal_is_sai
     (logged,) = client.search_logged_models([runs[0].info.experiment_id])
     assert version.source == logged.model_uri
     assert client.get_model_version_by_alias("night", "best").version == version.version
+    assert version.description == client.get_run(version.run_id).data.tags["mlflow.note.content"] != ""
 
 
 def network_config():

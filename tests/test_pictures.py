@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import small_networks
+import torch
 from PIL import Image
 
 from study.evaluation.pictures import ImageRow, _error_maps, _read, confusion_picture, draw_rows, pictures
-from study.evaluation.samples import illustrate
+from study.evaluation.samples import Beside, illustrate
 
 GROUPS = np.repeat(["best", "typical", "worst"], 2)
 
@@ -116,7 +118,7 @@ def test_the_promoted_samples_get_pictures_and_the_reconstructions_of_pca(tmp_pa
         with np.load(tmp_path / "by_class.npz") as by_class:
             assert (pca["by_class"] == 255 - by_class["originals"]).all()
     with Image.open(tmp_path / "reconstructions.png") as rows, Image.open(tmp_path / "by_class.png") as by_class:
-        assert rows.height > before["reconstructions"].height  # a row of PCA's for each group
+        assert rows.height > before["reconstructions"].height  # rows of PCA's and of its errors
         assert by_class.width > before["by_class"].width  # and an image of PCA's beside each
     assert {path.stem for path in tmp_path.glob("*.png")} == set(pictures(tmp_path, ["a", "b", "c"]))
 
@@ -126,6 +128,22 @@ def test_where_pca_has_too_few_components_there_is_no_row_of_its_own(tmp_path):
     illustrate(tmp_path, ["a", "b", "c"], lambda images: None)
     assert not (tmp_path / "pca.npz").exists()
     assert (tmp_path / "reconstructions.png").exists()
+
+
+def test_another_network_has_a_row_of_its_own_below_pcas(tmp_path):
+    save(tmp_path, {"reconstructions": arrays((1, 8, 8), 3)["reconstructions"]})
+    illustrate(tmp_path, ["a", "b", "c"], lambda images: 255 - images)
+    with Image.open(tmp_path / "reconstructions.png") as rows:
+        before = rows.height
+    other = small_networks.network("ae")
+    illustrate(tmp_path, ["a", "b", "c"], lambda images: 255 - images, Beside("default, code of 4", other))
+    with Image.open(tmp_path / "reconstructions.png") as rows:
+        assert rows.height == before + 4 + 64 + 17  # the gap, the images, their errors
+    read = _read(tmp_path / "reconstructions.npz")
+    theirs = other(torch.from_numpy(read["originals"]).float() / 255).detach().numpy().clip(0, 1)
+    assert np.abs(read["default, code of 4"] - 255 * theirs).max() <= 1
+    errors = ((read["default, code of 4"] / 255 - read["originals"] / 255) ** 2).mean(axis=(1, 2, 3))
+    assert read["mse of default, code of 4"] == pytest.approx(errors)
 
 
 def test_images_are_enlarged_by_a_whole_factor_and_stand_in_rows():

@@ -3,6 +3,7 @@ import json
 import re
 import shlex
 import shutil
+from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import unescape
@@ -530,6 +531,22 @@ def test_figures_are_vectors_unless_they_are_large_and_always_the_same():
     figure = Figure(figsize=(6, 2))
     figure.subplots().plot(np.random.default_rng(0).normal(size=20_000), "o")
     assert embed(figure, "Large", "Many points.").media_type == "image/png"
+
+
+def test_a_phone_and_paper_get_figures_of_their_own_width(storage):
+    drawing = Drawing("stopping", "curve", "Curve", lambda _: Curve([1, 2]), plot_in_house_style)
+    (picture, _) = pictures.drawn(drawing, read_study("night", storage))
+    assert (picture.width, picture.narrow.width) == (696, 464)
+    html = render(Page("Title", "Lead", [Section("s", "S", [picture])]))
+    wide, narrow = re.findall(r'<img src="data:image/svg\+xml;base64,([^"]+)".* class="vector (wide|narrow)">', html)
+    assert [kind for _, kind in (wide, narrow)] == ["wide", "narrow"]
+    assert b64decode(narrow[0]) == picture.narrow.data != picture.data == b64decode(wide[0])
+
+
+def plot_in_house_style(data):
+    figure, (axes,) = style.figure(2)
+    axes.plot(data.values)
+    return figure
 
 
 def test_large_pictures_are_made_smaller_and_named_by_what_they_show(storage):

@@ -116,7 +116,8 @@ def plot_bounds(data: Bounds) -> Figure:
     axis.scatter([], [], 60, style.COLOURS[1], alpha=0.6, label=f"best {data.best}")
     axis.set_yticks(np.arange(len(rows)), [parameter_label(name) for name in rows["parameter"]])
     axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.set_xlim(-0.2, 1.2)
+    room = 0.2 * style.WIDTH / style.width()  # of the numbers at the ends
+    axis.set_xlim(-room, 1 + room)
     axis.set_xticks([])
     axis.grid(visible=False)
     axis.spines[["bottom", "left"]].set_visible(False)

@@ -25,7 +25,8 @@ _LEAST_TRIALS = 3
 _THICK = 10  # lines at most
 _ABSENT = -0.13  # where a line passes an axis of a parameter that the trial does not have
 _WORDS = 8  # of one axis
-_LETTERS = 46  # of one axis' labels, beyond which words are cut
+_LETTERS = 46  # of one axis' labels in a figure of the usual width, beyond which words are cut
+_NAMES = 1.4  # inches beside the axes, for their names
 _END = 0.01  # of an axis, from its end
 
 
@@ -152,8 +153,14 @@ def _labels(scale: Scale) -> list[tuple[float, str]]:
     if len(ticks) > _WORDS:  # only the ends have theirs
         return [(at, label if at in (0.0, 1.0) else "") for at, label in ticks]
     total = sum(len(label) + 2 for _, label in ticks)
-    most = total if total <= _LETTERS else max(3, _LETTERS // len(ticks) - 1)
+    room = _room()
+    most = total if total <= room else max(3, room // len(ticks) - 1)
     return [(at, label if len(label) <= most else f"{label[: most - 1]}…") for at, label in ticks]
+
+
+def _room() -> int:
+    """Return for how many letters an axis has room."""
+    return round(_LETTERS * (style.width() - _NAMES) / (style.WIDTH - _NAMES))
 
 
 def _without_overlaps(ticks: list[tuple[float, str]]) -> list[tuple[float, str]]:
@@ -169,7 +176,7 @@ def _without_overlaps(ticks: list[tuple[float, str]]) -> list[tuple[float, str]]
 
 def _span(at: float, label: str) -> tuple[float, float]:
     """Return where a label begins and ends: it is centred at its tick, but at the ends of the axis within it."""
-    width = (len(label) + 1) / _LETTERS
+    width = (len(label) + 1) / _room()
     left = 0.0 if at < _END else 1 - width if at > 1 - _END else at - width / 2
     return left, left + width
 

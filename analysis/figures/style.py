@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import matplotlib as mpl
@@ -13,8 +15,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from study.record.words import number
 
-WIDTH = 6.0
-"""Of every figure, in inches: a page shows it 700 px wide, a phone 360 px, where 10 points are 8 pixels."""
+WIDTH, NARROW = 6.0, 4.0
+"""Of every figure, in inches: a page shows it 700 px wide; a phone shows the narrow one, where 10 points are 12 pixels,
+and paper two of those beside each other."""
+_WIDTH = ContextVar("width", default=WIDTH)
 
 # Okabe and Ito, "Color Universal Design" (2008), without its yellow, which is too pale on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -39,7 +43,7 @@ CLASS_COLOURS = (
 STATUS_COLOURS = {"completed": COLOURS[0], "stopped": COLOURS[5], "out of time": COLOURS[3], "failed": COLOURS[1]}
 SEQUENTIAL = "viridis"
 _LOG_RATIO = 10.0
-_LONG_NAME = 16  # letters: three columns of such names fill a figure's width
+_HANDLE, _LETTER = 0.55, 0.08  # inches of a legend: of a mark with the room around it, and of a letter
 
 _RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -56,6 +60,21 @@ _RC: dict[Any, Any] = {
 }
 
 
+@contextmanager
+def narrow() -> Iterator[None]:
+    """Draw for a phone or for paper: figures are as wide as `NARROW`."""
+    before = _WIDTH.set(NARROW)
+    try:
+        yield
+    finally:
+        _WIDTH.reset(before)
+
+
+def width() -> float:
+    """Return how wide figures are drawn, in inches."""
+    return _WIDTH.get()
+
+
 def figure(height: float, rows: int = 1, **options: object) -> tuple[Figure, list[Axes]]:
     """Return a figure of `height` inches on white, and its axes, one below the other.
 
@@ -67,7 +86,7 @@ def figure(height: float, rows: int = 1, **options: object) -> tuple[Figure, lis
         **options: Of `matplotlib.figure.Figure.subplots`, such as `sharex`.
     """
     with mpl.rc_context(_RC):
-        drawn = Figure(figsize=(WIDTH, height), facecolor="white", layout="constrained")
+        drawn = Figure(figsize=(width(), height), facecolor="white", layout="constrained")
         axes = list(drawn.subplots(rows, 1, squeeze=False, **options)[:, 0])  # type: ignore[call-overload]
         for axis in axes:
             axis.spines[["top", "right"]].set_visible(False)
@@ -112,10 +131,10 @@ def whole_ticks(axes: Axes, which: str) -> None:
 
 
 def legend_below(drawn: Figure, axes: Axes, columns: int = 3) -> None:
-    """Put the legend of `axes` under the whole figure, where it covers nothing, in two columns if names are long."""
+    """Put the legend of `axes` under the whole figure, where it covers nothing, in as many columns as have room."""
     handles, names = axes.get_legend_handles_labels()
     if handles:
-        columns = min(columns, 2) if max(map(len, names)) > _LONG_NAME else columns
+        columns = min(columns, max(1, int(width() / (_HANDLE + _LETTER * max(map(len, names))))))
         with mpl.rc_context(_RC):
             drawn.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
 

@@ -11,10 +11,11 @@ import pandas as pd
 from analysis.page.parts import Commands, Fact, Facts, Item, Paragraph, Section, Table
 from analysis.study_files import StudyFiles
 from analysis.trials import given_and_suggested, suggested
-from analysis.words import cell
+from analysis.words import cell, joined
 from study.record import metrics
 from study.record.ranking import NOTHING_CHOSEN
 from study.record.settings import options, repeat_words
+from study.record.words import counted, number
 
 
 def settings(study: StudyFiles) -> Section:
@@ -22,7 +23,9 @@ def settings(study: StudyFiles) -> Section:
     about = study.about
     data, environment = about.get("data", {}), about.get("environment", {})
     places = {field for option in options().values() if option.place for field in option.fields}
-    chosen = {key: value for key, value in about.get("settings", {}).items() if value is not None and key not in places}
+    chosen = {
+        key: value for key, value in about.get("settings", {}).items() if value not in (None, []) and key not in places
+    }
     facts = [Fact(key.replace("_", " "), _value(value)) for key, value in chosen.items()]
     data_facts = [
         Fact("data", str(data.get("name", "unknown")), " ".join(data.get("notes", []))),
@@ -47,6 +50,39 @@ def settings(study: StudyFiles) -> Section:
         ranges = pd.DataFrame(list(searched.items()), columns=["parameter", "range"])
         items.append(Table("searched", "What was searched: every parameter and its range", ranges, 99, folded=True))
     return Section("settings", "Settings and environment", items, "What it takes to run the same study again.")
+
+
+ENERGY_KINDS = {"processor": "the processors", "memory": "their memory", "GPU": "the GPUs"}
+
+
+def hardware(study: StudyFiles) -> str:
+    """Say on what a study was trained, and what that took in energy as far as the machines tell."""
+    machine = study.about.get("environment", {})
+    gpus = ", ".join(machine.get("gpus") or []) or "no GPU"
+    cores = f", {counted(machine['cpus'], 'core')}" if machine.get("cpus") else ""
+    return f"Trained on {machine.get('cpu', 'an unknown processor')}{cores}, {gpus}. {energy(study)}"
+
+
+def energy(study: StudyFiles) -> str:
+    """Say in a sentence or two what the machines took in energy by their own counters."""
+    found = study.about.get("energy")  # not of an earlier version, nor before the first epoch
+    if found is None:
+        return "The energy that this took was not recorded."
+    machines, joules = found["machines"], found["joules"]
+    which = "This machine does not tell its" if machines == 1 else f"None of the {machines} machines tells its"
+    if not joules:
+        return f"{which} energy."
+    parts = []
+    for kind, words in ENERGY_KINDS.items():
+        if kind in joules:
+            told = found["told_by"][kind]
+            of = f" ({told} of {machines} machines)" if told < machines else ""
+            parts.append(f"{number(joules[kind] / 1e3)} kJ ({number(joules[kind] / 3.6e3)} Wh) for {words}{of}")
+    silent = "" if "processor" in joules else f" {which} processors' energy."
+    return (
+        f"By counters in the machines this took {joined(parts)}: all that ran there from the first epoch to the last, "
+        f"idle power included, other parts of the machines not.{silent}"
+    )
 
 
 def _value(value: Any) -> str:

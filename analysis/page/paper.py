@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from analysis.figures import Drawings
-from analysis.page.background import repeat_commands
+from analysis.page.background import energy, repeat_commands
 from analysis.page.headline import verdict
 from analysis.page.remarks import hypothesis, remarks
 from analysis.study_files import StudyFiles
@@ -216,7 +216,7 @@ def _machine(study: StudyFiles) -> Iterator[str]:
     commit = machine.get("git_commit") or "unknown"
     yield latex(
         f"The study {took}{duration(seconds)} of training on {machine.get('cpu', 'an unknown processor')}, "
-        f"{counted(int(machine.get('cpus') or 0), 'core')}, {gpus}."
+        f"{counted(int(machine.get('cpus') or 0), 'core')}, {gpus}. {energy(study)}"
     )
     yield rf"Networks are PyTorch's~\cite{{pytorch}}; {latex(named)}; commit {latex(str(commit)[:12])}."
 

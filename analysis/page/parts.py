@@ -75,6 +75,8 @@ class Picture:
         data: the file.
         width: pixels of CSS that it wants at most.
         drawn: whether it is a drawing on white paper, not a photograph.
+        landscape: whether it is so much wider than high that two beside each other on paper could not be read.
+        narrow: the same for a phone and for paper, where the letters of a wide one are too small.
     """
 
     title: str
@@ -83,6 +85,8 @@ class Picture:
     data: bytes
     width: int
     drawn: bool = True
+    landscape: bool = False
+    narrow: Picture | None = None
     kind: ClassVar[str] = "picture"
 
 

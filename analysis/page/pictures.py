@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,10 @@ def drawn(drawing: Drawing[Any], study: StudyFiles) -> list[Item]:
     title = drawing.title
     numbers = Table(drawing.name, f"{title}: the numbers", data.table(), rows=_SHOWN_ROWS, folded=drawing.folded)
     more = [Table(one.name, one.caption, one.frame, folded=True) for one in drawing.more(data)]
-    return [embed(drawing.plot(data), title, data.caption), numbers, *more]
+    wide = embed(drawing.plot(data), title, data.caption)
+    with style.narrow():
+        small = embed(drawing.plot(data), title, data.caption)
+    return [replace(wide, narrow=small), numbers, *more]
 
 
 def embed(figure: Figure, title: str, caption: str) -> Picture:
@@ -103,10 +106,11 @@ class _Caption:
 _CAPTIONS = {
     "reconstructions": _Caption(
         "Reconstructions",
-        "Test images above what the best network, and PCA with as many components as its code has numbers, make of "
-        "them: the 8 that the network errs least on, 8 typical ones and the 8 that it errs most on. MSE is per pixel, "
-        "on [0, 1]; of PCA it is of the picture's 256 shades. An error is white where there is none and black where it "
-        "is the largest of all.",
+        "Test images above what the best network, PCA with as many components as its code has numbers, and the default "
+        "or a report's own network, where one was confirmed beside the winner, make of them: four that the best "
+        "network errs least on, four typical ones and four that it errs most on. MSE is per pixel, on [0, 1]; of PCA "
+        "and the other network it is of the picture's 256 shades. An error is white where there is none and black "
+        "where it is the largest of all.",
     ),
     "by_class": _Caption(
         "Reconstructions by class",
@@ -168,7 +172,7 @@ def _picture(name: str, path: Path) -> Picture | None:
     try:
         data = read_plain(path, _LARGEST)
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            width = image.width
+            width, landscape = image.width, image.width > 1.5 * image.height
             if width * image.height > _MOST_PIXELS:
                 return None
             media_type = "image/png"
@@ -178,4 +182,4 @@ def _picture(name: str, path: Path) -> Picture | None:
                 data, media_type = smaller.getvalue(), "image/webp"
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-    return Picture(caption.title, caption.text, media_type, data, width, drawn=False)
+    return Picture(caption.title, caption.text, media_type, data, width, drawn=False, landscape=landscape)

@@ -52,7 +52,7 @@ def report_page(study: StudyFiles, drawings: Drawings) -> Page:
         Section("stopping", "Which trials were stopped", drawn("stopping")),
         Section("parallel-coordinates", "Every trial's settings", drawn("parallel-coordinates")),
         Section("pareto", "Several objectives", drawn("pareto")),
-        Section("cost", "Cost against quality", drawn("cost")),
+        Section("cost", "Cost against quality", _cost(study, drawn("cost"))),
     ]
     kind = study.settings.get("space", "a space")
     return Page(
@@ -66,6 +66,11 @@ def report_page(study: StudyFiles, drawings: Drawings) -> Page:
             background.methods(study),
         ],
     )
+
+
+def _cost(study: StudyFiles, drawn: list[Item]) -> list[Item]:
+    """Return what there is on cost, hardware and energy first."""
+    return [Paragraph(background.hardware(study)), *drawn] if drawn else []
 
 
 def _date(study: StudyFiles) -> str:

@@ -295,7 +295,7 @@ class Session:
         ranked = best_trials(self._state, self._space.metric)
         if confirmed and not confirmed[0].unmet:
             winner.keep_confirmed(self._folder, confirmed[0].model(self._space.metric), self._train_again)
-            self._illustrate(confirmed[0].config)
+            self._illustrate(confirmed)
             self._keep_errors(confirmed[0])
         elif ranked and not confirmed:
             winner.keep_trial(self._folder, self._state, ranked[0], self._data, self._train_again)
@@ -315,11 +315,12 @@ class Session:
             checkpoint.path(self._folder.checkpoints, run.id).unlink(missing_ok=True)
         return result
 
-    def _illustrate(self, config: dict[str, Any]) -> None:
+    def _illustrate(self, confirmed: list[Confirmed]) -> None:
         def by_pca(images: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-            return self._baselines.reconstruct(images, config["latent_size"])
+            return self._baselines.reconstruct(images, confirmed[0].config["latent_size"])
 
-        illustrate(self._folder.samples, self._data.class_names, by_pca)
+        beside = winner.beside(self._folder, confirmed, self._space.metric)
+        illustrate(self._folder.samples, self._data.class_names, by_pca, beside)
 
     def _keep_errors(self, won: Confirmed) -> None:
         def baseline() -> tuple[int, Errors]:

@@ -11,9 +11,10 @@ import numpy as np
 
 import models
 from study.data.image_data import ImageData
+from study.driver.confirmation import Confirmed
 from study.evaluation import image_errors
 from study.evaluation.image_errors import Errors
-from study.evaluation.samples import save
+from study.evaluation.samples import Beside, save
 from study.record import files, kept
 from study.record.errors import StudyError
 from study.record.folder import StudyFolder
@@ -39,6 +40,28 @@ def keep_confirmed(folder: StudyFolder, run: Run, train_again: Callable[[Run], N
     if found is None:
         raise StudyError(f"the network of {run.id} is damaged, and its seed has not made it again")
     promote(folder, found)
+
+
+def beside(folder: StudyFolder, confirmed: Sequence[Confirmed], metric: str) -> Beside | None:
+    """Return the network that the winner's reconstructions are shown with: of the default, or of a report.
+
+    Of those that were reported on it is one with a code of the winner's size where there is one; of several a report's.
+    None where there is none but the winner, or what its run left is gone.
+
+    Args:
+        folder: The study's.
+        confirmed: The confirmed configs, the winner first.
+        metric: The validation metric by which one of its seeds is taken.
+    """
+    size = confirmed[0].config.get("latent_size")
+    others = [one for one in confirmed[1:] if one.key and one.reported]
+    if size is None or not others:
+        return None
+    other = min(others, key=lambda one: (one.config["latent_size"] != size, one.key == "default"))
+    found = left(folder, other.model(metric))
+    if found is None:
+        return None
+    return Beside(f"{other.key}, code of {other.config['latent_size']}", models.load(found[kept.NETWORK[0]].parent))
 
 
 def keep_errors(

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 Arrays = dict[str, np.ndarray]
 _PRIOR_COLUMNS = 8
+_EACH, _SIDE = 4, 64  # best, typical and worst images of reconstructions; pixels: twelve beside each other
 _SIDE_BY_CLASS = 72  # pixels: nine images beside each other
 _EXAMPLE, _CAPTION = 112, 136  # pixels: an image's side, and the width that a class name has below it
 _GAP = 4  # pixels, as all below
@@ -31,10 +32,11 @@ def pictures(samples: Path, class_names: Sequence[str]) -> dict[str, Image.Image
     """Return a picture for each kind of sample in the folder `samples`, by its name.
 
     `reconstructions` (originals above the network's and PCA's reconstructions, each with its error and a map of where
-    it lies; best, typical and worst), `by_class` (a row for each class), `untrained` (what the network made of the
-    typical ones before and after training), `denoising` (with the corrupted images between), `progress` (training
-    images above what the network made of them after every fifth epoch), `prior`, `interpolations`, `traversal`,
-    `confusion` and `examples` of predictions: those whose .npz files are there (`study.evaluation.samples`).
+    it lies, and above another network's; four best, typical and worst), `by_class` (a row for each class), `untrained`
+    (what the network made of the typical ones before and after training), `denoising` (with the corrupted images
+    between), `progress` (training images above what the network made of them after every fifth epoch), `prior`,
+    `interpolations`, `traversal`, `confusion` and `examples` of predictions: those whose .npz files are there
+    (`study.evaluation.samples`).
 
     Args:
         samples: The folder; empty or missing, there are no pictures.
@@ -49,48 +51,55 @@ def pictures(samples: Path, class_names: Sequence[str]) -> dict[str, Image.Image
 
 
 def _read(path: Path) -> Arrays:
+    """Return the arrays of a file and, by what each is called, the reconstructions of PCA and of another network.
+
+    "mse of NAME" is the error of these, of the picture's 256 shades.
+    """
     with np.load(path, allow_pickle=False) as arrays:
         read = dict(arrays)
-    pca = path.with_name("pca.npz")
-    if path.stem in ("reconstructions", "by_class") and pca.is_file():
-        with np.load(pca, allow_pickle=False) as arrays:
-            if path.stem in arrays:  # an earlier version had no rows by class
-                read["PCA"] = arrays[path.stem]
-                read["mse of PCA"] = (_difference(read["PCA"], read["originals"]) ** 2).mean(axis=(-3, -2, -1))
+    for other in ("pca", "beside"):
+        file = path.with_name(f"{other}.npz")
+        if path.stem not in ("reconstructions", "by_class") or not file.is_file():
+            continue
+        with np.load(file, allow_pickle=False) as arrays:
+            name = str(arrays["name"]) if "name" in arrays else "PCA"
+            if path.stem in arrays:  # an earlier version had no rows by class, and of networks there are none
+                read[name] = arrays[path.stem]
+                read[f"mse of {name}"] = (_difference(read[name], read["originals"]) ** 2).mean(axis=(-3, -2, -1))
     return read
 
 
 def _reconstructions(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, Image.Image]:
-    errors: Arrays = {"reconstructions": arrays["mse"]}
-    if "PCA" in arrays:
-        errors["PCA"] = arrays["mse of PCA"]
-    by = ("reconstruction", "PCA") if "PCA" in arrays else ("reconstruction",)
-    arrays = arrays | _error_maps(arrays, list(errors))
+    others = [name.removeprefix("mse of ") for name in arrays if name.startswith("mse of ")]
+    errors: Arrays = {"reconstruction": arrays["mse"], **{name: arrays[f"mse of {name}"] for name in others}}
+    beside = [title for name in others for title in ((name, f"error of {name}") if name == "PCA" else (name,))]
+    arrays = arrays | {"original": arrays["originals"], "reconstruction": arrays["reconstructions"]}
+    arrays |= _error_maps(arrays, ["reconstruction", *(name for name in others if name == "PCA")])
+    groups = arrays["groups"]
     kinds = {
-        "reconstructions": ("original", *(title for one in by for title in (one, f"error of {one}"))),
-        "untrained": ("original", "untrained", "reconstruction"),
-        "denoising": ("original", "corrupted", "denoised"),
-    }
-    layers = {
-        "original": "originals",
-        "reconstruction": "reconstructions",
-        "error of reconstruction": "error of reconstructions",
+        "reconstructions": (_of_each(groups), ["original", "reconstruction", "error of reconstruction", *beside]),
+        "untrained": (np.flatnonzero(groups == "typical"), ["original", "untrained", "reconstruction"]),
+        "denoising": (_of_each(groups), ["original", "corrupted", "denoised"]),
     }
     drawn = {}
-    for picture, titles in kinds.items():
-        names = [layers.get(title, title) for title in titles]
-        if not set(names) <= arrays.keys():
+    for picture, (chosen, layers) in kinds.items():
+        if not set(layers) <= arrays.keys():
             continue
-        rows = []
-        groups = dict.fromkeys(arrays["groups"].tolist())
-        for group in ["typical"] if picture == "untrained" else groups:
-            here = arrays["groups"] == group
-            for title, name in zip(titles, names, strict=True):
-                words = [f"MSE {error:.4f}" for error in errors[name][here]] if name in errors else ()
-                first = name == names[0]
-                rows.append(ImageRow(arrays[name][here], f"{group}: {title}" if first else title, words, apart=first))
-        drawn[picture] = draw_rows(rows)
+        words = {"original": groups[chosen].tolist()}
+        words |= {name: [f"{error:.4f}" for error in values[chosen]] for name, values in errors.items()}
+        rows = [
+            ImageRow(arrays[name][chosen], f"{name}, MSE" if name in errors else name, words.get(name, ()))
+            for name in layers
+        ]
+        drawn[picture] = draw_rows(rows, _SIDE)
     return drawn
+
+
+def _of_each(groups: NDArray[np.str_]) -> NDArray[np.intp]:
+    """Return the places of up to four best, typical and worst images, which stand in the order of their errors."""
+    best, typical, worst = (np.flatnonzero(groups == name) for name in ("best", "typical", "worst"))
+    middle = max(0, (len(typical) - _EACH) // 2)
+    return np.concatenate([best[:_EACH], typical[middle : middle + _EACH], worst[-_EACH:]])
 
 
 def _by_class(arrays: Arrays, class_names: Sequence[str]) -> dict[str, Image.Image]:

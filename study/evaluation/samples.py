@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,6 +19,14 @@ from study.evaluation.pictures import Arrays, pictures
 from study.record import files as atomic
 
 Images = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Another network, on the CPU, and what it is called."""
+
+    name: str
+    network: Network
 
 
 def write(
@@ -64,15 +74,22 @@ def save(path: Path, arrays: Arrays) -> None:
     atomic.write(path, produce)
 
 
-def illustrate(samples: Path, class_names: Sequence[str], reconstruct: Callable[[Images], Images | None]) -> None:
-    """Write `pca.npz` and a .png for each kind of sample into the folder `samples`.
+def illustrate(
+    samples: Path,
+    class_names: Sequence[str],
+    by_pca: Callable[[Images], Images | None],
+    beside: Beside | None = None,
+) -> None:
+    """Write `pca.npz`, `beside.npz` and a .png for each kind of sample into the folder `samples`.
 
-    `pca.npz` holds `reconstructions` and `by_class`, uint8, of the originals in the files of these names.
+    `pca.npz` holds `reconstructions` and `by_class`, uint8, of the originals in the files of these names; `beside.npz`
+    the `reconstructions` of another network, and its `name`.
 
     Args:
         samples: The folder, with the .npz files of `write`.
         class_names: A name for each class of the data.
-        reconstruct: From images to PCA's reconstructions at the network's latent size, None where there are none.
+        by_pca: From images to PCA's reconstructions at the network's latent size, None where there are none.
+        beside: Another network that is shown beside this one.
     """
     rebuilt: dict[str, Images] = {}
     for name in ("reconstructions", "by_class"):
@@ -81,9 +98,12 @@ def illustrate(samples: Path, class_names: Sequence[str], reconstruct: Callable[
             continue
         with np.load(file, allow_pickle=False) as arrays:
             originals = arrays["originals"]
-        by_pca = reconstruct(originals.reshape(-1, *originals.shape[-3:]))
-        if by_pca is not None:
-            rebuilt[name] = by_pca.reshape(originals.shape)
+        made = by_pca(originals.reshape(-1, *originals.shape[-3:]))
+        if made is not None:
+            rebuilt[name] = made.reshape(originals.shape)
+        if beside is not None and name == "reconstructions":
+            theirs = reconstruction.reconstruct(beside.network, torch.from_numpy(originals)).numpy()
+            save(samples / "beside.npz", {name: theirs, "name": np.array(beside.name)})
     if rebuilt:
         save(samples / "pca.npz", rebuilt)
     for name, picture in pictures(samples, class_names).items():

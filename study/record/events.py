@@ -220,6 +220,22 @@ class TriedAgain(Event):
 
 
 @dataclass(frozen=True)
+class EnergySpent(Event):
+    """A machine took energy while runs were trained on it, by its own counters, which count all that it does.
+
+    Attributes:
+        host: the machine's name.
+        joules: since the event before, by kind: "processor" (packages), "memory", "GPU"; without those that it does not
+            tell.
+    """
+
+    name: ClassVar[str] = "energy"
+    synced: ClassVar[bool] = False
+    host: str
+    joules: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Noted(Event):
     """Something that a person should know of a run which goes on."""
 
@@ -322,6 +338,7 @@ EVENTS: Mapping[str, type[Event]] = {
         EpochEnded,
         RunEnded,
         TriedAgain,
+        EnergySpent,
         Noted,
         BaselineMeasured,
         SearchEnded,

@@ -12,6 +12,7 @@ from study.record.events import (
     BaselineMeasured,
     Config,
     Delivered,
+    EnergySpent,
     EpochEnded,
     Event,
     Files,
@@ -120,6 +121,7 @@ class StudyState:
     device_s: float = 0.0  # of the search: seconds of its runs' epochs, times the devices that each run has
     search_s: dict[Part, float] = field(default_factory=dict)  # seconds of its runs' epochs, by where they trained
     confirmation_s: dict[Part, float] = field(default_factory=dict)  # the same of the runs that confirm
+    energy: dict[str, dict[str, float]] = field(default_factory=dict)  # joules by kind, of each machine that was asked
     wall_s: float = 0.0
     _session_start: float = 0.0
     _wall_before: float = 0.0
@@ -192,6 +194,9 @@ class StudyState:
                 run.ended_s = self._seconds_at(event)
             case TriedAgain():
                 self._try_again(self.runs[event.id])
+            case EnergySpent():
+                told = self.energy.setdefault(event.host, {})
+                told.update({kind: told.get(kind, 0.0) + joules for kind, joules in event.joules.items()})
             case BaselineMeasured():
                 self.baseline.update({row["n_components"]: row for row in event.rows})
             case Tracked():

@@ -43,10 +43,27 @@ class Table:
 
 
 def about(state: StudyState) -> Row:
-    """Return the content of study.json; `started` is when it began, in seconds since 1970."""
+    """Return the content of study.json; `started` is when it began, in seconds since 1970.
+
+    `energy` is what the machines say that they took: how many were asked (`machines`), the `joules` by kind
+    ("processor", "memory", "GPU") of those that tell, and how many do (`told_by`). None until a run has been trained.
+    """
     assert state.about is not None
     said = {key: value for key, value in state.about.to_json().items() if key not in _NOT_ABOUT}
-    return {**said, "started": state.about.time, "settings": state.settings, "place": state.place}
+    own = {"started": state.about.time, "settings": state.settings, "place": state.place, "energy": _energy(state)}
+    return said | own
+
+
+def _energy(state: StudyState) -> Row | None:
+    if not state.energy:
+        return None
+    told = list(state.energy.values())
+    kinds = sorted({kind for of in told for kind in of})
+    return {
+        "machines": len(told),
+        "joules": {kind: round(sum(of.get(kind, 0.0) for of in told), 3) for kind in kinds},
+        "told_by": {kind: sum(kind in of for of in told) for kind in kinds},
+    }
 
 
 def write(folder: StudyFolder, state: StudyState) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +22,13 @@ from study.record.prices import Part, of_settings
 from study.record.ranking import best_trials
 from study.record.settings import Settings
 from study.record.state import Run
+from study.search.energy import EnergyAccount
 from study.search.engine import BudgetStopper, Unpickled
 from study.search.stall import StallWatch
 from study.training import checkpoint
-from study.worker.job import Job, Report, ending, jobs_of, node_of, step_of
+from study.worker.job import Job, Report, StepResult, ending, jobs_of, node_of, step_of
 
+_ENERGY_EVERY_S = 60.0  # at most so much of it is lost with a driver that is killed
 _MACHINE_FAILURES = 3  # in a row, after which a study stops instead of going through all of its trials
 
 
@@ -58,6 +61,7 @@ class TuneRecorder(Unpickled, tune.Callback):
         self._folder = folder
         self._metric, self._keep = metric, keep
         self._places: dict[str, tuple[str, int]] = {}  # run -> host and process
+        self._energy, self._energy_due = EnergyAccount(), 0.0
         self._fault: StudyError | None = None
         self._failed_by_machine = 0  # runs, since the last one that did not fail
         self._kept: set[str] = {run.id for run in recorder.state.trials if run.status in ("completed", "stopped")}
@@ -93,6 +97,16 @@ class TuneRecorder(Unpickled, tune.Callback):
             self._recorder.record(Noted(first, text))
         for run_id, report in step.reports.items():
             self._report(run_id, report, (result["hostname"], result["pid"]), node_of(result))
+        self._account(step)
+
+    def _account(self, step: StepResult) -> None:
+        """Record the energy of the machines, once a minute and as runs end."""
+        for reading in step.energy:
+            self._energy.add(reading)
+        if step.done or time.monotonic() >= self._energy_due:
+            self._energy_due = time.monotonic() + _ENERGY_EVERY_S
+            for event in self._energy.taken():
+                self._recorder.record(event)
 
     def _report(self, run_id: str, report: Report, place: tuple[str, int], node: str) -> None:
         run = self._recorder.state.runs[run_id]

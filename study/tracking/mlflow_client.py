@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from study.record import kept
 from study.record.errors import StudyError, first_line
 from study.record.tracking_uri import masked, scrubbed, sqlite_file
+from study.tracking.mlflow_run import DESCRIPTION
 from study.tracking.tracker import Serving
 
 if TYPE_CHECKING:
@@ -167,6 +168,8 @@ class _Flavours:
 def register(client: MlflowClient, run_id: str, folder: Path, name: str) -> None:
     """Register the network of a folder, which is stored with a run, under a name, once; the alias `best` means it then.
 
+    The version's description is the run's, which says what came out.
+
     Raises:
         StudyError: this MLflow's store registers no models, or refuses to.
     """
@@ -180,7 +183,10 @@ def register(client: MlflowClient, run_id: str, folder: Path, name: str) -> None
         known = client.search_model_versions(f"name = '{name}'")
         version = next((one for one in known if one.source == model.model_uri), None)  # not all stores keep its id
         if version is None:
-            version = client.create_model_version(name, model.model_uri, run_id, model_id=model.model_id)
+            said = client.get_run(run_id).data.tags.get(DESCRIPTION)
+            version = client.create_model_version(
+                name, model.model_uri, run_id, description=said, model_id=model.model_id
+            )
         client.set_registered_model_alias(name, BEST, version.version)
     except MlflowException as error:
         uri = client.tracking_uri

@@ -23,7 +23,8 @@ from study.tracking.tracker import BestSoFar, Ending, Point, Points, ending_poin
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
-_DESCRIPTION = "mlflow.note.content"  # the tag that MLflow shows as a run's description
+DESCRIPTION = "mlflow.note.content"
+"""The tag that MLflow shows as a run's description."""
 _STATUSES: dict[str, Status] = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
 
@@ -99,7 +100,7 @@ class Outbox:
                 parent = self._of(STUDY, ms)
                 parent.points += ending_points(event)
                 if event.text:
-                    parent.tags[_DESCRIPTION] = f"```\n{event.text}\n```"
+                    parent.tags[DESCRIPTION] = f"```\n{event.text}\n```"
                 parent.ended = (_STATUSES[event.status], ms)
                 for run_id in self._running:
                     self._of(run_id, ms).ended = ("KILLED", ms)
@@ -129,7 +130,7 @@ def _parent_run(event: StudyStarted, ms: int) -> Pending:
     params |= {f"data.{key}": value for key, value in data.items() if key in ("digest", "sizes", "image_shape")}
     if event.own is not None:
         params["own"] = event.own
-    tags = {"space": settings["space"], _DESCRIPTION: _described(event), **_of_study(event)}
+    tags = {"space": settings["space"], DESCRIPTION: _described(event), **_of_study(event)}
     return Pending(ms, settings["name"], tags, params)
 
 

@@ -70,6 +70,22 @@ class Report:
 
 
 @dataclass(frozen=True)
+class EnergyReading:
+    """What the energy counters of a machine said at a moment.
+
+    Attributes:
+        host: The machine's name.
+        at: Seconds of the machine's own clock, which only goes forward and is the same for all of its processes.
+        counters: By name, which begins with the kind ("processor", "memory", "GPU"): joules, and the joules after which
+            the counter begins again at 0, infinite of one that does not. Empty where the machine does not tell.
+    """
+
+    host: str
+    at: float
+    counters: Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
 class StepResult:
     """What a worker says after a step.
 
@@ -78,12 +94,14 @@ class StepResult:
         declined: Why several runs have not been trained together.
         too_large: Of runs that were declined, whether fewer of them might have been trained together.
         storage_problem: Why the study's folder cannot be used from the worker.
+        energy: What the machine's counters said since the worker's last step, in order.
     """
 
     reports: Mapping[str, Report] = field(default_factory=dict)
     declined: str | None = None
     too_large: bool = False
     storage_problem: str | None = None
+    energy: Sequence[EnergyReading] = ()
 
     @property
     def done(self) -> bool:

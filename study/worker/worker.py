@@ -6,6 +6,7 @@ import gc
 import socket
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -15,6 +16,7 @@ from study.record.errors import StudyError
 from study.record.events import Metrics
 from study.training.execution import prepare_process
 from study.training.replicates import Replicates, time_steps
+from study.worker.energy import EnergyLog, gpu_counters, processor_counters
 from study.worker.job import Job, Report, StepResult
 from study.worker.run import WorkerContext, WorkerRun, explained, out_of_memory, reason, training_of
 
@@ -44,6 +46,8 @@ class Worker:
             context.own.use()
         prepare_process(context.threads)
         self._device = torch.device("cuda" if context.gpu and torch.cuda.is_available() else "cpu")
+        uuid = str(torch.cuda.get_device_properties(self._device).uuid) if self._device.type == "cuda" else None
+        self._energy = EnergyLog(processor_counters() | gpu_counters(uuid))
         # PyTorch imports its compiler with the first optimizer of a process. Here, that is not in a job's time, and
         # what the imports made, which never goes away, is left out of the collections between jobs: a millisecond
         # each instead of half a second.
@@ -73,7 +77,10 @@ class Worker:
         return self._context.objectives
 
     def step(self) -> StepResult:
-        """Train one epoch and return how the runs stand."""
+        """Train one epoch and return how the runs stand, with what the machine says of its energy."""
+        return replace(self._step(), energy=self._energy.take())
+
+    def _step(self) -> StepResult:
         if self._unshared is not None:
             return StepResult(storage_problem=self._unshared)
         while True:
