@@ -1,12 +1,16 @@
 """Instance types in turn: which are asked for after a refusal, and that Ray alone would ask for the first again."""
 
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import boto3
 import pytest
-
-pytest.importorskip("boto3")
-
 from ray.autoscaler.node_launch_exception import NodeLaunchException
 
-from study.cluster.instance_types import in_turn
+from study.cluster.instance_types import TypesInTurn, in_turn
 
 FIRST = {"InstanceType": "small", "InstanceMarketOptions": {"MarketType": "spot"}, "ImageId": "ami-1"}
 NODE = {**FIRST, "Alternatives": [{"InstanceType": "large"}, {"InstanceMarketOptions": None}]}
@@ -88,3 +92,76 @@ def test_ray_itself_does_not_hear_of_a_launch_that_fails():
 
     assert heard(Instance.ALLOCATION_TIMEOUT) == {"small"}  # a machine that came and never ran Ray
     assert heard(Instance.ALLOCATION_FAILED) == set()
+
+
+REGION = "us-west-2"
+SERVER = Path(__file__).with_name("hosts") / "ec2.py"
+
+
+@pytest.fixture(scope="module")
+def ec2(tmp_path_factory):
+    """moto's EC2 as a server of its own; the files say what is sold out, and what was refused."""
+    folder = tmp_path_factory.mktemp("ec2")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    sold_out, refused = folder / "sold_out", folder / "refused"
+    settings = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    argv = [sys.executable, str(SERVER), "127.0.0.1", str(port), str(sold_out), str(refused)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(argv, stdout=log, stderr=log)
+    try:
+        while True:
+            assert process.poll() is None, (folder / "log").read_text()
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in settings.items():
+                environment.setenv(name, value)
+            yield sold_out, refused
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("sold", "came"), [("", "g6.xlarge"), ("g6.xlarge", "g5.xlarge"), ("g6.xlarge g5.xlarge", None)]
+)
+def test_ec2_is_asked_for_every_zone_of_a_type_before_the_next_type(ec2, sold, came):
+    sold_out, refused = ec2
+    sold_out.write_text(sold)
+    client = boto3.client("ec2", region_name=REGION)
+    network = client.create_vpc(CidrBlock="10.0.0.0/24")["Vpc"]["VpcId"]
+    subnets = [
+        client.create_subnet(VpcId=network, CidrBlock=cidr, AvailabilityZone=REGION + zone)["Subnet"]["SubnetId"]
+        for zone, cidr in {"a": "10.0.0.0/25", "b": "10.0.0.128/25"}.items()
+    ]
+    node_config = {
+        "InstanceType": "g6.xlarge",
+        "Alternatives": [{"InstanceType": "g5.xlarge"}],
+        "ImageId": client.describe_images()["Images"][0]["ImageId"],
+        "SubnetIds": subnets,
+        "InstanceMarketOptions": {"MarketType": "spot"},
+    }
+    provider = TypesInTurn({"region": REGION, "cache_stopped_nodes": False}, "study")
+    tags = {"ray-node-name": "ray-study-worker", "ray-node-type": "worker", "ray-launch-config": "1"}
+    if came is None:
+        with pytest.raises(NodeLaunchException) as told:
+            provider.create_node(node_config, tags, 1)
+        assert told.value.category == "InsufficientInstanceCapacity"
+    else:
+        provider.create_node(node_config, tags, 1)
+    found = client.describe_instances(Filters=[{"Name": "subnet-id", "Values": subnets}])["Reservations"]
+    launched = [one for group in found for one in group["Instances"]]
+    assert [(one["InstanceType"], one["InstanceLifecycle"]) for one in launched] == ([(came, "spot")] if came else [])
+    asked = [line for line in refused.read_text().splitlines() if line.split()[1] in subnets] if sold else []
+    assert set(asked) == {f"{kind} {subnet}" for kind in sold.split() for subnet in subnets}
+    assert [line.split()[0] for line in asked] == sorted((line.split()[0] for line in asked), key=sold.split().index)
