@@ -21,12 +21,14 @@ def test_the_two_files_differ_only_where_they_must():
     aws, local = shipped(AWS), shipped(LOCAL)
     assert set(aws) - set(local) == ONLY_AWS
     assert set(local) <= set(aws)
-    commands = {"setup_commands", "head_start_ray_commands"}
+    commands = {"setup_commands", "head_start_ray_commands", "worker_start_ray_commands"}
+    *aws["worker_start_ray_commands"], notice = aws["worker_start_ray_commands"]
+    assert "spot/instance-action" in notice
     for key in set(local) - MAY_DIFFER - commands:
         assert aws[key] == local[key], key
     for key in commands:
-        pairs = [(a, b) for a, b in zip(aws[key], local[key], strict=key == "head_start_ray_commands") if a != b]
-        differing = {"setup_commands": ("mount -t nfs4",), "head_start_ray_commands": ("ray start",)}[key]
+        pairs = [(a, b) for a, b in zip(aws[key], local[key], strict=key != "setup_commands") if a != b]
+        differing = {"setup_commands": ("mount -t nfs4",), "head_start_ray_commands": ("ray start",)}.get(key, ())
         assert len(pairs) == len(differing)
         for pair, words in zip(pairs, differing, strict=True):
             assert all(words in command for command in pair)

@@ -14,7 +14,7 @@ from hosts.host import REPOSITORY
 
 GCP, AWS = "cluster-gcp.yaml", "cluster.yaml"
 SAME = ("max_workers", "upscaling_speed", "idle_timeout_minutes", "head_node_type", "file_mounts", "rsync_exclude")
-SAME_COMMANDS = ("head_setup_commands", "head_start_ray_commands", "worker_start_ray_commands")
+SAME_COMMANDS = ("head_setup_commands", "head_start_ray_commands")
 TYPES = {"string": str, "boolean": bool, "integer": int, "number": (int, float), "array": list, "object": dict}
 
 
@@ -22,6 +22,9 @@ def test_the_file_is_the_one_for_aws_but_for_machines_and_storage():
     gcp, aws = shipped(GCP), shipped(AWS)
     for key in (*SAME, *SAME_COMMANDS):
         assert gcp[key] == aws[key], key
+    *starts, notice = gcp["worker_start_ray_commands"]
+    assert starts == aws["worker_start_ray_commands"][:-1]
+    assert "instance/preempted" in notice
     ours, theirs = gcp["setup_commands"], aws["setup_commands"]
     differing = [(a, b) for a, b in zip(ours, theirs, strict=True) if a != b]
     assert [command.split()[:2] for command, _ in differing] == [["test", "-e"], ["mountpoint", "-q"]]
