@@ -38,7 +38,7 @@ bench: $(VENV)/.dev  ## every benchmark beside its peers, into this machine's ta
 	$(BIN)/python tests/benchmarks $(ARGS)
 
 requirements-cluster.txt: pyproject.toml constraints.txt $(VENV)/.dev  ## the cluster's packages with their hashes
-	echo 'setuptools>=77' | $(BIN)/uv pip compile pyproject.toml - --extra aws --constraint constraints.txt --universal \
+	echo 'setuptools>=77' | $(BIN)/uv pip compile pyproject.toml - --extra aws --extra gcp --constraint constraints.txt --universal \
 	    --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet --output-file $@
 
 requirements-image.txt: pyproject.toml constraints.txt $(VENV)/.dev  ## those of the Dockerfile

@@ -12,6 +12,8 @@ from hosts.host import REPOSITORY
 AWS, LOCAL = "cluster.yaml", "cluster-local.yaml"
 # Where machines that one owns differ from rented ones; everything else has to be the same.
 ONLY_AWS = {"max_workers", "upscaling_speed", "idle_timeout_minutes", "head_node_type", "available_node_types"}
+# What Ray fills in by itself for its own providers.
+ONLY_AWS |= {"cluster_synced_files", "initialization_commands", "worker_setup_commands"}
 MAY_DIFFER = {"cluster_name", "provider", "auth"}
 
 
@@ -19,12 +21,14 @@ def test_the_two_files_differ_only_where_they_must():
     aws, local = shipped(AWS), shipped(LOCAL)
     assert set(aws) - set(local) == ONLY_AWS
     assert set(local) <= set(aws)
-    commands = {"setup_commands", "head_start_ray_commands"}
+    commands = {"setup_commands", "head_start_ray_commands", "worker_start_ray_commands"}
+    *aws["worker_start_ray_commands"], notice = aws["worker_start_ray_commands"]
+    assert "spot/instance-action" in notice
     for key in set(local) - MAY_DIFFER - commands:
         assert aws[key] == local[key], key
     for key in commands:
-        pairs = [(a, b) for a, b in zip(aws[key], local[key], strict=key == "head_start_ray_commands") if a != b]
-        differing = {"setup_commands": ("mount -t nfs4",), "head_start_ray_commands": ("ray start",)}[key]
+        pairs = [(a, b) for a, b in zip(aws[key], local[key], strict=key != "setup_commands") if a != b]
+        differing = {"setup_commands": ("mount -t nfs4",), "head_start_ray_commands": ("ray start",)}.get(key, ())
         assert len(pairs) == len(differing)
         for pair, words in zip(pairs, differing, strict=True):
             assert all(words in command for command in pair)
@@ -97,6 +101,7 @@ def test_the_token_is_its_owner_s_alone_from_its_first_moment(name):
 
 @pytest.mark.parametrize("name", [AWS, LOCAL])
 def test_ray_accepts_the_file(name, monkeypatch):
+    from ray.autoscaler._private.providers import _get_node_provider_cls
     from ray.autoscaler._private.util import prepare_config, validate_config
 
     if name == AWS:
@@ -109,24 +114,47 @@ def test_ray_accepts_the_file(name, monkeypatch):
     config = prepare_config(copy.deepcopy(shipped(name)))
     validate_config(config)
     if name == AWS:
-        config = provider.AWSNodeProvider.fillout_available_node_types_resources(config)
+        config = _get_node_provider_cls(config["provider"]).fillout_available_node_types_resources(config)
         kinds = config["available_node_types"]
         assert kinds["head"]["resources"]["CPU"] == 0
-        assert {key: kinds["gpu_worker"]["resources"][key] for key in ("CPU", "GPU")} == {"CPU": 4, "GPU": 1}
+        # Not the GPU's model: another type's is another one.
+        memory = int(16 * 2**30 * 0.7)
+        assert kinds["gpu_worker"]["resources"] == {"CPU": 4, "GPU": 1, "memory": memory}
         assert kinds["gpu_worker"]["max_workers"] <= config["max_workers"]
         assert kinds["gpu_worker"].get("min_workers", 0) == 0
 
 
+def launches(node_config):
+    """Return the node_configs that are launched where no instance type is to be had, one after the other."""
+    pytest.importorskip("boto3")
+    from ray.autoscaler.node_launch_exception import NodeLaunchException
+
+    from study.cluster import instance_types
+
+    asked = []
+
+    def launch(config, count):
+        asked.append(config)
+        raise NodeLaunchException("InsufficientInstanceCapacity", "none left", None)
+
+    with pytest.raises(NodeLaunchException):
+        instance_types.in_turn(launch, node_config, 1)
+    return asked
+
+
 def run_instances_errors(node_config):
-    """Return what EC2's own model of RunInstances says of a node_config, at any depth."""
+    """Return what EC2's own model of RunInstances says of a node_config and its alternatives, at any depth."""
     session = pytest.importorskip("botocore.session")
     from botocore.validate import ParamValidator
 
     shape = session.get_session().get_service_model("ec2").operation_model("RunInstances").input_shape
-    given = {**node_config, "MinCount": 1, "MaxCount": 1}
-    subnets = given.pop("SubnetIds", None)  # Ray's own: it takes one of them after the other
-    assert isinstance(subnets, list)
-    return ParamValidator().validate(given, shape).generate_report()
+    reports = []
+    for launched in launches(node_config):
+        given = {**launched, "MinCount": 1, "MaxCount": 1}
+        subnets = given.pop("SubnetIds", None)  # Ray's own: it takes one of them after the other
+        assert isinstance(subnets, list)
+        reports.append(ParamValidator().validate(given, shape).generate_report())
+    return "".join(reports)
 
 
 def test_ec2_knows_every_key_of_every_node_config():
@@ -134,9 +162,25 @@ def test_ec2_knows_every_key_of_every_node_config():
         assert run_instances_errors(kind["node_config"]) == ""
 
 
+def test_a_worker_s_instance_types_differ_in_nothing_that_a_study_counts_on():
+    """Each alternative changes the instance type, or how it is paid for."""
+    first, *others = launches(shipped(AWS)["available_node_types"]["gpu_worker"]["node_config"])
+    assert others
+    for other in others:
+        assert {key for key in {*first, *other} if first.get(key) != other.get(key)} <= {
+            "InstanceType",
+            "InstanceMarketOptions",
+        }
+
+
 @pytest.mark.parametrize(
     ("path", "wrong"),
-    [(("ImageID",), "ami-1"), (("InstanceMarketOptions", "Markettype"), "spot"), (("SubnetID",), "subnet-1")],
+    [
+        (("ImageID",), "ami-1"),
+        (("InstanceMarketOptions", "Markettype"), "spot"),
+        (("SubnetID",), "subnet-1"),
+        (("Alternatives", 0, "Instancetype"), "g5.xlarge"),
+    ],
 )
 def test_a_misspelt_key_of_a_node_config_is_found(path, wrong):
     node_config = copy.deepcopy(shipped(AWS)["available_node_types"]["gpu_worker"]["node_config"])

@@ -6,6 +6,7 @@ A worker process imports this module before it is up, so nothing heavy is import
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,9 @@ from study import interrupt
 from study.cluster import scratch
 from study.record.errors import StudyError, chain
 from study.record.metrics import mode
-from study.worker.job import Job, job_config, jobs_of, tune_result
+from study.worker.job import Job, job_config, jobs_of, node_of, tune_result
+
+_LOOKS_EVERY = 1.0  # seconds, between two looks at the nodes that are to go
 
 if TYPE_CHECKING:
     from study.cluster.resources import Resources
@@ -163,6 +166,9 @@ class StudyController(TuneController):
     Tune gives its workers environment variables of their own, and so never one of the processes that Ray starts by
     itself, seconds before. Those of a Ray of one's own have the driver's environment already.
 
+    A run leaves a node that Ray drains (a spot machine with its notice, a pod that is ended) at its next result, whose
+    checkpoint is written by then, and goes on elsewhere; it is not the run's fault, and none of its `retries`.
+
     Args:
         workers: How many processes are kept.
         inherits: Whether the nodes' processes have the driver's environment.
@@ -170,6 +176,8 @@ class StudyController(TuneController):
 
     def __init__(self, *arguments: Any, workers: int, inherits: bool, **named: Any) -> None:
         self._workers = workers
+        self._leaving: set[str] = set()  # nodes that are to go
+        self._looked = -_LOOKS_EVERY
         super().__init__(*arguments, **named)
         if inherits:
             self._class_cache = _PlainActors()
@@ -179,6 +187,22 @@ class StudyController(TuneController):
         super().add_trial(trial)
         self._actor_cache.increase_max(trial.placement_group_factory, by=self._workers)
         self._workers = 0
+
+    def _execute_action(self, trial: Trial, decision: str, after_save: bool = False) -> None:
+        if decision == TrialScheduler.CONTINUE and self._is_to_go(trial):
+            self._try_recover(trial, TuneError("its machine is to go"))  # as a failure that is counted nowhere
+        else:
+            super()._execute_action(trial, decision, after_save)
+
+    def _maybe_cache_trial_actor(self, trial: Trial) -> bool:
+        return not self._is_to_go(trial) and super()._maybe_cache_trial_actor(trial)
+
+    def _is_to_go(self, trial: Trial) -> bool:
+        """Say whether the node on which a run reported last is to go."""
+        if time.monotonic() - self._looked >= _LOOKS_EVERY:
+            self._looked = time.monotonic()
+            self._leaving = set(ray._private.state.state.get_draining_nodes())
+        return bool(trial.last_result) and node_of(trial.last_result) in self._leaving
 
     def _trial_task_failure(self, trial: Trial, exception: Exception) -> None:
         self._resetting_trials.discard(trial)

@@ -24,15 +24,15 @@ def local(head: str, workers: list[str]) -> dict[str, Any]:
     return config
 
 
-def aws(chosen: dict[str, str], idle_minutes: float) -> dict[str, Any]:
-    """Return cluster.yaml with subnet, image and key of the cloud, reached from inside, and little patience."""
+def aws(chosen: dict[str, Any], idle_minutes: float) -> dict[str, Any]:
+    """Return cluster.yaml with subnets, image and key of the cloud, reached from inside, and little patience."""
     config = shipped("cluster.yaml")
     config["idle_timeout_minutes"] = idle_minutes
     config["provider"]["use_internal_ips"] = True
     config["auth"]["ssh_private_key"] = KEY
     for kind in config["available_node_types"].values():
         kind["node_config"] |= {
-            "SubnetIds": [chosen["subnet"]],
+            "SubnetIds": chosen["subnets"],
             "ImageId": chosen["image"],
             "KeyName": chosen["key"],
         }

@@ -1,0 +1,54 @@
+"""A machine that is to go, and one that joins late: runs leave the one after their epoch, and go on upon the other."""
+
+import subprocess
+import sys
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+from study_processes import SMALL, TIMEOUT, environment, start, state_of, wait_for
+
+from study.record import journal
+from study.record.events import Placed
+
+EPOCHS = 150
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        yield found
+    finally:
+        found.shutdown()
+
+
+def drain(cluster, node):
+    """Say that a node is to go, as its machine does."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "drain-node", f"--address={cluster.address}"]
+    command += [f"--node-id={node.node_id}", "--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=test"]
+    subprocess.run([*command, "--deadline-remaining-seconds=600"], check=True, timeout=TIMEOUT)
+
+
+def test_a_run_leaves_a_machine_that_is_to_go_and_no_retry_is_counted(cluster, tmp_path):
+    first = cluster.add_node(num_cpus=1)
+    options = ["--epochs", str(EPOCHS), "--trials", "1", "--confirm", "0", "--scheduler", "none", "--retries", "0"]
+    process = start(tmp_path, *SMALL, *options, "--address", cluster.address, env=environment())
+    wait_for(lambda: any(len(run.epochs) > 2 for run in state_of(tmp_path).trials), process)
+    second = cluster.add_node(num_cpus=1)
+    drain(cluster, first)
+    assert process.wait(TIMEOUT) == 0, (tmp_path / "output.txt").read_text()
+    (trial,) = state_of(tmp_path).trials
+    assert trial.status == "completed"
+    assert [epoch["epoch"] for epoch in trial.epochs] == [*range(1, EPOCHS + 1)]
+    events = journal.read(tmp_path / "results/night/journal.jsonl")
+    placed = [event for event in events if isinstance(event, Placed)]
+    assert len(placed) == 2
+    assert 2 < placed[1].epoch < EPOCHS
+    # The first has ended by itself, with nothing left to do.
+    ray.init(address=cluster.address, log_to_driver=False)
+    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    ray.shutdown()
+    assert first.node_id not in alive
+    assert second.node_id in alive
