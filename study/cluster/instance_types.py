@@ -37,7 +37,7 @@ NONE_TO_BE_HAD = frozenset(
 _log = logging.getLogger(__name__)
 
 
-class TypesInTurn(AWSNodeProvider):  # type: ignore[misc]  # Ray's class is not typed
+class TypesInTurn(AWSNodeProvider):
     """Ray's own provider for AWS, which launches a node's `Alternatives` where its first instance type is not had."""
 
     def create_node(self, node_config: Mapping[str, Any], tags: Mapping[str, str], count: int) -> dict[str, Any]:
