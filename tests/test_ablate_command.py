@@ -113,7 +113,7 @@ def test_a_dry_run_says_what_differs_how_many_runs_and_how_long_and_writes_nothi
     assert "optimizer   optimizer adam → adamw" in said
     words = " ".join(said.split())
     assert "greedy: at most 27 runs choose the steps and 24 others, on seeds of their own, report on them" in words
-    assert "2 min to 5 min on" in words  # 51 runs of 2 s or of 6 s, one at a time, and 20 s
+    assert "2 min to 8 min on" in words  # 51 runs of 2 s or 6 s and what is besides, one at a time, and a start
     assert command(tmp_path, "--dry-run", "--path", "ranked", "--most-runs", "30", "--seeds", "3") == 0
     words = " ".join(capsys.readouterr().out.split())
     assert "ranked: at most 12 runs choose" in words

@@ -11,6 +11,7 @@ from typing import Any
 from search_spaces import Between
 from study.driver import repeating
 from study.driver.ablation_path import Asked, changed
+from study.driver.estimate import RUN, START
 from study.driver.listing import table, wrapped
 from study.driver.repeating import Source
 from study.driver.reproductions import Machine
@@ -23,8 +24,6 @@ from study.record.settings import Settings
 from study.record.state import StudyState
 from study.record.words import duration
 from study.settings.resolve import default_address, space_context, space_of
-
-_START_S = 20.0  # of a command without its runs: imports, Ray, PCA
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,11 @@ def plan_text(subject: Subject, asked: Asked) -> str:
     choosing, reporting = asked.runs_at_most(len(between.parameters))
     runs = min(choosing + reporting, asked.most_runs or choosing + reporting)
     machine = Machine.here(settings.cpus_per_trial, settings.gpus_per_trial, settings.max_concurrent)
-    low, high = (_START_S + runs * seconds / min(runs, machine.concurrent) for seconds in subject.seconds)
+    at_once = min(runs, machine.concurrent)
+    low, high = (
+        start + runs * (seconds + besides) / at_once
+        for start, seconds, besides in zip(START, subject.seconds, RUN, strict=True)
+    )
     limit = "" if asked.most_runs is None else f", of which --most-runs {asked.most_runs} leaves {runs}"
     said = (
         f"{asked.path}: at most {choosing} runs choose the steps and {reporting} others, on seeds of their own, report "

@@ -80,7 +80,7 @@ def rows(steps: Sequence[Step], metric: str) -> list[Row]:
         )
     whole = Step((ALL,), "the default to the winner", default, steps[-1].after)
     gain = _gain(whole.before, whole.after, metric)
-    last = {"step": None, "parameter": ALL, **_of_step(whole, gain, gain and gain.p)}
+    last = {"step": None, "parameter": ALL, **_of_step(whole, gain, gain.p if gain else None)}
     return [*found, {**dict.fromkeys(COLUMNS), **last}]
 
 
@@ -122,7 +122,7 @@ def _interaction(step: Step, default: Trained, metric: str) -> Difference | None
 
 
 def _p(differences: Sequence[Difference | None]) -> list[float | None]:
-    return [one and one.p for one in differences]
+    return [one.p if one else None for one in differences]
 
 
 def _columns(name: str, found: Difference | None) -> Row:
