@@ -21,7 +21,7 @@ def ended(journal):
 
 @pytest.mark.slow
 def test_a_killed_ablation_of_a_smoke_study_goes_on_and_is_in_the_report(tmp_path):
-    words = ["--space", "digits_ae", "--smoke", "--trials", "4", "--confirm", "1x3", "--name", "smoke", "--seed", "1"]
+    words = ["--space", "digits_ae", "--smoke", "--trials", "6", "--confirm", "1x3", "--name", "smoke", "--seed", "1"]
     done = run(tmp_path, *words, bare=True)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "results" / "smoke"

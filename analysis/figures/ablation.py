@@ -14,7 +14,7 @@ from analysis.study_files import StudyFiles
 from analysis.trials import numbers, objective_of
 from analysis.words import parameter_label
 from study.record import metrics
-from study.record.ablation import flattery_sentence, sentences
+from study.record.ablation import AND, flattery_sentence, sentences
 
 _SHOWN = 20
 _LABEL = 30  # letters of a step's change; the table has all
@@ -79,17 +79,16 @@ def plot_ablation(data: Ablation) -> Figure:
     rows = pd.concat([data.rows.iloc[:-1].head(_SHOWN), data.rows.iloc[-1:]], ignore_index=True)
     drawn, (axis,) = style.figure(1.2 + 0.5 * len(rows))
     places = np.arange(len(rows))
-    colours = np.array([style.COLOURS[0]] * (len(rows) - 1) + [style.INK])
     axis.axvline(0, color=style.EDGE, linewidth=1)
+    colours = [style.COLOURS[0]] * (len(rows) - 1) + [style.INK]
     axis.hlines(places, rows["gain_low"], rows["gain_high"], colors=colours, linewidth=2, label="95 % interval")
     told = rows["told_apart"].astype(bool).to_numpy()
-    for which, fill, name in (
-        (told, colours, "gain, told from noise"),
-        (~told, style.PAPER, "gain, not told from noise"),
-    ):
-        if which.any():
-            face = fill[which] if isinstance(fill, np.ndarray) else fill
-            axis.scatter(rows["gain"][which], places[which], 52, face, edgecolors=colours[which], zorder=3, label=name)
+    for is_told, name in ((True, "gain, told from noise"), (False, "gain, not told from noise")):
+        these = np.flatnonzero(told == is_told)
+        edges = [colours[place] for place in these]
+        face = edges if is_told else style.PAPER
+        if len(these):
+            axis.scatter(rows["gain"].iloc[these], places[these], 52, face, edgecolors=edges, zorder=3, label=name)
     if rows["alone"].notna().any():
         axis.scatter(
             rows["alone"], places + 0.24, 26, style.COLOURS[1], marker="s", zorder=2, label="from the default alone"
@@ -104,7 +103,7 @@ def plot_ablation(data: Ablation) -> Figure:
 
 def _label(row: dict[str, Any]) -> str:
     """Return a step's number and what it changes, in two lines that are not too long."""
-    names = str(row["parameter"]).split()
+    names = str(row["parameter"]).split(AND)
     name = parameter_label(names[0]) if len(names) == 1 else f"{len(names)} parameters together"
     step = "" if row["step"] is None else f"{row['step']:.0f}. "
     change = str(row["change"])

@@ -89,10 +89,10 @@ def opened(name: str, storage: Path, given: Mapping[str, Any], *, trust: bool) -
     context = space_context(settings, tuple(about["image_shape"]), len(about["class_names"]), encoder)
     configs = {run.confirm_of: run.config for run in state.confirmations}
     try:
-        points = [space.point(one, configs[one], context) for one in (default, winner)]
+        first, last = (space.point(one, configs[one], context) for one in (default, winner))
     except ValueError as error:
         raise UsageError(f"{name} cannot be ablated by this version: {error}") from None
-    return Subject(source, settings, default, winner, Between(space, context, *points))
+    return Subject(source, settings, default, winner, Between(space, context, first, last))
 
 
 def _ends(name: str, state: StudyState) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from study.driver.context import Setup
 from study.driver.display import Display
 from study.driver.session import Session
 from study.interrupt import Interrupted
-from study.record import disk, files, journal, metrics
+from study.record import disk, files, journal, metrics, tables
 from study.record import folder as folders
 from study.record.ablation import COLUMNS, FILE, Step, rows
 from study.record.commands import say_progress
@@ -99,7 +99,9 @@ def _trained(setup: Setup, subject: Subject, asked: Asked, ends: float | None) -
         with display, disk.explained(folder.path):
             recorder.listen(display)
             session = AblationSession(setup, recorder, display, subject, asked, ends=ends)
-            return session.ablate(), session.notes
+            steps = session.ablate()
+            tables.write(folder, recorder.state)
+            return steps, session.notes
     except Exception as error:
         if interrupt.seen():  # out of Ray's core it comes as another error
             raise Interrupted from error

@@ -18,6 +18,8 @@ from study.record.words import DIGITS, counted, number
 FILE = "ablation.csv"
 ALL = "all"
 """The parameter of the last row, which is the whole way from the default to the winner."""
+AND = " + "
+"""Between the parameters of one step."""
 COLUMNS = (
     *("step", "parameter", "change", "before", "after", "value", "n", "gain", "gain_low", "gain_high", "test", "p"),
     *("p_holm", "told_apart", "alone", "alone_low", "alone_high"),
@@ -69,7 +71,7 @@ def rows(steps: Sequence[Step], metric: str) -> list[Row]:
         found.append(
             {
                 "step": place,
-                "parameter": " ".join(step.parameters),
+                "parameter": AND.join(step.parameters),
                 **_of_step(step, gain, p),
                 **_columns("alone", alone or None),
                 **_columns("interaction", interaction),
@@ -179,7 +181,7 @@ def _interactions(steps: Sequence[Row]) -> list[str]:
         return []
     named = [
         f"{row['parameter']} gains {number(row['gain'], DIGITS)} on the path and {number(row['alone'], DIGITS)} from "
-        f"the default alone, {_of(row, 'interaction')} more, p = {number(row['interaction_p_holm'], 2)}"
+        f"the default alone, a difference of {_of(row, 'interaction')}, p = {number(row['interaction_p_holm'], 2)}"
         for row in tested
         if row["interacts"]
     ]
