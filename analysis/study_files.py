@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from search_spaces import FAMILY_FACTS, FamilyFacts
-from study.record import files, journal, tables
+from study.record import ablation, files, journal, tables
 from study.record.errors import StudyError, UsageError, one_line
 from study.record.folder import StudyFolder
 from study.record.tables import BASELINE, CONFIRM, CONFIRM_HISTORY, HISTORY, PRETRAINING, SPREAD, TRIALS, UNMET, Table
@@ -65,6 +65,7 @@ class StudyFiles:
         pretraining: a row per run and epoch of a first stage, empty where there was none.
         confirm_history: a row per confirmation run and epoch, empty where there was none.
         spread: a row per further seed of the default, empty without `--patience`.
+        ablation: a row per step from the default to the winner, and one of the whole; empty without `study ablate`.
         state: whether it is finished, running, interrupted or failed; "incomplete" if its files are out of reach.
     """
 
@@ -78,6 +79,7 @@ class StudyFiles:
     pretraining: pd.DataFrame = field(default_factory=lambda: _empty(PRETRAINING))
     confirm_history: pd.DataFrame = field(default_factory=lambda: _empty(CONFIRM_HISTORY))
     spread: pd.DataFrame = field(default_factory=lambda: _empty(SPREAD))
+    ablation: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(ablation.COLUMNS)))
     state: State = "finished"
 
     @property
@@ -204,6 +206,8 @@ def read_tables(folder: Path, unfinished: State, *, ended: bool = True, without:
     runs = [*found[TRIALS.name]["status"], *found[CONFIRM.name]["status"]]
     if state == "interrupted" and runs and all(status == "failed" for status in runs):
         state = "failed"
+    if (folder / ablation.FILE).is_file():
+        found["ablation"] = _csv(folder / ablation.FILE, ablation.COLUMNS)
     return StudyFiles(folder=folder, about=about, summary=summary, state=state, **found)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from search_spaces._ask import Ask, AskConfig, Bounds, Scaled
+from search_spaces._between import Between
 from search_spaces._claims import CLAIMS, Audit, Bound, Check, Claim, Comparison, Measured, measured_by
 from search_spaces._dataset import DatasetSpec, ImageShape
 from search_spaces._families import BUILT_IN, FAMILY_FACTS, FamilyFacts, extend
@@ -45,6 +46,7 @@ __all__ = [
     "AskConfig",
     "Audit",
     "AutoencoderSearch",
+    "Between",
     "Bound",
     "Bounds",
     "Check",

@@ -18,6 +18,7 @@ _VERBS = {
     "report": "write the report of a study as one HTML file",
     "verify": "check the archive that study report --paper wrote",
     "repeat": "train a recorded run again, and compare its values",
+    "ablate": "what earned a gain: from the default to the winner, a parameter at a time",
     "compare": "studies side by side, with intervals",
     "audit": "what the reports claimed, beside what studies measured",
     "leaderboard": "the best configs of a study, in the terminal",

@@ -46,6 +46,7 @@ class MadeUpRun:
     params: int = 1000
     key: str | None = None
     confirm_of: str | None = None
+    role: str | None = None
     pretraining: list[Metrics] = field(default_factory=list)
     final: Metrics = field(default_factory=dict)
     seconds: float = 1.0
@@ -63,6 +64,7 @@ class MadeUpRun:
             self.params,
             self.key,
             self.confirm_of,
+            role=self.role,
         )
         if self.pretraining:
             yield Pretrained(self.id, [{"seconds": self.seconds} | epoch for epoch in self.pretraining])

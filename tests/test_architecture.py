@@ -31,6 +31,7 @@ FLOORS = (
         "export",
         "verify",
         "repeat",
+        "ablate",
         "__main__",
     },
 )

@@ -44,6 +44,7 @@ def test_a_search_with_failed_stopped_and_nan_trials_is_drawn(tmp_path, name, fa
         "code_map",
         "kl",
         "confirmation",
+        "ablation",
         "pareto",
         "bounds",
         "nats",

@@ -24,6 +24,7 @@ MODULES = (
     "rate_distortion",
     "nats",
     "confirmation",
+    "ablation",
     "class_errors",
     "predictions",
     "codes",

@@ -34,6 +34,13 @@ def report_page(study: StudyFiles, drawings: Drawings) -> Page:
         Section("rate-distortion", "Error against the size of the code", drawn("rate-distortion")),
         _confirmation(study, drawn("confirmation")),
         Section(
+            "ablation",
+            "What earned the gain",
+            drawn("ablation"),
+            "An experiment: one parameter at a time takes the winner's value, each step the best on seeds of its own, "
+            "and every config is trained again on seeds that chose nothing. Of validation images.",
+        ),
+        Section(
             "pictures",
             "Pictures",
             [*pictures.sample_pictures(study, without=shown), *of_samples],

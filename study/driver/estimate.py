@@ -39,8 +39,8 @@ _ENOUGH_S = 60.0  # of probing, after which no further config is
 _BESIDE_OTHERS = 1.5
 # Seconds of a study without its runs (imports, Ray, PCA, tables, tracker), and of a run without its epochs: of digits
 # on two cores, idle and busy.
-_START = (20.0, 90.0)
-_RUN = (0.1, 2.0)
+START = (20.0, 90.0)
+RUN = (0.1, 2.0)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Estimate:
     @property
     def whole(self) -> Span:
         """Seconds of the whole command."""
-        return Span(*_START) + self.confirmation + (self.search or Span(0, 0))
+        return Span(*START) + self.confirmation + (self.search or Span(0, 0))
 
 
 def drawn_of(
@@ -227,8 +227,8 @@ def _phase(runs: int, probed: Sequence[Probed], concurrent: int, least: float | 
     half = (len(probed) + 1) // 2
     at_once = min(runs, concurrent)
     slower = _BESIDE_OTHERS if at_once > 1 else 1.0
-    low = runs * (fmean(short[:half]) + _RUN[0]) / at_once
-    high = slower * (runs * fmean(long[-half:]) / at_once + long[-1] * (runs > at_once)) + runs * _RUN[1] / at_once
+    low = runs * (fmean(short[:half]) + RUN[0]) / at_once
+    high = slower * (runs * fmean(long[-half:]) / at_once + long[-1] * (runs > at_once)) + runs * RUN[1] / at_once
     return Span(low, high)
 
 

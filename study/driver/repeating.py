@@ -187,8 +187,8 @@ def train(source: Source, run: Run, settings: Settings, *, trust: bool) -> tuple
     assert about is not None
     data = inputs.load(settings)
     encoder = inputs.encoder_of(settings, data, trust=trust)
-    _same("the images", about.data, data.digest)
-    _same("the encoder", about.encoder, encoder.digest if encoder else None)
+    check_same("the images", about.data, data.digest)
+    check_same("the encoder", about.encoder, encoder.digest if encoder else None)
     with inputs.joined(settings, data, encoder) as resources:
         import models
         from study.driver.context import Setup, beside_pca, shared
@@ -235,7 +235,17 @@ def use_code(source: Source, *, trust: bool) -> None:
     own_file.use(code, str(about.own.get("file") or source.folder.code.name))
 
 
-def _same(what: str, recorded: Mapping[str, Any] | None, digest: str | None) -> None:
+def check_same(what: str, recorded: Mapping[str, Any] | None, digest: str | None) -> None:
+    """Compare the digest of what there is now with what a study's journal says of it.
+
+    Args:
+        what: "the images" or "the encoder".
+        recorded: What the journal says, with its digest; None of what the study has not.
+        digest: Today's.
+
+    Raises:
+        UsageError: they differ.
+    """
     expected = (recorded or {}).get("digest")
     if expected != digest:
         raise UsageError(f"{what} are not those of the study: digest {digest}, and the study's is {expected}")

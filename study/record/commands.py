@@ -28,6 +28,7 @@ SCRIPTS = {
     "check-space": "study/check_space.py",
     "verify": "study/verify.py",
     "repeat": "study/repeat.py",
+    "ablate": "study/ablate.py",
     "dashboard": "study/dashboard.py",
     "report": "analysis/report.py",
     "compare": "analysis/compare.py",

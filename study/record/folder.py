@@ -93,6 +93,11 @@ class StudyFolder:
         return self.path / "paper"
 
     @property
+    def ablation(self) -> AblationFolder:
+        """What an ablation of the study keeps: its journal, and checkpoints of runs that may go on."""
+        return AblationFolder(self.path / "ablation")
+
+    @property
     def notes(self) -> Path:
         """The user's own remarks, where there are any."""
         return self.path / "notes.md"
@@ -119,6 +124,23 @@ class StudyFolder:
         except OSError:
             pass
         return False
+
+
+@dataclass(frozen=True)
+class AblationFolder(StudyFolder):
+    """The folder that an ablation has in its study's; `words` are the options by which the same command goes on."""
+
+    words: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The study's name, with the folder's own."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    def resume_command(self, *words: str) -> str:
+        """Return the line that goes on with the ablation, as it works here; `words` are further options."""
+        study = self.path.parent
+        return hint("ablate", study.name, *self.words, *words, *storage_words(study.parent))
 
 
 def check_name(name: str) -> str:
