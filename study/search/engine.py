@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
+from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayActorError
 from ray.tune.error import TuneError
 from ray.tune.execution.tune_controller import TuneController
@@ -139,6 +140,25 @@ class Phases(UnsavedSearcher):
         self._now.on_trial_complete(trial_id, result, error)
 
 
+class _AllAtOnce(RayActorManager):
+    """Tune's manager of processes, which passes on every answer that is there, not one of them at each step.
+
+    To find one answer among hundreds of processes takes as long as to find all that there are.
+    """
+
+    def next(self, timeout: float | None = None) -> bool:
+        """Wait for an answer and pass it on, and with it all others."""
+        if not super().next(timeout):
+            return False
+        answers = self._actor_task_events
+        if waiting := list(answers.get_futures()):
+            ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+            for future in ready:
+                if future in answers.get_futures():  # what came before it may have ended its run
+                    answers.resolve_future(future)
+        return True
+
+
 class StudyController(TuneController):
     """Tune's controller, which keeps workers for the next phase, and for which the death of a worker is one fault.
 
@@ -146,7 +166,8 @@ class StudyController(TuneController):
     another one; then from the `reset` that the process was asked for, and ends the trial, since it is waiting. Nor does
     Tune forget that reset, and so would not give the trial a process again.
 
-    Tune itself keeps one idle process at most while none of its trials waits for one.
+    Tune itself keeps one idle process at most while none of its trials waits for one; and it keeps all trials, ended
+    ones too, with their last results, and goes through them several times at each step.
 
     Args:
         workers: How many processes are kept.
@@ -155,12 +176,23 @@ class StudyController(TuneController):
     def __init__(self, *arguments: Any, workers: int, **named: Any) -> None:
         self._workers = workers
         super().__init__(*arguments, **named)
+        self._actor_manager = _AllAtOnce(self._actor_manager._resource_manager)
 
     def add_trial(self, trial: Trial) -> None:
         """Add a trial; from the first one on, as many idle processes are kept as there can be runs at a time."""
         super().add_trial(trial)
         self._actor_cache.increase_max(trial.placement_group_factory, by=self._workers)
         self._workers = 0
+
+    def on_step_end(self) -> None:
+        """Forget the trials that have ended: what a study keeps of them is in its journal."""
+        super().on_step_end()
+        for trial in (*self._stopped_trials, *self._failed_trials):
+            self._trials.remove(trial)
+            self._live_trials.discard(trial)
+            self._trials_to_cache.discard(trial)
+        self._stopped_trials.clear()
+        self._failed_trials.clear()
 
     def _trial_task_failure(self, trial: Trial, exception: Exception) -> None:
         self._resetting_trials.discard(trial)

@@ -31,6 +31,7 @@ BENCHMARKS = (
     "fused",
     "memory",
     "thousand_trials",
+    "driver_rate",
     "report",
     "simulation",
     "search",
