@@ -31,6 +31,7 @@ BENCHMARKS = (
     "fused",
     "memory",
     "thousand_trials",
+    "many_runs",
     "driver_rate",
     "report",
     "simulation",

@@ -14,7 +14,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import ray
@@ -25,7 +25,23 @@ from study.record.metrics import sizes
 from study.search.engine import ContextReference, StudyTrainable
 from study.worker.job import Job, Report, StepResult
 
+if TYPE_CHECKING:
+    from search_spaces import Space
+    from study.data.image_data import ImageData
+
 _NOT_CURVES = ("lr", "seconds", "images_per_second")  # ends of names of metrics that are no errors
+
+
+def first_epoch(space: Space, data: ImageData) -> Metrics:
+    """Return the metrics of a real epoch of a space's default network."""
+    import torch
+
+    from study.training.trainer import Trainer
+
+    splits = {
+        name: (torch.from_numpy(split.images), torch.from_numpy(split.labels)) for name, split in data.splits.items()
+    }
+    return Trainer(space.default, splits, num_classes=data.num_classes, epochs=1, seed=0).epoch()
 
 
 class Reporter:

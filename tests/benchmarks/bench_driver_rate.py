@@ -5,7 +5,7 @@
 The study is `digits_ae`'s search as `study run` runs it: session, searcher with the space's own parameters, networks
 that are built to be counted, ASHA, Tune's controller, journal, Optuna's log, tables, display (lines, as into a file),
 MLflow on sqlite. What is made up is what the GPUs would do: Tune's actors are places in two processes
-(`_many_actors.py`), an epoch there is a wait, and its numbers are those of one real epoch, scaled. **Not measured:** how
+(`_many_actors.py`), an epoch there is a wait, and its numbers are those of one real epoch, scaled. *Not measured:* how
 long 512 processes take to start, placement groups, checkpoints, and the network between machines.
 
 Each rate is a study in a process of its own: 512 places, an epoch of 512 / rate seconds; `max` is an epoch of no time
@@ -44,28 +44,16 @@ RATES = "25,50,100,200,max"
 _DELIVERED_S = 900.0  # that MLflow may take for what is left at the end
 
 
-def first_epoch(data: Any) -> dict[str, float]:
-    """Return the metrics of a real epoch of the space's default network."""
-    import torch
-
-    import search_spaces
-    from study.training.trainer import Trainer
-
-    splits = {
-        name: (torch.from_numpy(split.images), torch.from_numpy(split.labels)) for name, split in data.splits.items()
-    }
-    config = search_spaces.get(SPACE).default
-    return Trainer(config, splits, num_classes=data.num_classes, epochs=1, seed=0).epoch()
-
-
 def give_places(count: int, period: float, epoch: dict[str, float]) -> Callable[[], list[Any]]:
     """Let studies of this process have `count` places, of a few processes, for their runs; return what made these."""
     import ray
     from _many_actors import Host, Places
 
     from study.cluster import resources
+    from study.driver import winner
     from study.search import engine
 
+    winner.keep_trial = lambda *arguments: None  # the made-up workers leave no network
     found = resources.of_each_run
     resources.of_each_run = lambda settings, measured=None: replace(found(settings, measured), concurrent=count)
     hosts: list[Any] = []
@@ -92,6 +80,8 @@ def window(events: Sequence[Event], places: int) -> tuple[float, float]:
 
 def measure(asked: str, options: argparse.Namespace) -> _sides.Run:
     """Run a study at a rate, of `max` or results a second, in the current folder, and return its numbers."""
+    from _many_actors import first_epoch
+
     import search_spaces
     from study.data import image_data
     from study.record import journal
@@ -102,7 +92,7 @@ def measure(asked: str, options: argparse.Namespace) -> _sides.Run:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
     period = 0.0 if asked == "max" else options.places / float(asked)
     data = image_data.load("digits", image_data.default_data_dir())
-    told = give_places(options.places, period, first_epoch(data))
+    told = give_places(options.places, period, first_epoch(search_spaces.get(SPACE), data))
     waits: list[Any] = []
     run = engine.run
 
@@ -230,7 +220,7 @@ def main() -> None:
     parser.add_argument("--child", nargs=2, metavar=("SIDE", "RESULT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.quick:
-        options.rates, options.minutes, options.places, options.epochs = "4", 0.2, QUICK_PLACES, 9
+        options.rates, options.trials, options.places, options.epochs = "16", 16, QUICK_PLACES, 9
     if options.child:
         side, result = options.child
         Path(result).write_text(json.dumps(measure(side, options)))
