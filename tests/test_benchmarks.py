@@ -113,7 +113,9 @@ def test_the_command_writes_the_table_of_what_was_chosen(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["fused", "trial_overhead", "thousand_trials", "report", *NEEDS_DATA])
+@pytest.mark.parametrize(
+    "name", ["fused", "trial_overhead", "thousand_trials", "many_runs", "driver_rate", "report", *NEEDS_DATA]
+)
 def test_every_benchmark_works_in_a_small_size(request, tmp_path, name):
     folder = request.getfixturevalue("real_data_dir") if name in NEEDS_DATA else tmp_path
     done = run(BENCHMARKS / f"bench_{name}.py", "--quick", "--data-dir", folder, "--json", tmp_path / "lines.json")

@@ -51,7 +51,7 @@ class Display:
         self._phase = ""
         self._jobs = 0  # confirmation runs of this phase, known when it begins
         self._ended_before = 0  # those that had ended before it
-        self._best: str | None = None  # the best trial that has been shown
+        self._best: str | None = None  # the best trial, once one has ended under this driver
         self._epochs = 0  # seen by this driver
         self._start = time.monotonic()
         self._opened = self._start - state.wall_s  # as if earlier drivers had gone on until now
@@ -117,9 +117,7 @@ class Display:
         """Return a run's row; a new best is marked by colour and, for who sees none, by a star."""
         kind = run.kind
         value, pca = run.last.get(self._metric), self.pca(run)
-        best = best_trials(self._state, self._metric)
-        is_best = kind == "trial" and bool(best) and best[0].id == run.id != self._best
-        self._best = run.id if is_best else self._best
+        is_best = kind == "trial" and self._is_best(run)
         total = {"trial": self._settings.trials, "confirm": self._jobs, "spread": SEEDS - 1}[kind]
         ended = self._ended_runs(kind) - (self._ended_before if kind == "confirm" else 0)
         cells = {
@@ -135,6 +133,13 @@ class Display:
         beyond = constraints.unmet(self._constraints, run.facts) if run.status != "failed" else []
         mark = "* " if is_best else f"not {constraints.said(beyond)}: " if beyond else ""
         return Text(self._row(cells, mark + describe(run)), style)
+
+    def _is_best(self, run: Run) -> bool:
+        """Return whether a trial that has just ended is the best one."""
+        among = None if self._best is None else [self._state.runs[self._best], run]
+        best = best_trials(self._state, self._metric, among)
+        self._best = best[0].id if best else None
+        return self._best == run.id
 
     def _row(self, cells: dict[str, str], network: str) -> str:
         """Return cells in columns of a fixed width, and as much of the network's description as has room."""
@@ -171,7 +176,7 @@ class Display:
             progress.append(f"{self._epochs / running:.2f} epochs/s")
         if left := self._time_left(done, total, running):
             progress.append(left)
-        runs = [run for run in list(self._state.runs.values()) if run.status == "running"]
+        runs = [run for run in self._state.all_runs if run.status == "running"]
         # Lines of their own: a line that is longer than the terminal is wide is cut off.
         return Group(head, Text("  ".join(progress)), Text(self._to_beat()), _running(runs, self._metric))
 
@@ -180,7 +185,8 @@ class Display:
         return sum(counts.values()) - counts["running"]
 
     def _to_beat(self) -> str:
-        best = best_trials(self._state, self._metric)
+        among = None if self._best is None else [self._state.runs[self._best]]
+        best = best_trials(self._state, self._metric, among)
         if not best:
             return ""
         pca = self.pca(best[0])
@@ -192,9 +198,9 @@ class Display:
         if not self._epochs or not total:
             return ""
         # Epochs of the ended trials tell how many the others will need; before the first end, all of them.
-        ended = [len(run.epochs) for run in self._state.runs.values() if run.status != "running"]
+        ended = [len(run.epochs) for run in self._state.all_runs if run.status != "running"]
         expected = sum(ended) / len(ended) if ended and not self._jobs else self._settings.epochs
-        running = sum(len(run.epochs) for run in self._state.runs.values() if run.status == "running")
+        running = sum(len(run.epochs) for run in self._state.all_runs if run.status == "running")
         seconds_an_epoch = elapsed / self._epochs
         seconds = max(0.0, (total - done) * expected - running) * seconds_an_epoch
         if self._phase == "search" and self._settings.time_budget_s:

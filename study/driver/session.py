@@ -41,7 +41,8 @@ from study.training import checkpoint
 from study.training.stages import Budget
 from study.worker.job import Job
 
-_TABLES_EVERY_S = 20.0  # the CSV files of a running study are at most this much behind its journal
+_TABLES_EVERY_S = 20.0  # so far the CSV files of a running study are behind its journal, or further where they are long
+_TABLES_SHARE = 0.01  # of the driver's time: no run gets an answer while they are written
 
 
 class Session:
@@ -347,7 +348,7 @@ class Session:
             return
         start = time.monotonic()
         tables.write(self._folder, self._state)
-        self._tables_due = time.monotonic() + max(_TABLES_EVERY_S, 20 * (time.monotonic() - start))
+        self._tables_due = time.monotonic() + max(_TABLES_EVERY_S, (time.monotonic() - start) / _TABLES_SHARE)
 
 
 def _stop_if_all_failed(what: str, runs: list[Run]) -> None:

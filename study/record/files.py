@@ -92,13 +92,15 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[str] = ()) -> None:
     """Write rows with the columns `first` before all others that any row has; numbers in full precision."""
-    columns = [*first, *dict.fromkeys(key for row in rows for key in row if key not in first)]
+    columns: dict[str, None] = dict.fromkeys(first)
+    for row in rows:
+        columns |= dict.fromkeys(row)
 
     def produce(part: Path) -> None:
         with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows([row.get(column, "") for column in columns] for row in rows)
 
     write(path, produce)
 

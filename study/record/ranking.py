@@ -37,21 +37,27 @@ def trial_key(status: str, epochs: int, value: float, number: int, of: Mode) -> 
     return stopped, -epochs if stopped else 0, sign(of) * value, number
 
 
-def best_trials(state: StudyState, metric: str) -> list[Run]:
+def best_trials(state: StudyState, metric: str, among: Sequence[Run] | None = None) -> list[Run]:
     """Return the trials that can be ranked, best first.
 
     Failed and running ones are left out, and those that do not keep the study's constraints: they never win.
+
+    Args:
+        state: The study.
+        metric: What they are ranked by.
+        among: Some of the study's trials, instead of all.
     """
-    ended = [run for run in keeping(state) if run.status in ("completed", "stopped") and metric in run.last]
+    ended = [run for run in keeping(state, among) if run.status in ("completed", "stopped") and metric in run.last]
     return sorted(
         ended, key=lambda run: trial_key(run.status, len(run.epochs), run.last[metric], run.number, mode(metric))
     )
 
 
-def keeping(state: StudyState) -> list[Run]:
-    """Return the trials that keep every constraint of the study, by what is known of each of them so far."""
+def keeping(state: StudyState, among: Sequence[Run] | None = None) -> Sequence[Run]:
+    """Return the trials, or those `among` some, that keep every constraint of the study, by what is known so far."""
+    trials = state.trials if among is None else among
     asked = constraints.of_settings(state.settings)
-    return [run for run in state.trials if not constraints.unmet(asked, run.facts)] if asked else state.trials
+    return [run for run in trials if not constraints.unmet(asked, run.facts)] if asked else trials
 
 
 def confirmed_order(seeds: Mapping[T, Sequence[float]], of: Mode, unmet: Collection[T] = ()) -> list[T]:

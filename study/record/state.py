@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -135,27 +136,29 @@ class StudyState:
         return state
 
     @property
+    def all_runs(self) -> list[Run]:
+        """All runs in the order in which they began; the display's thread looks at them while others begin."""
+        return list(self.runs.values())
+
+    @property
     def trials(self) -> list[Run]:
         """The trials of the search in the order of their numbers."""
-        return [run for run in self.runs.values() if run.kind == "trial"]
+        return [run for run in self.all_runs if run.kind == "trial"]
 
     @property
     def confirmations(self) -> list[Run]:
         """The confirmation runs in the order in which they began."""
-        return [run for run in self.runs.values() if run.kind == "confirm"]
+        return [run for run in self.all_runs if run.kind == "confirm"]
 
     @property
     def spread_runs(self) -> list[Run]:
         """The further seeds of the default that say how far seeds differ."""
-        return [run for run in self.runs.values() if run.kind == "spread"]
+        return [run for run in self.all_runs if run.kind == "spread"]
 
     def count(self, kind: Kind) -> dict[Status, int]:
         """Count the runs of a kind by status."""
         counts: dict[Status, int] = {"running": 0, "completed": 0, "stopped": 0, "failed": 0}
-        for run in self.runs.values():
-            if run.kind == kind:
-                counts[run.status] += 1
-        return counts
+        return counts | Counter(run.status for run in self.all_runs if run.kind == kind)
 
     def apply(self, event: Event) -> None:  # noqa: PLR0912, PLR0915 - a case for each kind of event
         """Take in one event; one that is already known changes nothing, nor do those that are for a person to read."""

@@ -48,9 +48,13 @@ class SearchBudget:
 
     def spent(self) -> str | None:
         """Return which of `events.LIMITS` has been reached, None where none has: every search has a trial."""
-        if self._reached is None and self._state.trials:
+        if self._reached is None and self._has_begun():
             self._reached = self._look()
         return self._reached
+
+    def _has_begun(self) -> bool:
+        # Asked at every result of every run: no list of all trials is made for it.
+        return any(run.kind == "trial" for run in self._state.runs.values())
 
     def ending(self) -> tuple[str, str]:
         """Return why the search has ended, as `SearchEnded` has it: the reason, and the same in words."""

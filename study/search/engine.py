@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
+from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayActorError
 from ray.tune.error import TuneError
 from ray.tune.execution.class_cache import _ActorClassCache
@@ -154,6 +155,25 @@ class _PlainActors(_ActorClassCache):
         return self._cache[trainable_cls]
 
 
+class _AllAtOnce(RayActorManager):
+    """Tune's manager of processes, which passes on every answer that is there, not one of them at each step.
+
+    To find one answer among hundreds of processes takes as long as to find all that there are.
+    """
+
+    def next(self, timeout: float | None = None) -> bool:
+        """Wait for an answer and pass it on, and with it all others."""
+        if not super().next(timeout):
+            return False
+        answers = self._actor_task_events
+        if waiting := list(answers.get_futures()):
+            ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+            for future in ready:
+                if future in answers.get_futures():  # what came before it may have ended its run
+                    answers.resolve_future(future)
+        return True
+
+
 class StudyController(TuneController):
     """Tune's controller, which keeps workers for the next phase, and for which the death of a worker is one fault.
 
@@ -161,7 +181,8 @@ class StudyController(TuneController):
     another one; then from the `reset` that the process was asked for, and ends the trial, since it is waiting. Nor does
     Tune forget that reset, and so would not give the trial a process again.
 
-    Tune itself keeps one idle process at most while none of its trials waits for one.
+    Tune itself keeps one idle process at most while none of its trials waits for one; and it keeps all trials, ended
+    ones too, with their last results, and goes through them several times at each step.
 
     Tune gives its workers environment variables of their own, and so never one of the processes that Ray starts by
     itself, seconds before. Those of a Ray of one's own have the driver's environment already.
@@ -181,6 +202,7 @@ class StudyController(TuneController):
         super().__init__(*arguments, **named)
         if inherits:
             self._class_cache = _PlainActors()
+        self._actor_manager = _AllAtOnce(self._actor_manager._resource_manager)
 
     def add_trial(self, trial: Trial) -> None:
         """Add a trial; from the first one on, as many idle processes are kept as there can be runs at a time."""
@@ -203,6 +225,16 @@ class StudyController(TuneController):
             self._looked = time.monotonic()
             self._leaving = set(ray._private.state.state.get_draining_nodes())
         return bool(trial.last_result) and node_of(trial.last_result) in self._leaving
+
+    def on_step_end(self) -> None:
+        """Forget the trials that have ended: what a study keeps of them is in its journal."""
+        super().on_step_end()
+        for trial in (*self._stopped_trials, *self._failed_trials):
+            self._trials.remove(trial)
+            self._live_trials.discard(trial)
+            self._trials_to_cache.discard(trial)
+        self._stopped_trials.clear()
+        self._failed_trials.clear()
 
     def _trial_task_failure(self, trial: Trial, exception: Exception) -> None:
         self._resetting_trials.discard(trial)

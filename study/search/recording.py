@@ -175,7 +175,9 @@ class TuneRecorder(Unpickled, tune.Callback):
             return
         # What a run that only chooses the winner has learned is of no use either.
         self._kept.add(job.id)
-        best = {run.id for run in best_trials(self._recorder.state, self._metric)[: self._keep]}
+        state = self._recorder.state  # what was once not among the best never is again
+        ended = [state.runs[run_id] for run_id in self._kept if state.runs[run_id].kind == "trial"]
+        best = {run.id for run in best_trials(state, self._metric, ended)[: self._keep]}
         for run_id in self._kept - best:
             checkpoint.delete(self._folder.checkpoints, run_id)
         self._kept &= best

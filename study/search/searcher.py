@@ -258,7 +258,8 @@ class StudySearcher(UnsavedSearcher):
 
     def _facts(self, trial: optuna.Trial) -> dict[str, Any]:
         """Return what of an asked trial must be kept to make it anew in another storage."""
-        frozen = self._study.get_trials(deepcopy=False)[trial.number]
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, trial.number)
+        frozen = self._storage.get_trial(trial_id)  # not all of the study's, of which there may be thousands
         attributes = self._storage.get_study_system_attrs(self._study_id)
         new = {name: value for name, value in attributes.items() if self._attributes.get(name) != value}
         self._attributes |= new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages.journal import JournalFileBackend
 
 from study.record.errors import first_line
 from study.record.folder import StudyFolder
@@ -20,20 +21,26 @@ _FOREIGN = ("dashboard:", "artifacts:", "preference:")
 """How the names of attributes begin that optuna-dashboard and Optuna's artifact store write."""
 
 
-class _OneWriter(JournalFileSymlinkLock):
-    """No lock at all: the study's own keeps other drivers out, and Optuna's costs as much as what it guards."""
+class _Log(JournalFileBackend):
+    """A log without lock and sync: the study's own lock keeps other drivers out, and its journal is what is kept.
 
-    def acquire(self) -> bool:
-        """Be the writer, which this process always is."""
-        return True
+    A trial has some forty lines, and one for each epoch; Optuna's own lock and sync cost several times as much as what
+    they guard. What a power cut takes back of the log is made anew from the journal.
+    """
 
-    def release(self) -> None:
-        """Stay the writer."""
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._path = path
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append lines."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
 
 
 def opened(log: Path) -> JournalStorage:
     """Return the storage in a log, which is made if it is not there; to read one writes nothing."""
-    return JournalStorage(JournalFileBackend(str(log), lock_obj=_OneWriter(str(log))))
+    return JournalStorage(_Log(log))
 
 
 @dataclass

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 FLUSH_SECONDS = 2.0
+# How much longer events are gathered at most where MLflow takes long for what has been: half a minute.
+_LONGER = 15
 RETRY_SECONDS = 5.0
 # MLflow's limits for one log_batch
 _METRICS, _PARAMS, _TAGS = 1000, 100, 100
@@ -126,14 +128,21 @@ class MLflowTracker:
             raise
 
     def _follow(self) -> None:
-        """Gather events, and flush them every two seconds until `close`."""
-        closing = False
+        """Gather events, and flush them every two seconds until `close`, more seldom where a flush takes long.
+
+        One epoch of a run costs sqlite's MLflow about half of what ten do. So the epochs of hundreds of runs are sent
+        several at a time: after ten times as long as it took to send the last ones, within bounds.
+        """
+        closing, took = False, 0.0
         while not closing or (self._outbox and time.monotonic() < self._stop_at):
-            closing = self._gather(FLUSH_SECONDS) or closing
+            closing = self._gather(FLUSH_SECONDS * min(max(1, 10 * took / FLUSH_SECONDS), _LONGER)) or closing
             if not self._outbox:
                 continue
             try:
+                self._connect()  # which takes seconds where there is no database yet
+                began = time.monotonic()
                 self._flush()
+                took = time.monotonic() - began
                 self._say(None)
             except StudyError:
                 raise

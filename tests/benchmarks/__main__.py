@@ -31,6 +31,8 @@ BENCHMARKS = (
     "fused",
     "memory",
     "thousand_trials",
+    "many_runs",
+    "driver_rate",
     "report",
     "simulation",
     "search",

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def run(
-    folder: Path, tracking_file: Path, space: search_spaces.Space, data: ImageData, options: str
+    folder: Path,
+    tracking_file: Path,
+    space: search_spaces.Space,
+    data: ImageData,
+    options: str,
+    *,
+    deliver_s: float = 120.0,
 ) -> tuple[float, Path]:
     """Run a study without confirmation, and return its wall seconds, without Ray's start, and its journal.
 
@@ -26,6 +32,7 @@ def run(
         space: What is searched, in the place of the space of its name.
         data: What it is trained on.
         options: Further options of the command.
+        deliver_s: That MLflow may take for what it lacks at the end.
 
     Raises:
         RuntimeError: MLflow does not have all of the study.
@@ -57,7 +64,7 @@ def run(
         display = Display(settings, recorder.state, space.metric)
         started = time.perf_counter()
         Session(Setup(settings, study, data, lent, None, None), recorder, display).run()
-        if not tracker.close(Ending("finished"), 120):
+        if not tracker.close(Ending("finished"), deliver_s):
             raise RuntimeError(f"MLflow does not have all of the study: {tracker.error}")
         return time.perf_counter() - started, study.journal
 
