@@ -10,16 +10,16 @@ from ray.exceptions import ActorDiedError
 from ray.tune.experiment import Trial
 from study_processes import SMALL, TIMEOUT, run, start, state_of, summary_of, table, without_timings
 
-from study.search import engine
+from study.search.controller import StudyController, TuneController
 
 
 def test_a_fault_that_tune_reports_twice_is_one_fault(monkeypatch):
     processed = []
     monkeypatch.setattr(
-        engine.TuneController, "_process_trial_failure", lambda self, trial, exception: processed.append(trial.status)
+        TuneController, "_process_trial_failure", lambda self, trial, exception: processed.append(trial.status)
     )
     trial = type("WaitingTrial", (), {"status": Trial.RUNNING})()
-    controller = engine.StudyController.__new__(engine.StudyController)
+    controller = StudyController.__new__(StudyController)
     controller.__dict__ |= {"_resetting_trials": set(), "_fail_fast": False, "_print_trial_errors": False}
     controller._trial_task_failure(trial, ActorDiedError())
     trial.status = Trial.PENDING  # set up again

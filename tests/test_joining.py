@@ -98,7 +98,7 @@ def test_a_process_that_computed_once_does_not_stay_with_what_it_took(tmp_path):
 BEGUN = """
 import json, os, time, psutil, ray
 from study.cluster import joining
-from study.search.engine import _PlainActors
+from study.search.controller import PlainActors
 
 def commands():
     return {child.pid: " ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)}
@@ -111,7 +111,7 @@ with joining.joined(None):
     ends = time.monotonic() + 60
     while not (ready := [pid for pid, words in commands().items() if "IDLE" in words]) and time.monotonic() < ends:
         time.sleep(0.1)
-    where = ray.get(_PlainActors().get(Where).remote().pid.remote())
+    where = ray.get(PlainActors().get(Where).remote().pid.remote())
     print(json.dumps({"reused": where in ready, "commands": list(commands().values())}))
 """
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
-import ray.tune.tune  # noqa: F401  (where Tune makes its controller)
+import ray.tune.tune
 from ray.air.execution._internal import RayActorManager
 from ray.air.execution._internal.event_manager import RayEventManager
 
@@ -15,7 +15,8 @@ from study.record.folder import StudyFolder
 from study.record.journal import Journal, Recorder
 from study.record.ranking import best_trials
 from study.record.state import StudyState
-from study.search import engine, storages
+from study.search import storages
+from study.search.controller import StudyController, TuneController, _AllAtOnce
 from study.search.engine import BudgetStopper
 from study.search.recording import TuneRecorder
 from study.tracking import mlflow_tracker
@@ -24,7 +25,7 @@ from study.worker.job import Job, Report, StepResult, job_config, tune_result
 
 
 def controller(**trials):
-    made = engine.StudyController.__new__(engine.StudyController)
+    made = StudyController.__new__(StudyController)
     everyone = {trial for some in trials.values() for trial in some}
     made.__dict__ |= {"_trials": list(everyone), "_live_trials": set(everyone), "_trials_to_cache": set(everyone)}
     made.__dict__ |= {f"_{name}_trials": set(some) for name, some in trials.items()}
@@ -32,7 +33,7 @@ def controller(**trials):
 
 
 def test_tune_forgets_the_trials_that_have_ended_and_no_others(monkeypatch):
-    monkeypatch.setattr(engine.TuneController, "on_step_end", lambda self: None)
+    monkeypatch.setattr(TuneController, "on_step_end", lambda self: None)
     running, pending, stopped, failed = "running", "pending", "stopped", "failed"  # any objects will do
     made = controller(running=[running], pending=[pending], stopped=[stopped], failed=[failed])
     made.on_step_end()
@@ -45,18 +46,18 @@ def test_tune_forgets_the_trials_that_have_ended_and_no_others(monkeypatch):
 @pytest.fixture
 def answers(monkeypatch):
     """A manager of processes whose first answer is passed on by Tune's own; the names of those passed on after it."""
-    manager = engine._AllAtOnce.__new__(engine._AllAtOnce)
+    manager = _AllAtOnce.__new__(_AllAtOnce)
     manager._actor_task_events = RayEventManager()
     manager.passed_on = []
     monkeypatch.setattr(RayActorManager, "next", lambda self, timeout=None: timeout != "nothing came")
-    monkeypatch.setattr(engine.ray, "get", lambda future: future)
+    monkeypatch.setattr(ray, "get", lambda future: future)
     for name in ("first", "second", "third"):
         manager._actor_task_events.track_future(name, on_result=manager.passed_on.append)
     return manager
 
 
 def test_every_answer_that_is_there_is_passed_on_in_one_step(answers, monkeypatch):
-    monkeypatch.setattr(engine.ray, "wait", lambda waiting, **named: (sorted(waiting)[:2], []))
+    monkeypatch.setattr(ray, "wait", lambda waiting, **named: (sorted(waiting)[:2], []))
     assert answers.next(0.1)
     assert answers.passed_on == ["first", "second"]
     assert answers._actor_task_events.get_futures() == {"third"}
@@ -64,14 +65,14 @@ def test_every_answer_that_is_there_is_passed_on_in_one_step(answers, monkeypatc
 
 def test_an_answer_of_a_run_that_another_answer_has_ended_is_passed_over(answers, monkeypatch):
     events = answers._actor_task_events
-    monkeypatch.setattr(engine.ray, "wait", lambda waiting, **named: (sorted(waiting), []))
+    monkeypatch.setattr(ray, "wait", lambda waiting, **named: (sorted(waiting), []))
     events.track_future("first", on_result=lambda name: events.discard_future("second"))
     assert answers.next(0.1)
     assert answers.passed_on == ["third"]
 
 
 def test_where_nothing_has_come_nothing_is_looked_for(answers, monkeypatch):
-    monkeypatch.setattr(engine.ray, "wait", lambda *a, **k: pytest.fail("looked for answers"))
+    monkeypatch.setattr(ray, "wait", lambda *a, **k: pytest.fail("looked for answers"))
     assert not answers.next("nothing came")
 
 

@@ -143,19 +143,21 @@ def _few_processes() -> Iterator[None]:
     from ray._private import parameter
     from ray._private.node import Node
 
-    class Parameters(parameter.RayParams):  # type: ignore[misc]
+    class Parameters(parameter.RayParams):
         def __init__(self, *arguments: Any, **named: Any) -> None:
             super().__init__(*arguments, **named)
-            self.no_monitor, self.include_log_monitor = True, False
+            self.no_monitor = True
+            self.include_log_monitor: Any = False
 
-    before, start_api_server = parameter.RayParams, getattr(Node, "start_api_server", None)
-    parameter.RayParams, Node.start_api_server = Parameters, lambda node, **options: None
+    fewer = {(parameter, "RayParams"): Parameters, (Node, "start_api_server"): lambda node, **options: None}
+    before = {(holder, name): getattr(holder, name, None) for holder, name in fewer}
     try:
+        for (holder, name), value in fewer.items():
+            setattr(holder, name, value)
         yield
     finally:
-        parameter.RayParams = before
-        if start_api_server is not None:
-            Node.start_api_server = start_api_server
+        for (holder, name), value in before.items():
+            setattr(holder, name, value)
 
 
 def _first_sentence(error: Exception) -> str:

@@ -51,7 +51,7 @@ def give_places(count: int, period: float, epoch: dict[str, float]) -> Callable[
 
     from study.cluster import resources
     from study.driver import winner
-    from study.search import engine
+    from study.search import controller
 
     winner.keep_trial = lambda *arguments: None  # the made-up workers leave no network
     found = resources.of_each_run
@@ -63,8 +63,8 @@ def give_places(count: int, period: float, epoch: dict[str, float]) -> Callable[
         hosts.extend(remote.remote(epoch, ("val_mse",), period) for _ in range(HOSTS))
         return Places(hosts, count)
 
-    # `engine` puts it in the place of Tune's own by this name.
-    engine.StudyController = partial(engine.StudyController, resource_manager_factory=places)
+    # `controlled` puts it in the place of Tune's own by this name.
+    controller.StudyController = partial(controller.StudyController, resource_manager_factory=places)
     return lambda: [ray.get(host.told.remote()) for host in hosts]
 
 

@@ -1,0 +1,133 @@
+"""Tune's controller as a study uses it: what it keeps of trials and processes, and when a run leaves a machine."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import ray
+from ray import tune
+from ray.air.execution._internal import RayActorManager
+from ray.exceptions import RayActorError
+from ray.tune.error import TuneError
+from ray.tune.execution.class_cache import _ActorClassCache
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+
+from study.worker.job import node_of
+
+_LOOKS_EVERY = 1.0  # seconds, between two looks at the nodes that are to go
+
+
+class PlainActors(_ActorClassCache):
+    """Makes actors of trainables without environment variables of their own."""
+
+    def get(self, trainable_cls: type[tune.Trainable]) -> Any:
+        """Return the actor class of a trainable."""
+        if trainable_cls not in self._cache:
+            self._cache[trainable_cls] = ray.remote(trainable_cls)
+        return self._cache[trainable_cls]
+
+
+class _AllAtOnce(RayActorManager):
+    """Tune's manager of processes, which passes on every answer that is there, not one of them at each step.
+
+    To find one answer among hundreds of processes takes as long as to find all that there are.
+    """
+
+    def next(self, timeout: float | None = None) -> bool:
+        """Wait for an answer and pass it on, and with it all others."""
+        if not super().next(timeout):
+            return False
+        answers = self._actor_task_events
+        if waiting := list(answers.get_futures()):
+            ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+            for future in ready:
+                if future in answers.get_futures():  # what came before it may have ended its run
+                    answers.resolve_future(future)
+        return True
+
+
+class StudyController(TuneController):
+    """Tune's controller, which keeps workers for the next phase, and for which the death of a worker is one fault.
+
+    Where a worker dies between two jobs, Tune hears of it twice: from the process, and lets the next trial wait for
+    another one; then from the `reset` that the process was asked for, and ends the trial, since it is waiting. Nor does
+    Tune forget that reset, and so would not give the trial a process again.
+
+    Tune itself keeps one idle process at most while none of its trials waits for one; and it keeps all trials, ended
+    ones too, with their last results, and goes through them several times at each step.
+
+    Tune gives its workers environment variables of their own, and so never one of the processes that Ray starts by
+    itself, seconds before. Those of a Ray of one's own have the driver's environment already.
+
+    A run leaves a node that Ray drains (a spot machine with its notice, a pod that is ended) at its next result, whose
+    checkpoint is written by then, and goes on elsewhere; it is not the run's fault, and none of its `retries`.
+
+    Args:
+        workers: How many processes are kept.
+        inherits: Whether the nodes' processes have the driver's environment.
+    """
+
+    def __init__(self, *arguments: Any, workers: int, inherits: bool, **named: Any) -> None:
+        self._workers = workers
+        self._leaving: set[str] = set()  # nodes that are to go
+        self._looked = -_LOOKS_EVERY
+        super().__init__(*arguments, **named)
+        if inherits:
+            self._class_cache = PlainActors()  # type: ignore[no-untyped-call]
+        self._actor_manager = _AllAtOnce(self._actor_manager._resource_manager)
+
+    def add_trial(self, trial: Trial) -> None:
+        """Add a trial; from the first one on, as many idle processes are kept as there can be runs at a time."""
+        super().add_trial(trial)
+        self._actor_cache.increase_max(trial.placement_group_factory, by=self._workers)
+        self._workers = 0
+
+    def _execute_action(self, trial: Trial, decision: str, after_save: bool = False) -> None:
+        if decision == TrialScheduler.CONTINUE and self._is_to_go(trial):
+            self._try_recover(trial, TuneError("its machine is to go"))  # as a failure that is counted nowhere
+        else:
+            super()._execute_action(trial, decision, after_save)
+
+    def _maybe_cache_trial_actor(self, trial: Trial) -> bool:
+        return not self._is_to_go(trial) and super()._maybe_cache_trial_actor(trial)
+
+    def _is_to_go(self, trial: Trial) -> bool:
+        """Say whether the node on which a run reported last is to go."""
+        if time.monotonic() - self._looked >= _LOOKS_EVERY:
+            self._looked = time.monotonic()
+            self._leaving = set(ray._private.state.state.get_draining_nodes())
+        return bool(trial.last_result) and node_of(trial.last_result) in self._leaving
+
+    def on_step_end(self) -> None:
+        """Forget the trials that have ended: what a study keeps of them is in its journal."""
+        super().on_step_end()  # type: ignore[no-untyped-call]
+        for trial in (*self._stopped_trials, *self._failed_trials):
+            self._trials.remove(trial)
+            self._live_trials.discard(trial)
+            self._trials_to_cache.discard(trial)
+        self._stopped_trials.clear()
+        self._failed_trials.clear()
+
+    def _trial_task_failure(self, trial: Trial, exception: Exception) -> None:
+        self._resetting_trials.discard(trial)
+        if trial.status == Trial.PENDING and isinstance(exception, RayActorError):
+            return  # what `_actor_failed` has seen to
+        super()._trial_task_failure(trial, exception)
+
+
+@contextmanager
+def controlled(workers: int, *, inherits: bool) -> Iterator[None]:
+    """Let Tune make a `StudyController`; it has no way of its own to be given one."""
+    loop: Any = sys.modules["ray.tune.tune"]
+    before, loop.TuneController = loop.TuneController, partial(StudyController, workers=workers, inherits=inherits)
+    try:
+        yield
+    finally:
+        loop.TuneController = before
