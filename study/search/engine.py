@@ -186,7 +186,7 @@ class StudyController(TuneController):
 
     def on_step_end(self) -> None:
         """Forget the trials that have ended: what a study keeps of them is in its journal."""
-        super().on_step_end()
+        super().on_step_end()  # type: ignore[no-untyped-call]
         for trial in (*self._stopped_trials, *self._failed_trials):
             self._trials.remove(trial)
             self._live_trials.discard(trial)

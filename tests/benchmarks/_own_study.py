@@ -63,6 +63,7 @@ def run(
         recorder.record(StudyStarted(**about))
         lent = resources.of_each_run(settings, gpu_probe.survey(settings, data, None))
         display = Display(settings, recorder.state, space.metric)
+        recorder.listen(display)
         started = time.perf_counter()
         Session(Setup(settings, study, data, lent, None, None), recorder, display).run()
         if not tracker.close(Ending("finished"), deliver_s):
