@@ -41,8 +41,8 @@ from study.training import checkpoint
 from study.training.stages import Budget
 from study.worker.job import Job
 
-_TABLES_EVERY_S = 20.0  # so far the CSV files of a running study are behind its journal, or further where they are long
-_TABLES_SHARE = 0.01  # of the driver's time: no run gets an answer while they are written
+_TABLES_EVERY_S = 20.0  # the CSV files of a running study are about this much behind its journal, long ones further
+_TABLES_SHARE = 0.01  # of the driver's time at most: no run gets an answer while they are written
 
 
 class Session:

@@ -62,6 +62,7 @@ def run(
         about = {"settings": settings.to_json(), "data": {}, "environment": {"git_commit": None}}
         recorder.record(StudyStarted(**about))
         display = Display(settings, recorder.state, space.metric)
+        recorder.listen(display)
         started = time.perf_counter()
         Session(Setup(settings, study, data, lent, None, None), recorder, display).run()
         if not tracker.close(Ending("finished"), deliver_s):
