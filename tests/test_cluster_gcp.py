@@ -41,7 +41,7 @@ def test_ray_accepts_the_file():
 
     config = prepare_config(copy.deepcopy(shipped(GCP)))
     validate_config(config)
-    worker = Machines(cpus=4, gpus=1, memory=int(16 * 2**30 * 0.7), count=4)
+    worker = Machines(cpus=4, gpus=1, memory=int(16 * 2**30 * 0.7), count=4, name="gpu_worker")
     assert growth_of(config, Machines(0, 0, None)).kinds == [worker]
 
 

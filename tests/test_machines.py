@@ -59,7 +59,7 @@ def test_the_bound_on_all_workers_holds_over_their_kinds():
 def test_machines_of_ones_own_are_taken_to_be_like_the_head():
     own = {"max_workers": 2, "available_node_types": {"local.cluster.node": {"resources": {}, "max_workers": 2}}}
     head = Machines(2, 0, GIB)
-    assert growth_of(own, head) == Growth(head, [Machines(2, 0, GIB, 2)], 2)
+    assert growth_of(own, head) == Growth(head, [Machines(2, 0, GIB, 2, "local.cluster.node")], 2)
     assert growth_of(own, head).fit(1, 0) == 6
 
 
