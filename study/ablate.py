@@ -29,7 +29,7 @@ from study.record import ablation, commands
 from study.record.errors import UsageError
 from study.record.folder import StudyFolder
 from study.record.intervals import LEAST_SEEDS
-from study.record.settings import add_option, plain
+from study.record.settings import add_option, chosen, words_of
 from study.record.tables import Row
 from study.record.values import duration, integer, one_of
 from study.record.words import DIGITS, number
@@ -71,10 +71,8 @@ def _run(options: argparse.Namespace) -> int:
     from study.driver import ablating
     from study.driver.ablation_path import Asked
 
-    given = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in _MACHINE}
-    given = {name: value for name, value in given.items() if value is not None}
     storage = options.storage.expanduser().absolute()
-    subject = ablating.opened(options.study, storage, given, trust=options.trust)
+    subject = ablating.opened(options.study, storage, chosen(options, _MACHINE), trust=options.trust)
     asked = Asked(options.seeds, options.path, options.most_runs)
     least = asked.least_runs(len(subject.between.parameters))
     if asked.most_runs is not None and asked.most_runs < least:
@@ -93,9 +91,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _words(options: argparse.Namespace) -> list[str]:
     """Return the words by which the same command goes on, without the study's name and the storage folder."""
-    names = ("seeds", "path", "most-runs", *_MACHINE)
-    values = {name: getattr(options, name.replace("-", "_")) for name in names}
-    words = [word for name, value in values.items() if value is not None for word in (f"--{name}", plain(value))]
+    words = words_of(options, ("seeds", "path", "most-runs", *_MACHINE))
     if options.time_budget is not None:
         words += ["--time-budget", f"{options.time_budget:g}s"]
     return [*words, *(["--trust"] if options.trust else [])]

@@ -24,7 +24,7 @@ if __package__ in (None, ""):
 
 from study import interrupt
 from study.record import commands
-from study.record.settings import add_option
+from study.record.settings import add_option, chosen
 from study.record.words import counted, number
 
 if TYPE_CHECKING:
@@ -54,13 +54,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace) -> int:
     from study.driver import repeating
 
-    given = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in _PLACES}
-    given = {name: value for name, value in given.items() if value is not None}
     storage = options.storage.expanduser().absolute()
     with repeating.opened(options.study, storage) as source:
         run = repeating.chosen(source, options.run)
         repeating.use_code(source, trust=options.trust)
-        settings = repeating.settings_of(source, {**given, "storage": str(storage)})
+        settings = repeating.settings_of(source, {**chosen(options, _PLACES), "storage": str(storage)})
         unlike = repeating.unlike(source, run, settings)
         if unlike:
             print("the same digits are not promised:", *unlike, sep="\n  ")

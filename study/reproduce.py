@@ -35,7 +35,7 @@ from study.interrupt import Interrupted
 from study.record import commands, files
 from study.record.errors import INTERRUPTED, UsageError, choose_from
 from study.record.reproductions import BASELINES, KEPT, LIKE_THE_REPORT, PACES
-from study.record.settings import add_option, options, plain
+from study.record.settings import add_option, options, words_of
 from study.record.values import duration, integer
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _train(study: Reproduction, kept: Path, seconds: float | None, asked: argpar
         asks = ["--reported", study.key, "--confirm", f"1x{study.seeds}", *LIKE_THE_REPORT]
         words = [*asks, "--name", name, "--storage", storage]
     print(f"\n{study.key}: {study.progress}", flush=True)
-    status = run_to_end("run", [*words, *_given(asked, _MACHINE)], seconds)
+    status = run_to_end("run", [*words, *words_of(asked, _MACHINE)], seconds)
     if status == OUT_OF_TIME:
         print(f"{study.key}: the time budget is used up; the same command goes on")
         return 0
@@ -157,12 +157,6 @@ def _train(study: Reproduction, kept: Path, seconds: float | None, asked: argpar
     if status == 0:
         _keep(study, kept, again=True)
     return status
-
-
-def _given(asked: argparse.Namespace, names: Sequence[str]) -> list[str]:
-    """Return the words of the options among `names` that were given."""
-    values = {name: getattr(asked, name.replace("-", "_")) for name in names}
-    return [word for name, value in values.items() if value is not None for word in (f"--{name}", plain(value))]
 
 
 def _keep(study: Reproduction, kept: Path, *, again: bool) -> None:
@@ -182,7 +176,7 @@ def _fit_pca(key: str, components: Sequence[int], storage: Path, kept: Path, ask
     file = _pca_file(storage, key)
     if not _has_pca(file, components):
         words = ["--data", file.stem, "--components", ",".join(map(str, components)), "--out", str(file)]
-        if status := run_to_end("baseline", [*words, *_given(asked, ["data-dir"])]):
+        if status := run_to_end("baseline", [*words, *words_of(asked, ["data-dir"])]):
             return status
     copy = _pca_file(kept, key)
     copy.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from study.data.mapped import file_of
 from study.record import machine
 from study.record.commands import say_progress
 from study.record.errors import StudyError, UsageError, first_line
+from study.record.settings import LOCAL
 
 T = TypeVar("T")
 
@@ -72,7 +73,7 @@ def joined(address: str | None, data: ImageData | None = None, *, patience: floa
         UsageError: there is no cluster at `address`.
         StudyError: a Ray of one's own does not start.
     """
-    own = address in (None, "local")
+    own = address in LOCAL
     set_environment(own=own)
     # Workers of a local Ray inherit this, so that the packages are found where nothing is installed.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))

@@ -19,11 +19,9 @@ from study.record.errors import StudyError, UsageError, choose_from
 from study.record.events import Event, Metrics, SessionStarted
 from study.record.folder import StudyFolder
 from study.record.metrics import RATIO
-from study.record.settings import Settings
+from study.record.settings import LOCAL, Settings
 from study.record.state import Run, StudyState
 from study.record.words import counted, duration
-
-_LOCAL = (None, "local")  # addresses of a Ray of one's own
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def unlike(source: Source, run: Run, settings: Settings) -> list[str]:
         found.append("it was trained on a GPU, where sums are taken in no fixed order")
     elif settings.gpus_per_trial != 0:
         found.append("it was trained without a GPU, and --gpus-per-trial asks for one now")
-    if source.state.settings.get("address") not in _LOCAL:
+    if source.state.settings.get("address") not in LOCAL:
         found.append("it was trained on a cluster, of whose machines nothing is recorded")
     if source.sessions > 1:
         found.append("the study was gone on with, and what later sessions ran with is not recorded")

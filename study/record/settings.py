@@ -7,7 +7,7 @@ and the command that repeats a study. An option more is a field more.
 # No `from __future__ import annotations` here: the options are read from the annotations themselves.
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cache, partial
 from pathlib import Path
@@ -38,6 +38,10 @@ Fuse = Literal["auto", "on", "off"]
 Proportional = Literal["proportional"]
 Said = bool | int | float | str
 """A setting as a command line or a file says it."""
+
+
+LOCAL = (None, "local")
+"""Addresses that stand for a Ray of the study's own on this machine."""
 
 
 @dataclass(frozen=True)
@@ -422,7 +426,7 @@ class Settings:
     @property
     def own_ray(self) -> bool:
         """Whether the study starts a Ray of its own on this machine."""
-        return self.address in (None, "local")
+        return self.address in LOCAL
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON can say them."""
@@ -468,6 +472,18 @@ def _completed(option: Option, field: str, default: object) -> Option:
     if shown is None and default is not MISSING and option.read is not flag:
         shown = plain(default)
     return replace(option, fields=option.fields or (field,), default=shown)
+
+
+def chosen(parsed: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Return the values of the options among `names` that were given, by their fields."""
+    values = {name.replace("-", "_"): getattr(parsed, name.replace("-", "_")) for name in names}
+    return {field: value for field, value in values.items() if value is not None}
+
+
+def words_of(parsed: argparse.Namespace, names: Iterable[str]) -> list[str]:
+    """Return the options among `names` that were given, as words of a command line."""
+    given = chosen(parsed, names)
+    return [word for field, value in given.items() for word in (f"--{field.replace('_', '-')}", plain(value))]
 
 
 def add_option(to: argparse._ActionsContainer, name: str, allowed: Sequence[str] = ()) -> None:
