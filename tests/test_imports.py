@@ -32,6 +32,12 @@ def test_what_is_imported_while_ray_starts_is_not_what_ray_imports():
     assert {name for name in both if name.split(".")[0] not in sys.stdlib_module_names} == set()
 
 
+def test_what_is_not_tracked_imports_no_tracker_and_says_nothing():
+    by_thread = imported("from study.driver import inputs", "inputs.import_libraries('')")
+    assert "torch" in by_thread
+    assert "mlflow" not in by_thread
+
+
 def test_mlflow_is_whole_before_the_thread_that_uses_it_begins():
     """Tune imports it, too, in the main thread, when a search begins."""
     first = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -92,9 +92,14 @@ def joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -
 
 
 def import_libraries(tracking_uri: str) -> None:
-    """Import PyTorch and the tracker's library, which take seconds, one after the other."""
+    """Import PyTorch and the tracker's library, which take seconds, one after the other.
+
+    Without a URI nothing is tracked, as of a run that is repeated. A tracker whose library is missing says so itself.
+    """
     import torch  # noqa: F401
 
     from study.tracking import implementations
 
-    implementations.import_library(tracking_uri)
+    if tracking_uri:
+        with suppress(ImportError):
+            implementations.import_library(tracking_uri)
