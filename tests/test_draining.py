@@ -11,7 +11,10 @@ from study_processes import SMALL, TIMEOUT, environment, start, state_of, wait_f
 from study.record import journal
 from study.record.events import Placed
 
-EPOCHS = 150
+# So much work that a run outlives the seconds in which a machine joins and another hears that it is to go: on a fast,
+# idle core half a minute and more.
+EPOCHS = 600
+IMAGES = 1000
 
 
 @pytest.fixture
@@ -33,7 +36,20 @@ def drain(cluster, node):
 
 def test_a_run_leaves_a_machine_that_is_to_go_and_no_retry_is_counted(cluster, tmp_path):
     first = cluster.add_node(num_cpus=1)
-    options = ["--epochs", str(EPOCHS), "--trials", "1", "--confirm", "0", "--scheduler", "none", "--retries", "0"]
+    options = [
+        "--epochs",
+        str(EPOCHS),
+        "--train-size",
+        str(IMAGES),
+        "--trials",
+        "1",
+        "--confirm",
+        "0",
+        "--scheduler",
+        "none",
+        "--retries",
+        "0",
+    ]
     process = start(tmp_path, *SMALL, *options, "--address", cluster.address, env=environment())
     wait_for(lambda: any(len(run.epochs) > 2 for run in state_of(tmp_path).trials), process)
     second = cluster.add_node(num_cpus=1)
