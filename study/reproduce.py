@@ -3,7 +3,8 @@
 Says before it starts what is done, what is left, and the hours that it takes here, measured on some batches and
 remembered. Each study is one of `study run`: ended at any moment, it is gone on with by the same command, and has lost
 an epoch at most. What does not fit into the time budget is left. PCA of the reports' data sets has the keys pca/DATA.
-What the repository keeps of a finished study, its tables and pictures, goes to analysis/reproductions.
+Where a report speaks of curves on other images than it trained on and held out none, there is a second study, which
+holds some out. What the repository keeps of a finished study, its tables and pictures, goes to analysis/reproductions.
 
 Examples:
     python study/reproduce.py --dry-run
@@ -86,6 +87,13 @@ def selected(patterns: Sequence[str]) -> tuple[dict[str, Reported], dict[str, li
     )
 
 
+def needs_held_out(key: str, entry: Reported) -> bool:
+    """Whether claims on a configuration ask for validation images, of which its report had none."""
+    audits = [audit for claim in search_spaces.claims() for audit in claim.audited_by]
+    asked = {one.metric for audit in audits for one in measured_by(audit) if one.subject == key}
+    return entry.split.val == 0 and any(metric.startswith("val_") for metric in asked)
+
+
 def claimed_components() -> dict[str, list[int]]:
     """Return the numbers of PCA's components that claims are about, by a key such as "pca/cifar"."""
     found: dict[str, set[int]] = {}
@@ -107,7 +115,11 @@ def _run(asked: argparse.Namespace) -> int:
         files.check_writable(folder / PACES, PACES)
     machine = Machine.here(asked.cpus_per_trial or 1.0, asked.gpus_per_trial, asked.max_concurrent)
     paces = Paces(storage / PACES, machine.name, probe_on(machine))
-    studies = [Reproduction.of(key, entry, asked.seeds, storage) for key, entry in reported.items()]
+    studies = [
+        Reproduction.of(key, entry, asked.seeds, storage, held_out=held_out)
+        for key, entry in reported.items()
+        for held_out in ((False, True) if needs_held_out(key, entry) else (False,))
+    ]
     plan = planned(studies, paces, machine)
     if plan:
         print(plan_text(plan, machine, asked.time_budget))
@@ -126,9 +138,9 @@ def _run(asked: argparse.Namespace) -> int:
         if one.study.finished:
             _keep(one.study, kept, again=False)
         elif remaining is not None and one.seconds > remaining:
-            left.append(f"{one.study.key}, {hours(one.seconds)} hours")
+            left.append(f"{one.study.title}, {hours(one.seconds)} hours")
         elif one.study.folder.is_locked:
-            left.append(f"{one.study.key}, which another process runs")
+            left.append(f"{one.study.title}, which another process runs")
         else:
             statuses.append(_train(one.study, kept, remaining, asked))
     for line in left:
@@ -145,12 +157,13 @@ def _train(study: Reproduction, kept: Path, seconds: float | None, asked: argpar
     if study.folder.has_begun:
         words = ["--resume", name, "--storage", storage]
     else:
-        asks = ["--reported", study.key, "--confirm", f"1x{study.seeds}", *LIKE_THE_REPORT]
+        images = () if study.held_out else LIKE_THE_REPORT
+        asks = ["--reported", study.key, "--confirm", f"1x{study.seeds}", *images]
         words = [*asks, "--name", name, "--storage", storage]
-    print(f"\n{study.key}: {study.progress}", flush=True)
+    print(f"\n{study.title}: {study.progress}", flush=True)
     status = run_to_end("run", [*words, *words_of(asked, _MACHINE)], seconds)
     if status == OUT_OF_TIME:
-        print(f"{study.key}: the time budget is used up; the same command goes on")
+        print(f"{study.title}: the time budget is used up; the same command goes on")
         return 0
     if status == INTERRUPTED:  # somebody asked the study itself to leave
         raise Interrupted

@@ -40,6 +40,7 @@ def write_study(
     baseline: list[dict[str, Any]] | None = None,
     summary: dict[str, Any] | None = None,
     data: dict[str, Any] | None = None,
+    as_reported: bool = False,
 ) -> Path:
     """Write a study's folder; `data` replaces parts of study.json's data."""
     dataset = space.split("_", maxsplit=1)[0]
@@ -62,7 +63,7 @@ def write_study(
         name,
         confirmations,
         space=space,
-        settings={"data": dataset, "train_size": train_size},
+        settings={"data": dataset, "train_size": train_size, "as_reported": as_reported},
         data=of_data | (data or {}),
         baseline=baseline or [],
         summary=summary,

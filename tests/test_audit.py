@@ -406,6 +406,29 @@ def test_one_audit_that_fails_is_enough_and_all_have_to_hold(tmp_path):
     assert verdict(missing, behind) is Verdict.FAILS_OPEN
 
 
+def test_a_study_that_divides_as_its_report_did_says_how_many_test_images_there_are_and_not_how_many_to_train_on(
+    tmp_path,
+):
+    write_study(tmp_path, "reported", runs(D, val_accuracy=[0.5]), space="cifar_classifier", as_reported=True)
+    assert verdict_of(tmp_path, "cifar_ae/test_images") is Verdict.HOLDS
+    assert verdict_of(tmp_path, "cifar_cnn/train_images") is Verdict.MISSING
+    write_study(tmp_path, "own", runs(D, val_accuracy=[0.5]), space="cifar_classifier")
+    assert verdict_of(tmp_path, "cifar_cnn/train_images") is Verdict.HOLDS
+
+
+def test_where_a_report_had_no_validation_images_a_study_that_has_speaks_and_its_images_are_said(tmp_path):
+    key = "fashion/sgd"
+    without = runs(key, train_loss=[0.1, 0.1, 0.1], test_mse=[0.2, 0.2, 0.2])
+    write_study(
+        tmp_path, "all", without, space="fashion_ae", data={"sizes": {"train": 60_000, "val": 0, "test": 10_000}}
+    )
+    assert verdict_of(tmp_path, f"{key}/loss_falls") is Verdict.MISSING
+    write_study(tmp_path, "some", runs(key, train_loss=[0.1, 0.1], val_mse=[0.1, 0.1]), space="fashion_ae")
+    (one,), _ = compute_audit([f"{key}/loss_falls"], tmp_path)
+    assert {piece.reading.source for piece in one.pieces if "val" in piece.reading.measured.metric} == {"some"}
+    assert "images, the report's were 60,000" in " ".join(our_lines(one))
+
+
 # --- what the repository keeps of reproductions
 
 

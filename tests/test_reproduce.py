@@ -76,9 +76,18 @@ def test_bad_input_is_one_line_and_nothing_is_written(capsys, tmp_path):
 
 
 def test_every_study_has_a_name_of_its_own():
-    names = {name_of(key, seeds) for key in search_spaces.reported() for seeds in (1, 5)}
-    assert len(names) == 2 * len(search_spaces.reported())
+    asked = [
+        (key, seeds, held_out) for key in search_spaces.reported() for seeds in (1, 5) for held_out in (False, True)
+    ]
+    names = {name_of(key, seeds, held_out=held_out) for key, seeds, held_out in asked}
+    assert len(names) == len(asked)
     assert name_of("cifar_ae/1+1", 3) == "reproduce-cifar_ae-1+1-x3"
+
+
+def test_a_report_without_validation_images_has_a_second_study_where_a_claim_asks_for_some():
+    asked = {key for key, one in search_spaces.reported().items() if reproduce.needs_held_out(key, one)}
+    fashion = {"base", "p0.1", "p0.1_n256", "sgd", "classifier_finetuned", "classifier_frozen"}
+    assert asked == {*(f"fashion/{name}" for name in fashion), "flowers/no_batch_norm"}
 
 
 # --- what is left, and for how long
@@ -234,6 +243,18 @@ def test_studies_run_one_after_the_other_with_the_machines_options_and_a_failure
         ["run", "--resume", "reproduce-a-x-x3", *machine],
         ["run", "--reported", "a/long", "--confirm", "1x3", "--as-reported", "--name", "reproduce-a-long-x3", *machine],
     ]
+
+
+def test_the_second_study_of_a_configuration_holds_images_out(finished_runs, monkeypatch, capsys):
+    storage, ran, _ = finished_runs
+    monkeypatch.setattr(reproduce, "needs_held_out", lambda key, one: key == "a/x")
+    assert reproduce.main(["a/x", "--storage", str(storage), "--seeds", "3"]) == 0
+    asked = ["run", "--reported", "a/x", "--confirm", "1x3"]
+    assert [words[:5] for words in ran] == [asked, asked]
+    first, second = ran
+    assert first[5:8] == ["--as-reported", "--name", "reproduce-a-x-x3"]
+    assert second[5:7] == ["--name", "reproduce-a-x-x3-held-out"]
+    assert "a/x, images held out" in capsys.readouterr().out
 
 
 def test_what_does_not_fit_the_time_budget_is_left_with_its_estimate(finished_runs, capsys):

@@ -29,7 +29,8 @@ class Reading:
         source: the study or the file that it comes from.
         epochs: epochs of each stage of our runs; `reported_epochs` are the report's.
         other_epochs: the runs were shorter or longer than the report's, so that they cannot be its measure.
-        images: training images of our runs; `all_images` of the whole data set, None if it is not known.
+        images: training images of our runs; `all_images` of the whole data set, None if it is not known;
+            `reported_images` those that the report trained on.
         is_subset: fewer images than the data set has, by --train-size.
         open_choices: what the report left open of the configuration and could change the number.
     """
@@ -43,6 +44,7 @@ class Reading:
     other_epochs: bool = False
     images: int | None = None
     all_images: int | None = None
+    reported_images: int | None = None
     is_subset: bool = False
     open_choices: tuple[str, ...] = ()
 
@@ -137,6 +139,7 @@ def _of_runs(measured: Measured, evidence: Evidence, together: Iterable[Measured
         other_epochs=not enough and not free,
         images=study.sizes["train"],
         all_images=whole["train"] if whole else None,
+        reported_images=entry.split.train,
         is_subset=study.is_subset and study.sizes != whole and not free,
         open_choices=tuple(one for one in entry.open_choices if not free or one in OPEN_LAYERS),
     )
@@ -161,6 +164,13 @@ def best_runs(key: str, evidence: Evidence, wanted: Iterable[Measured] = ()) -> 
 
     A study as reported may have no validation images, where another one has. None where there are no runs.
     """
+    found = runs_of(key, evidence)
+    whole = [runs for runs in found if all(runs.values(measured) for measured in wanted)]
+    return max(whole or found, key=lambda runs: runs.rank, default=None)
+
+
+def runs_of(key: str, evidence: Evidence) -> list[Runs]:
+    """Return the completed runs of a reported configuration, by study."""
     entry = search_spaces.reported()[key]
     dataset = entry.space.split("_", maxsplit=1)[0]
     found = []
@@ -171,8 +181,7 @@ def best_runs(key: str, evidence: Evidence, wanted: Iterable[Measured] = ()) -> 
         rows = rows[[_same_settings(row, entry.config) for row in rows.to_dict("records")]]
         if len(rows):
             found.append(Runs(study, entry, rows))
-    whole = [runs for runs in found if all(runs.values(measured) for measured in wanted)]
-    return max(whole or found, key=lambda runs: runs.rank, default=None)
+    return found
 
 
 def _same_settings(row: Mapping[Any, Any], config: Mapping[str, Any]) -> bool:
@@ -239,9 +248,11 @@ def _pca_value(table: pd.DataFrame, components: int, metric: str) -> float | Non
 
 
 def _of_data(measured: Measured, evidence: Evidence, dataset: str) -> Reading:
+    # A study that divides the training images as a report did says nothing of that report's numbers of them.
+    undivided = measured.metric in ("classes", "test_images")
     for study in evidence.studies:
         sizes = study.whole_sizes
-        if study.dataset == dataset and sizes is not None and not study.as_reported:
+        if study.dataset == dataset and sizes is not None and (undivided or not study.as_reported):
             counts = {f"{split}_images": size for split, size in sizes.items()}
             counts["classes"] = len(study.data["class_names"])
             return Reading(measured, Sample({}, float(counts[measured.metric])), source=study.name)

@@ -157,6 +157,8 @@ def _conditions(piece: Piece) -> list[str]:
     if reading.is_subset and reading.images is not None:
         whole = f" of {reading.all_images:,}" if reading.all_images else ""
         words.append(f"on {reading.images:,}{whole} images")
+    elif not _is_exact(reading) and reading.reported_images not in (None, reading.images):
+        words.append(f"on {reading.images:,} images, the report's were {reading.reported_images:,}")
     if reading.source:
         words.append(reading.source if "/" in reading.source else f"study {reading.source}")
     return words

@@ -13,11 +13,12 @@ from typing import Any
 
 import search_spaces
 from analysis.audits.evidence import KEPT_AS, Evidence, read_evidence
-from analysis.audits.readings import Runs, best_runs
+from analysis.audits.readings import Runs, best_runs, runs_of
 from analysis.audits.verdicts import Audited, Verdict, audit, stages
 from analysis.audits.views import claimed_words, our_lines
 from analysis.figures._mean_curves import compute_mean_curves, plot_mean_curves
 from analysis.page.reported_pages import REPORTED_PAGES, Claimed, Curves, Pictures, ReportedPage
+from search_spaces import Measured
 from study.record import files
 from study.record.reproductions import PACES
 from study.record.words import counted
@@ -45,9 +46,9 @@ class _Sources:
         """Return the address of a file from the page."""
         return Path(os.path.relpath(path, self.page.parent)).as_posix()
 
-    def runs(self, key: str) -> Runs | None:
-        """Return the runs of a configuration that are kept."""
-        return best_runs(key, self.evidence)
+    def runs(self, key: str, metric: str | None = None) -> Runs | None:
+        """Return the runs of a configuration that are kept, those that have a metric where there are such."""
+        return best_runs(key, self.evidence, [Measured(key, metric)] if metric else ())
 
     def folder(self, runs: Runs) -> Path:
         """Return the folder of a study that is kept."""
@@ -97,11 +98,11 @@ def _runs_table(report: str, sources: _Sources) -> str:
     for key, entry in search_spaces.reported().items():
         if not key.startswith(f"{report}/"):
             continue
-        runs = sources.runs(key)
-        if runs is None:
+        found = runs_of(key, sources.evidence)
+        if not found:
             hours = f"about {paces[key]:.2f} a seed" if key in paces else ""
             rows.append([key, stages(entry.epochs), "not run yet", "", hours, "", ""])
-        else:
+        for runs in sorted(found, key=lambda one: one.rank, reverse=True):
             about = runs.study.about
             environment: dict[str, Any] = about.get("environment", {})
             rows.append(
@@ -147,7 +148,7 @@ def _linked(text: str, sources: _Sources) -> str:
 
 
 def _curves(part: Curves, report: str, sources: _Sources) -> Iterator[str]:
-    found = {key: runs for key in part.keys if (runs := sources.runs(key)) is not None}
+    found = {key: runs for key in part.keys if (runs := sources.runs(key, f"val_{part.metric}")) is not None}
     histories = {key: runs.study.history(list(runs.rows["confirm_id"])) for key, runs in found.items()}
     curves = compute_mean_curves(histories, part.metric)
     if not curves:

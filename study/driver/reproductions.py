@@ -36,27 +36,36 @@ class Reproduction:
         entry: The configuration.
         seeds: On how many it is trained.
         storage: The folder of the studies.
+        held_out: Whether images are held out for validation, though the report had trained on all: its learning curves
+            on images that were not trained on need some, and the test images choose nothing and are asked once.
     """
 
     key: str
     entry: Reported
     seeds: int
     storage: Path
+    held_out: bool = False
 
     @classmethod
-    def of(cls, key: str, entry: Reported, seeds: int, storage: Path) -> Reproduction:
+    def of(cls, key: str, entry: Reported, seeds: int, storage: Path, *, held_out: bool = False) -> Reproduction:
         """Return the study on so many seeds, or a finished one on more of them, which says all that it would."""
-        for folder in sorted(storage.glob(name_of(key, "*"))):
-            more = re.fullmatch(re.escape(name_of(key, "*")).replace(r"\*", r"(\d+)"), folder.name)
-            other = cls(key, entry, int(more[1]), storage) if more else None
+        any_number = name_of(key, "*", held_out=held_out)
+        for folder in sorted(storage.glob(any_number)):
+            more = re.fullmatch(re.escape(any_number).replace(r"\*", r"(\d+)"), folder.name)
+            other = cls(key, entry, int(more[1]), storage, held_out) if more else None
             if other and other.seeds > seeds and other.finished:
                 return other
-        return cls(key, entry, seeds, storage)
+        return cls(key, entry, seeds, storage, held_out)
 
     @property
     def folder(self) -> StudyFolder:
         """The study's folder, which need not be there."""
-        return StudyFolder(self.storage / name_of(self.key, self.seeds))
+        return StudyFolder(self.storage / name_of(self.key, self.seeds, held_out=self.held_out))
+
+    @property
+    def title(self) -> str:
+        """The configuration's key, and that images are held out where the report held out none."""
+        return self.key + ", images held out" * self.held_out
 
     @cached_property
     def state(self) -> StudyState:
@@ -245,7 +254,7 @@ def plan_text(plan: Sequence[Planned], machine: Machine, budget: float | None) -
         taken += one.seconds if fits else 0.0
         rows.append(
             (
-                one.study.key,
+                one.study.title,
                 " + ".join(map(str, one.study.entry.epochs)),
                 str(one.study.seeds),
                 one.study.progress,

@@ -28,6 +28,9 @@ LIKE_THE_REPORT: tuple[str, ...] = ("--as-reported",)
 """Options of `study run` by which a study keeps to its report beyond the configuration."""
 
 
-def name_of(key: str, seeds: int | Literal["*"]) -> str:
-    """Return the name of the study that trains a reported configuration on so many seeds; "*" stands for any number."""
-    return "-".join(["reproduce", *key.split("/"), f"x{seeds}"])
+def name_of(key: str, seeds: int | Literal["*"], *, held_out: bool = False) -> str:
+    """Return the name of the study that trains a reported configuration on so many seeds; "*" stands for any number.
+
+    `held_out` is the one with validation images, of a report that had none.
+    """
+    return "-".join(["reproduce", *key.split("/"), f"x{seeds}"]) + "-held-out" * held_out
