@@ -20,7 +20,7 @@ from study import repeat, verify
 from study.data import own_file
 from study.driver import inputs, repeating
 from study.driver.environment import environment
-from study.record import archive, journal, kept
+from study.record import ablation, archive, journal, kept
 from study.record.errors import UsageError
 from study.record.events import Finished, SessionStarted
 from study.record.folder import StudyFolder
@@ -83,6 +83,17 @@ def test_a_whole_archive_has_paper_journal_tables_and_versions_and_is_the_same_e
     before = packed.read_bytes()
     packed.touch()
     assert archive.write(StudyFolder(tmp_path / "night")).read_bytes() == before
+
+
+def test_an_ablation_of_the_study_goes_with_it(packed, tmp_path, capsys):
+    folder = StudyFolder(tmp_path / "night")
+    (folder.path / ablation.FILE).write_text("step,parameter\n")
+    folder.ablation.path.mkdir()
+    folder.ablation.journal.write_text("a line\n")
+    again = archive.write(folder)
+    assert check(again, capsys)[0] == 0
+    held = archive.read(again).files
+    assert (held["ablation.csv"], held["ablation/journal.jsonl"]) == (b"step,parameter\n", b"a line\n")
 
 
 def test_what_anybody_unpacks_is_what_sha256sum_checks(packed, tmp_path):

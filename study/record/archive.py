@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.record import files, journal, kept, tables
+from study.record import ablation, files, journal, kept, tables
 from study.record.errors import StudyError, UsageError, first_line, one_line
 from study.record.folder import StudyFolder
 from study.record.state import StudyState
@@ -110,7 +110,7 @@ def write(folder: StudyFolder) -> Path:
     state = journal.read_state(folder.journal)
     names = [folder.journal.name, tables.ABOUT, tables.SUMMARY, *(table.file for table in tables.TABLES)]
     names += [folder.notes.name, *([folder.code.name] if state.about and state.about.own else [])]
-    paths = [folder.path / name for name in names]
+    paths = [*(folder.path / name for name in (*names, ablation.FILE)), folder.ablation.journal]
     paths += sorted(path for path in folder.paper.rglob("*") if not path.is_dir())
     content = {path.relative_to(folder.path).as_posix(): _read(path) for path in paths if path.exists()}
     for name, expected in state.files.items():
