@@ -25,7 +25,7 @@ if __package__ in (None, ""):
 from study import interrupt
 from study.record import commands
 from study.record.settings import add_option, chosen
-from study.record.words import counted, number
+from study.record.words import counted, number, shown
 
 if TYPE_CHECKING:
     from study.driver.repeating import Value
@@ -61,17 +61,17 @@ def _run(options: argparse.Namespace) -> int:
         settings = repeating.settings_of(source, {**chosen(options, _PLACES), "storage": str(storage)})
         unlike = repeating.unlike(source, run, settings)
         if unlike:
-            print("the same digits are not promised:", *unlike, sep="\n  ")
+            print("the same digits are not promised:", *map(shown, unlike), sep="\n  ")
         else:
             print("versions, commit and processor are those that are recorded: the digits should be the same")
         again = repeating.train(source, run, settings, trust=options.trust)
         values = repeating.compared(run, *again)
-        print(shown(values))
-    print(verdict(run.id, values))
+        print(compared_table(values))
+    print(shown(verdict(run.id, values)))
     return 0 if all(value.same for value in values) else 1
 
 
-def shown(values: Sequence[Value]) -> str:
+def compared_table(values: Sequence[Value]) -> str:
     """Return the values of a run's last epoch and of its end as a table, in full precision."""
     from study.driver.listing import table
 
@@ -80,7 +80,7 @@ def shown(values: Sequence[Value]) -> str:
     for value in values:
         if value.place in (*last, "end"):
             apart = "" if value.same else number(value.apart)
-            rows.append((value.metric, _digits(value.recorded), _digits(value.again), apart))
+            rows.append((shown(value.metric), _digits(value.recorded), _digits(value.again), apart))
     return table(rows)
 
 

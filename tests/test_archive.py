@@ -209,6 +209,18 @@ def test_a_name_in_the_manifest_cannot_write_to_the_terminal(packed, capsys):
     assert "\x1b" not in said
 
 
+def test_a_journal_from_elsewhere_cannot_write_to_the_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    escape = "t\x1b]0;title\x07"
+    write_study(tmp_path / "results", "night", [MadeUpRun(escape, 0)])
+    assert repeat.main(["night", "t0001"]) == 2
+    said = capsys.readouterr().err
+    assert "t\\x1b]0;title\\x07" in said
+    assert "\x1b" not in said
+    values = [repeating.Value("end", escape, 1.0, 2.0)]
+    assert "\x1b" not in repeat.compared_table(values)
+
+
 @pytest.mark.parametrize("kind", ["a link", "a folder"])
 def test_notes_that_are_no_plain_file_are_one_line(kind, tmp_path):
     folder = StudyFolder(left_by_a_study(tmp_path) / "night")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from study.record import words
 from study.record.errors import DataError, choose_from
 
 SplitName = Literal["train", "val", "test"]
@@ -110,10 +111,7 @@ def shown(name: str) -> str:
 
     A class gets its name here: so it cannot move a terminal's cursor, nor break a file that is written in UTF-8.
     """
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
-    )
+    return words.shown(os.fsencode(name).decode("utf-8", "backslashreplace"))
 
 
 def suffixes(paths: Iterable[Path]) -> str:

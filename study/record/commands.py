@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TextIO
 
 from study.record.errors import INTERRUPTED, StudyError, UsageError, choose_from, one_line
 from study.record.values import Reader
+from study.record.words import shown
 
 SCRIPTS = {
     "run": "study/run.py",
@@ -157,7 +158,7 @@ def exit_status(run: Callable[[], int | None], interrupted: str = "interrupted")
         try:
             return run() or 0
         except StudyError as error:
-            print(f"study: {one_line(error)}", file=sys.stderr)
+            print(f"study: {shown(one_line(error))}", file=sys.stderr)
             return error.exit_code
         except KeyboardInterrupt:
             print(f"study: {interrupted}", file=sys.stderr)

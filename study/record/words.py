@@ -24,6 +24,13 @@ def ratio(value: float) -> str:
     return next((text for digits in range(3, 7) if (text := number(value, digits)) != "1"), "1")
 
 
+def shown(text: str) -> str:
+    """Return a text as anything can show it: what is not printable is written as escapes, line breaks too."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
+
+
 def counted(count: int, word: str) -> str:
     """Return "1 trial", "2 trials"."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
