@@ -17,8 +17,6 @@ from typing import Any, Generic, TypeVar
 
 from study import interrupt
 from study.cluster import scratch
-from study.data.image_data import ImageData
-from study.data.mapped import file_of
 from study.record import machine
 from study.record.commands import say_progress
 from study.record.errors import StudyError, UsageError, first_line
@@ -31,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _SECRETS = ("AWS_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 _CONNECT_SECONDS = 3.0
 _STARTS = 5  # of a Ray of one's own, which gives its processes 30 s each time: on a busy machine they need longer
+_FOR_MESSAGES = 256 * 2**20  # bytes of the object store, besides the images
 _SLOW = "timed out during startup"  # what Ray says then
 _JOIN_SECONDS = 15.0  # Ray itself waits for minutes where somebody listens who is no Ray
 
@@ -61,12 +60,12 @@ def set_environment(*, own: bool) -> None:
 
 
 @contextmanager
-def joined(address: str | None, data: ImageData | None = None, *, patience: float = 0.0) -> Iterator[None]:
-    """Start a Ray of one's own, with room for `data`, or join the cluster at `address`, and leave it at the end.
+def joined(address: str | None, data_bytes: int | None = None, *, patience: float = 0.0) -> Iterator[None]:
+    """Start a Ray of one's own, with room for the images, or join the cluster at `address`, and leave it at the end.
 
     Args:
         address: Of a cluster; None or "local" for a Ray of one's own.
-        data: The study's images.
+        data_bytes: Of the study's images that Ray's object store is to hold; None for its usual size.
         patience: Seconds more than usual that a cluster, whose head may just be starting, has to answer in.
 
     Raises:
@@ -86,7 +85,7 @@ def joined(address: str | None, data: ImageData | None = None, *, patience: floa
     logging.getLogger("ray").setLevel(logging.ERROR)
     with ExitStack() as leaving:
         if own:
-            _start(leaving, data, quiet)
+            _start(leaving, data_bytes, quiet)
         else:
             most = _JOIN_SECONDS + patience
             silent = f"--address {address!r}: no Ray cluster answers there within {most:g} s"
@@ -101,7 +100,7 @@ def joined(address: str | None, data: ImageData | None = None, *, patience: floa
         yield
 
 
-def _start(leaving: ExitStack, data: ImageData | None, quiet: Mapping[str, Any]) -> None:
+def _start(leaving: ExitStack, data_bytes: int | None, quiet: Mapping[str, Any]) -> None:
     """Start a Ray of one's own, again where its processes are too slow for it; `leaving` removes its folder.
 
     Raises:
@@ -119,7 +118,7 @@ def _start(leaving: ExitStack, data: ImageData | None, quiet: Mapping[str, Any])
                 ray.init(
                     address="local",
                     num_cpus=machine.cores(),
-                    object_store_memory=_object_store_bytes(data) if data else None,
+                    object_store_memory=None if data_bytes is None else int(1.1 * data_bytes) + _FOR_MESSAGES,
                     include_dashboard=False,
                     _temp_dir=str(place / "r"),  # which Ray opens to everybody: sockets and logs
                     **quiet,
@@ -317,9 +316,3 @@ def _check_address(address: str, patience: float) -> None:
             if time.monotonic() >= ends or isinstance(error, ValueError):
                 raise UsageError(f"--address {address!r}: no Ray cluster can be reached there ({error})") from None
         time.sleep(0.2)
-
-
-def _object_store_bytes(data: ImageData) -> int:
-    """Return the size of a local object store: the data set, where no file holds it, and room for Ray's messages."""
-    arrays = [array for split in (data.train, data.val, data.test) for array in (split.images, split.labels)]
-    return int(1.1 * sum(array.nbytes for array in arrays if file_of(array) is None)) + 256 * 2**20

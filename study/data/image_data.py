@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,19 +16,31 @@ from search_spaces import DatasetSpec, ReportedSplit, datasets
 from study.data import own_file
 from study.data.dividing import divide
 from study.data.image_folder import Asked, Pictures, open_own
-from study.data.mapped import cached
+from study.data.mapped import cached, file_of
 from study.data.reading import decode_all
 from study.data.splits import Split, hold_out, stratified_part
 from study.data.twins import fingerprints
 from study.record import machine
 from study.record.errors import DataError, UsageError, choose_from
 
-__all__ = ["ImageData", "Split", "Trained", "as_reported", "default_data_dir", "load", "of_settings", "subset"]
+__all__ = [
+    "ImageData",
+    "Split",
+    "Trained",
+    "as_reported",
+    "bytes_in_memory",
+    "default_data_dir",
+    "known_bytes",
+    "load",
+    "of_settings",
+    "subset",
+]
 
 
 Splits = tuple[Split, Split, Split]
 
 _ARRAY_SUFFIXES = {".npy", ".npz"}
+_LABEL_BYTES = 8
 _CACHE = "decoded"  # a folder below that of the data sets
 _COPIES = 4  # of images in memory: decoded, divided, in the object store, and room for the work
 
@@ -200,6 +213,18 @@ def of_settings(given: Mapping[str, Any], progress: Callable[[str], None] = _say
         cache_dir=cache_dir,
         progress=progress,
     )
+
+
+def bytes_in_memory(data: ImageData) -> int:
+    """Return the bytes of all splits that no file holds."""
+    arrays = [array for split in (data.train, data.val, data.test) for array in (split.images, split.labels)]
+    return sum(array.nbytes for array in arrays if file_of(array) is None)
+
+
+def known_bytes(source: str) -> int | None:
+    """Return the bytes that the whole of a published data set takes, before it is read; None of images of one's own."""
+    spec = datasets().get(source)
+    return None if spec is None else sum(spec.sizes.values()) * (math.prod(spec.image_shape) + _LABEL_BYTES)
 
 
 def as_reported(data: ImageData, split: ReportedSplit) -> ImageData:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
@@ -70,6 +71,18 @@ def encoder_of(settings: Settings, data: ImageData, *, trust: bool) -> EncoderSo
 @contextmanager
 def joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> Iterator[Resources]:
     """Start or join the Ray that settings name, with room for the images, and give what each run gets of it."""
+    from study.data.image_data import bytes_in_memory
+
+    with ray_joined(settings, bytes_in_memory(data)):
+        yield divided(settings, data, encoder)
+
+
+@contextmanager
+def ray_joined(settings: Settings, data_bytes: int) -> Iterator[None]:
+    """Start or join the Ray that settings name, and import the libraries meanwhile.
+
+    A Ray of one's own has room for `data_bytes` of images.
+    """
     # The libraries take as long to import as Ray's processes take to start. Threads that import parts of one package at
     # once find halves of it, or wait for each other: so Ray is whole before, and nothing else is imported meanwhile.
     from study.cluster import joining
@@ -77,29 +90,42 @@ def joined(settings: Settings, data: ImageData, encoder: EncoderSource | None) -
     joining.set_environment(own=settings.own_ray)
     import ray  # noqa: F401
 
-    libraries = Thread(target=import_libraries, args=(settings.tracking_uri,), daemon=True)
+    wanted = (settings.tracking_uri, settings.data)
+    libraries = Thread(target=import_libraries, args=wanted, daemon=True)
     libraries.start()
-    with joining.joined(settings.address, data):
+    with joining.joined(settings.address, data_bytes):
         libraries.join()
-        from study.cluster import pricing, resources
-        from study.search import gpu_probe
-
-        resources.of_each_run(settings)  # refuses what no machine has, before anything is measured
-        divided = resources.of_each_run(settings, gpu_probe.survey(settings, data, encoder))
-        for line in pricing.check(settings, divided):
-            say_progress(line)
-        yield divided
+        yield
 
 
-def import_libraries(tracking_uri: str) -> None:
-    """Import PyTorch and the tracker's library, which take seconds, one after the other.
+def divided(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> Resources:
+    """Return what each run gets of the Ray that is joined.
+
+    Raises:
+        UsageError: settings ask for what no machine has, or for prices that are not known.
+    """
+    from study.cluster import pricing, resources
+    from study.search import gpu_probe
+
+    resources.of_each_run(settings)  # refuses what no machine has, before anything is measured
+    found = resources.of_each_run(settings, gpu_probe.survey(settings, data, encoder))
+    for line in pricing.check(settings, found):
+        say_progress(line)
+    return found
+
+
+def import_libraries(tracking_uri: str, source: str) -> None:
+    """Import PyTorch, what reads the images of `source`, and the tracker's library: seconds, one after the other.
 
     Without a URI nothing is tracked, as of a run that is repeated. A tracker whose library is missing says so itself.
     """
     import torch  # noqa: F401
 
+    import search_spaces
     from study.tracking import implementations
 
+    if (spec := search_spaces.datasets().get(source)) is not None:
+        importlib.import_module("torchvision.datasets" if spec.torchvision_class else "sklearn.datasets")
     if tracking_uri:
         with suppress(ImportError):
             implementations.import_library(tracking_uri)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -45,29 +45,36 @@ def start(settings: Settings, *, trust: bool = False) -> int:
 
     With `trust` the study of `--encoder-from` may have code of its own that is run.
     """
+    from study.data.image_data import bytes_in_memory, known_bytes
     from study.data.twins import across
     from study.record import folder as folders
     from study.settings.resolve import space_context
     from study.tracking import implementations
 
     folders.check_new(settings.storage_path, settings.name)
-    data = inputs.load(settings)
-    encoder = inputs.encoder_of(settings, data, trust=trust)
-    context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
-    if settings.space_file:
-        import search_spaces
-        from study.driver import own_space
-
-        own_space.check(search_spaces.get(settings.space), context)
-    warm_start = []
-    if settings.warm_start:
-        from study.driver import beginning  # which else is imported while Ray starts
-
-        warm_start = beginning.warm_start(settings, context)
     implementations.check(settings.tracking_uri)
-    # Seconds on large sets, while Ray's processes start.
-    looking = ThreadPoolExecutor(1).submit(across, data.splits)
-    with inputs.joined(settings, data, encoder) as resources:
+    with ExitStack() as leaving:
+        if (known := known_bytes(settings.data)) is not None:
+            # What reads the images takes seconds to import: it is, while Ray's processes start.
+            leaving.enter_context(inputs.ray_joined(settings, known))
+        data = inputs.load(settings)
+        encoder = inputs.encoder_of(settings, data, trust=trust)
+        context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
+        if settings.space_file:
+            import search_spaces
+            from study.driver import own_space
+
+            own_space.check(search_spaces.get(settings.space), context)
+        warm_start = []
+        if settings.warm_start:
+            from study.driver import beginning
+
+            warm_start = beginning.warm_start(settings, context)
+        # Seconds on large sets.
+        looking = ThreadPoolExecutor(1).submit(across, data.splits)
+        if known is None:
+            leaving.enter_context(inputs.ray_joined(settings, bytes_in_memory(data)))
+        resources = inputs.divided(settings, data, encoder)
         from study.driver import beginning
         from study.driver.context import Setup
         from study.driver.environment import environment
