@@ -137,9 +137,8 @@ def test_storage_that_goes_with_a_machine_is_told_with_the_node(mount, words):
 
 
 def test_a_spot_machine_that_nobody_would_hear_of_is_named():
-    assert findings.spot({"head": Spot(False, False), "worker": Spot(True, True)}).text.startswith(
-        "1 spot machines of 2"
-    )
+    fine = findings.spot({"head": Spot(False, False), "worker": Spot(True, True)})
+    assert fine == Finding(True, "spot", "1 of 2 machines may be taken away; each of them waits for its notice")
     deaf = findings.spot({"head": Spot(False, False), "worker": Spot(True, False)})
     assert not deaf.ok
     assert "nothing on worker waits for it" in deaf.text
