@@ -124,7 +124,7 @@ def test_the_last_run_waits_for_the_fast_machine_and_the_user_is_told_once():
         measured(9, now=[run("now", FAST, 1.0, 3)]),  # many are left
         measured(0, now=[run("now", FAST, 1.0, 3)]),  # none is
         measured(1, now=[run("now", FAST, 9.0, 1)]),  # the fast one has 36 s left
-        measured(1, runs=2, now=[run("now", FAST, 1.0, 0)]),  # too few have been measured
+        measured(1, runs=1, now=[run("now", FAST, 1.0, 0)]),  # too few have been measured
     ],
 )
 def test_otherwise_a_run_begins_where_a_place_is_free(study):
@@ -141,6 +141,12 @@ def test_where_nothing_trains_or_nobody_knows_a_place_nothing_waits():
     assert not study.waits(["b"], [], waiting=0)
     assert not study.waits([], [(trial("now"), "a")], waiting=0)
     assert not study.waits(["b"], [(trial("now"), "")], waiting=0)
+
+
+def test_as_a_phase_begins_only_the_fast_machine_is_given_a_run():
+    assert not measured(4).waits(["a", "b"], [], waiting=0)
+    assert measured(2).waits(["a", "b"], [], waiting=1)  # the fast one ends three before the slow one ends one
+    assert not measured(4, slow=1.5).waits(["a", "b"], [], waiting=1)
 
 
 def test_the_fastest_idle_machine_is_taken_first():

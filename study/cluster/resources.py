@@ -190,12 +190,12 @@ class Resources:
         return Limits(max_params or least // 2 // 16, memory, gpu is not None, of_texts(constraints))
 
 
-def of_each_run(settings: Settings, measured: MeasuredGpu | None = None) -> Resources:
+def of_each_run(settings: Settings, measured: Sequence[MeasuredGpu] = ()) -> Resources:
     """Divide what the joined Ray has, or its autoscaler may bring, among the runs of a study.
 
     Args:
         settings: The study's.
-        measured: What runs take of a GPU; None where none could be measured.
+        measured: What runs take of each kind of GPU; none where none could be measured.
 
     Runs that wait for a machine are what the autoscaler goes by: a cluster that has shrunk to its head has as many
     places for runs as one that has grown.
@@ -212,10 +212,10 @@ def of_each_run(settings: Settings, measured: MeasuredGpu | None = None) -> Reso
     gpus = settings.gpus_per_trial
     gpu: GpuShare | None = None
     if gpus is None and most_gpus:
-        cpus_per_gpu = min(machine.cpus / machine.gpus for machine in known if machine.gpus)
-        gpu = gpu_share.divided(measured, cpus_per_gpu, cpus) if measured else gpu_share.unmeasured()
+        coming = min((kind.cpus / kind.gpus for kind in known[len(here) :] if kind.gpus), default=math.inf)
+        gpu = gpu_share.of_every_kind(measured, coming, cpus) if measured else gpu_share.unmeasured()
     elif gpus:
-        gpu = gpu_share.given(gpus, measured)
+        gpu = gpu_share.given(gpus, *measured[:1])
     gpus = gpu.fraction if gpu else 0.0
     if gpus > most_gpus:
         has = f"no machine has more than {most_gpus:g}" if most_gpus else "no GPU was found"

@@ -23,7 +23,7 @@ from study.worker.job import jobs_of
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
-_LEAST_RUNS = 3  # of a kind of machine, whose networks differ, before its pace counts
+_LEAST_RUNS = 2  # of a kind of machine, whose networks differ, before its pace counts
 _HOLDS = 1.0  # seconds that an answer is good for, where nothing has begun or ended meanwhile
 _ROUNDING = 1e-9  # of a moment: equal ones are not earlier
 
@@ -104,7 +104,7 @@ class LastRuns:
             waiting: How many runs wait for a place.
         """
         runs = self.runs_ahead
-        if not idle or not busy or not runs:
+        if not idle or not (busy or waiting) or not runs:
             return False
         asked = (len(idle), len(busy), runs + waiting)
         if asked != self._asked or time.monotonic() >= self._until:
