@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from study.record.settings import Settings
 # Where Ray's launcher leaves the cluster's file on the head, every node type's resources filled in. Ray keeps what a
 # cluster may grow to nowhere else: its control store knows the nodes that are alive, and what was asked for.
 AUTOSCALING = Path("~/ray_bootstrap_config.yaml")
+NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # of the pod, as Kubernetes tells it
 _HEAD = "node:__internal_head__"  # the resource by which Ray marks the head
 
 _FLOAT = 4  # bytes
@@ -80,12 +82,39 @@ def growth_of_cluster() -> Growth | None:
 
     here = ray.get_runtime_context().get_node_id()
     own = next(node["Resources"] for node in joining.nodes() if node["NodeID"] == here)
+    config = _autoscaling() if _HEAD in own else None
+    return growth_of(config, machine(own)) if config else None
+
+
+def _autoscaling() -> Mapping[str, Any] | None:
+    """Return the cluster's file, on its head: the launcher's or, on Kubernetes, KubeRay's; None without either."""
+    if name := os.environ.get("KUBERNETES_SERVICE_HOST") and os.environ.get("RAY_CLUSTER_NAME"):
+        return _of_kuberay(name)
     file = AUTOSCALING.expanduser()
-    if _HEAD not in own or not file.is_file():
+    if not file.is_file():
         return None
     import yaml
 
-    return growth_of(yaml.safe_load(file.read_text()), machine(own))
+    found: Mapping[str, Any] = yaml.safe_load(file.read_text())
+    return found
+
+
+def _of_kuberay(name: str) -> Mapping[str, Any] | None:
+    """Return KubeRay's cluster of this name as Ray's autoscaler reads it; None where this pod may not, or it is fixed.
+
+    The head of a cluster with an autoscaler has an account that may read it.
+    """
+    from ray.autoscaler._private.kuberay import autoscaling_config, node_provider
+
+    try:
+        client = node_provider.KubernetesHttpApiClient(NAMESPACE.read_text().strip())
+        cluster = client.get(f"rayclusters/{name}")
+    except OSError:  # as those of requests are, too
+        return None
+    if not cluster["spec"].get("enableInTreeAutoscaling"):
+        return None
+    found: Mapping[str, Any] = autoscaling_config._derive_autoscaling_config_from_ray_cr(cluster)
+    return found
 
 
 def growth_of(config: Mapping[str, Any], head: Machines) -> Growth:

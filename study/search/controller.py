@@ -93,6 +93,11 @@ class StudyController(TuneController):
             self._class_cache = PlainActors()  # type: ignore[no-untyped-call]
         self._actor_manager = _AllAtOnce(self._actor_manager._resource_manager)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what Tune writes down, without what it cannot; nobody restores it."""
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in ("_last_runs", "_nodes")}
+
     def add_trial(self, trial: Trial) -> None:
         """Add a trial; from the first one on, as many idle processes are kept as there can be runs at a time."""
         super().add_trial(trial)
