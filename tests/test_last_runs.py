@@ -106,12 +106,16 @@ def trial(name, since=0.0):
     return found
 
 
+def asked(study, idle, busy, waiting):
+    return study.waits(len(idle), len(busy), waiting, lambda: (idle, busy))
+
+
 def test_the_last_run_waits_for_the_fast_machine_and_the_user_is_told_once():
     said = []
     study = measured(1, now=[run("now", FAST, 1.0, 3)], said=said)
-    assert study.waits(["b"], [(trial("now"), "a")], waiting=0)
+    assert asked(study, ["b"], [(trial("now"), "a")], waiting=0)
     study._until = 0.0
-    assert study.waits(["b"], [(trial("now"), "a")], waiting=0)
+    assert asked(study, ["b"], [(trial("now"), "a")], waiting=0)
     assert said == [
         "places    1 run left: slow places stay empty where a run would end later than on a fast one "
         "(4 s an epoch against 1 s)"
@@ -128,25 +132,25 @@ def test_the_last_run_waits_for_the_fast_machine_and_the_user_is_told_once():
     ],
 )
 def test_otherwise_a_run_begins_where_a_place_is_free(study):
-    assert not study.waits(["b"], [(trial("now"), "a")], waiting=0)
+    assert not asked(study, ["b"], [(trial("now"), "a")], waiting=0)
 
 
 def test_a_run_that_waits_already_has_the_place():
     study = measured(9, now=[run("now", FAST, 1.0, 3)])
-    assert study.waits(["b"], [(trial("now"), "a")], waiting=1)
+    assert asked(study, ["b"], [(trial("now"), "a")], waiting=1)
 
 
 def test_where_nothing_trains_or_nobody_knows_a_place_nothing_waits():
     study = measured(1, now=[run("now", FAST, 1.0, 3)])
-    assert not study.waits(["b"], [], waiting=0)
-    assert not study.waits([], [(trial("now"), "a")], waiting=0)
-    assert not study.waits(["b"], [(trial("now"), "")], waiting=0)
+    assert not asked(study, ["b"], [], waiting=0)
+    assert not asked(study, [], [(trial("now"), "a")], waiting=0)
+    assert not asked(study, ["b"], [(trial("now"), "")], waiting=0)
 
 
 def test_as_a_phase_begins_only_the_fast_machine_is_given_a_run():
-    assert not measured(4).waits(["a", "b"], [], waiting=0)
-    assert measured(2).waits(["a", "b"], [], waiting=1)  # the fast one ends three before the slow one ends one
-    assert not measured(4, slow=1.5).waits(["a", "b"], [], waiting=1)
+    assert not asked(measured(4), ["a", "b"], [], waiting=0)
+    assert asked(measured(2), ["a", "b"], [], waiting=1)  # the fast one ends three before the slow one ends one
+    assert not asked(measured(4, slow=1.5), ["a", "b"], [], waiting=1)
 
 
 def test_the_fastest_idle_machine_is_taken_first():
@@ -157,31 +161,35 @@ def test_the_fastest_idle_machine_is_taken_first():
 
 def test_an_answer_is_good_for_a_while(monkeypatch):
     study = measured(1, now=[run("now", FAST, 1.0, 3)])
-    asked = []
-    monkeypatch.setattr(study, "_worth", lambda *_: (asked.append(1), 0)[1])
+    looks = []
+    monkeypatch.setattr(study, "_worth", lambda *_: (looks.append(1), 0)[1])
     for _ in range(100):
-        assert study.waits(["b"], [(trial("now"), "a")], waiting=0)
-    assert len(asked) == 1
+        assert asked(study, ["b"], [(trial("now"), "a")], waiting=0)
+    assert len(looks) == 1
     monkeypatch.setattr(last_runs.time, "monotonic", lambda: study._until + 1)
-    assert study.waits(["b"], [(trial("now"), "a")], waiting=0)
-    assert len(asked) == 2
+    assert asked(study, ["b"], [(trial("now"), "a")], waiting=0)
+    assert len(looks) == 2
 
 
 def test_the_controller_asks_for_no_run_that_waits_and_takes_the_fast_process(monkeypatch):
     controller = StudyController.__new__(StudyController)
-    asked = []
+    suggested = []
     base = StudyController.__mro__[1]
-    monkeypatch.setattr(base, "_update_trial_queue", lambda *_: asked.append(1) or True)
+    monkeypatch.setattr(base, "_update_trial_queue", lambda *_: suggested.append(1) or True)
     monkeypatch.setattr(base, "_maybe_reuse_cached_actor", lambda self, trial: cache.pop(0))
     cache = ["process on b", "process on a"]
     controller._actor_cache = SimpleNamespace(num_cached_objects=2, _cached_objects={"one": cache})
     controller._nodes = {"process on b": "b", "process on a": "a"}
     controller._running_trials, controller._pending_trials = {trial("now")}, set()
     controller._resetting_trials, controller._trial_to_actor = set(), {}
+    reset = trial("reset")
+    reset.last_result = {"trial_id": "of Tune's own, before the first result"}
+    controller._trial_to_actor = {reset: "process on b"}
+    assert controller._node(reset) == "b"
     controller._last_runs = None
     assert controller._update_trial_queue()
     controller._last_runs = measured(1, now=[run("now", FAST, 1.0, 3)])
     assert controller._maybe_reuse_cached_actor(SimpleNamespace(placement_group_factory="one")) == "process on a"
     assert not controller._update_trial_queue()
     assert controller._update_trial_queue(blocking=True)
-    assert len(asked) == 2
+    assert len(suggested) == 2

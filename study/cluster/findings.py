@@ -113,9 +113,8 @@ def spot(machines: Mapping[str, Spot]) -> Finding:
         mend = "start what worker_start_ray_commands of the shipped cluster file starts"
         return Finding(False, "spot", f"the notice of a spot machine: {'; '.join(silent + deaf)}; {mend}")
     count = sum(bool(one.is_spot) for one in machines.values())
-    return Finding(
-        True, "spot", f"{count} of {counted(len(machines), 'machine')} may be taken away, each waits for its notice"
-    )
+    of_all = f"{count} of {counted(len(machines), 'machine')} may be taken away"
+    return Finding(True, "spot", f"{of_all}; each of them waits for its notice")
 
 
 def requeue(job: SlurmJob) -> Finding:

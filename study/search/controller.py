@@ -22,7 +22,7 @@ from ray.tune.schedulers import TrialScheduler
 from study.worker.job import node_of
 
 if TYPE_CHECKING:
-    from study.search.last_runs import LastRuns
+    from study.search.last_runs import LastRuns, Occupied
 
 _LOOKS_EVERY = 1.0  # seconds, between two looks at the nodes that are to go
 
@@ -114,8 +114,8 @@ class StudyController(TuneController):
         process = self._trial_to_actor.get(trial)
         if self._is_to_go(trial) or not super()._maybe_cache_trial_actor(trial):
             return False
-        if trial.last_result:
-            self._nodes[process] = node_of(trial.last_result)
+        if node := node_of(trial.last_result or {}):
+            self._nodes[process] = node
         return True
 
     def _update_trial_queue(self, blocking: bool = False, timeout: int = 600) -> bool:
@@ -124,17 +124,20 @@ class StudyController(TuneController):
         return bool(super()._update_trial_queue(blocking, timeout))
 
     def _next_run_waits(self) -> bool:
-        if self._last_runs is None or not self._last_runs.runs_ahead:
+        if self._last_runs is None:
             return False
-        idle = [process for processes in self._actor_cache._cached_objects.values() for process in processes]
-        nodes = [self._nodes[process] for process in idle if process in self._nodes]
-        busy = [(trial, self._node(trial)) for trial in (*self._running_trials, *self._resetting_trials)]
-        return self._last_runs.waits(nodes, busy, len(self._pending_trials - self._resetting_trials))
+        idle, resetting = self._actor_cache.num_cached_objects, len(self._resetting_trials)
+        busy, waiting = len(self._running_trials) + resetting, len(self._pending_trials) - resetting
+        return self._last_runs.waits(idle, busy, waiting, self._places)
+
+    def _places(self) -> Occupied:
+        idle = (process for processes in self._actor_cache._cached_objects.values() for process in processes)
+        busy = (*self._running_trials, *self._resetting_trials)
+        return [self._nodes.get(process, "") for process in idle], [(trial, self._node(trial)) for trial in busy]
 
     def _node(self, trial: Trial) -> str:
         """Return the node of a run's process, "" where it has not reported yet."""
-        process = self._trial_to_actor.get(trial)
-        return node_of(trial.last_result) if trial.last_result else self._nodes.get(process, "")
+        return node_of(trial.last_result or {}) or self._nodes.get(self._trial_to_actor.get(trial), "")
 
     def _maybe_reuse_cached_actor(self, trial: Trial) -> bool:
         idle = self._actor_cache._cached_objects[trial.placement_group_factory]

@@ -70,6 +70,10 @@ def _ends_before(moment: float, free_in: float, takes: float) -> int:
     return max(0, math.ceil(left / takes) - 1) if left > 0 else 0
 
 
+Occupied = tuple[Sequence[str], Sequence[tuple["Trial", str]]]
+"""The node of each idle place; the runs that have a process, each with its node. "" where a node is not known yet."""
+
+
 class LastRuns:
     """Says on which idle machines of a study a run is to begin, by the seconds of its epochs so far.
 
@@ -95,21 +99,24 @@ class LastRuns:
         """How many runs of the phase have not begun, at most."""
         return self._ahead().runs
 
-    def waits(self, idle: Sequence[str], busy: Sequence[tuple[Trial, str]], waiting: int) -> bool:
+    def waits(self, idle: int, busy: int, waiting: int, look: Callable[[], Occupied]) -> bool:
         """Return whether one more run is not to begin now, as all idle places that are worth it have one that waits.
 
+        Asked at each of the driver's steps, it looks again after a second, or once a place has been taken or left.
+
         Args:
-            idle: The node of each idle place.
-            busy: The runs that have a process, with its node; "" where that is not known yet.
+            idle: How many places are idle.
+            busy: How many runs have a process.
             waiting: How many runs wait for a place.
+            look: Returns which these places are.
         """
         runs = self.runs_ahead
         if not idle or not (busy or waiting) or not runs:
             return False
-        asked = (len(idle), len(busy), runs + waiting)
+        asked = (idle, busy, runs + waiting)
         if asked != self._asked or time.monotonic() >= self._until:
             self._asked = asked
-            self._answer = self._worth(idle, busy, runs + waiting)
+            self._answer = self._worth(look(), runs + waiting)
             self._until = time.monotonic() + _HOLDS
         return waiting >= self._answer
 
@@ -120,11 +127,14 @@ class LastRuns:
         paces = self._paces()
         return [name for _, name in sorted(idle, key=lambda one: paces.get(self._kind_of(one[0]), math.inf))]
 
-    def _worth(self, idle: Sequence[str], busy: Sequence[tuple[Trial, str]], runs: int) -> int:
+    def _worth(self, places: Occupied, runs: int) -> int:
         """Return on how many of the idle places a run is to begin; on all of them where their paces are not known."""
+        idle, busy = places
+        if not all(idle):
+            return len(idle)
         kinds = Counter(self._kind_of(node) for node in idle)
-        places = [(one, self._kind_of(node)) for one, node in busy if node]
-        everywhere = {*kinds, *(kind for _, kind in places)}
+        taken = [(one, self._kind_of(node)) for one, node in busy if node]
+        everywhere = {*kinds, *(kind for _, kind in taken)}
         if len(everywhere) < 2:
             return len(idle)
         paces = self._paces()
@@ -135,7 +145,7 @@ class LastRuns:
             return len(idle)  # more than all places end while a slow one trains one
         epochs = self._ahead().epochs
         free = {kind: (count, epochs * paces[kind]) for kind, count in kinds.items()}
-        others = [Busy(self._left(one, paces[kind]), epochs * paces[kind]) for one, kind in places]
+        others = [Busy(self._left(one, paces[kind]), epochs * paces[kind]) for one, kind in taken]
         found = sum(begin(runs, free, others).values())
         if found < min(len(idle), runs) and not self._said:
             self._said = True
