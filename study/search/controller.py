@@ -95,7 +95,7 @@ class StudyController(TuneController):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what Tune writes down, without what it cannot; nobody restores it."""
-        state: dict[str, Any] = super().__getstate__()
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
         return {name: value for name, value in state.items() if name not in ("_last_runs", "_nodes")}
 
     def add_trial(self, trial: Trial) -> None:
