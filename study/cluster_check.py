@@ -1,10 +1,11 @@
-"""Check a running cluster, on its head, line by line: each begins with "ok" or "FAIL".
+"""Say where a running cluster is, and check it, on its head, line by line: each begins with "ok" or "FAIL".
 
 The exit status is 1 if any check fails, 2 if there is no cluster to look at.
 
 Examples:
     python study/cluster_check.py
     python study/cluster_check.py --nodes 3 --wait 5m --storage /efs/results
+    python study/cluster_check.py --data cifar --data-dir /mnt/study/data
     python study/cluster_check.py --address auto --tracking-uri http://127.0.0.1:5000
 """
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     # Ray takes seconds to import, which --help and unknown options need not wait for.
-    from study.cluster import joining, preflight
+    from study.cluster import joining, place, preflight
 
     storage = Path(os.path.abspath(options.storage.expanduser()))
     if not storage.is_dir():
@@ -44,7 +45,16 @@ def _run(options: argparse.Namespace) -> int:
     with joining.joined(address, patience=options.wait):
         if options.wait:
             joining.await_nodes(options.nodes, options.wait)
-        findings = preflight.findings(storage, options.tracking_uri or tracking_uri.default(), options.nodes)
+        where = place.here(len(joining.nodes()))
+        findings = preflight.check(
+            where,
+            storage,
+            options.tracking_uri or tracking_uri.default(),
+            nodes=options.nodes,
+            data=options.data,
+            data_dir=options.data_dir,
+        )
+    print(f"place: {where.words}")
     for finding in findings:
         print(finding)
     return 0 if all(finding.ok for finding in findings) else 1
@@ -55,6 +65,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--address", metavar="ADDR", help="a Ray cluster (default: $RAY_ADDRESS, else auto)")
     commands.add_storage(parser)
     add_option(parser, "tracking-uri")
+    parser.add_argument(
+        "--data", metavar="NAME|PATH", help="a data set, or images, that have to be here (default: any)"
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="where data sets lie (default: $STUDY_DATA, else ~/.cache/study-data)",
+    )
     commands.add_value(parser, "--nodes", integer(1), "N", "how many nodes there have to be (default: any number)")
     wait = "how long the cluster and its N nodes may take to be there, such as 5m (default: not at all)"
     commands.add_value(parser, "--wait", duration, "TIME", wait, default=0.0)

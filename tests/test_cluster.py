@@ -81,8 +81,9 @@ def test_ray_up_gives_exactly_three_nodes_and_the_preflight_finds_nothing(up):
     done = up.home.ray("exec {cluster} 'cd ray-tune-study && python study/cluster_check.py --nodes 3'", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line.split()[:2] for line in done.stdout.splitlines() if line[:4] in ("ok  ", "FAIL")]
-    expected = ["nodes", "project", "python", "torch", "ray", "gpus", "clocks", "storage", "mlflow"]
-    assert lines == [["ok", name] for name in expected]
+    assert "place: own machines, on the head of a cluster of `ray up`" in done.stdout
+    expected = ["nodes", "places", "project", "python", "torch", "ray", "gpus", "clocks", "token", "storage", "data"]
+    assert lines == [["ok", name] for name in (*expected, "mlflow")]
 
 
 def test_mlflow_of_the_head_is_reached_by_ssh_alone(up):

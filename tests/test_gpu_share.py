@@ -1,5 +1,6 @@
 """How runs share a GPU, decided on a CPU from made-up measurements; no test here has seen a GPU."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ import models
 import search_spaces
 from search_spaces import Context
 from study.cluster import gpu_share, joining, resources
-from study.cluster.gpu_share import MOST, MeasuredGpu, divided, of_the_smallest
+from study.cluster.gpu_share import MOST, MeasuredGpu, divided, of_every_kind
 from study.cluster.resources import Limits, Machines, training_bytes
 from study.data import image_data
 from study.record.errors import StudyError
@@ -66,8 +67,31 @@ def test_ray_counts_as_many_places_as_were_meant(runs, gpus):
     assert Machines(runs * gpus, gpus, None).fit(1, share.fraction) == runs * gpus
 
 
-def test_of_different_gpus_the_smallest_decides():
-    assert divided(of_the_smallest(a_gpu(), 12 * GIB), cpus_per_gpu=16, cpus_per_run=1).runs == 2
+def test_of_different_gpus_the_one_with_room_for_fewest_runs_decides_and_the_others_are_told():
+    small, large = a_gpu(total=12), replace(a_gpu(total=80), gpu="a large GPU")
+    share = of_every_kind([small, large], cpus_per_gpu=64, cpus_per_run=1)
+    assert (share.runs, share.fraction, share.measured) == (2, 0.5, small)
+    assert share.roomier == ((large, 14),)
+    assert str(share).endswith("; a large GPU, 80.0 GiB, would take 14, but a run asks for the same part of every GPU")
+    assert [one["total"] for one, _ in share.to_json()["roomier"]] == [80 * GIB]
+
+
+def test_a_large_gpu_beside_few_cpus_may_be_the_one_that_decides():
+    few = replace(a_gpu(total=80), cpus=2.0)
+    share = of_every_kind([replace(a_gpu(total=24), cpus=8.0), few], cpus_per_gpu=16, cpus_per_run=1)
+    assert (share.runs, share.reason, share.measured) == (2, "by 2 CPUs for each GPU", few)
+
+
+def test_a_network_has_to_fit_its_part_of_every_gpu():
+    """The smaller GPU decides how many runs there are; the larger one may leave less beside its overhead."""
+    small, large = a_gpu(total=10, overhead=1, peaks=(4,)), a_gpu(total=12, overhead=4, peaks=(5,))
+    share = of_every_kind([small, large], cpus_per_gpu=16, cpus_per_run=1)
+    assert (share.runs, share.roomier) == (2, ((large, 2),))
+    assert share.memory == int(0.9 * 12 * GIB / 2) - 4 * GIB < int(0.9 * 10 * GIB / 2) - GIB
+
+
+def test_machines_that_are_still_to_come_bound_the_share_by_their_cpus():
+    assert of_every_kind([a_gpu(total=80)], cpus_per_gpu=3, cpus_per_run=1).runs == 3
 
 
 class MadeUpMeter:
@@ -153,7 +177,7 @@ def nodes(monkeypatch):
         monkeypatch.setattr(joining, "nodes", lambda: alive)
         monkeypatch.setattr(resources, "growth_of_cluster", lambda: None)
         answers = [
-            SimpleNamespace(node_id=name, value=None if gib is None else [gib * GIB] * bool(gib))
+            SimpleNamespace(node_id=name, value=None if gib is None else [(f"{gib} GiB", gib * GIB)] * bool(gib))
             for name, gib in gpus.items()
         ]
         monkeypatch.setattr(joining, "ask_every_node", lambda *arguments, **options: answers)
@@ -174,20 +198,23 @@ def digits():
     return image_data.load("digits", image_data.default_data_dir())
 
 
-def test_the_smallest_gpu_of_a_cluster_is_probed(nodes, digits):
-    asked = nodes(head=0, large=80, small=16, silent=None)
+def test_one_gpu_of_each_kind_is_probed_and_all_runs_ask_for_the_share_that_fits_every_kind(nodes, digits):
+    asked = nodes(head=0, large=80, small=16, another=80, silent=None)
     chosen = settings()
     share = resources.of_each_run(chosen, gpu_probe.survey(chosen, digits, None))
-    ((function, problem, options),) = asked
-    assert function is measure
-    assert (options["node_id"], options["gpus"]) == ("small", 1)
+    assert [(function, options["node_id"], options["gpus"]) for function, _, options in asked] == [
+        (measure, "small", 1),
+        (measure, "large", 1),
+    ]
+    problem = asked[0][1]
+    assert problem == asked[1][1]
     assert problem.configs[0] == DIGITS.points(Context(SHAPE, 10))[0].config
     assert problem.data_bytes == 1797 * (64 + 8)
     assert (share.gpu.runs, share.gpus) == (4, 0.25)  # 0.9 * 16 GiB for runs of 3 GiB
-    assert share.concurrent == 12
+    assert share.concurrent == 16
     assert str(share.gpu) == (
         "4 runs share a GPU: by memory; measured on played, 16.0 GiB: a run takes 3.0 GiB at most, 1.0 of it before it "
-        "has a network"
+        "has a network; played, 80.0 GiB, would take 8, but a run asks for the same part of every GPU"
     )
     assert share.gpu.to_json()["measured"]["total"] == 16 * GIB
 

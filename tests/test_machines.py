@@ -1,8 +1,15 @@
 """How many runs a cluster takes, counted from what is there and from what its autoscaler may bring."""
 
-import pytest
+from pathlib import Path
+from types import SimpleNamespace
 
-from study.cluster import resources
+import pytest
+import ray
+import requests
+import yaml
+from ray.autoscaler._private.kuberay import node_provider
+
+from study.cluster import joining, resources
 from study.cluster.resources import Growth, Machines, growth_of
 from study.record.errors import UsageError
 from study.record.settings import Settings
@@ -61,6 +68,53 @@ def test_machines_of_ones_own_are_taken_to_be_like_the_head():
     head = Machines(2, 0, GIB)
     assert growth_of(own, head) == Growth(head, [Machines(2, 0, GIB, 2, "local.cluster.node")], 2)
     assert growth_of(own, head).fit(1, 0) == 6
+
+
+@pytest.fixture
+def kuberay(monkeypatch, tmp_path):
+    """Return a function that plays KubeRay's head: Kubernetes' API has this cluster, or refuses to tell."""
+
+    def play(cluster):
+        def get(client, path):
+            assert (client._namespace, path) == ("study", "rayclusters/study-x1")
+            if cluster is None:
+                raise requests.HTTPError("403")
+            return cluster
+
+        monkeypatch.setattr(node_provider.KubernetesHttpApiClient, "get", get)
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+        monkeypatch.setenv("RAY_CLUSTER_NAME", "study-x1")
+        (tmp_path / "namespace").write_text("study\n")
+        monkeypatch.setattr(resources, "NAMESPACE", tmp_path / "namespace")
+        node = {"NodeID": "1", "Resources": {"CPU": 0.0, "memory": 4.0 * GIB, "node:__internal_head__": 1.0}}
+        monkeypatch.setattr(joining, "nodes", lambda: [node])
+        monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "1"))
+
+    return play
+
+
+def shipped_cluster():
+    documents = yaml.safe_load_all((Path(__file__).parents[1] / "cluster-kubernetes.yaml").read_text())
+    cluster = next(one for one in documents if one["kind"] == "RayCluster")
+    cluster["metadata"]["namespace"] = "study"
+    return cluster
+
+
+def test_a_cluster_of_kuberay_that_has_shrunk_to_its_head_has_the_places_that_it_may_grow_to(kuberay):
+    kuberay(shipped_cluster())
+    assert resources.growth_of_cluster().kinds == [Machines(4, 1, 16 * GIB, 4, "gpu")]
+    share = resources.of_each_run(settings())
+    assert (share.gpus, share.concurrent) == (0.25, 16)
+
+
+def test_a_cluster_of_kuberay_that_is_fixed_or_may_not_be_read_has_what_is_there(kuberay):
+    fixed = shipped_cluster()
+    fixed["spec"]["enableInTreeAutoscaling"] = False
+    for cluster in (fixed, None):
+        kuberay(cluster)
+        assert resources.growth_of_cluster() is None
+        with pytest.raises(UsageError, match="no machine has more than 0"):
+            resources.of_each_run(settings())
 
 
 def test_max_concurrent_bounds_the_places(ray_of):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,15 +19,17 @@ class MeasuredGpu:
 
     Attributes:
         gpu: Its name.
-        total: Its memory; of GPUs that differ, the smallest one's.
+        total: Its memory.
         overhead: What each process needs before it has a network: the CUDA context, libraries, its copy of the data.
         peaks: What each config took at most, overhead included; None for one that did not fit.
+        cpus: CPU cores, a count and no bytes, for each GPU on the machine of its kind that has fewest.
     """
 
     gpu: str
     total: int
     overhead: int
     peaks: tuple[int | None, ...]
+    cpus: float = math.inf
 
     @property
     def largest(self) -> int | None:
@@ -43,19 +46,25 @@ class GpuShare:
         runs: How many share one.
         reason: What that number comes from.
         measured: What that is based on; None where nothing could be measured.
+        roomier: What was measured of other kinds of GPU, and how many runs would share one of these by that.
     """
 
     fraction: float
     runs: int
     reason: str
     measured: MeasuredGpu | None = None
+    roomier: tuple[tuple[MeasuredGpu, int], ...] = ()
 
     @property
     def memory(self) -> int | None:
-        """The bytes that a network may take in training: a run's part without its overhead; None if not measured."""
+        """The bytes that a network may take in training: a run's part without its overhead; None if not measured.
+
+        Of several kinds of GPU it is the least, as a run may be trained on any.
+        """
         if self.measured is None:
             return None
-        return max(0, int(GIVEN_OUT * self.measured.total / self.runs) - self.measured.overhead)
+        kinds = (self.measured, *(measured for measured, _ in self.roomier))
+        return min(max(0, int(GIVEN_OUT * kind.total / self.runs) - kind.overhead) for kind in kinds)
 
     def to_json(self) -> dict[str, Any]:
         """Return the share and what was measured as JSON can say it."""
@@ -71,8 +80,30 @@ class GpuShare:
         most = f"{gib(measured.largest)} GiB at most" if measured.largest else "nothing that fits"
         return (
             f"{share}: {self.reason}; measured on {measured.gpu}, {gib(measured.total)} GiB: "
-            f"a run takes {most}, {gib(measured.overhead)} of it before it has a network"
+            f"a run takes {most}, {gib(measured.overhead)} of it before it has a network{self._unused}"
         )
+
+    @property
+    def _unused(self) -> str:
+        """What follows where GPUs differ: which of them would have room for more."""
+        rooms = [f"{one.gpu}, {gib(one.total)} GiB, would take {runs}" for one, runs in self.roomier]
+        return f"; {'; '.join(rooms)}, but a run asks for the same part of every GPU" if rooms else ""
+
+
+def of_every_kind(measured: Sequence[MeasuredGpu], cpus_per_gpu: float, cpus_per_run: float) -> GpuShare:
+    """Return the share by which as many runs are on a GPU as every kind of it has room for.
+
+    Ray gives a run what it asks for on whichever machine is free, so that it asks for the same of every GPU.
+
+    Args:
+        measured: By a probe on each kind of GPU; at least one.
+        cpus_per_gpu: CPU cores for each GPU of machines that are still to come, infinite where none is.
+        cpus_per_run: CPU cores that each run asks for.
+    """
+    shares = [divided(one, min(one.cpus, cpus_per_gpu), cpus_per_run) for one in measured]
+    fewest = min(shares, key=lambda share: share.runs)
+    others = [(one, share.runs) for one, share in zip(measured, shares, strict=True) if share is not fewest]
+    return replace(fewest, roomier=tuple(others))
 
 
 def divided(measured: MeasuredGpu, cpus_per_gpu: float, cpus_per_run: float) -> GpuShare:
@@ -94,7 +125,7 @@ def divided(measured: MeasuredGpu, cpus_per_gpu: float, cpus_per_run: float) -> 
     return GpuShare(math.floor(_RESOLUTION / runs) / _RESOLUTION, runs, reason, measured)
 
 
-def given(fraction: float, measured: MeasuredGpu | None) -> GpuShare:
+def given(fraction: float, measured: MeasuredGpu | None = None) -> GpuShare:
     """Return the share that `--gpus-per-trial` asks for."""
     runs = 1 if fraction >= 1 else math.floor(1 / fraction)
     return GpuShare(fraction, runs, f"--gpus-per-trial {fraction:g}", measured)
@@ -104,11 +135,6 @@ def unmeasured() -> GpuShare:
     """Return the share of GPUs of which none could be measured."""
     reason = "not measured, as no machine with a GPU is up yet or PyTorch sees none there"
     return GpuShare(UNMEASURED, math.floor(1 / UNMEASURED), reason)
-
-
-def of_the_smallest(measured: MeasuredGpu, total: int) -> MeasuredGpu:
-    """Return what was measured as if on the smallest of several GPUs, whose memory is `total` bytes."""
-    return replace(measured, total=min(measured.total, total))
 
 
 def gib(size: float) -> str:

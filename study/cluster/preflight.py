@@ -1,39 +1,53 @@
-"""The checks of a running cluster: nodes, versions, GPUs, clocks, storage, tracking."""
+"""The checks of a running cluster: nodes, versions, GPUs, clocks, storage, tracking, and what its place can lack."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from study.cluster import joining, shared_storage
-from study.cluster.joining import ROOT, Answer
-from study.record.errors import UsageError
-from study.record.tracking_uri import masked
+import search_spaces
+from study.cluster import findings, joining, place, resources, shared_storage
+from study.cluster.findings import Finding
+from study.cluster.joining import ROOT
+from study.cluster.place import PASSING, Kind, Mount, Place, Spot
+from study.data import built_in, image_data
+from study.record.errors import DataError, StudyError, UsageError
+from study.record.tracking_uri import masked, sqlite_file, tensorboard_dir
 from study.tracking.implementations import check as check_tracking
 
 VERSIONS = ("project", "python", "torch", "ray")
 _PROGRAM = ("study", "models", "search_spaces")
-SKEW_SECONDS = 2.0  # a network file system orders files by its clients' clocks, MLflow orders metrics
 ANSWER_SECONDS = 120.0  # that a node may take to start a worker process and import PyTorch
 
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """What a node says of itself: versions by name, and how many GPUs PyTorch sees there."""
+    """What a node says of itself.
+
+    Attributes:
+        versions: By name.
+        gpus: How many PyTorch sees there.
+        asks_for_token: Whether its Ray does.
+        mount: That the storage lies on; None where the kernel does not say.
+        spot: What the machine says of its end; None in a place where none does.
+    """
 
     versions: Mapping[str, str]
     gpus: int
+    asks_for_token: bool
+    mount: Mount | None
+    spot: Spot | None
 
 
-def node_facts() -> NodeFacts:
-    """Return the facts of the node that runs this."""
+def node_facts(storage: Path, kind: Kind) -> NodeFacts:
+    """Return the facts of the node that runs this, in a place of this kind."""
     import torch
 
     versions = {
@@ -42,7 +56,9 @@ def node_facts() -> NodeFacts:
         "torch": version("torch"),
         "ray": version("ray"),
     }
-    return NodeFacts(versions, torch.cuda.device_count())
+    # A worker process has the environment of the Ray that started it.
+    asks = os.environ.get("RAY_AUTH_MODE", "").lower() == "token"
+    return NodeFacts(versions, torch.cuda.device_count(), asks, place.mount_of(storage), place.spot_of(kind))
 
 
 def node_clock() -> float:
@@ -59,76 +75,58 @@ def code_digest(root: Path) -> str:
     return digest.hexdigest()[:8]
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the preflight."""
-
-    ok: bool
-    about: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{'ok' if self.ok else 'FAIL':4}  {self.about:8}  {self.text}"
-
-
-def findings(storage: Path, tracking_uri: str, nodes: int | None = None) -> list[Finding]:
+def check(
+    where: Place,
+    storage: Path,
+    tracking_uri: str,
+    *,
+    nodes: int | None = None,
+    data: str | None = None,
+    data_dir: Path | None = None,
+) -> list[Finding]:
     """Check the joined Ray and return one finding for each thing.
 
     Args:
+        where: The place of this process.
         storage: The folder that studies are written to.
         tracking_uri: Where studies are tracked; it is reached from this process, as by a study's driver.
         nodes: How many nodes there have to be; None for as many as there are.
+        data: The data set, or the images, that a study needs; None for any.
+        data_dir: Where data sets lie; None for the usual folder.
     """
-    lent = {joining.node_name(node): node["Resources"].get("GPU", 0.0) for node in joining.nodes()}
+    alive = joining.nodes()
+    lent = {joining.node_name(node): node["Resources"].get("GPU", 0.0) for node in alive}
     # Ray hides the GPUs from a task that asks for none, unless it is told not to.
     env = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-    answers = joining.ask_every_node(node_facts, seconds=ANSWER_SECONDS, env=env)
+    answers = joining.ask_every_node(node_facts, storage, where.kind, seconds=ANSWER_SECONDS, env=env)
     facts = {answer.node: answer.value for answer in answers if answer.value is not None}
-    found = [_nodes(answers, nodes)]
-    found += [same_everywhere(key, {name: fact.versions[key] for name, fact in facts.items()}) for key in VERSIONS]
-    found.append(gpus({name: (lent[name], fact.gpus) for name, fact in facts.items() if name in lent}))
-    found.append(clocks(_skews(env)))
+    found = [findings.nodes(answers, nodes), _places()]
+    found += [
+        findings.same_everywhere(key, {name: fact.versions[key] for name, fact in facts.items()}) for key in VERSIONS
+    ]
+    found.append(findings.gpus({name: (lent[name], fact.gpus) for name, fact in facts.items() if name in lent}))
+    found.append(findings.clocks(_skews(env)))
+    loopback = all(node["NodeManagerAddress"].startswith("127.") for node in alive)
+    found.append(findings.token({name: fact.asks_for_token for name, fact in facts.items()}, loopback=loopback))
     found.append(_attempt("storage", lambda: _storage(storage), f"{storage}: every node reads and writes it"))
-    found.append(_attempt("mlflow", lambda: check_tracking(tracking_uri), f"{masked(tracking_uri)} answers"))
+    found.append(_attempt("data", lambda: data_here(where.kind, data, data_dir)))
+    found.append(_attempt("mlflow", lambda: _tracking(where.kind, tracking_uri), f"{masked(tracking_uri)} answers"))
+    if where.kind in PASSING:
+        found.append(findings.volume({name: fact.mount for name, fact in facts.items()}))
+    if spots := {name: fact.spot for name, fact in facts.items() if fact.spot is not None}:
+        found.append(findings.spot(spots))
+    if where.kind == "SLURM":
+        found += slurm(os.environ["SLURM_JOB_ID"])
     return found
 
 
-def same_everywhere(what: str, values: Mapping[str, str]) -> Finding:
-    """Find out whether all nodes have the same value, and name those that have another one than most."""
-    counts = Counter(values.values()).most_common()
-    if len(counts) <= 1:
-        return Finding(bool(counts), what, counts[0][0] if counts else "no node answers")
-    usual = counts[0][0]
-    others = [f"{node} has {value}" for node, value in values.items() if value != usual]
-    return Finding(False, what, f"{usual}, but {'; '.join(others)}")
-
-
-def gpus(seen: Mapping[str, tuple[float, int]]) -> Finding:
-    """Find out whether PyTorch sees as many GPUs on each node as Ray lends out there: (Ray's, PyTorch's) by node."""
-    wrong = [
-        f"on {node} Ray has {lent:g} and PyTorch sees {count}" for node, (lent, count) in seen.items() if lent != count
-    ]
-    if wrong:
-        return Finding(False, "gpus", "; ".join(wrong))
-    total = sum(count for _, count in seen.values())
-    return Finding(True, "gpus", f"{total} seen by Ray and by PyTorch" if total else "none: trials run on CPUs")
-
-
-def clocks(skews: Mapping[str, float]) -> Finding:
-    """Find out whether the nodes' clocks agree with this one's, in seconds."""
-    late = [f"{node} by {skew:+.1f} s" for node, skew in skews.items() if abs(skew) > SKEW_SECONDS]
-    if late:
-        return Finding(False, "clocks", f"differ from this node's: {', '.join(late)}; set the time by NTP")
-    return Finding(True, "clocks", f"within {SKEW_SECONDS:g} s of this node's")
-
-
-def _nodes(answers: list[Answer[NodeFacts]], expected: int | None) -> Finding:
-    names = ", ".join(answer.node for answer in answers)
-    if silent := [f"{answer.node}: {answer.problem}" for answer in answers if answer.problem]:
-        return Finding(False, "nodes", f"{len(answers)}: {names}; {'; '.join(silent)}")
-    if expected not in (None, len(answers)):
-        return Finding(False, "nodes", f"{len(answers)} instead of {expected}: {names}")
-    return Finding(True, "nodes", f"{len(answers)}: {names}")
+def slurm(number: str) -> list[Finding]:
+    """Find out whether a SLURM job can leave before its wall limit and be queued again."""
+    try:
+        job = place.slurm_job(number)
+    except StudyError as error:
+        return [Finding(False, "slurm", str(error))]
+    return [findings.requeue(job), findings.signal(job)]
 
 
 def _skews(env: Mapping[str, str]) -> dict[str, float]:
@@ -143,6 +141,12 @@ def _skews(env: Mapping[str, str]) -> dict[str, float]:
     return skews
 
 
+def _places() -> Finding:
+    now = sum(machine.fit(1, 0) for machine in resources.alive())
+    growth = resources.growth_of_cluster()
+    return findings.places(now, growth.fit(1, 0) if growth else 0)
+
+
 def _storage(storage: Path) -> None:
     with (
         TemporaryDirectory(prefix=".check-", dir=storage) as folder,
@@ -151,9 +155,48 @@ def _storage(storage: Path) -> None:
         pass
 
 
-def _attempt(about: str, check: Callable[[], None], fine: str) -> Finding:
+def data_here(kind: Kind, data: str | None, folder: Path | None) -> str:
+    """See that the images that a study needs are here, from where its nodes get them, and return what there is.
+
+    Args:
+        kind: Of place.
+        data: The name of a data set, or a path; None for any.
+        folder: Where data sets lie; None for the usual one.
+
+    Raises:
+        DataError, UsageError: they are not, or the folder cannot be used.
+    """
+    folder = (folder or image_data.default_data_dir()).expanduser()
+    built_in.check_data_dir(folder)
+    known = search_spaces.datasets()
+    if data is not None and data not in known:
+        return f"{image_data.own_source(data)} is here"
+    there = [name for name, spec in known.items() if built_in.is_there(spec, folder)]
+    here = f"{folder} has {', '.join(there)}"
+    if data is None or data in there:
+        return here
+    if kind == "SLURM":
+        mend = f"on a login node run: study run --data {data} --data-dir {folder} --dry-run"
+        raise DataError(f"{here}, not {data}, and compute nodes seldom can download; {mend}")
+    return f"{here}; a study downloads {data}, which has not been tried"
+
+
+def _tracking(kind: Kind, uri: str) -> None:
+    """See that a study can be tracked there, and that what is tracked stays.
+
+    Raises:
+        UsageError: it cannot, or goes with the machine.
+    """
+    check_tracking(uri)
+    file = sqlite_file(uri) or tensorboard_dir(uri)
+    if kind in PASSING and file is not None and (mount := place.mount_of(file)) and mount.is_own_disk:
+        lies = f"{masked(uri)} lies on this machine's own disk ({mount}) and goes with it"
+        raise UsageError(f"{lies}; set MLFLOW_TRACKING_URI to a server, or to a file on the shared storage")
+
+
+def _attempt(about: str, check: Callable[[], str | None], fine: str = "") -> Finding:
     try:
-        check()
-    except (UsageError, OSError) as error:
+        said = check()
+    except (StudyError, OSError) as error:
         return Finding(False, about, " ".join(str(error).split()))
-    return Finding(True, about, fine)
+    return Finding(True, about, said or fine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from study.record.settings import Settings
 # Where Ray's launcher leaves the cluster's file on the head, every node type's resources filled in. Ray keeps what a
 # cluster may grow to nowhere else: its control store knows the nodes that are alive, and what was asked for.
 AUTOSCALING = Path("~/ray_bootstrap_config.yaml")
+NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # of the pod, as Kubernetes tells it
 _HEAD = "node:__internal_head__"  # the resource by which Ray marks the head
 
 _FLOAT = 4  # bytes
@@ -80,12 +82,39 @@ def growth_of_cluster() -> Growth | None:
 
     here = ray.get_runtime_context().get_node_id()
     own = next(node["Resources"] for node in joining.nodes() if node["NodeID"] == here)
+    config = _autoscaling() if _HEAD in own else None
+    return growth_of(config, machine(own)) if config else None
+
+
+def _autoscaling() -> Mapping[str, Any] | None:
+    """Return the cluster's file, on its head: the launcher's or, on Kubernetes, KubeRay's; None without either."""
+    if name := os.environ.get("KUBERNETES_SERVICE_HOST") and os.environ.get("RAY_CLUSTER_NAME"):
+        return _of_kuberay(name)
     file = AUTOSCALING.expanduser()
-    if _HEAD not in own or not file.is_file():
+    if not file.is_file():
         return None
     import yaml
 
-    return growth_of(yaml.safe_load(file.read_text()), machine(own))
+    found: Mapping[str, Any] = yaml.safe_load(file.read_text())
+    return found
+
+
+def _of_kuberay(name: str) -> Mapping[str, Any] | None:
+    """Return KubeRay's cluster of this name as Ray's autoscaler reads it; None where this pod may not, or it is fixed.
+
+    The head of a cluster with an autoscaler has an account that may read it.
+    """
+    from ray.autoscaler._private.kuberay import autoscaling_config, node_provider
+
+    try:
+        client = node_provider.KubernetesHttpApiClient(NAMESPACE.read_text().strip())
+        cluster = client.get(f"rayclusters/{name}")
+    except OSError:  # as those of requests are, too
+        return None
+    if not cluster["spec"].get("enableInTreeAutoscaling"):
+        return None
+    found: Mapping[str, Any] = autoscaling_config._derive_autoscaling_config_from_ray_cr(cluster)
+    return found
 
 
 def growth_of(config: Mapping[str, Any], head: Machines) -> Growth:
@@ -190,12 +219,12 @@ class Resources:
         return Limits(max_params or least // 2 // 16, memory, gpu is not None, of_texts(constraints))
 
 
-def of_each_run(settings: Settings, measured: MeasuredGpu | None = None) -> Resources:
+def of_each_run(settings: Settings, measured: Sequence[MeasuredGpu] = ()) -> Resources:
     """Divide what the joined Ray has, or its autoscaler may bring, among the runs of a study.
 
     Args:
         settings: The study's.
-        measured: What runs take of a GPU; None where none could be measured.
+        measured: What runs take of each kind of GPU; none where none could be measured.
 
     Runs that wait for a machine are what the autoscaler goes by: a cluster that has shrunk to its head has as many
     places for runs as one that has grown.
@@ -212,10 +241,10 @@ def of_each_run(settings: Settings, measured: MeasuredGpu | None = None) -> Reso
     gpus = settings.gpus_per_trial
     gpu: GpuShare | None = None
     if gpus is None and most_gpus:
-        cpus_per_gpu = min(machine.cpus / machine.gpus for machine in known if machine.gpus)
-        gpu = gpu_share.divided(measured, cpus_per_gpu, cpus) if measured else gpu_share.unmeasured()
+        coming = min((kind.cpus / kind.gpus for kind in known[len(here) :] if kind.gpus), default=math.inf)
+        gpu = gpu_share.of_every_kind(measured, coming, cpus) if measured else gpu_share.unmeasured()
     elif gpus:
-        gpu = gpu_share.given(gpus, measured)
+        gpu = gpu_share.given(gpus, *measured[:1])
     gpus = gpu.fraction if gpu else 0.0
     if gpus > most_gpus:
         has = f"no machine has more than {most_gpus:g}" if most_gpus else "no GPU was found"

@@ -127,6 +127,15 @@ def _decode(dataset: VisionDataset, split: str, spec: DatasetSpec, data_dir: Pat
     return decode_all(len(dataset), read, spec.image_shape, f"{spec.name} {split}", progress)
 
 
+def is_there(spec: DatasetSpec, data_dir: Path) -> bool:
+    """Return whether a data set need not be downloaded; its files are not read."""
+    return spec.torchvision_class is None or not _is_absent(data_dir / spec.folder)
+
+
+def _is_absent(folder: Path) -> bool:
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
 def _ensure_files(spec: DatasetSpec, data_dir: Path, download: Callable[[Path], None], progress: Progress) -> None:
     """Check `spec`'s files under `data_dir`, torchvision's root; download them only if there are none.
 
@@ -135,8 +144,7 @@ def _ensure_files(spec: DatasetSpec, data_dir: Path, download: Callable[[Path], 
     """
     folder = data_dir / spec.folder
     try:
-        absent = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-        if absent:
+        if _is_absent(folder):
             _download(spec, data_dir, download, progress)
         _verify_files(spec, data_dir)
     except OSError as error:

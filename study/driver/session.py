@@ -32,6 +32,7 @@ from study.record.words import counted
 from study.search import engine
 from study.search.budget import SearchBudget
 from study.search.job_list import Beside, JobList, grouped, most_together
+from study.search.last_runs import LastRuns
 from study.search.recording import Placing, TuneRecorder
 from study.search.schedulers import build_scheduler
 from study.search.searcher import SearchPlan, StudySearcher
@@ -206,7 +207,7 @@ class Session:
             return None
         return self._budget.spent()
 
-    def _after_further_seeds(self, searcher: Searcher) -> Searcher:
+    def _after_further_seeds(self, searcher: engine.UnsavedSearcher) -> Searcher:
         """Return the searcher with the further seeds of the default before it, as far as there are any left to train.
 
         Raises:
@@ -276,18 +277,21 @@ class Session:
         rule = settings.scheduler if searches else "none"
         keep = max(1, settings.confirm_top)
         stopper = engine.BudgetStopper(self._spent)
-        placing = Placing(settings, self._recorder, pricing.parts(self._resources), self._folder)
+        part_of = pricing.parts(self._resources)
+        placing = Placing(settings, self._recorder, part_of, self._folder)
         about = (self._recorder, self._folder, self._space.metric, keep, stopper)
         recording = TuneRecorder(*about, placed=placing, watch=self._watch)
+        searcher = engine.Phases(chain([first], phases), metric, self._completed)
         with self._watch.watching():
             engine.run(
-                engine.Phases(chain([first], phases), metric, self._completed),
+                searcher,
                 build_scheduler(rule, metric, settings.epochs, self._state, further=further),
                 [recording],
                 context=self._worker,
                 resources=self._resources,
                 stopper=stopper,
                 inherits=settings.own_ray,
+                last_runs=LastRuns(self._state, part_of, searcher.ahead, self._display.say),
             )
         recording.check()
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
@@ -20,6 +20,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from study.worker.job import node_of
+
+if TYPE_CHECKING:
+    from study.search.last_runs import LastRuns, Occupied
 
 _LOOKS_EVERY = 1.0  # seconds, between two looks at the nodes that are to go
 
@@ -69,19 +72,31 @@ class StudyController(TuneController):
     A run leaves a node that Ray drains (a spot machine with its notice, a pod that is ended) at its next result, whose
     checkpoint is written by then, and goes on elsewhere; it is not the run's fault, and none of its `retries`.
 
+    Where machines differ, a new run goes to the idle process on the fastest one, and the last runs of a phase wait for
+    a fast place if that ends sooner (`LastRuns`).
+
     Args:
         workers: How many processes are kept.
         inherits: Whether the nodes' processes have the driver's environment.
+        last_runs: Says where runs are to begin; None for wherever a place is free.
     """
 
-    def __init__(self, *arguments: Any, workers: int, inherits: bool, **named: Any) -> None:
-        self._workers = workers
+    def __init__(
+        self, *arguments: Any, workers: int, inherits: bool, last_runs: LastRuns | None = None, **named: Any
+    ) -> None:
+        self._workers, self._last_runs = workers, last_runs
+        self._nodes: dict[Any, str] = {}  # of processes that have trained, by Tune's name of the process
         self._leaving: set[str] = set()  # nodes that are to go
         self._looked = -_LOOKS_EVERY
         super().__init__(*arguments, **named)
         if inherits:
             self._class_cache = PlainActors()  # type: ignore[no-untyped-call]
         self._actor_manager = _AllAtOnce(self._actor_manager._resource_manager)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what Tune writes down, without what it cannot; nobody restores it."""
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return {name: value for name, value in state.items() if name not in ("_last_runs", "_nodes")}
 
     def add_trial(self, trial: Trial) -> None:
         """Add a trial; from the first one on, as many idle processes are kept as there can be runs at a time."""
@@ -96,7 +111,39 @@ class StudyController(TuneController):
             super()._execute_action(trial, decision, after_save)
 
     def _maybe_cache_trial_actor(self, trial: Trial) -> bool:
-        return not self._is_to_go(trial) and super()._maybe_cache_trial_actor(trial)
+        process = self._trial_to_actor.get(trial)
+        if self._is_to_go(trial) or not super()._maybe_cache_trial_actor(trial):
+            return False
+        if node := node_of(trial.last_result or {}):
+            self._nodes[process] = node
+        return True
+
+    def _update_trial_queue(self, blocking: bool = False, timeout: int = 600) -> bool:
+        if not blocking and self._actor_cache.num_cached_objects and self._next_run_waits():
+            return False
+        return bool(super()._update_trial_queue(blocking, timeout))
+
+    def _next_run_waits(self) -> bool:
+        if self._last_runs is None:
+            return False
+        idle, resetting = self._actor_cache.num_cached_objects, len(self._resetting_trials)
+        busy, waiting = len(self._running_trials) + resetting, len(self._pending_trials) - resetting
+        return self._last_runs.waits(idle, busy, waiting, self._places)
+
+    def _places(self) -> Occupied:
+        idle = (process for processes in self._actor_cache._cached_objects.values() for process in processes)
+        busy = (*self._running_trials, *self._resetting_trials)
+        return [self._nodes.get(process, "") for process in idle], [(trial, self._node(trial)) for trial in busy]
+
+    def _node(self, trial: Trial) -> str:
+        """Return the node of a run's process, "" where it has not reported yet."""
+        return node_of(trial.last_result or {}) or self._nodes.get(self._trial_to_actor.get(trial), "")
+
+    def _maybe_reuse_cached_actor(self, trial: Trial) -> bool:
+        idle = self._actor_cache._cached_objects[trial.placement_group_factory]
+        if self._last_runs is not None and len(idle) > 1 and all(process in self._nodes for process in idle):
+            idle[:] = self._last_runs.in_order([(self._nodes[process], process) for process in idle])
+        return super()._maybe_reuse_cached_actor(trial)
 
     def _is_to_go(self, trial: Trial) -> bool:
         """Say whether the node on which a run reported last is to go."""
@@ -123,10 +170,11 @@ class StudyController(TuneController):
 
 
 @contextmanager
-def controlled(workers: int, *, inherits: bool) -> Iterator[None]:
+def controlled(workers: int, *, inherits: bool, last_runs: LastRuns | None = None) -> Iterator[None]:
     """Let Tune make a `StudyController`; it has no way of its own to be given one."""
     loop: Any = sys.modules["ray.tune.tune"]
-    before, loop.TuneController = loop.TuneController, partial(StudyController, workers=workers, inherits=inherits)
+    before = loop.TuneController
+    loop.TuneController = partial(StudyController, workers=workers, inherits=inherits, last_runs=last_runs)
     try:
         yield
     finally:

@@ -21,10 +21,12 @@ from study.cluster import scratch
 from study.record.errors import StudyError, chain
 from study.record.metrics import mode
 from study.search.controller import controlled
+from study.search.last_runs import NOTHING, Ahead
 from study.worker.job import Job, job_config, jobs_of, tune_result
 
 if TYPE_CHECKING:
     from study.cluster.resources import Resources
+    from study.search.last_runs import LastRuns
     from study.worker.run import WorkerContext
     from study.worker.worker import Worker
 
@@ -85,6 +87,10 @@ class StudyTrainable(tune.Trainable):
 class UnsavedSearcher(Unpickled, Searcher):
     """A searcher of which Tune keeps nothing: the journal is what a search is restored from."""
 
+    def ahead(self) -> Ahead:
+        """Return what it has not suggested yet, as far as that is known."""
+        return NOTHING
+
     def save(self, checkpoint_path: str) -> None:
         """Write an empty file, which Tune asks for."""
         Path(checkpoint_path).touch()
@@ -122,6 +128,10 @@ class Phases(UnsavedSearcher):
             self._now = next(self._searchers, None)
             if self._now is None:
                 return Searcher.FINISHED
+
+    def ahead(self) -> Ahead:
+        """Return what is ahead of the phase that is being trained."""
+        return self._now.ahead() if isinstance(self._now, UnsavedSearcher) else NOTHING
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass on a result that is not the last one."""
@@ -169,6 +179,7 @@ def run(
     resources: Resources,
     stopper: BudgetStopper,
     inherits: bool,
+    last_runs: LastRuns | None = None,
 ) -> None:
     """Train the jobs that `searcher` suggests until it has finished and all have ended.
 
@@ -183,6 +194,7 @@ def run(
         resources: What each run gets.
         stopper: Stops runs when the search's budget is spent.
         inherits: Whether Ray's processes have this process's environment, as those of a Ray of one's own have.
+        last_runs: Says where the last runs are to begin; None for wherever a place is free.
 
     Raises:
         Whatever a callback or the searcher raises.
@@ -212,7 +224,7 @@ def run(
             ),
         )
         try:
-            with interrupt.deferred(), controlled(resources.concurrent, inherits=inherits):
+            with interrupt.deferred(), controlled(resources.concurrent, inherits=inherits, last_runs=last_runs):
                 tuner.fit()
         except TuneError as error:  # it holds the traceback of another error as text
             raise next((cause for cause in chain(error) if isinstance(cause, StudyError)), error) from error

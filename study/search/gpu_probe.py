@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import ray
@@ -34,38 +34,56 @@ from study.training.execution import PLAIN, Execution
 from study.training.stages import Budget, StagedTraining
 from study.training.trainer import Initial, NonFiniteLossError
 
+Kind = tuple[str, int]
+"""Of GPU: its name, and its memory in bytes."""
+
 SAMPLED = 20
 _ANSWER_SECONDS = 120.0  # that a node may take to start a worker process and import PyTorch
 _PROBE_SECONDS = 300.0  # that a probe may take, and wait until another study leaves it a whole GPU
 _BATCHES = 3  # the allocator's pools have their size after the second one, when the optimizer has its moments
 
 
-def survey(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> MeasuredGpu | None:
-    """Measure what the study's runs take of the smallest GPU that is up; None where there is or shall be none.
+def survey(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> list[MeasuredGpu]:
+    """Measure what the study's runs take of each kind of GPU that is up, on one node of each; none without a GPU.
 
-    Nodes that an autoscaler brings later are not waited for. A share that is given is taken as it is: only the memory
-    of the smallest GPU is asked for.
+    GPUs of one model and memory are of one kind; a node counts as its smallest one. Nodes that an autoscaler brings
+    later are not waited for. A share that is given is taken as it is: only the memory of the smallest GPU is asked for.
 
     Raises:
         Interrupted: a signal has come.
         StudyError: no whole GPU has become free in time.
     """
-    if settings.gpus_per_trial == 0 or not any(node["Resources"].get("GPU") for node in joining.nodes()):
-        return None
+    nodes = {node["NodeID"]: node["Resources"] for node in joining.nodes()}
+    if settings.gpus_per_trial == 0 or not any(has.get("GPU") for has in nodes.values()):
+        return []
     # Ray hides the GPUs from a task that asks for none, unless it is told not to.
     env = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-    answers = joining.ask_every_node(gpu_memories, seconds=_ANSWER_SECONDS, env=env)
-    memories = {answer.node_id: min(answer.value) for answer in answers if answer.value}
-    if not memories:
-        return None  # Ray lends GPUs that PyTorch does not see
-    node_id, smallest = min(memories.items(), key=lambda node: node[1])
+    answers = joining.ask_every_node(gpu_kinds, seconds=_ANSWER_SECONDS, env=env)
+    kinds: dict[Kind, list[str]] = {}  # the nodes of each; those that Ray lends and PyTorch does not see have none
+    for answer in answers:
+        if answer.value and nodes[answer.node_id].get("GPU"):
+            kinds.setdefault(min(answer.value, key=lambda kind: kind[1]), []).append(answer.node_id)
+    if not kinds:
+        return []
+    smallest = min(memory for _, memory in kinds)
     if settings.gpus_per_trial is not None:
-        return MeasuredGpu("the smallest GPU", smallest, 0, ())
+        return [MeasuredGpu("the smallest GPU", smallest, 0, ())]
+    problem, state = _problem(settings, data, encoder, smallest)
+    found = []
+    for (_, memory), ids in sorted(kinds.items(), key=lambda kind: kind[0][1]):
+        cpus = min(nodes[node_id].get("CPU", 0.0) / nodes[node_id]["GPU"] for node_id in ids)
+        found.append(replace(_probe(problem, state, ids[0]), total=memory, cpus=cpus))
+    return found
+
+
+def _problem(
+    settings: Settings, data: ImageData, encoder: EncoderSource | None, gpu_bytes: int
+) -> tuple[Problem, ray.ObjectRef[Mapping[str, torch.Tensor]] | None]:
+    """Return what the probes train, the same on every kind of GPU, and the encoder's state in Ray's object store."""
     context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
-    configs = _configs(settings, context, smallest)
+    configs = _configs(settings, context, gpu_bytes)
     splits = (data.train, data.val, data.test)
     data_bytes = sum(array.nbytes for split in splits for array in (split.images, split.labels))
-    state = None if encoder is None else ray.put(encoder.state)
     problem = Problem(
         configs,
         data.image_shape,
@@ -74,12 +92,15 @@ def survey(settings: Settings, data: ImageData, encoder: EncoderSource | None) -
         Execution(settings.precision, settings.compile),
         in_use() if settings.space_file else None,
     )
+    return problem, None if encoder is None else ray.put(encoder.state)
+
+
+def _probe(problem: Problem, state: ray.ObjectRef[Mapping[str, torch.Tensor]] | None, node_id: str) -> MeasuredGpu:
     try:
-        measured = joining.run_on_node(measure, problem, state, cpus=0, gpus=1, node_id=node_id, seconds=_PROBE_SECONDS)
+        return joining.run_on_node(measure, problem, state, cpus=0, gpus=1, node_id=node_id, seconds=_PROBE_SECONDS)
     except TimeoutError:
         asked = "--gpus-per-trial 0.25, or another share, begins without measuring"
         raise StudyError(f"no whole GPU was free for a probe within {_PROBE_SECONDS:g} s; {asked}") from None
-    return gpu_share.of_the_smallest(measured, smallest)
 
 
 def _configs(settings: Settings, context: Context, gpu_bytes: int) -> tuple[Config, ...]:
@@ -227,9 +248,10 @@ def measure(
     return MeasuredGpu(meter.name, meter.total(), overhead, needs)
 
 
-def gpu_memories() -> list[int]:
-    """Return the memory of each GPU of the node that runs this, in bytes."""
-    return [torch.cuda.get_device_properties(index).total_memory for index in range(torch.cuda.device_count())]
+def gpu_kinds() -> list[Kind]:
+    """Return the name and the memory, in bytes, of each GPU of the node that runs this."""
+    all_of_it = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+    return [(gpu.name, gpu.total_memory) for gpu in all_of_it]
 
 
 def _estimate(config: Config, problem: Problem) -> int:

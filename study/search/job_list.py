@@ -12,6 +12,7 @@ from ray.tune.search import Searcher
 from study.record.metrics import mode
 from study.record.settings import Fuse
 from study.search.engine import UnsavedSearcher
+from study.search.last_runs import NOTHING, Ahead
 from study.worker.job import Job, job_config, step_of
 
 
@@ -42,6 +43,11 @@ class JobList(UnsavedSearcher):
             self._together[trial_id] = group
         return job_config(*group)
 
+    def ahead(self) -> Ahead:
+        """Return how many jobs or groups have not begun, and the epochs of the next one."""
+        first = self._groups[0][0] if self._groups else None
+        return Ahead(len(self._groups), first.epochs + first.pretrain_epochs) if first else NOTHING
+
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Suggest anew what has not been trained together: in halves if it was too large, else job by job.
 
@@ -64,7 +70,7 @@ class Beside(UnsavedSearcher):
         metric: The objective, such as "val_mse".
     """
 
-    def __init__(self, jobs: JobList, then: Searcher, metric: str) -> None:
+    def __init__(self, jobs: JobList, then: UnsavedSearcher, metric: str) -> None:
         super().__init__(metric, mode(metric))
         self._jobs, self._then = jobs, then
         self._theirs: set[str] = set()  # Tune's ids
@@ -77,6 +83,11 @@ class Beside(UnsavedSearcher):
             return found
         self._theirs.add(trial_id)
         return self._then.suggest(trial_id)
+
+    def ahead(self) -> Ahead:
+        """Return the jobs that have not begun, and what is ahead of the other searcher."""
+        jobs, then = self._jobs.ahead(), self._then.ahead()
+        return Ahead(jobs.runs + then.runs, jobs.epochs or then.epochs)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass on a result that is not the last one."""

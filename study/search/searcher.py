@@ -26,6 +26,7 @@ from study.record.journal import Recorder
 from study.record.metrics import mode
 from study.record.state import Run
 from study.search.engine import UnsavedSearcher
+from study.search.last_runs import Ahead
 from study.search.sampling import derive_seed, sampler_for_trial, searched_budget
 from study.search.storages import Attributes, foreign, opened
 from study.worker.job import Job, Report, ending, job_config, step_of
@@ -115,6 +116,7 @@ class StudySearcher(UnsavedSearcher):
             self._study.set_metric_names(metrics)  # which optuna-dashboard and plots call the values by
         # Of the study, as the journal has them: a sampler's memory, and nothing that each driver sets by itself.
         self._attributes: dict[str, Any] = dict(self._storage.get_study_system_attrs(self._study_id))
+        self._drawn = len(recorder.state.trials)
         self._unfinished = [run for run in recorder.state.trials if run.status == "running"]
         self._rebuild()
         for name, value in self._foreign.user_attrs.items():
@@ -140,8 +142,7 @@ class StudySearcher(UnsavedSearcher):
             self._trials[trial_id] = self._resumed[run.id]
             self._reported |= {(trial_id, int(epoch["epoch"])) for epoch in run.epochs}
             return job_config(Job(run.id, run.config, run.seed, run.budget, run.pretrain_budget))
-        state = self._recorder.state
-        number = len(state.trials)
+        number = self._drawn
         if number >= self._plan.trials or self._spent():
             return Searcher.FINISHED
         for _ in range(_REFUSALS_IN_A_ROW):
@@ -175,7 +176,14 @@ class StudySearcher(UnsavedSearcher):
                 devices=self._plan.devices,
             )
         )
+        self._drawn += 1
         return job_config(job)
+
+    def ahead(self) -> Ahead:
+        """Return how many trials have not begun, at most: a limit or the patience may end the search before."""
+        if self._spent():
+            return Ahead(len(self._unfinished), self._plan.epochs)
+        return Ahead(len(self._unfinished) + max(0, self._plan.trials - self._drawn), self._plan.epochs)
 
     def _looked_at(self, config: Config) -> tuple[int, str | None]:
         """Return a network's parameters, and why it is refused; a user's own code may fail on a config in any way."""

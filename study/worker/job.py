@@ -154,8 +154,8 @@ def step_of(result: Mapping[str, Any] | None) -> StepResult:
 
 
 def node_of(result: Mapping[str, Any]) -> str:
-    """Return Ray's id of the node that a result is from."""
-    return str(result[_NODE])
+    """Return Ray's id of the node that a result is from, "" of one that is no worker's, as before a run's first."""
+    return str(result.get(_NODE, ""))
 
 
 def ending(report: Report | None, budget: int) -> tuple[Status, str | None]:

@@ -55,7 +55,7 @@ def give_places(count: int, period: float, epoch: dict[str, float]) -> Callable[
 
     winner.keep_trial = lambda *arguments: None  # the made-up workers leave no network
     found = resources.of_each_run
-    resources.of_each_run = lambda settings, measured=None: replace(found(settings, measured), concurrent=count)
+    resources.of_each_run = lambda settings, measured=(): replace(found(settings, measured), concurrent=count)
     hosts: list[Any] = []
 
     def places() -> Places:
