@@ -27,7 +27,8 @@ from study.record.metrics import mode
 from study.record.state import Run
 from study.search.engine import UnsavedSearcher
 from study.search.sampling import derive_seed, sampler_for_trial, searched_budget
-from study.search.storages import Attributes, foreign, opened
+from study.search.storages import Attributes, SearchLog, foreign
+from study.settings.algorithms import SAMPLERS
 from study.worker.job import Job, Report, ending, job_config, step_of
 
 _REFUSALS_IN_A_ROW = 200
@@ -101,7 +102,7 @@ class StudySearcher(UnsavedSearcher):
         logging.getLogger("optuna").setLevel(logging.ERROR)
         self._foreign = foreign(optuna_log)
         optuna_log.unlink(missing_ok=True)
-        self._storage = opened(optuna_log)
+        self._storage = SearchLog(optuna_log, SAMPLERS[plan.sampler].learns_from)
         self._study = optuna.create_study(
             storage=self._storage,
             sampler=sampler_for_trial(plan.sampler, plan.seed, 0),
