@@ -25,7 +25,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import _command
 import _machine
@@ -80,7 +80,7 @@ class Search:
         from study.search.storages import SearchLog
 
         self._problem, self._seed, self._sampler = problem, seed, sampler
-        directions = ["minimize"] * (1 + (problem == "fronts"))
+        directions = [optuna.study.StudyDirection.MINIMIZE] * (1 + (problem == "fronts"))
         log = Path(tempfile.mkdtemp(dir=folder)) / "optuna.log"
         self._study = optuna.create_study(storage=SearchLog(log, bound), directions=directions, study_name="made")
         self._function: Callable[[optuna.Trial], float] = bowl if problem == "bowl" else network
@@ -154,23 +154,23 @@ def lines(options: argparse.Namespace) -> list[Line]:
     """Search every problem with every seed."""
     if options.quick:
         options.trials, options.seeds, options.bounds = 30, 2, "20"
-    bounds = [int(word) for word in options.bounds.split(",")]
-    measured = []
+    sides: dict[str, tuple[str, int | None]] = {"all shown": ("tpe", None)}
+    sides |= {f"{bound} shown": ("tpe", int(bound)) for bound in options.bounds.split(",")}
+    sides["at random"] = ("random", None)
+    measured: list[Line] = []
     for problem in options.only or PROBLEMS:
-        load, scores = _machine.load(), dict[Any, list[float]]()
+        load, scores = _machine.load(), {side: list[float]() for side in sides}
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             for seed in range(options.seeds):
-                for side in (None, *bounds, "random"):
-                    sampler, bound = ("random", None) if side == "random" else ("tpe", side)
-                    search = Search(problem, seed, Path(folder), sampler, bound)
-                    scores.setdefault(side, []).append(search.run(options.trials))
+                for side, (sampler, bound) in sides.items():
+                    scores[side].append(Search(problem, seed, Path(folder), sampler, bound).run(options.trials))
         which = f"{problem}, {options.trials} trials"
-        measured.append(Line(f"{which}: all shown", unit="score", values=tuple(scores[None]), loads=(load,)))
-        for side in (*bounds, "random"):
-            said = "at random" if side == "random" else f"{side} shown"
-            less = tuple(np.subtract(scores[side], scores[None]).tolist())
-            measured.append(Line(f"{which}: {said}, less all shown, {interval(less)}", unit="score", values=less))
-        print(as_text(measured[-2 - len(bounds) :]), flush=True)
+        whole, *others = scores
+        measured.append(Line(f"{which}: {whole}", unit="score", values=tuple(scores[whole]), loads=(load,)))
+        for side in others:
+            less = tuple(np.subtract(scores[side], scores[whole]).tolist())
+            measured.append(Line(f"{which}: {side}, less {whole}, {interval(less)}", unit="score", values=less))
+        print(as_text(measured[-len(sides) :]), flush=True)
     return measured
 
 
