@@ -114,7 +114,7 @@ def test_the_command_writes_the_table_of_what_was_chosen(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["fused", "trial_overhead", "thousand_trials", "many_runs", "driver_rate", "report", *NEEDS_DATA]
+    "name", ["fused", "trial_overhead", "thousand_trials", "many_runs", "driver_rate", "report", "excerpt", *NEEDS_DATA]
 )
 def test_every_benchmark_works_in_a_small_size(request, tmp_path, name):
     folder = request.getfixturevalue("real_data_dir") if name in NEEDS_DATA else tmp_path

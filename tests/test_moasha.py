@@ -11,7 +11,8 @@ from test_schedulers import Controller, TuneTrial
 from study.record.errors import UsageError
 from study.record.events import EpochEnded, RunEnded, RunStarted
 from study.record.state import StudyState
-from study.search.moasha import by_fronts, rungs_of
+from study.search.fronts import by_fronts
+from study.search.moasha import rungs_of
 from study.search.schedulers import build_scheduler
 from study.settings import command_line, resolve
 from study.worker.job import EPOCH

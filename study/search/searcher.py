@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import optuna
@@ -28,7 +29,8 @@ from study.record.state import Run
 from study.search.engine import UnsavedSearcher
 from study.search.last_runs import Ahead
 from study.search.sampling import derive_seed, sampler_for_trial, searched_budget
-from study.search.storages import Attributes, foreign, opened
+from study.search.storages import Attributes, SearchLog, foreign
+from study.settings.algorithms import SAMPLERS
 from study.worker.job import Job, Report, ending, job_config, step_of
 
 _REFUSALS_IN_A_ROW = 200
@@ -94,15 +96,14 @@ class StudySearcher(UnsavedSearcher):
         self._plan = plan
         self._recorder = recorder
         self._spent = spent
-        self._trials: dict[str, optuna.Trial] = {}  # by Tune's id
-        self._ended: set[str] = set()
-        self._reported: set[tuple[str, int]] = set()
+        self._trials: dict[str, optuna.Trial] = {}  # that go on, by Tune's id
+        self._reported: dict[str, set[int]] = {}  # their epochs
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         # Its handler calls the sampler's and storage's every experimental feature out; none of it is news to the user.
         logging.getLogger("optuna").setLevel(logging.ERROR)
         self._foreign = foreign(optuna_log)
         optuna_log.unlink(missing_ok=True)
-        self._storage = opened(optuna_log)
+        self._storage = SearchLog(optuna_log, SAMPLERS[plan.sampler].learns_from)
         self._study = optuna.create_study(
             storage=self._storage,
             sampler=sampler_for_trial(plan.sampler, plan.seed, 0),
@@ -140,7 +141,7 @@ class StudySearcher(UnsavedSearcher):
         if self._unfinished:  # also where a limit is reached: each ends at its next result, as if nothing had happened
             run = self._unfinished.pop(0)
             self._trials[trial_id] = self._resumed[run.id]
-            self._reported |= {(trial_id, int(epoch["epoch"])) for epoch in run.epochs}
+            self._reported[trial_id] = {int(epoch["epoch"]) for epoch in run.epochs}
             return job_config(Job(run.id, run.config, run.seed, run.budget, run.pretrain_budget))
         number = self._drawn
         if number >= self._plan.trials or self._spent():
@@ -203,15 +204,15 @@ class StudySearcher(UnsavedSearcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell Optuna how the trial ended, see `_told`."""
-        if trial_id in self._ended:
+        if trial_id not in self._trials:  # Tune may say so twice
             return
-        self._ended.add(trial_id)
         reports = [] if error else list(step_of(result).reports.values())
         report = reports[0] if reports else None
         status, reason = ending(report, self._plan.epochs)
         if report and status != "failed":
             self._report(trial_id, report)
-        trial = self._trials[trial_id]
+        trial = self._trials.pop(trial_id)
+        self._reported.pop(trial_id, None)
         _say(trial, {"reason": reason} if reason else {})
         if report and status != "failed":
             run = self._recorder.state.runs[next(iter(step_of(result).reports))]
@@ -259,9 +260,9 @@ class StudySearcher(UnsavedSearcher):
 
     def _report(self, trial_id: str, report: Report) -> None:
         # Optuna takes no values of epochs with several objectives; a resumed run repeats the epoch of its checkpoint.
-        step = (trial_id, report.epoch)
-        if not self._several and step not in self._reported and not report.failed:
-            self._reported.add(step)
+        reported = self._reported.setdefault(trial_id, set())
+        if not self._several and report.epoch not in reported and not report.failed:
+            reported.add(report.epoch)
             self._trials[trial_id].report(report.value(self._plan.objectives[0]), report.epoch)
 
     def _facts(self, trial: optuna.Trial) -> dict[str, Any]:
@@ -276,7 +277,7 @@ class StudySearcher(UnsavedSearcher):
         return facts | {
             "number": frozen.number,
             "params": frozen.params,
-            "distributions": {name: distribution_to_json(kind) for name, kind in frozen.distributions.items()},
+            "distributions": {name: intern(distribution_to_json(kind)) for name, kind in frozen.distributions.items()},
             "system_attrs": dict(frozen.system_attrs),
         }
 

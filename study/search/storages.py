@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,30 +13,114 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
 
 from study.record.errors import first_line
 from study.record.folder import StudyFolder
+from study.search.excerpt import Excerpt
 
 _FOREIGN = ("dashboard:", "artifacts:", "preference:")
 """How the names of attributes begin that optuna-dashboard and Optuna's artifact store write."""
 
 
-class _Log(JournalFileBackend):
+class _Log(BaseJournalBackend):
     """A log without lock and sync: the study's own lock keeps other drivers out, and its journal is what is kept.
 
     A trial has some forty lines, and one for each epoch; Optuna's own lock and sync cost several times as much as what
-    they guard. What a power cut takes back of the log is made anew from the journal.
+    they guard, and it keeps the place of every line in memory. What a power cut takes back of the log is made anew from
+    the journal.
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
         self._path = path
+        if not path.exists():
+            path.touch()
+        self._read, self._place = 0, 0  # lines and bytes
+        self._unread = True
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append lines."""
+        self._unread = True
         with self._path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """Yield the lines from a number on, which is where the last call ended.
+
+        The file is opened only where lines have been appended since.
+        """
+        assert log_number_from == self._read, f"{self._path} is read at line {log_number_from}, not {self._read}"
+        if not self._unread:
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._place)
+            while (line := file.readline()).endswith(b"\n"):
+                log = json.loads(line)
+                self._read, self._place = self._read + 1, file.tell()
+                yield log
+        self._unread = False
+
+
+class SearchLog(JournalStorage):
+    """The storage of a search under way: its log is whole, and what samplers are shown of it is bounded.
+
+    `get_all_trials` returns an `Excerpt` of the ended trials and, of those that go on, the newest ones, half as many at
+    most, as they were when the last one began.
+
+    Args:
+        log: The file, which is not there yet.
+        most: How many ended trials are shown, None for all trials.
+    """
+
+    def __init__(self, log: Path, most: int | None) -> None:
+        super().__init__(_Log(log))
+        self._most = most
+        self._excerpt: Excerpt | None = None
+        self._going_on: dict[int, None] = {}  # ids, the newest one last
+        self._shown: list[FrozenTrial] | None = None
+
+    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+        """Create the one study."""
+        if self._most is not None:
+            self._excerpt = Excerpt(directions, self._most)
+        return super().create_new_study(directions, study_name)
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Create a trial."""
+        trial_id = super().create_new_trial(study_id, template_trial)
+        self._take(trial_id)
+        return trial_id
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        """Set a trial's state."""
+        is_set = super().set_trial_state_values(trial_id, state, values)
+        self._take(trial_id)
+        return is_set
+
+    def _take(self, trial_id: int) -> None:
+        if self._excerpt is None:
+            return
+        self._shown = None
+        trial = self.get_trial(trial_id)
+        if trial.state.is_finished():
+            self._going_on.pop(trial_id, None)
+            self._excerpt.add(trial)
+        else:
+            self._going_on[trial_id] = None
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Return what samplers are shown, by number."""
+        if self._excerpt is None or self._most is None:
+            return super().get_all_trials(study_id, deepcopy, states)
+        if self._shown is None:
+            going_on = [self.get_trial(trial_id) for trial_id in list(self._going_on)[-(self._most // 2) :]]
+            self._shown = sorted([*self._excerpt.trials(), *going_on], key=lambda trial: trial.number)
+        shown = [trial for trial in self._shown if states is None or trial.state in states]
+        return copy.deepcopy(shown) if deepcopy else shown
 
 
 def opened(log: Path) -> JournalStorage:

@@ -36,6 +36,7 @@ BENCHMARKS = (
     "report",
     "simulation",
     "search",
+    "excerpt",
     "against_pca",
 )
 

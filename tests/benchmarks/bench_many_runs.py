@@ -74,7 +74,7 @@ class Made:
             space=space,
             context=Context(space.image_shape, 10),
             objectives=("val_mse",),
-            sampler="random",
+            sampler="tpe",  # whose storage it is
             seed=0,
             trials=10**6,
             epochs=EPOCHS,
