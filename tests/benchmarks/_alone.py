@@ -1,4 +1,4 @@
-"""A study's search in this process alone, one trial at a time: what `study run --scheduler none --max-concurrent 1` does.
+"""A search in this process alone, one trial at a time, as `study run --scheduler none --max-concurrent 1` does it.
 
 The settings, the searcher, the seeds, PCA's axes, the training loop and the journal are the study's own; there is no
 Ray, no MLflow, no baseline and no confirmation, whose start takes longer than a small search. A search that was cut
@@ -8,12 +8,15 @@ that they say the same on a busy machine.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import _command  # noqa: F401  (which puts the repository on the path)
 import torch
@@ -29,7 +32,6 @@ from study.record.events import EpochEnded, Pretrained, RunEnded, SearchEnded, S
 from study.record.folder import StudyFolder
 from study.record.journal import Journal, Recorder, read_state
 from study.record.metrics import sizes
-from study.record.settings import Settings
 from study.record.state import StudyState
 from study.search.searcher import SearchPlan, StudySearcher
 from study.settings import command_line
@@ -37,7 +39,7 @@ from study.settings.resolve import settings_of, space_context, space_of
 from study.training.execution import prepare_process
 from study.training.stages import Budget, StagedTraining
 from study.training.trainer import Initial, NonFiniteLossError
-from study.worker.job import Job, Report, StepResult, ending, job_of, tune_result
+from study.worker.job import Job, Report, StepResult, job_of, tune_result
 
 MEMORY = 2**33  # bytes that a run may take: networks are to be bounded by --max-params
 T = TypeVar("T")
@@ -59,16 +61,16 @@ def search(storage: Path, name: str, words: str, data_dir: Path) -> StudyState:
     fixed = ["--name", name, "--storage", str(storage), "--data-dir", str(data_dir), "--scheduler", "none"]
     settings = settings_of(command_line.parse([*words.split(), *fixed]).given)
     prepare_process(1)
-    data, splits, axes = _images(settings.space, str(data_dir), settings.train_size, settings.val_size)
-    context, space = space_context(settings, data.image_shape, data.num_classes), space_of(settings)
+    images = _images(settings.space, str(data_dir), settings.train_size, settings.val_size)
+    context = space_context(settings, images.data.image_shape, images.data.num_classes)
     folder.path.mkdir(parents=True, exist_ok=True)
     recorder = Recorder(Journal(folder.journal), begun or StudyState())
     warm_start = beginning.warm_start(settings, context)
-    given = [vars(point) for point in warm_start]
-    first = StudyStarted(**beginning.about(settings, data, None), warm_start=given)
+    about = beginning.about(settings, images.data, None)
+    first = StudyStarted(**about, warm_start=[vars(point) for point in warm_start])
     recorder.record(SessionStarted({}) if begun else first)
     plan = SearchPlan(
-        space=space,
+        space=space_of(settings),
         context=context,
         objectives=settings.objectives,
         sampler=settings.sampler,
@@ -83,32 +85,24 @@ def search(storage: Path, name: str, words: str, data_dir: Path) -> StudyState:
         config = searcher.suggest(str(number))
         if not isinstance(config, dict):
             break  # a search that goes on has fewer trials left
-        job = job_of(config)
-        training = StagedTraining(
-            job.config,
-            splits,
-            num_classes=data.num_classes,
-            budget=Budget(job.epochs, job.pretrain_epochs),
-            seed=job.seed,
-            initial=Initial(axes),
-        )
-        _train(job, training, recorder, lambda result: searcher.on_trial_result(str(number), result), settings)  # noqa: B023
-        report = _last_report(job, recorder)
-        searcher.on_trial_complete(str(number), tune_result(StepResult({job.id: report}), settings.objectives))
+        _train(job_of(config), str(number), searcher, images, recorder)
     recorder.record(SearchEnded("trials"))
     print(f"{name}: {len(recorder.state.trials)} trials", file=sys.stderr, flush=True)
     return recorder.state
 
 
-def _train(
-    job: Job,
-    training: StagedTraining,
-    recorder: Recorder,
-    tell: Callable[[dict[str, Any]], None],
-    settings: Settings,
-) -> None:
-    """Train a run to its end; epochs that a driver before has recorded are not recorded again."""
-    run, reason = recorder.state.runs[job.id], None
+def _train(job: Job, tune_id: str, searcher: StudySearcher, images: Images, recorder: Recorder) -> None:
+    """Train a run to its end, and tell the searcher; epochs that are recorded already are not recorded again."""
+    run, objectives = recorder.state.runs[job.id], recorder.state.settings["objectives"]
+    training = StagedTraining(
+        job.config,
+        images.splits,
+        num_classes=images.data.num_classes,
+        budget=Budget(job.epochs, job.pretrain_epochs),
+        seed=job.seed,
+        initial=Initial(images.axes),
+    )
+    reason = None
     try:
         training.pretrain(lambda: None)
         if training.pretraining and not run.pretraining:
@@ -120,44 +114,39 @@ def _train(
                 recorder.record(EpochEnded(job.id, epoch, metrics | {"seconds": time.process_time() - began}))
             if epoch < job.epochs:
                 report = Report(epoch, metrics, sizes(job.config, run.params))
-                tell(tune_result(StepResult({job.id: report}), settings.objectives))
+                searcher.on_trial_result(tune_id, tune_result(StepResult({job.id: report}), objectives))
     except NonFiniteLossError as error:
         reason = str(error)
     recorder.record(RunEnded(job.id, "failed" if reason else "completed", reason, {}))
+    report = Report(len(run.epochs), run.last, sizes(job.config, run.params), done=True, failed=reason)
+    searcher.on_trial_complete(tune_id, tune_result(StepResult({job.id: report}), objectives))
 
 
-def _last_report(job: Job, recorder: Recorder) -> Report:
-    run = recorder.state.runs[job.id]
-    report = Report(
-        len(run.epochs), run.last, sizes(job.config, run.params), done=True, failed=run.reason
-    )
-    assert ending(report, job.epochs)[0] == run.status
-    return report
+@dataclass(frozen=True)
+class Images:
+    """A data set, its images of training and validation as tensors, and PCA's axes where networks start from them."""
+
+    data: image_data.ImageData
+    splits: dict[str, TensorSplit]
+    axes: PcaAxes | None
 
 
 @cache
-def _images(
-    space: str, data_dir: str, train_size: int | None, val_size: int | None
-) -> tuple[image_data.ImageData, dict[str, TensorSplit], PcaAxes | None]:
-    """Return the images, those of training and validation as tensors, and PCA's axes where networks start from them."""
+def _images(space: str, data_dir: str, train_size: int | None, val_size: int | None) -> Images:
     dataset, _, family = space.rpartition("_")
     data = image_data.load(dataset, Path(data_dir), train_size=train_size, val_size=val_size)
     named = {"train": data.train, "val": data.val}
     splits = {key: (torch.from_numpy(split.images), torch.from_numpy(split.labels)) for key, split in named.items()}
     if not any(known.starts_from_pca for known in models.FAMILIES[family].architectures.values()):
-        return data, splits, None
-    return data, splits, PcaBaseline(data.splits, _here, lambda line: None).axes()
+        return Images(data, splits, None)
+    return Images(data, splits, PcaBaseline(data.splits, _here, lambda line: None).axes())
 
 
 def _here(function: Callable[..., T], /, *arguments: object) -> T:
     return function(*arguments)
 
 
-def best_by_trial(state: StudyState, metric: str, lower_is_better: bool = True) -> list[float]:
-    """Return the best value of any epoch so far, after each trial; a failed trial's epochs count."""
-    pick: Callable[[Sequence[float]], float] = min if lower_is_better else max
-    best, found = float("inf") if lower_is_better else -float("inf"), []
-    for run in state.trials:
-        best = pick([best, *(epoch[metric] for epoch in run.epochs)])
-        found.append(best)
-    return found
+def best_by_trial(state: StudyState, metric: str) -> list[float]:
+    """Return the lowest value of any epoch so far, after each trial; the epochs of a failed one count."""
+    lowest = (min((epoch[metric] for epoch in run.epochs), default=math.inf) for run in state.trials)
+    return list(accumulate(lowest, min))

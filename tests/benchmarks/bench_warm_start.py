@@ -91,24 +91,20 @@ def _ends(
     options: argparse.Namespace, found: Mapping[str, Sequence[Sequence[float]]], load: tuple[float]
 ) -> list[Line]:
     what = f"{TARGET}, {options.trials} trials × {options.epochs} epochs: best in the end"
-    return [Line(what, side, METRIC, tuple(curve[-1] for curve in curves), loads=load) for side, curves in found.items()]
+    ends = {side: tuple(curve[-1] for curve in curves) for side, curves in found.items()}
+    return [Line(what, side, METRIC, values, loads=load) for side, values in ends.items()]
 
 
 def _ratios(options: argparse.Namespace, found: Mapping[str, Sequence[Sequence[float]]], given: int) -> list[Line]:
-    trials = options.trials
-    asked = [("helpful", at, at) for at in (trials // 2, trials)] + [("misleading", at, at) for at in (trials // 2, trials)]
-    asked.append(("misleading", trials, trials - given))
+    half, whole = options.trials // 2, options.trials
+    asked = [(side, at, at) for side in SIDES[1:] for at in (half, whole)] + [("misleading", whole, whole - given)]
     made = []
     for side, mine, scratch in asked:
         pairs = zip(found[side], found["scratch"], strict=True)
         ratios = [one[mine - 1] / other[scratch - 1] for one, other in pairs]
-        epochs = f"{mine * options.epochs} epochs"
-        if scratch != mine:
-            epochs += f" over scratch after {scratch * options.epochs}"
-        else:
-            epochs += " over scratch after as many"
-        no_worse = sum(ratio <= 1 for ratio in ratios)
-        what = f"{side} source ({given} trials given), after {epochs}: {_mean(ratios)}, no worse in {no_worse}"
+        of_scratch = "as many" if scratch == mine else str(scratch * options.epochs)
+        what = f"{side} source ({given} trials given) after {mine * options.epochs} epochs, over scratch after "
+        what += f"{of_scratch}: {_mean(ratios)}, no worse in {sum(ratio <= 1 for ratio in ratios)}"
         made.append(Line(what, side, f"ratio of {METRIC}", tuple(ratios)))
     return made
 
