@@ -1,6 +1,6 @@
 """The error at every size of a code: one search of both objectives beside a search for each size, on cifar_ae.
 
-    python tests/benchmarks/bench_front.py [--seeds 1] [--trials 40] [--keep DIR]
+    python tests/benchmarks/bench_front.py [--seeds 3] [--trials 40] [--keep DIR]
 
 - `one study`: `--objective val_mse,latent_size --constraint latent_size<=256`, over codes of 8 to 256 numbers.
 - `eight studies`: `--latent-size N` for N = 8, 16, 32, 64, 108, 128, 192 and 256, with an eighth of the trials each.
@@ -137,12 +137,12 @@ def _seconds(states: Sequence[StudyState]) -> float:
 def main() -> None:
     """Run and print the benchmark."""
     parser = _command.parser(__doc__)
-    parser.add_argument("--seeds", type=int, default=1, help="default 1")
+    parser.add_argument("--seeds", type=int, default=3, help="default 3")
     parser.add_argument("--trials", type=int, default=40, help="of each side, a multiple of 8 (default 40)")
     parser.add_argument("--epochs", type=int, default=3, help="of a trial (default 3)")
-    parser.add_argument("--train-size", type=int, default=500, help="default 500")
+    parser.add_argument("--train-size", type=int, default=1000, help="default 1000")
     parser.add_argument("--val-size", type=int, default=250, help="default 250")
-    parser.add_argument("--max-params", type=int, default=2_000_000, help="default 2,000,000")
+    parser.add_argument("--max-params", type=int, default=4_000_000, help="default 4,000,000")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the studies there, and go on with them")
     options = parser.parse_args()
     _command.run(options, PACKAGES, lambda: lines(options))
