@@ -36,6 +36,8 @@ BENCHMARKS = (
     "report",
     "simulation",
     "search",
+    "warm_start",
+    "front",
     "against_pca",
 )
 

@@ -5,7 +5,7 @@ anew: the best trial has the worst one's values, the second best the second wors
 that it gives are the source's worst. From each seed mnist_ae is searched three times, with as many trials and epochs,
 every trial to its end, one at a time (`_alone.py`): from scratch, with the helpful and with the misleading source.
 
-    python tests/benchmarks/bench_warm_start.py [--seeds 5] [--trials 20] [--keep DIR]
+    python tests/benchmarks/bench_warm_start.py [--seeds 5] [--trials 24] [--keep DIR]
 
 Compared is the best validation MSE of any epoch so far, after as many epochs of training on each side, seed by seed:
 the geometric mean of the ratios with its 95 % interval (Student's t of their logarithms). What is to be checked is
@@ -122,11 +122,11 @@ def main() -> None:
     """Run and print the benchmark."""
     parser = _command.parser(__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="of the search (default 5)")
-    parser.add_argument("--trials", type=int, default=20, help="default 20, of which a fifth may be given")
+    parser.add_argument("--trials", type=int, default=24, help="default 24, of which a fifth may be given")
     parser.add_argument("--source-trials", type=int, default=12, help="default 12")
     parser.add_argument("--epochs", type=int, default=4, help="of a trial (default 4)")
-    parser.add_argument("--train-size", type=int, default=1000, help="default 1000")
-    parser.add_argument("--val-size", type=int, default=500, help="default 500")
+    parser.add_argument("--train-size", type=int, default=500, help="default 500")
+    parser.add_argument("--val-size", type=int, default=250, help="default 250")
     parser.add_argument("--max-params", type=int, default=1_500_000, help="default 1,500,000")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the studies there, and go on with them")
     options = parser.parse_args()
