@@ -5,7 +5,7 @@ anew: the best trial has the worst one's values, the second best the second wors
 that it gives are the source's worst. From each seed mnist_ae is searched three times, with as many trials and epochs,
 every trial to its end, one at a time (`_alone.py`): from scratch, with the helpful and with the misleading source.
 
-    python tests/benchmarks/bench_warm_start.py [--seeds 5] [--trials 24] [--keep DIR]
+    python tests/benchmarks/bench_warm_start.py [--seeds 5] [--trials 24] [--latent-size N] [--keep DIR]
 
 Compared is the best validation MSE of any epoch so far, after as many epochs of training on each side, seed by seed:
 the geometric mean of the ratios with its 95 % interval (Student's t of their logarithms). What is to be checked is
@@ -32,6 +32,7 @@ from study.record.folder import StudyFolder
 from study.record.intervals import Sample
 from study.record.journal import Journal, read, read_state
 from study.record.ranking import best_trials
+from study.record.state import StudyState
 
 PACKAGES = ("optuna", "torch")
 SOURCE, TARGET, METRIC = "fashion_ae", "mnist_ae", "val_mse"
@@ -71,20 +72,37 @@ def measured(options: argparse.Namespace, storage: Path) -> list[Line]:
     data, load = _command.data_dir(options), (_machine.load(),)
     shared = f"--epochs {options.epochs} --train-size {options.train_size} --val-size {options.val_size}"
     shared += f" --max-params {options.max_params}"
+    shared += f" --latent-size {options.latent_size}" * (options.latent_size is not None)
     _alone.search(storage, "helpful", f"--space {SOURCE} --seed 1000 --trials {options.source_trials} {shared}", data)
     if not StudyFolder(storage / "misleading").has_begun:
         mislead(storage, "helpful", "misleading")
-    found: dict[str, list[list[float]]] = {side: [] for side in SIDES}
-    given = 0
+    states: dict[str, list[StudyState]] = {side: [] for side in SIDES}
     for seed in range(options.seeds):
         for side in SIDES:
             words = f"--space {TARGET} --seed {seed} --trials {options.trials} {shared}"
             words += f" --warm-start {side}" * (side != "scratch")
-            state = _alone.search(storage, f"{side}-{seed}", words, data)
-            found[side].append(_alone.best_by_trial(state, METRIC))
-            assert state.about is not None
-            given = max(given, len(state.about.warm_start))
-    return [*_ends(options, found, load), *_ratios(options, found, given)]
+            states[side].append(_alone.search(storage, f"{side}-{seed}", words, data))
+    found = {side: [_alone.best_by_trial(state, METRIC) for state in mine] for side, mine in states.items()}
+    given = max(_given(state) for side in SIDES[1:] for state in states[side])
+    return [*_ends(options, found, load), *_ratios(options, found, given), *_alike(states)]
+
+
+def _given(state: StudyState) -> int:
+    """Return how many trials came from the source."""
+    return sum((run.key or "").partition("/")[0] in SIDES for run in state.trials)
+
+
+def _alike(states: Mapping[str, Sequence[StudyState]]) -> list[Line]:
+    """Return how many sampled trials have the same number, config and seed as from scratch: those drawn at random."""
+    drawn = [
+        [{(run.number, run.seed, str(run.config)) for run in state.trials if run.key is None} for state in states[side]]
+        for side in SIDES
+    ]
+    what = "sampled trials that are the same as from scratch"
+    pairs = {
+        side: [len(a & b) for a, b in zip(drawn[0], mine, strict=True)] for side, mine in zip(SIDES, drawn, strict=True)
+    }
+    return [Line(what, side, "trials", tuple(map(float, pairs[side]))) for side in SIDES[1:]]
 
 
 def _ends(
@@ -127,6 +145,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4, help="of a trial (default 4)")
     parser.add_argument("--train-size", type=int, default=500, help="default 500")
     parser.add_argument("--val-size", type=int, default=250, help="default 250")
+    parser.add_argument("--latent-size", type=int, metavar="N", help="of every network (default: searched)")
     parser.add_argument("--max-params", type=int, default=1_500_000, help="default 1,500,000")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the studies there, and go on with them")
     options = parser.parse_args()
