@@ -37,6 +37,8 @@ BENCHMARKS = (
     "simulation",
     "search",
     "excerpt",
+    "warm_start",
+    "front",
     "against_pca",
 )
 
