@@ -1,31 +1,29 @@
 """Run the commands that the documents print, as somebody types them, and write docs/commands.md: what each came to.
 
-    python tests/documented_commands.py --json ran.json
-    python tests/documented_commands.py --json ran.json --file docs/faq.md
-    python tests/documented_commands.py --list
+    python tests/documented_commands.py                       # the documents that the page lacks, or that have changed
+    python tests/documented_commands.py --file docs/faq.md    # that one again
+    python tests/documented_commands.py --list                # what would be run; runs nothing
 
 Each document has an empty folder of its own, in which its commands run in their order. `TABLE` says of every command
-how it is run here, or why it is not; one that it does not know is an error. With --json a document that stands in that
-file is not run again, unless --file names it.
+how it is run here, or why it is not; one that it does not know is an error. The page is written after each document, so
+that the same command goes on where it was ended. To run all of them anew, remove the page first.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
+import re
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from benchmarks import _machine
-from shell_blocks import PAGE, ROOT, documented, execute
+from shell_blocks import PAGE, ROOT, commands_of, documented, execute, shell_blocks
 
 from study.driver.environment import git_commit
 
@@ -82,7 +80,7 @@ TABLE: dict[str, Run | str] = {
     "kubectl ": CLUSTER,
     "make bench": HOURS,
     "make lint": Run(instead="make -C $CHECKOUT -o .venv/.dev lint"),
-    "make reproduce": Run(instead="make -o .venv/.study reproduce ARGS=--dry-run", before=CHECKOUT),
+    "make reproduce": Run(instead="make -o .venv/.study reproduce ARGS=\"'fashion/*' --dry-run\"", before=CHECKOUT),
     "make study": Run(instead=f"make -o .venv/.study study ARGS='{SMALL}'", before=CHECKOUT),
     "make test": TESTS,
     "make ui": Run(instead="make -o .venv/.study ui", before=CHECKOUT, answers="http://127.0.0.1:5000"),
@@ -117,7 +115,8 @@ TABLE: dict[str, Run | str] = {
     "study report": AS_IT_IS,
     "docs/clusters.md: study report": Run(before=f"{NIGHT} {SMALL}"),
     "study reproduce": Run(add="--dry-run"),
-    "study reproduce --dry-run": AS_IT_IS,
+    "study reproduce --dry-run": Run(add="'fashion/*'"),
+    "study reproduce --time-budget": Run(add="'fashion/*' --dry-run"),
     "study resume night": AS_IT_IS,
     "study resume night --trials 128": Run(add="--trials 13"),
     "study resume night --trials 8": AS_IT_IS,
@@ -174,22 +173,27 @@ def entry_of(document: str, command: str) -> str:
     return max(found, key=lambda key: (full.startswith(key), len(key)))
 
 
-def run_command(document: str, command: str, folder: Path) -> dict[str, Any]:
-    """Do with a command what `TABLE` says, in `folder`; return what there is to show of it."""
+def run_command(document: str, command: str, folder: Path) -> str:
+    """Do with a command what `TABLE` says, in `folder`; return what the page shows of it."""
     how = TABLE[entry_of(document, command)]
+    shown = f"```bash\n{command}\n```\n\n"
     if isinstance(how, str):
-        return {"command": command, "reason": how}
-    shown = {"command": command, "line": how.line(command), "before": how.before, "answers": how.answers}
+        return f"{shown}Not run: {how}."
     status, output = execute(how.before, folder) if how.before else (0, "")
     begun = time.monotonic()
     if status == 0:
         status, output = execute(how.line(command), folder, answers=how.answers)
-    seconds = time.monotonic() - begun
+    words = [f"Exit {status} after {time.monotonic() - begun:.1f} s"]
     output = _without_paths(output, folder)
     lines = [line for line in output.splitlines() if line.strip()]
-    wide = max(map(len, lines), default=0)
-    print(f"\n### {document}: {command}\n{output}\n### exit {status}, {seconds:.1f} s, {wide} columns", flush=True)
-    return shown | {"status": status, "seconds": round(seconds, 1), "columns": wide, "output": lines[-LINES:]}
+    print(
+        f"\n### {document}: {command}\n{output}\n### {words[0]}; {max(map(len, lines), default=0)} columns", flush=True
+    )
+    words += [f"`{how.answers}` answered, then Ctrl-C"] if how.answers and "has not answered" not in output else []
+    words += [f"run as `{how.line(command)}`"] if how.line(command) != command else []
+    words += [f"after `{how.before}`"] if how.before else []
+    cut = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in lines[-LINES:]]
+    return f"{shown}{'; '.join(words)}" + ("\n\n" + "\n".join(["```text", *cut, "```"]) if cut else "")
 
 
 def _without_paths(text: str, folder: Path) -> str:
@@ -197,15 +201,18 @@ def _without_paths(text: str, folder: Path) -> str:
     named = {str(folder): "work", str(ROOT): "$CHECKOUT", sys.prefix: ".venv", str(Path.home()): "~"}
     for path, name in named.items():
         text = text.replace(path, name)
-    return text.replace(platform.node(), "this-machine")
+    return text
 
 
-def run_document(document: str) -> dict[str, Any]:
-    """Run a document's commands in an empty folder; return them with the commit, the date and the machine."""
-    facts = {"commit": git_commit(), "date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": _machine.describe(PACKAGES)}
+def run_document(document: str) -> str:
+    """Run a document's commands in an empty folder; return its section of the page."""
+    machine = f"```text\n{_machine.describe(PACKAGES)}\n```"
+    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="commands-") as folder:
         ran = [run_command(document, command, Path(folder)) for name, command in documented() if name == document]
-    return facts | {"commands": ran}
+    seconds = time.monotonic() - begun
+    said = f"{seconds:.0f} s in all, on {datetime.now(UTC):%Y-%m-%d}, at commit {git_commit()}."
+    return "\n\n".join([said, machine, *ran])
 
 
 HOW = f"""Made by `python tests/documented_commands.py`: the blocks of commands of README.md, docs/ and CONTRIBUTING.md,
@@ -214,68 +221,53 @@ smaller than it is printed, or not at all, it says so. The seconds are of one ru
 average says. Of an output the last {LINES} lines that are not empty are shown, errors among them, {WIDTH} columns."""
 
 
-def page_of(ran: dict[str, dict[str, Any]]) -> str:
-    """Return docs/commands.md."""
-    every = [entry for document in ran.values() for entry in document["commands"]]
-    done = [entry for entry in every if "reason" not in entry]
-    failed = sum(entry["status"] != 0 for entry in done)
-    parts = [
-        "# Every command of the documents, with its time and its output",
-        f"{len(every)} commands: {len(done)} run, {failed} of them with another exit code than 0, and "
-        f"{len(every) - len(done)} not run.",
-        HOW,
-    ]
-    for name, document in ran.items():
-        seconds = sum(entry.get("seconds", 0) for entry in document["commands"])
-        parts += [f"## {name}", f"{seconds:.0f} s in all, on {document['date']}, at commit {document['commit']}."]
-        parts += [f"```text\n{document['machine']}\n```"]
-        parts += [part for entry in document["commands"] for part in _shown(entry)]
-    return "\n\n".join(parts) + "\n"
+def page_of(sections: Mapping[str, str]) -> str:
+    """Return docs/commands.md, from the sections by document."""
+    body = "\n\n".join(f"## {document}\n\n{section}" for document, section in sections.items())
+    statuses = re.findall(r"^Exit (-?\d+) after ", body, re.MULTILINE)
+    reasons = re.findall(r"^Not run: ", body, re.MULTILINE)
+    failed = len(statuses) - statuses.count("0")
+    counts = (
+        f"{len(statuses) + len(reasons)} commands: {len(statuses)} run, {failed} of them with another exit code than 0,"
+        f" and {len(reasons)} not run."
+    )
+    return f"# Every command of the documents, with its time and its output\n\n{counts}\n\n{HOW}\n\n{body}\n"
 
 
-def _shown(entry: dict[str, Any]) -> Iterator[str]:
-    yield f"```bash\n{entry['command']}\n```"
-    if "reason" in entry:
-        yield f"Not run: {entry['reason']}."
-        return
-    words = [f"exit {entry['status']}, {entry['seconds']:.1f} s"]
-    words += [f"`{entry['answers']}` answered, then Ctrl-C"] if entry["answers"] else []
-    words += [f"run as `{entry['line']}`"] if entry["line"] != entry["command"] else []
-    words += [f"after `{entry['before']}`"] if entry["before"] else []
-    yield "; ".join(words)
-    if entry["output"]:
-        yield "\n".join(["```text", *(_cut(line) for line in entry["output"]), "```"])
+def sections_of(page: str) -> dict[str, str]:
+    """Return the sections of docs/commands.md by document."""
+    parts = re.split(r"^## (.*)\n\n", page, flags=re.MULTILINE)[1:]
+    return {document: section.strip() for document, section in zip(parts[::2], parts[1::2], strict=True)}
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= WIDTH else line[: WIDTH - 2] + " …"
+def commands_in(section: str) -> list[str]:
+    """Return the commands that a section of docs/commands.md lists."""
+    return [command for block in shell_blocks(section) for command in commands_of(block)]
 
 
 def main() -> int:
-    """Run the command: 0, or 1 where a command failed."""
+    """Run the command: 0, or 1 where a documented command ended with another exit code than 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--file", action="append", help="of this document only; may be given several times")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="what has been run, which is not run again")
+    parser.add_argument("--file", action="append", default=[], help="this document again; may be given several times")
     parser.add_argument("--list", action="store_true", help="say what would be run, and run nothing")
     options = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):  # either ends the command that runs, too
-        signal.signal(number, signal.default_int_handler)
-    names = list(dict.fromkeys(document for document, _ in documented()))
-    if unknown := set(options.file or ()) - set(names):
-        parser.error(f"--file {unknown.pop()}: one of {', '.join(names)}")
-    if options.list:
-        for document, command in documented():
+    wanted: dict[str, list[str]] = {}
+    for document, command in documented():
+        wanted.setdefault(document, []).append(command)
+        if options.list:
             how = TABLE[entry_of(document, command)]
             print(f"{document}: {command}\n    {how if isinstance(how, str) else how.line(command)}")
+    if options.list:
         return 0
-    ran = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
-    for name in options.file or [name for name in names if name not in ran]:
-        ran[name] = run_document(name)
-        if options.json:
-            options.json.write_text(json.dumps(ran, indent=1))
-    if set(names) <= set(ran):
-        PAGE.write_text(page_of({name: ran[name] for name in names}), encoding="utf-8")
-    return int(any(entry.get("status") for document in ran.values() for entry in document["commands"]))
+    if unknown := set(options.file) - wanted.keys():
+        parser.error(f"--file {unknown.pop()}: one of {', '.join(wanted)}")
+    for number in (signal.SIGINT, signal.SIGTERM):  # either ends the command that runs, too
+        signal.signal(number, signal.default_int_handler)
+    sections = sections_of(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
+    for document in options.file or [name for name in wanted if commands_in(sections.get(name, "")) != wanted[name]]:
+        sections[document] = run_document(document)
+        PAGE.write_text(page_of({name: sections[name] for name in wanted if name in sections}), encoding="utf-8")
+    return int(re.search(r"^Exit (?!0 )", "\n".join(sections.values()), re.MULTILINE) is not None)
 
 
 if __name__ == "__main__":

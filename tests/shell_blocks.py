@@ -28,14 +28,12 @@ def documents() -> list[Path]:
     return first + [page for page in others if page not in (*first, PAGE)]
 
 
-def shell_blocks(page: Path, indented: bool = True) -> list[str]:
+def shell_blocks(text: str, indented: bool = True) -> list[str]:
     """Return a document's blocks of shell commands: fenced and called bash, or indented."""
-    tokens = MarkdownIt().parse(page.read_text(encoding="utf-8"))
-    fenced = [token.type == "fence" and token.info == "bash" for token in tokens]
     return [
         token.content
-        for token, is_bash in zip(tokens, fenced, strict=True)
-        if is_bash or (indented and token.type == "code_block")
+        for token in MarkdownIt().parse(text)
+        if (token.type, token.info) == ("fence", "bash") or (indented and token.type == "code_block")
     ]
 
 
@@ -57,7 +55,7 @@ def documented() -> list[tuple[str, str]]:
     return [
         (page.relative_to(ROOT).as_posix(), command)
         for page in documents()
-        for block in shell_blocks(page)
+        for block in shell_blocks(page.read_text(encoding="utf-8"))
         for command in commands_of(block)
     ]
 

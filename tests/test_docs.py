@@ -10,7 +10,7 @@ from made_up_photographs import photographs
 from shell_blocks import BIN, ROOT, execute, shell_blocks
 from study_processes import prepare
 
-BLOCKS = shell_blocks(ROOT / "docs" / "own.md", indented=False)
+BLOCKS = shell_blocks((ROOT / "docs" / "own.md").read_text(encoding="utf-8"), indented=False)
 
 
 @pytest.mark.parametrize("block", ["false\ntrue\n", "false | true\n", "echo $of_no_meaning\n", "study nothing\ntrue\n"])

@@ -6,10 +6,11 @@ import re
 import time
 
 import pytest
-from documented_commands import TABLE, entry_of, page_of, run_command
+from documented_commands import TABLE, Run, commands_in, entry_of, page_of, run_command, sections_of
 from shell_blocks import PAGE, commands_of, documented, execute, shell_blocks
 
 COMMANDS = documented()
+SECTIONS = sections_of(PAGE.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("document", sorted({document for document, _ in COMMANDS}))
@@ -29,16 +30,13 @@ def test_the_table_has_no_line_for_a_command_that_no_document_has():
 
 
 def test_the_list_has_every_documented_command_under_its_document_and_no_other():
-    sections = re.split(r"^## (.*)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
-    assert sections[::2] == list(dict.fromkeys(document for document, _ in COMMANDS))
-    listed = [block.strip() for block in shell_blocks(PAGE)]
-    missing = "run `python tests/documented_commands.py` (--file for one document)"
-    assert listed == [command for _, command in COMMANDS], missing
+    listed = [(document, command) for document in SECTIONS for command in commands_in(SECTIONS[document])]
+    assert listed == COMMANDS, "run: python tests/documented_commands.py"
 
 
 def test_the_list_says_of_every_command_how_it_ended_or_why_it_was_not_run():
-    answers = re.findall(r"^```bash\n.*?^```\n\n(exit \d+, \d+\.\d s|Not run: \w)", PAGE.read_text(), re.M | re.S)
-    assert len(answers) == len(COMMANDS)
+    said = re.findall(r"^```\n\n(Exit \d+ after \d+\.\d s|Not run: \w)", "".join(SECTIONS.values()), re.MULTILINE)
+    assert len(said) == len(COMMANDS)
 
 
 def test_a_block_is_read_as_a_shell_reads_it():
@@ -48,13 +46,10 @@ def test_a_block_is_read_as_a_shell_reads_it():
     assert list(commands_of(block)) == ["study list", "echo '#1' two", "python - <<'END'\nprint(1)  # one\nEND", "true"]
 
 
-def test_only_indented_blocks_and_those_called_bash_are_commands(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text(
-        "    one\n\n- a list\n\n  ```bash\n  two\n  ```\n\n```\nresults/\n```\n\n```python\nimport study\n```\n"
-    )
-    assert shell_blocks(page) == ["one\n", "two\n"]
-    assert shell_blocks(page, indented=False) == ["two\n"]
+def test_only_indented_blocks_and_those_called_bash_are_commands():
+    text = "    one\n\n- a list\n\n  ```bash\n  two\n  ```\n\n```\nresults/\n```\n\n```python\nimport study\n```\n"
+    assert shell_blocks(text) == ["one\n", "two\n"]
+    assert shell_blocks(text, indented=False) == ["two\n"]
 
 
 def test_a_command_that_stays_in_the_foreground_answers_and_is_ended_by_ctrl_c(tmp_path):
@@ -76,10 +71,18 @@ def test_one_that_hangs_is_ended(tmp_path, monkeypatch):
 
 
 def test_what_a_command_came_to_is_shown_without_the_places_of_this_machine(tmp_path, monkeypatch):
-    monkeypatch.setitem(TABLE, "pwd", TABLE["study list"])
-    entry = run_command("docs/faq.md", "pwd", tmp_path)
-    assert (entry["status"], entry["output"]) == (0, ["work"])
-    facts = {"commit": "0123abc", "date": "2026-01-02", "machine": "machine: one"}
-    page = page_of({"docs/faq.md": {**facts, "commands": [entry, {"command": "ray up", "reason": "needs a cluster"}]}})
-    assert "2 commands: 1 run, 0 of them with another exit code than 0, and 1 not run." in page
-    assert "```bash\nray up\n```\n\nNot run: needs a cluster.\n" in page
+    monkeypatch.setitem(TABLE, "pwd", Run(add="; echo '' long | tr l '#'; exit 3", before="true"))
+    shown = re.sub(r"\d+\.\d s", "0.1 s", run_command("docs/faq.md", "pwd", tmp_path))
+    first, said, output = shown.split("\n\n")
+    assert first == "```bash\npwd\n```"
+    assert said == "Exit 3 after 0.1 s; run as `pwd ; echo '' long | tr l '#'; exit 3`; after `true`"
+    assert output == "```text\nwork\n #ong\n```"
+
+
+def test_the_page_is_read_back_as_it_was_written(tmp_path):
+    ran = run_command("README.md", "ray up cluster.yaml", tmp_path)
+    sections = {"README.md": f"1 s in all.\n\n{ran}", "docs/faq.md": "```bash\ntrue\n```\n\nExit 2 after 0.1 s"}
+    page = page_of(sections)
+    assert "2 commands: 1 run, 1 of them with another exit code than 0, and 1 not run." in page
+    assert sections_of(page) == sections
+    assert [commands_in(section) for section in sections.values()] == [["ray up cluster.yaml"], ["true"]]

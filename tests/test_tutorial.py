@@ -8,7 +8,7 @@ import pytest
 from shell_blocks import ROOT, execute, shell_blocks
 from study_processes import prepare, state_of
 
-BLOCKS = shell_blocks(ROOT / "docs" / "tutorial.md", indented=False)
+BLOCKS = shell_blocks((ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"), indented=False)
 # What pip writes for the command, but of this checkout, whatever the environment has installed.
 COMMAND = f"""#!{sys.executable}
 import sys
