@@ -12,6 +12,7 @@ that the same command goes on where it was ended. To run all of them anew, remov
 from __future__ import annotations
 
 import argparse
+import platform
 import re
 import signal
 import sys
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import markdown_it
 from benchmarks import _machine
 from shell_blocks import PAGE, ROOT, commands_of, documented, execute, shell_blocks
 
@@ -60,7 +62,8 @@ REGISTRY = "needs docker and a registry of images"
 HOME = "writes a secret into the user's own folder"
 EDITOR = "opens an editor"
 
-SMALL = "--trials 2 --epochs 1 --train-size 500 --val-size 200 --confirm 1x1"
+SMALL = "--smoke --trials 2 --epochs 1 --confirm 1x1"
+REPORTED = "--epochs 1 --train-size 500 --val-size 200 --confirm 1x1"  # a smoke study has no reported networks
 CHECKOUT = "ln -sfn $CHECKOUT/{.venv,Makefile,study,tests} ."
 PHOTOS = "python $CHECKOUT/tests/made_up_photographs.py photos"
 IMAGES = "test -d path/to/images || python $CHECKOUT/tests/made_up_photographs.py path/to/images"
@@ -124,9 +127,12 @@ TABLE: dict[str, Run | str] = {
         add=SMALL, before="test -e night.yaml || study run --space cifar_ae --print-config > night.yaml"
     ),
     "study run --data path/to/images --dry-run": Run(before=IMAGES),
-    "study run --reported": Run(add="--epochs 1 --train-size 500 --val-size 200 --confirm 1x1"),
-    "study run --reported 'cifar_ae/?+?' --as-reported": Run(add="--epochs 1 --train-size 500 --confirm 1x1"),
+    "study run --reported": Run(add=REPORTED),
+    "study run --reported 'cifar_ae/?+?' --as-reported": Run(
+        instead="study run --reported 'cifar_ae/2+?' --as-reported --epochs 1 --train-size 500 --confirm 1x1"
+    ),
     "study run --space cifar_ae": Run(add=SMALL),
+    "study run --space cifar_ae --confirm-reported": Run(add=f"{REPORTED} --trials 2 --max-params 1000000"),
     "study run --space cifar_ae --dry-run": AS_IT_IS,
     "study run --space cifar_ae --smoke": AS_IT_IS,
     "study run --space cifar_ae --name night --notify": Run(
@@ -185,7 +191,7 @@ def run_command(document: str, command: str, folder: Path) -> str:
         status, output = execute(how.line(command), folder, answers=how.answers)
     words = [f"Exit {status} after {time.monotonic() - begun:.1f} s"]
     output = _without_paths(output, folder)
-    lines = [line for line in output.splitlines() if line.strip()]
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     print(
         f"\n### {document}: {command}\n{output}\n### {words[0]}; {max(map(len, lines), default=0)} columns", flush=True
     )
@@ -198,10 +204,11 @@ def run_command(document: str, command: str, folder: Path) -> str:
 
 def _without_paths(text: str, folder: Path) -> str:
     """Return a text that names no place of this machine."""
-    named = {str(folder): "work", str(ROOT): "$CHECKOUT", sys.prefix: ".venv", str(Path.home()): "~"}
+    environments = {sys.prefix, str(Path(markdown_it.__file__).parents[4])}  # that this is in, and the packages are in
+    named = {str(folder): "work", **dict.fromkeys(environments, ".venv"), str(ROOT): "$CHECKOUT", str(Path.home()): "~"}
     for path, name in named.items():
         text = text.replace(path, name)
-    return text
+    return re.sub(rf"\b{re.escape(platform.node())}\b", "this-machine", text)
 
 
 def run_document(document: str) -> str:

@@ -18,6 +18,7 @@ from markdown_it import MarkdownIt  # comes with rich
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "commands.md"
 BIN = Path(sys.executable).parent
+PAUSE = 10  # seconds from an answer to Ctrl-C: MLflow answers before all of it has started
 TIMEOUT = 3600  # seconds of a block; the longest takes about 200 on two cores that run other work
 
 
@@ -91,6 +92,7 @@ def execute(block: str, folder: Path, path: Path = BIN, answers: str = "") -> tu
             while process.poll() is None and time.monotonic() < deadline:
                 if not answered and _answer(answers):
                     answered = True
+                    time.sleep(PAUSE)
                     os.killpg(process.pid, signal.SIGINT)
                 time.sleep(0.05)
         finally:

@@ -80,7 +80,7 @@ class Session:
         self._display.confirmations = choosing + reporting
         if reporting:
             runs = counted(choosing or reporting, "run")
-            fresh = f" to choose the winner, {reporting} on fresh seeds to report on it" if choosing else ""
+            fresh = f" to choose the winner, {reporting} on fresh seeds to report" if choosing else ""
             self._display.say(f"confirmation: at most {runs}{fresh}")
         if not confirmation.chooses(self._settings):
             self._display.say(NOTHING_CHOSEN)
