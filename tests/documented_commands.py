@@ -126,7 +126,7 @@ TABLE: dict[str, Run | str] = {
     "study run --config night.yaml": Run(
         add=SMALL, before="test -e night.yaml || study run --space cifar_ae --print-config > night.yaml"
     ),
-    "study run --data path/to/images --dry-run": Run(before=IMAGES),
+    "study run --data path/to/images --image-size 64 --dry-run": Run(before=IMAGES),
     "study run --reported": Run(add=REPORTED),
     "study run --reported 'cifar_ae/?+?' --as-reported": Run(
         instead="study run --reported 'cifar_ae/2+?' --as-reported --epochs 1 --train-size 500 --confirm 1x1"
@@ -191,7 +191,8 @@ def run_command(document: str, command: str, folder: Path) -> str:
         status, output = execute(how.line(command), folder, answers=how.answers)
     words = [f"Exit {status} after {time.monotonic() - begun:.1f} s"]
     output = _without_paths(output, folder)
-    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    overwritten = (line.rstrip().rpartition("\r")[2] for line in output.split("\n"))  # as a terminal shows it
+    lines = [line for line in overwritten if line]
     print(
         f"\n### {document}: {command}\n{output}\n### {words[0]}; {max(map(len, lines), default=0)} columns", flush=True
     )

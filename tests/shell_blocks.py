@@ -77,7 +77,7 @@ def execute(block: str, folder: Path, path: Path = BIN, answers: str = "") -> tu
         raise SystemExit(f"{answers} answers before `{block}` has been started: end what is there")
     inherited = environment()
     own = {"PATH": f"{path}{os.pathsep}{inherited['PATH']}", "COLUMNS": "80", "CHECKOUT": str(ROOT)}
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace", newline="") as output:
         process = subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", block],
             cwd=folder,

@@ -71,12 +71,12 @@ def test_one_that_hangs_is_ended(tmp_path, monkeypatch):
 
 
 def test_what_a_command_came_to_is_shown_without_the_places_of_this_machine(tmp_path, monkeypatch):
-    monkeypatch.setitem(TABLE, "pwd", Run(add="; echo '' long | tr l '#'; exit 3", before="true"))
+    monkeypatch.setitem(TABLE, "pwd", Run(add="; printf '1 %%\\r100 %%\\n'; exit 3", before="true"))
     shown = re.sub(r"\d+\.\d s", "0.1 s", run_command("docs/faq.md", "pwd", tmp_path))
     first, said, output = shown.split("\n\n")
     assert first == "```bash\npwd\n```"
-    assert said == "Exit 3 after 0.1 s; run as `pwd ; echo '' long | tr l '#'; exit 3`; after `true`"
-    assert output == "```text\nwork\n #ong\n```"
+    assert said == "Exit 3 after 0.1 s; run as `pwd ; printf '1 %%\\r100 %%\\n'; exit 3`; after `true`"
+    assert output == "```text\nwork\n100 %\n```"
 
 
 def test_the_page_is_read_back_as_it_was_written(tmp_path):
