@@ -18,6 +18,7 @@ if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from study.driver.listing import wrapped
 from study.record import commands
 from study.record.errors import UsageError, first_line
 from study.record.values import integer
@@ -32,6 +33,7 @@ DRAWN = 200
 AWKWARD = ((1, 28, 28), (3, 32, 32), (3, 17, 23), (1, 1, 9))
 """Shapes of images, (channels, height, width)."""
 
+_NAME = 33  # columns of what is checked
 _TRIED = 8  # drawn configs that are trained a step
 _IMAGES, _EPOCHS, _SEEDS = 192, 2, 2
 _ROUNDING = 3e-3  # part by which sums that are taken in another order may differ after an epoch
@@ -62,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
             told = f"yes  {check()}"
         except (_FaultError, UsageError) as error:
             told, good = f"NO   {first_line(error)}", False
-        print(f"{name:<34} {told}".rstrip(), flush=True)
+        print(wrapped(f"{name:<{_NAME}}{told}".rstrip(), _NAME + 5), flush=True)
     return 0 if good else 1
 
 
@@ -90,7 +92,7 @@ class _Suite:
         if not self._configs:
             return
         yield "each network can be built", self._build
-        yield "a config is asked for as it was drawn", self._ask_again
+        yield "configs are asked for as drawn", self._ask_again
         yield "loss, gradient and metrics", self._train
         yield "images of awkward shapes", self._shapes
         yield "the same seed, the same numbers", self._repeat

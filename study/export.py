@@ -57,7 +57,7 @@ def _run(options: argparse.Namespace) -> None:
     files.check_writable(out, f"night{ending}")
     network, described = own_images.load(folder, trust=options.trust), describe(folder)
     worst = exporting.export(network, described.image_shape, options.to, out, _about(folder, described))
-    print(f"{out}  {out.stat().st_size:,} bytes; its outputs differ from the network's by {worst:.1e} at most")
+    print(f"{out}  {out.stat().st_size:,} bytes; outputs differ from the network's by at most {worst:.1e}")
 
 
 def _network_folder(given: str, storage: Path) -> Path:

@@ -40,8 +40,8 @@ def _run(argv: Sequence[str] | None) -> None:
         raise StudyError(f"{path} is not as it was written: {counted(len(faults), 'fault')}")
     state = found.state()
     print(
-        f"{path} is as it was written: study {found.study}, {counted(len(found.files), 'file')}, a journal of "
-        f"{counted(len(state.runs), 'run')}\nSHA-256 {found.digest}"
+        f"{path} is as it was written: study {found.study}\n"
+        f"{counted(len(found.files), 'file')}, a journal of {counted(len(state.runs), 'run')}\nSHA-256 {found.digest}"
     )
 
 

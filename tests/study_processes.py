@@ -3,7 +3,6 @@
 import csv
 import functools
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import mlflow
 import psutil
+from shell_blocks import environment
 
 from study.record.journal import read_state
 from study.record.state import StudyState
@@ -20,11 +20,6 @@ from study.tracking import mlflow_client
 COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "study" / "run.py")]
 SMALL = ["--space", "digits_ae", "--epochs", "3", "--train-size", "200", "--name", "night"]
 TIMEOUT = 600  # seconds; a study here takes about 40, on a busy machine many times that
-
-
-def environment():
-    left_out = ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "STUDY_DATA", "PYTHONPATH")
-    return {key: value for key, value in os.environ.items() if key not in left_out}
 
 
 @functools.cache

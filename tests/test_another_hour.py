@@ -122,12 +122,12 @@ def test_stopped_and_given_trials_take_time_and_are_not_what_the_sampler_brings(
 @pytest.mark.parametrize(
     ("state", "words", "why"),
     [
-        (searched(RISING[:9]), (), "9 of the trials that the sampler drew were completed, 10 needed"),
-        (StudyState(), (), "0 of the trials that the sampler drew were completed, 10 needed"),
+        (searched(RISING[:9]), (), "9 of the sampler's trials completed, 10 needed"),
+        (StudyState(), (), "0 of the sampler's trials completed, 10 needed"),
         (
             searched(RISING),
             ("--sampler", "tpe"),
-            "12 of the trials that the sampler drew were completed, 20 needed",
+            "12 of the sampler's trials completed, 20 needed",
         ),
         (searched(RISING), ("--sampler", "nsga2", "--objective", "val_mse,params"), "there are several objectives"),
         (searched(RISING), ("--objective", "params"), "is not measured on validation images"),

@@ -70,7 +70,7 @@ def is_found_wrong(path):
 def test_a_whole_archive_has_paper_journal_tables_and_versions_and_is_the_same_each_time(packed, tmp_path, capsys):
     status, said = check(packed, capsys)
     assert status == 0
-    assert f"{packed} is as it was written: study night, 13 files, a journal of 6 runs" in said
+    assert f"{packed} is as it was written: study night\n13 files, a journal of 6 runs\nSHA-256 " in said
     assert f"SHA-256 {hashlib.sha256(packed.read_bytes()).hexdigest()}" in said
     names = [entry.filename for entry, _ in entries_of(packed)]
     assert names == sorted(names)

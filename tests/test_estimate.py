@@ -143,7 +143,7 @@ def test_a_dry_run_ends_with_an_estimate_and_writes_nothing(capsys, tmp_path, mo
     assert [line.split("  ")[0] for line in lines[start + 2 : start + 6]] == [
         "search", "confirmation", "the whole command", "disk",
     ]  # fmt: skip
-    assert said.err == "study: some of these are trained for a few batches, to estimate what the study takes\n"
+    assert said.err == "study: some are trained for a few batches, to estimate what the study takes\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -601,7 +601,7 @@ def test_numbers_are_short_and_missing_ones_a_dash():
     values = [0.0123456, 1234.5678, 100, 2.0, None, float("nan"), True, np.int64(12_345), "adam", np.float32(0.5)]
     expected = ["0.01235", "1,235", "100", "2", "–", "–", "yes", "12,345", "adam", "0.5"]
     assert [words.cell(value) for value in values] == expected
-    assert [duration(seconds) for seconds in (69.4, 600, 9000)] == ["69 s", "10 min", "2.5 h"]
+    assert [duration(seconds) for seconds in (69.4, 600, 9000, 12_942_360)] == ["69 s", "10 min", "2.5 h", "3,595 h"]
     assert number(0.0000123) == "1.23e-5"
 
 

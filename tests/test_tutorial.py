@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from study_processes import environment, prepare, state_of
+from shell_blocks import ROOT, execute, shell_blocks
+from study_processes import prepare, state_of
 
-ROOT = Path(__file__).resolve().parents[1]
-TUTORIAL = ROOT / "docs" / "tutorial.md"
-BLOCKS = re.findall(r"^```bash\n(.*?)^```$", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+BLOCKS = shell_blocks((ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"), indented=False)
 # What pip writes for the command, but of this checkout, whatever the environment has installed.
 COMMAND = f"""#!{sys.executable}
 import sys
@@ -25,7 +20,7 @@ command()
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder to work in, and the environment of a shell that finds `study`."""
+    """Return a folder to work in, and the folder of the command `study`."""
     script = tmp_path / "bin" / "study"
     script.parent.mkdir()
     script.write_text(COMMAND)
@@ -33,20 +28,17 @@ def folder(tmp_path):
     work = tmp_path / "work"
     work.mkdir()
     prepare(work)
-    found = environment()
-    return work, found | {"PATH": f"{script.parent}{os.pathsep}{found['PATH']}"}
+    return work, script.parent
 
 
 @pytest.mark.slow
 def test_every_command_of_the_tutorial_runs(folder):
-    work, env = folder
+    work, path = folder
     printed = []
     for block in BLOCKS:
-        done = subprocess.run(
-            ["bash", "-euc", block], cwd=work, env=env, capture_output=True, text=True, timeout=1200, check=False
-        )
-        assert done.returncode == 0, f"{block}{done.stdout}{done.stderr}"
-        printed.append(done.stdout)
+        status, output = execute(block, work, path)
+        assert status == 0, f"{block}{output}"
+        printed.append(output)
     look, search, leaderboard, report, use, more = printed
     assert "An estimate of order" in look
     assert "Study night: " in search

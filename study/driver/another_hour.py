@@ -101,8 +101,8 @@ def _unknown(settings: Settings, drawn: Sequence[float], trials: float, learns: 
         return f"{label(metric)} is not measured on validation images"
     least = LEAST_TRIALS + (RANDOM_START if learns else 0)
     if len(drawn) < least:
-        has = f"{len(drawn)} of the trials that the sampler drew were completed"
-        return f"{has}{' and keep the constraints' if settings.constraints else ''}, {least} needed"
+        has = f"{len(drawn)} of the sampler's trials completed"
+        return f"{has}{' and kept the constraints' if settings.constraints else ''}, {least} needed"
     if trials < 1:
         return "an hour completes less than one trial"
     return None

@@ -16,6 +16,7 @@ from study.record.settings import Settings
 from study.settings.resolve import reported_split, selected, space_context
 
 if TYPE_CHECKING:
+    from study.data.image_data import ImageData
     from study.driver.estimate import Probe
     from study.driver.reproductions import Machine
 
@@ -76,7 +77,7 @@ def _estimate(settings: Settings, context: Context, facts: _Facts, listed: list[
 
     machine = Machine.here(settings.cpus_per_trial, settings.gpus_per_trial, settings.max_concurrent)
     drawn = estimate.drawn_of(settings, context, listed, machine.concurrent)
-    say_progress("study: some of these are trained for a few batches, to estimate what the study takes")
+    say_progress("study: some are trained for a few batches, to estimate what the study takes")
     found = estimate.estimate(settings, context, drawn, machine.concurrent, _probe(settings, context, facts, machine))
     return estimate.text(found, settings, context, machine)
 
@@ -117,7 +118,7 @@ def dry_run_of_data(given: Mapping[str, Any]) -> str:
     """
     from study.data import image_data
 
-    return image_data.described(image_data.of_settings(given))
+    return _described(image_data.of_settings(given))
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,13 @@ def _about_data(settings: Settings) -> _Facts:
     from study.data import image_data
 
     data = image_data.of_settings(vars(settings))
-    return _Facts(data.image_shape, data.num_classes, data.sizes, image_data.described(data))
+    return _Facts(data.image_shape, data.num_classes, data.sizes, _described(data))
+
+
+def _described(data: ImageData) -> str:
+    from study.data import image_data
+
+    return "\n".join(wrapped(line, 4) for line in image_data.described(data).splitlines())
 
 
 def _reported(settings: Settings) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from study import interrupt
 from study.driver import inputs
+from study.driver.listing import wrapped
 from study.interrupt import Interrupted
 from study.record import tracking_uri
 from study.record.commands import say_progress
@@ -89,7 +90,7 @@ def start(settings: Settings, *, trust: bool = False) -> int:
             about = beginning.about(settings, data, encoder, looking.result())
             for note in about["data"]["notes"]:
                 if note.startswith("Warning:"):
-                    say_progress(note)
+                    say_progress(wrapped(note, 4))
             first = StudyStarted(
                 **about,
                 environment=environment(),

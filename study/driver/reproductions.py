@@ -20,6 +20,7 @@ from study.record.folder import StudyFolder
 from study.record.machine import cores
 from study.record.reproductions import name_of
 from study.record.state import Run, StudyState
+from study.record.words import number
 
 Stages = tuple[float, ...]
 """A number for each stage of a configuration's training."""
@@ -258,7 +259,7 @@ def plan_text(plan: Sequence[Planned], machine: Machine, budget: float | None) -
                 " + ".join(map(str, one.study.entry.epochs)),
                 str(one.study.seeds),
                 one.study.progress,
-                " + ".join(f"{seconds:.3g}" for seconds in one.pace),
+                " + ".join(map(number, one.pace)),
                 "" if one.study.finished else hours(one.seconds),
                 "" if fits else "no time",
             )
@@ -273,8 +274,8 @@ def plan_text(plan: Sequence[Planned], machine: Machine, budget: float | None) -
 
 
 def hours(seconds: float) -> str:
-    """Return seconds as hours, with two places."""
-    return f"{seconds / 3600:.2f}"
+    """Return seconds as hours, with three significant digits."""
+    return number(seconds / 3600)
 
 
 def _digest(entry: Reported) -> str:

@@ -80,11 +80,9 @@ class Session:
         choosing, reporting = confirmation.runs_at_most(self._settings, self._space, self._context)
         self._display.confirmations = choosing + reporting
         if reporting:
-            self._display.say(
-                f"confirmation: {choosing} runs choose the winner, {reporting} on fresh seeds report on it, at most"
-                if choosing
-                else f"confirmation: {reporting} runs at most"
-            )
+            runs = counted(choosing or reporting, "run")
+            fresh = f" to choose the winner, {reporting} on fresh seeds to report" if choosing else ""
+            self._display.say(f"confirmation: at most {runs}{fresh}")
         if not confirmation.chooses(self._settings):
             self._display.say(NOTHING_CHOSEN)
         self._tune(self._phases())
@@ -179,7 +177,7 @@ class Session:
         warm_start = [Point(**point) for point in self._state.about.warm_start] if self._state.about else []
         given = min(len(self._space.points(self._context)) + len(warm_start), settings.trials)
         suggested = settings.trials - given
-        self._display.say(f"search: {given} trials are given, {suggested} suggested by the sampler, at most")
+        self._display.say(f"search: {counted(given, 'trial')} given, {suggested} suggested by the sampler, at most")
         if not suggested:
             self._display.say(f"search: nothing is searched; --trials above {given} would")
         self._display.begin("search")

@@ -37,12 +37,12 @@ def counted(count: int, word: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the unit that it is told in: "90 s", "12 min", "2.5 h"."""
+    """Return a time in the unit that it is told in: "90 s", "12 min", "2.5 h", "3,595 h"."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 3600:.1f} h" if seconds < 360_000 else f"{seconds / 3600:,.0f} h"
 
 
 def clock(seconds: float) -> str:
