@@ -59,9 +59,16 @@ def cells_of(tmp_path, values):
     return {space: measure_schedulers.replayed(tmp_path, space, compared, options) for space in spaces}
 
 
-def test_curves_that_never_cross_let_the_cheapest_scheduler_be_chosen(tmp_path):
+def test_a_default_that_is_good_enough_stays_though_others_are_cheaper(tmp_path):
     text = measure_schedulers.chosen(cells_of(tmp_path, curves(trials=12, epochs=12)))
-    assert text.startswith("chosen: asha (the default), grace 1, 1 in 3;")
+    assert text == "asha (the default), grace 1, 1 in 3 is good enough on all: it stays"
+
+
+def test_else_the_cheapest_that_is_good_enough_is_chosen(tmp_path):
+    values = curves(trials=12, epochs=12)
+    values[0][0] = 9.0  # the best one is the worst after its first epoch, where the default judges
+    text = measure_schedulers.chosen(cells_of(tmp_path, values))
+    assert text.startswith("chosen: asha, grace 2, 1 in 3;")
     assert text.endswith("good enough")
 
 

@@ -95,6 +95,8 @@ def measured(options: argparse.Namespace, storage: Path) -> list[Line]:
     linear, worst = of_pca(options)
     what = f"{SPACE}, {options.trials} trials × {options.epochs} epochs, {options.train_size:,} images"
     made = [Line(f"{what}: hypervolume", "PCA", "area", (hypervolume(linear, worst),))]
+    at_eight = hypervolume([point for point in linear if point[0] in SIZES], worst) / made[0].values[0]
+    made.append(Line(f"{what}: hypervolume", "PCA at the eight sizes", "of PCA's", (at_eight,)))
     for side, runs in sides.items():
         fronts = [[point for state in states for point in points_of(state)] for states in runs]
         shares = tuple(hypervolume(points, worst) / made[0].values[0] for points in fronts)

@@ -87,9 +87,23 @@ def name(cell: Cell) -> str:
     )
 
 
+def defaults(cells: Cells) -> list[list[str]]:
+    """Return a row per study: how often each scheduler's default finds the best, with its interval, and its cost."""
+    found = []
+    for space, mine in cells.items():
+        shown = [cell for cell in mine if cell.variant.is_default and cell.variant.scheduler != "none"]
+        shares = [(cell.summary.found, cell.summary.cost_of_none.middle) for cell in shown]
+        texts = [f"{one.middle:.0%} ({one.low:.0%} … {one.high:.0%}) at {cost:.2f}" for one, cost in shares]
+        found.append([space, *texts])
+    return [["study", *(cell.variant.scheduler for cell in shown)], ["---"] * (len(shown) + 1), *found]
+
+
 def chosen(cells: Cells) -> str:
-    """Return what the rule of docs/schedulers.md says: by the studies that choose, then by those that show."""
+    """Return what the rule of docs/schedulers.md says: the default's own numbers, or by the studies that choose."""
     settings = [dict(zip(cells, same, strict=True)) for same in zip(*cells.values(), strict=True)]
+    today = next(by for by in settings if is_default(by[CHOOSING[0]].variant))
+    if good_enough(*found_and_cost(list(today.values()))):
+        return f"{name(today[CHOOSING[0]])} is good enough on all: it stays"
     half = [(found_and_cost([by[space] for space in CHOOSING]), by) for by in settings]
     fit = sorted((cost, -found, at) for at, ((found, cost), _) in enumerate(half) if good_enough(found, cost))
     if not fit:
@@ -98,6 +112,11 @@ def chosen(cells: Cells) -> str:
     found, cost = found_and_cost([by_space[space] for space in SHOWING])
     verdict = "good enough" if good_enough(found, cost) else "not good enough: the default stays"
     return f"chosen: {name(by_space[CHOOSING[0]])}; on the others it finds {found:.0%} at {cost:.2f}, {verdict}"
+
+
+def is_default(variant: Variant) -> bool:
+    """Return whether this is what a study has that names no scheduler."""
+    return variant.is_default and variant.scheduler == "asha"
 
 
 def main() -> None:
@@ -121,9 +140,9 @@ def main() -> None:
         compared = variants(schedulers, GRACES, REDUCTIONS, [EPOCHS])
         cells = {space: replayed(storage, space, compared, options) for space in (*CHOOSING, *SHOWING)}
     headings = ["setting", "studies that choose", "that show", "all eight", "least of any", "both limits hold in"]
-    for row in (headings, ["---"] * len(headings), *rows(cells)):
-        print("| " + " | ".join(row) + " |")
-    print("\n" + chosen(cells))
+    for table in ([headings, ["---"] * len(headings), *rows(cells)], defaults(cells)):
+        print("\n".join("| " + " | ".join(row) + " |" for row in table) + "\n")
+    print(chosen(cells))
 
 
 if __name__ == "__main__":
