@@ -1,6 +1,7 @@
 """What a search is the worse, or the better, for learning from an excerpt of its trials: TPE on made-up objectives.
 
     python tests/benchmarks/bench_excerpt.py [--bounds 250] [--trials 750] [--seeds 20] [--only network]
+    python tests/benchmarks/bench_excerpt.py --only cost [--marks 100,300,1000,3000,10000]
 
 Each seed is a search with all trials shown to the sampler, one for each bound, and one at random; up to the bound all
 but the last are the same, trial by trial. Sampler and storage are the study's own, the objectives are functions with a
@@ -14,6 +15,9 @@ seed: the mean has its 95 % interval over seeds.
 - `stopped`: `network`, of which a trial in three goes on at 1 and at 3 of 9 epochs, the others are told as stopped.
 - `constrained`: `network`, whose width and code together are bounded. `fronts`: `network`'s error against its code.
 - `crowd`: `network`, 256 trials at a time, which end in an order of their own.
+
+`cost` is what one suggestion of `digits_ae`'s search takes of the processor after so many ended trials, three in five
+of which were stopped, all shown and some, in turn; no network is built.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ import math
 import random
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -147,18 +152,22 @@ def distance(value: float, optimum: float) -> float:
     return math.log10(max(value - optimum, FLOOR))
 
 
+_TIMES = 8
+_DRAWN = 400  # different trials, which then come again with other values
 PROBLEMS = ("bowl", "network", "stopped", "constrained", "fronts", "crowd")
 
 
 def lines(options: argparse.Namespace) -> list[Line]:
     """Search every problem with every seed."""
     if options.quick:
-        options.trials, options.seeds, options.bounds = 30, 2, "20"
+        options.trials, options.seeds, options.bounds, options.marks = 30, 2, "20", "20,40"
     sides: dict[str, tuple[str, int | None]] = {"all shown": ("tpe", None)}
-    sides |= {f"{bound} shown": ("tpe", int(bound)) for bound in options.bounds.split(",")}
+    bounds, marks = ([int(word) for word in words.split(",")] for words in (options.bounds, options.marks))
+    sides |= {f"{bound} shown": ("tpe", bound) for bound in bounds}
     sides["at random"] = ("random", None)
-    measured: list[Line] = []
-    for problem in options.only or PROBLEMS:
+    chosen = options.only or ("cost", *PROBLEMS)
+    measured = costs(marks, bounds) if "cost" in chosen else []
+    for problem in (problem for problem in PROBLEMS if problem in chosen):
         load, scores = _machine.load(), {side: list[float]() for side in sides}
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             for seed in range(options.seeds):
@@ -171,6 +180,56 @@ def lines(options: argparse.Namespace) -> list[Line]:
             less = tuple(np.subtract(scores[side], scores[whole]).tolist())
             measured.append(Line(f"{which}: {side}, less {whole}, {interval(less)}", unit="score", values=less))
         print(as_text(measured[-len(sides) :]), flush=True)
+    return measured
+
+
+def costs(marks: Sequence[int], bounds: Sequence[int]) -> list[Line]:
+    """Measure suggestions after so many ended trials."""
+    import optuna
+    from optuna.trial import TrialState, create_trial
+
+    import search_spaces
+    from study.search.sampling import sampler_for_trial
+    from study.search.storages import SearchLog
+
+    space = search_spaces.get("digits_ae")
+    context = search_spaces.Context(space.image_shape, 10)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    source = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
+    for _ in range(_DRAWN):
+        space.suggest(source.ask(), context)
+    drawn = source.get_trials(deepcopy=False)
+    rng, measured, ended = random.Random(0), [], 0
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        studies = {
+            bound: optuna.create_study(storage=SearchLog(Path(folder, f"{bound}.log"), bound), study_name="made")
+            for bound in (None, *bounds)
+        }
+        for mark in marks:
+            for number in range(ended, mark):
+                value, is_stopped, epoch = rng.random(), rng.random() < 0.6, rng.choice(EPOCHS)
+                trial = create_trial(
+                    state=TrialState.PRUNED if is_stopped else TrialState.COMPLETE,
+                    params=drawn[number % _DRAWN].params,
+                    distributions=drawn[number % _DRAWN].distributions,
+                    value=None if is_stopped else value,
+                    intermediate_values={epoch: value},
+                )
+                for study in studies.values():
+                    study.add_trial(trial)
+            ended, load = mark, _machine.load()
+            taken: dict[int | None, list[float]] = {bound: [] for bound in studies}
+            for number in range(_TIMES):
+                for bound, study in studies.items():
+                    study.sampler = sampler_for_trial("tpe", mark, number)
+                    began = time.thread_time()
+                    asked = study.ask()
+                    space.suggest(asked, context)
+                    taken[bound].append(1000 * (time.thread_time() - began))
+                    study.tell(asked, state=TrialState.FAIL)
+            for bound, values in taken.items():
+                what = f"a suggestion after {mark:,} trials, {'all' if bound is None else bound} shown"
+                measured.append(Line(what, unit="ms of processor", values=tuple(values), loads=(load,)))
     return measured
 
 
@@ -189,7 +248,10 @@ def main() -> None:
     parser.add_argument("--bounds", default="250", metavar="N,…", help="ended trials that are shown (default 250)")
     parser.add_argument("--trials", type=int, default=750, help="of a search (default 750)")
     parser.add_argument("--seeds", type=int, default=20, help="default 20")
-    parser.add_argument("--only", choices=PROBLEMS, action="append", help="this objective; may be repeated")
+    parser.add_argument("--only", choices=("cost", *PROBLEMS), action="append", help="this; may be repeated")
+    parser.add_argument(
+        "--marks", default="100,300,1000,3000,10000", metavar="N,…", help="of cost (default %(default)s)"
+    )
     options = parser.parse_args()
     _command.run(options, PACKAGES, lambda: lines(options))
 
