@@ -26,6 +26,7 @@ from study.record import commands, files
 from study.record.errors import UsageError
 from study.record.folder import existing
 from study.record.values import one_of
+from study.record.words import number
 
 if TYPE_CHECKING:
     from models.checkpoint import Description
@@ -57,7 +58,8 @@ def _run(options: argparse.Namespace) -> None:
     files.check_writable(out, f"night{ending}")
     network, described = own_images.load(folder, trust=options.trust), describe(folder)
     worst = exporting.export(network, described.image_shape, options.to, out, _about(folder, described))
-    print(f"{out}  {out.stat().st_size:,} bytes; outputs differ from the network's by at most {worst:.1e}")
+    told = f"within {number(worst, 2)} of" if worst else "the same as"
+    print(f"{out}  {out.stat().st_size:,} bytes; outputs {told} the network's")
 
 
 def _network_folder(given: str, storage: Path) -> Path:
