@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import optuna
 
 _DRAWS = 500  # of an outline: enough to come to every conditional parameter, in a few hundredths of a second
+_SIZES = tuple(2**power for power in range(1, 14))  # of codes, at which a default is given
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Context:
         encoder: of a classifier on an earlier study's encoder, the keys of the config that this encoder
             fixes: its architecture, latent size and layers.
         latent_size: the numbers in the code of every network, None where they are searched.
+        every_size: whether the best network of every size of code is looked for, not of one alone.
     """
 
     image_shape: ImageShape
@@ -37,6 +40,7 @@ class Context:
     reported: bool = True
     encoder: Mapping[str, Any] | None = None
     latent_size: int | None = None
+    every_size: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Point:
     Attributes:
         config: the flat config.
         params: what `optuna.Study.enqueue_trial` takes for `suggest` to return that config.
-        key: "default", or the key of a reported configuration.
+        key: "default", "default z=N" for it with a code of N numbers, or the key of a reported configuration.
     """
 
     config: dict[str, Any]
@@ -127,7 +131,8 @@ class Space:
         On images of another shape a number of the default that lies out of bounds moves to the nearest one, and on a
         strip of one pixel's height or width a default that halves the images is dense instead.
         On a given encoder there is only the default, with that encoder. Where the study holds the latent size, the
-        default has it, and reported ones of another are left out.
+        default has it, and reported ones of another are left out. Where the best of every size is looked for, the
+        default is there with each power of two that the space has, too: else a search starts well at one size alone.
         """
         if context.encoder is not None:
             on_encoder = {**self.default, **context.encoder, "encoder": "given", "encoder_training": "fine_tuned"}
@@ -135,11 +140,21 @@ class Space:
         default = self.default if context.latent_size is None else {**self.default, "latent_size": context.latent_size}
         if default["architecture"] not in general((default["architecture"],), context.image_shape):
             default = {"output_activation": "sigmoid", **default, "architecture": "dense"}
-        points = [self.point("default", default, context, clip=context.image_shape != self.image_shape)]
+        clip = context.image_shape != self.image_shape
+        points = [self.point("default", default, context, clip=clip)]
+        if context.every_size:
+            points += self._at_every_size(default, context, clip=clip)
         for key, entry in self._reported(context).items():
             if all(entry.config != point.config for point in points):
                 points.append(self.point(key, entry.config, context))
         return points
+
+    def _at_every_size(self, default: Mapping[str, Any], context: Context, *, clip: bool) -> Iterator[Point]:
+        for size in _SIZES:
+            with suppress(ValueError):  # out of the space's bounds
+                point = self.point(f"default z={size}", {**default, "latent_size": size}, context, clip=clip)
+                if point.config["latent_size"] == size != default["latent_size"]:
+                    yield point
 
     def point(self, key: str, config: Mapping[str, Any], context: Context, clip: bool = False) -> Point:
         """Return a config of this space, or of another one of the family, as one to run before any is sampled.

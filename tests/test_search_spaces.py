@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -211,6 +212,19 @@ def test_the_corners_of_the_bounds_describe_networks(space, corner):
     study, context = optuna.create_study(sampler=Corner(seed=0)), context_of(space)
     for _ in range(12):
         assert count(space.suggest(study.ask(), context), context) > 0
+
+
+def test_a_study_of_every_size_begins_with_the_default_at_many():
+    space = search_spaces.get("cifar_ae")
+    context = search_spaces.Context(space.image_shape, 10)
+    usual, every = space.points(context), space.points(replace(context, every_size=True))
+    added = [point for point in every if point not in usual]
+    assert [point.key for point in every][:3] == ["default", "default z=8", "default z=16"]
+    assert [point.config["latent_size"] for point in added] == [8, 16, 32, 64, 128, 256, 512]
+    for point in added:
+        assert {**point.config, "latent_size": 108} == space.default
+    held = space.points(replace(context, every_size=True, latent_size=64))
+    assert [point.config["latent_size"] for point in held if point.key.startswith("default")] == [64]
 
 
 @every_space

@@ -221,7 +221,12 @@ def space_context(
         encoder: The keys of a config that `--encoder-from` fixes.
     """
     return Context(
-        image_shape, num_classes, reported=not settings.smoke, encoder=encoder, latent_size=settings.latent_size
+        image_shape,
+        num_classes,
+        reported=not settings.smoke,
+        encoder=encoder,
+        latent_size=settings.latent_size,
+        every_size="latent_size" in settings.objectives and not settings.smoke,
     )
 
 
