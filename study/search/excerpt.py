@@ -22,8 +22,8 @@ class Excerpt:
 
     A tenth are the best ones, in TPE's own order: first the trials with values, then those that were stopped, of which
     the longest come first, then those that break a constraint; with several objectives front after front, each from its
-    ends to its middle. The others are a random sample of the rest: those whose numbers have the smallest hashes, so
-    that few of them change as another trial ends.
+    ends to its middle. The others are a random sample of the rest, those whose numbers have the smallest hashes: few of
+    them change as another trial ends.
 
     Args:
         directions: Of the objectives.
