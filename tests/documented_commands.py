@@ -226,7 +226,8 @@ def run_document(document: str) -> str:
 HOW = f"""Made by `python tests/documented_commands.py`: the blocks of commands of README.md, docs/ and CONTRIBUTING.md,
 each document in an empty folder of its own (`work` below; `$CHECKOUT` is this repository). Where a command was run
 smaller than it is printed, or not at all, it says so. The seconds are of one run, on a machine as busy as its load
-average says. Of an output the last {LINES} lines that are not empty are shown, errors among them, {WIDTH} columns."""
+average says. Of an output the last {LINES} lines that are not empty are shown, errors among them, the first {WIDTH}
+columns of each."""
 
 
 def page_of(sections: Mapping[str, str], missing: Sequence[str] = ()) -> str:
