@@ -18,7 +18,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,7 +76,7 @@ TABLE: dict[str, Run | str] = {
     "HEAD=$(kubectl get pod": CLUSTER,
     "STUDY_DATA=... .venv/bin/study": Run(instead="study run --data cifar --dry-run"),
     "aws ": ACCOUNT,
-    "chromium ": Run(add="--no-sandbox", before="mkdir -p docs/images"),
+    "chromium ": Run(add="--no-sandbox 2> /dev/null", before="mkdir -p docs/images"),
     "docker build": REGISTRY,
     "gcloud ": ACCOUNT,
     "git clone": INSTALLS,
@@ -226,11 +226,12 @@ def run_document(document: str) -> str:
 HOW = f"""Made by `python tests/documented_commands.py`: the blocks of commands of README.md, docs/ and CONTRIBUTING.md,
 each document in an empty folder of its own (`work` below; `$CHECKOUT` is this repository). Where a command was run
 smaller than it is printed, or not at all, it says so. The seconds are of one run, on a machine as busy as its load
-average says. Of an output the last {LINES} lines that are not empty are shown, errors among them, {WIDTH} columns."""
+average says. Of an output the last {LINES} lines that are not empty are shown, errors among them, the first {WIDTH}
+columns of each."""
 
 
-def page_of(sections: Mapping[str, str]) -> str:
-    """Return docs/commands.md, from the sections by document."""
+def page_of(sections: Mapping[str, str], missing: Sequence[str] = ()) -> str:
+    """Return docs/commands.md, from the sections by document and the names of those that are still to be run."""
     body = "\n\n".join(f"## {document}\n\n{section}" for document, section in sections.items())
     statuses = re.findall(r"^Exit (-?\d+) after ", body, re.MULTILINE)
     reasons = re.findall(r"^Not run: ", body, re.MULTILINE)
@@ -239,6 +240,7 @@ def page_of(sections: Mapping[str, str]) -> str:
         f"{len(statuses) + len(reasons)} commands: {len(statuses)} run, {failed} of them with another exit code than 0,"
         f" and {len(reasons)} not run."
     )
+    counts += f" Still to be run: {', '.join(missing)}." if missing else ""
     return f"# Every command of the documents, with its time and its output\n\n{counts}\n\n{HOW}\n\n{body}\n"
 
 
@@ -274,7 +276,8 @@ def main() -> int:
     sections = sections_of(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
     for document in options.file or [name for name in wanted if commands_in(sections.get(name, "")) != wanted[name]]:
         sections[document] = run_document(document)
-        PAGE.write_text(page_of({name: sections[name] for name in wanted if name in sections}), encoding="utf-8")
+        done, missing = ([name for name in wanted if (name in sections) == there] for there in (True, False))
+        PAGE.write_text(page_of({name: sections[name] for name in done}, missing), encoding="utf-8")
     return int(re.search(r"^Exit (?!0 )", "\n".join(sections.values()), re.MULTILINE) is not None)
 
 

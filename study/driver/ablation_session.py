@@ -17,6 +17,7 @@ from study.driver.ablation_path import Asked, Wanted, walk
 from study.driver.ablation_runs import AblationRuns
 from study.driver.context import Setup
 from study.driver.display import Display
+from study.driver.listing import wrapped
 from study.driver.session import Session
 from study.interrupt import Interrupted
 from study.record import disk, files, journal, metrics, tables
@@ -86,7 +87,7 @@ def _trained(setup: Setup, subject: Subject, asked: Asked, ends: float | None) -
         if begun := recorder.state.about:
             then, now = begun.environment.get("git_commit"), git_commit()
             if then != now:
-                say_progress(f"study: the code has changed since the ablation began ({then} to {now})")
+                say_progress(wrapped(f"study: the code has changed since the ablation began ({then} to {now})", 4))
         if not before:
             objective, gpu = about.objective, setup.resources.gpu_json
             first = StudyStarted(

@@ -165,7 +165,7 @@ def resume(
         beginning.check_unchanged(folder.name, state.about, beginning.about(settings, data, encoder))
         before, now = state.about.environment.get("git_commit"), git_commit()
         if before != now:
-            print(f"study: the code has changed since the study began ({before} to {now})", file=sys.stderr)
+            say_progress(wrapped(f"study: the code has changed since the study began ({before} to {now})", 4))
         with inputs.joined(settings, data, encoder) as resources, _verified(settings, folder) as probe_file:
             from study.driver.context import Setup
 

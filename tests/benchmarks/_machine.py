@@ -42,7 +42,9 @@ def load() -> float:
 
 def describe(packages: Sequence[str]) -> str:
     """Return the machine and the versions of `packages`, two lines."""
-    hardware = ", ".join(f"{value} {key}" if key == "cores" else value for key, value in facts().items())
+    said = facts()
+    said |= {"cores": f"{said['cores']} cores", "GPU": "no GPU" if said["GPU"] == "none" else said["GPU"]}
+    hardware = ", ".join(said.values())
     numbers = ", ".join(f"{key} {value}" for key, value in versions(packages).items())
     return f"machine: {hardware}; load average {load():.1f} before the first run\nversions: {numbers}"
 
