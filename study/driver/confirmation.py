@@ -19,7 +19,7 @@ from study.record.ranking import best_trials, confirmed_order
 from study.record.settings import Settings
 from study.record.state import Run, StudyState
 from study.search.budget import SEEDS
-from study.search.moasha import by_fronts
+from study.search.fronts import by_fronts
 from study.search.sampling import derive_seed, reported_budget, searched_budget
 from study.settings.resolve import reported_split, selected
 from study.training.stages import Budget
