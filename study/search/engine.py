@@ -5,7 +5,9 @@ A worker process imports this module before it is up, so nothing heavy is import
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from study.search.last_runs import LastRuns
     from study.worker.run import WorkerContext
     from study.worker.worker import Worker
+
+_TURN_SECONDS = 0.0005
 
 
 class Unpickled:
@@ -170,6 +174,17 @@ class BudgetStopper(Unpickled, tune.Stopper):
         return False
 
 
+@contextmanager
+def _quick_turns() -> Iterator[None]:
+    """Let Python's threads take turns sooner: else the driver waits 5 ms for MLflow's thread whenever it comes back."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
 def run(
     searcher: Searcher,
     scheduler: TrialScheduler,
@@ -224,7 +239,11 @@ def run(
             ),
         )
         try:
-            with interrupt.deferred(), controlled(resources.concurrent, inherits=inherits, last_runs=last_runs):
+            with (
+                interrupt.deferred(),
+                _quick_turns(),
+                controlled(resources.concurrent, inherits=inherits, last_runs=last_runs),
+            ):
                 tuner.fit()
         except TuneError as error:  # it holds the traceback of another error as text
             raise next((cause for cause in chain(error) if isinstance(cause, StudyError)), error) from error

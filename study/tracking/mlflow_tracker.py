@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 FLUSH_SECONDS = 2.0
-# How much longer events are gathered at most where MLflow takes long for what has been: half a minute.
-_LONGER = 15
+# How much longer events are gathered at most where MLflow takes long for what has been: two minutes.
+_LONGER = 60
 RETRY_SECONDS = 5.0
 # MLflow's limits for one log_batch
 _METRICS, _PARAMS, _TAGS = 1000, 100, 100
