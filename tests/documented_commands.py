@@ -98,7 +98,7 @@ TABLE: dict[str, Run | str] = {
     "ray ": CLUSTER,
     "rsync -a login:": CLUSTER,
     "sbatch ": CLUSTER,
-    "study ablate": Run(add="--path ranked --seeds 2"),
+    "study ablate": Run(add="--path ranked --seeds 3"),
     "study audit": AS_IT_IS,
     "study baseline --data cifar": AS_IT_IS,
     "study baseline --data path/to/images": AS_IT_IS,
