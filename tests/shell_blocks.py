@@ -99,6 +99,7 @@ def execute(block: str, folder: Path, path: Path = BIN, answers: str = "") -> tu
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
         status = process.wait()
+        status = status if status >= 0 else 128 - status  # as a shell says that a signal ended it
         output.seek(0)
         return (status, output.read()) if answered else (status or 1, f"{output.read()}{answers} has not answered\n")
 

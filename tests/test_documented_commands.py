@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from documented_commands import TABLE, Run, commands_in, entry_of, page_of, run_command, sections_of
+from documented_commands import FAILED, TABLE, Run, commands_in, entry_of, page_of, run_command, sections_of
 from shell_blocks import PAGE, commands_of, documented, execute, shell_blocks
 
 COMMANDS = documented()
@@ -67,7 +67,7 @@ def test_one_that_ends_before_it_answers_has_failed(status, tmp_path):
 
 def test_one_that_hangs_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr("shell_blocks.TIMEOUT", 0.5)
-    assert execute("echo begun; sleep 60", tmp_path) == (-9, "begun\n")
+    assert execute("echo begun; sleep 60", tmp_path) == (137, "begun\n")
 
 
 def test_what_a_command_came_to_is_shown_without_the_places_of_this_machine(tmp_path, monkeypatch):
@@ -83,6 +83,12 @@ def test_the_page_is_read_back_as_it_was_written(tmp_path):
     ran = run_command("README.md", "ray up cluster.yaml", tmp_path)
     sections = {"README.md": f"1 s in all.\n\n{ran}", "docs/faq.md": "```bash\ntrue\n```\n\nExit 2 after 0.1 s"}
     page = page_of(sections)
-    assert "2 commands: 1 run, 1 of them with another exit code than 0, and 1 not run." in page
+    assert "2 commands: 1 run, of which 1 failed, and 1 not run." in page
     assert sections_of(page) == sections
     assert [commands_in(section) for section in sections.values()] == [["ray up cluster.yaml"], ["true"]]
+
+
+def test_what_ctrl_c_ended_has_not_failed():
+    ended = ("Exit 0 after 1.0 s", "Exit 130 after 1.0 s; `http://127.0.0.1:8080` answered, then Ctrl-C")
+    assert not any(map(FAILED.search, ended))
+    assert all(map(FAILED.search, ("Exit 1 after 1.0 s", "Exit 130 after 1.0 s", "Exit 137 after 1.0 s")))
