@@ -99,7 +99,10 @@ TABLE: dict[str, Run | str] = {
     "ray ": CLUSTER,
     "rsync -a login:": CLUSTER,
     "sbatch ": CLUSTER,
-    "study ablate": Run(add="--path ranked --seeds 3"),
+    "study ablate": Run(  # of a study whose winner is not the default: of another there is nothing to say
+        instead="study ablate earned --path ranked",
+        before=f"study run --space digits_ae {SMALL} --name earned",
+    ),
     "study audit": AS_IT_IS,
     "study baseline --data cifar": AS_IT_IS,
     "study baseline --data path/to/images": AS_IT_IS,

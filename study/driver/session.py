@@ -19,6 +19,7 @@ from study.driver.comparison import compare
 from study.driver.confirmation import Candidate, Confirmed, Planned
 from study.driver.context import Setup, beside_pca, shared
 from study.driver.display import Display
+from study.driver.listing import wrapped
 from study.evaluation.image_errors import Errors
 from study.evaluation.samples import illustrate
 from study.record import constraints, files, kept, tables
@@ -84,7 +85,7 @@ class Session:
             fresh = f" to choose the winner, {reporting} on fresh seeds to report" if choosing else ""
             self._display.say(f"confirmation: at most {runs}{fresh}")
         if not confirmation.chooses(self._settings):
-            self._display.say(NOTHING_CHOSEN)
+            self._display.say(wrapped(NOTHING_CHOSEN, 4))
         self._tune(self._phases())
         if self._settings.reported:
             _stop_if_all_failed("run", self._state.confirmations)
