@@ -106,7 +106,7 @@ TABLE: dict[str, Run | str] = {
     "study audit": AS_IT_IS,
     "study baseline --data cifar": AS_IT_IS,
     "study baseline --data path/to/images": AS_IT_IS,
-    "study check": AS_IT_IS,
+    "study check": CLUSTER,
     "study check-space mine.py": AS_IT_IS,
     "study compare": AS_IT_IS,
     "study dashboard": Run(answers="http://127.0.0.1:8080"),
