@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 
 import pytest
@@ -52,16 +53,23 @@ def test_only_indented_blocks_and_those_called_bash_are_commands():
     assert shell_blocks(text, indented=False) == ["two\n"]
 
 
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
 def test_a_command_that_stays_in_the_foreground_answers_and_is_ended_by_ctrl_c(tmp_path):
     begun = time.monotonic()
-    serve = "trap 'echo ended; exit 7' INT; python -u -m http.server 18473 --bind 127.0.0.1"
-    assert execute(serve, tmp_path, answers="http://127.0.0.1:18473")[0] == 7
+    port = free_port()
+    serve = f"trap 'echo ended; exit 7' INT; python -u -m http.server {port} --bind 127.0.0.1"
+    assert execute(serve, tmp_path, answers=f"http://127.0.0.1:{port}")[0] == 7
     assert time.monotonic() - begun < 60
 
 
 @pytest.mark.parametrize("status", [0, 3])
 def test_one_that_ends_before_it_answers_has_failed(status, tmp_path):
-    address = "http://127.0.0.1:18474"
+    address = f"http://127.0.0.1:{free_port()}"
     assert execute(f"exit {status}", tmp_path, answers=address) == (status or 1, f"{address} has not answered\n")
 
 
