@@ -214,7 +214,7 @@ def run_command(document: str, command: str, folder: Path) -> str:
 def _without_paths(text: str, folder: Path) -> str:
     """Return a text that names no place of this machine."""
     environments = {sys.prefix, str(Path(markdown_it.__file__).parents[4])}  # that this is in, and the packages are in
-    named = {str(folder): "work", **dict.fromkeys(environments, ".venv"), str(ROOT): "$CHECKOUT", str(Path.home()): "~"}
+    named = {str(folder): "here", **dict.fromkeys(environments, ".venv"), str(ROOT): "$CHECKOUT", str(Path.home()): "~"}
     for path, name in named.items():
         text = text.replace(path, name)
     return re.sub(rf"\b{re.escape(platform.node())}\b", "this-machine", text)
@@ -232,7 +232,7 @@ def run_document(document: str) -> str:
 
 
 HOW = f"""Made by `python tests/documented_commands.py`: the blocks of commands of README.md, docs/ and CONTRIBUTING.md,
-each document in an empty folder of its own (`work` below; `$CHECKOUT` is this repository). Where a command was run
+each document in an empty folder of its own (`here` below; `$CHECKOUT` is this repository). Where a command was run
 smaller than it is printed, or not at all, it says so. The seconds are of one run, on a machine as busy as its load
 average says. Of an output the last {LINES} lines that are not empty are shown, errors among them, the first {WIDTH}
 columns of each."""

@@ -84,7 +84,7 @@ def test_what_a_command_came_to_is_shown_without_the_places_of_this_machine(tmp_
     first, said, output = shown.split("\n\n")
     assert first == "```bash\npwd\n```"
     assert said == "Exit 3 after 0.1 s; run as `pwd ; printf '1 %%\\r100 %%\\n'; exit 3`; after `true`"
-    assert output == "```text\nwork\n100 %\n```"
+    assert output == "```text\nhere\n100 %\n```"
 
 
 def test_the_page_is_read_back_as_it_was_written(tmp_path):

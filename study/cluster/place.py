@@ -16,7 +16,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 
-from study.cluster.resources import AUTOSCALING
+from study.cluster.resources import AUTOSCALING, launched
 from study.record.errors import StudyError
 
 Kind = Literal["SLURM", "Kubernetes", "AWS", "Google Cloud", "own machines", "one machine"]
@@ -58,19 +58,10 @@ def here(nodes: int, environ: Mapping[str, str] = os.environ, file: Path = AUTOS
         cluster = environ.get("RAY_CLUSTER_NAME")  # which KubeRay sets in its pods
         of = f"KubeRay's cluster {cluster}" if cluster else "a pod that KubeRay has not started"
         return Place("Kubernetes", f"Kubernetes, {of}")
-    if provider := _provider(file.expanduser()):
-        kind = _PROVIDERS.get(provider, "own machines")
+    if config := launched(file):
+        kind = _PROVIDERS.get(str(config["provider"]["type"]), "own machines")
         return Place(kind, f"{kind}, on the head of a cluster of `ray up`")
     return Place("own machines", "machines of one's own") if nodes > 1 else Place("one machine", "one machine")
-
-
-def _provider(file: Path) -> str | None:
-    """Return the type of a cluster's provider, by the file that Ray's launcher leaves on its head; None without it."""
-    if not file.is_file():
-        return None
-    import yaml
-
-    return str(yaml.safe_load(file.read_text())["provider"]["type"])
 
 
 @dataclass(frozen=True)

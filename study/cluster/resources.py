@@ -90,7 +90,12 @@ def _autoscaling() -> Mapping[str, Any] | None:
     """Return the cluster's file, on its head: the launcher's or, on Kubernetes, KubeRay's; None without either."""
     if name := os.environ.get("KUBERNETES_SERVICE_HOST") and os.environ.get("RAY_CLUSTER_NAME"):
         return _of_kuberay(name)
-    file = AUTOSCALING.expanduser()
+    return launched()
+
+
+def launched(file: Path = AUTOSCALING) -> Mapping[str, Any] | None:
+    """Return the file of a cluster of `ray up`, which Ray's launcher leaves on its head; None anywhere else."""
+    file = file.expanduser()
     if not file.is_file():
         return None
     import yaml

@@ -94,11 +94,6 @@ class LastRuns:
         self._known: dict[Part, float] = {}
         self._known_until = 0.0
 
-    @property
-    def runs_ahead(self) -> int:
-        """How many runs of the phase have not begun, at most."""
-        return self._ahead().runs
-
     def waits(self, idle: int, busy: int, waiting: int, look: Callable[[], Occupied]) -> bool:
         """Return whether one more run is not to begin now, as all idle places that are worth it have one that waits.
 
@@ -110,7 +105,7 @@ class LastRuns:
             waiting: How many runs wait for a place.
             look: Returns which these places are.
         """
-        runs = self.runs_ahead
+        runs = self._ahead().runs
         if not idle or not (busy or waiting) or not runs:
             return False
         asked = (idle, busy, runs + waiting)

@@ -8,17 +8,20 @@ that they say the same on a busy machine.
 
 from __future__ import annotations
 
+import argparse
 import math
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
-import _command  # noqa: F401  (which puts the repository on the path)
+import _command
 import torch
 
 import models
@@ -43,6 +46,26 @@ from study.worker.job import Job, Report, StepResult, job_of, tune_result
 
 MEMORY = 2**33  # bytes that a run may take: networks are to be bounded by --max-params
 T = TypeVar("T")
+
+
+def parser(doc: str | None, *, seeds: int, trials: int, epochs: int, max_params: int) -> argparse.ArgumentParser:
+    """Return the parser of a benchmark of such searches, with these defaults."""
+    made = _command.parser(doc)
+    defaults = {"seeds": seeds, "trials": trials, "epochs": epochs, "train-size": 500, "val-size": 250}
+    for option, default in (defaults | {"max-params": max_params}).items():
+        made.add_argument(f"--{option}", type=int, default=default, help=f"default {default:,}")
+    made.add_argument("--keep", type=Path, metavar="DIR", help="keep the studies there, and go on with them")
+    return made
+
+
+@contextmanager
+def storage(options: argparse.Namespace) -> Iterator[Path]:
+    """Give the folder of the studies: that of `--keep`, else one that goes."""
+    if options.keep:
+        yield options.keep
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        yield Path(folder)
 
 
 def search(storage: Path, name: str, words: str, data_dir: Path) -> StudyState:

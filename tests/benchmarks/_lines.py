@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -81,6 +82,15 @@ def ratio_of(above: Sequence[float], below: Sequence[float]) -> Ratio:
     """Return the ratio of the medians, and the smallest and largest ratio of the runs with the same number."""
     pairs = [one / other for one, other in zip(above, below, strict=True)]
     return statistics.median(above) / statistics.median(below), min(pairs), max(pairs)
+
+
+def geometric_mean(ratios: Sequence[float]) -> str:
+    """Return the geometric mean of ratios with its 95 % interval (Student's t, of the logarithms)."""
+    from study.record.intervals import mean_interval
+
+    found = mean_interval([math.log(ratio) for ratio in ratios])
+    ends = [] if found.low is None or found.high is None else [math.exp(found.low), math.exp(found.high)]
+    return f"{math.exp(found.mean):.3f}" + (f" ({ends[0]:.3f} … {ends[1]:.3f})" if ends else "")
 
 
 HEADER = ("what", "side", "unit", "n", "median", "min … max", "times better", "peak MiB", "load before")

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import geometric_mean
@@ -74,10 +73,8 @@ def lines(options: argparse.Namespace) -> list[Line]:
     if options.quick:
         options.trials, options.epochs, options.seeds, options.train_size, options.val_size = 16, 1, 1, 300, 50
     _command.need_data(DATA, _command.data_dir(options))
-    if options.keep:
-        return measured(options, options.keep)
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        return measured(options, Path(folder))
+    with _alone.storage(options) as folder:
+        return measured(options, folder)
 
 
 def measured(options: argparse.Namespace, storage: Path) -> list[Line]:
@@ -138,15 +135,7 @@ def _seconds(states: Sequence[StudyState]) -> float:
 
 def main() -> None:
     """Run and print the benchmark."""
-    parser = _command.parser(__doc__)
-    parser.add_argument("--seeds", type=int, default=3, help="default 3")
-    parser.add_argument("--trials", type=int, default=40, help="of each side, a multiple of 8 (default 40)")
-    parser.add_argument("--epochs", type=int, default=3, help="of a trial (default 3)")
-    parser.add_argument("--train-size", type=int, default=500, help="default 500")
-    parser.add_argument("--val-size", type=int, default=250, help="default 250")
-    parser.add_argument("--max-params", type=int, default=2_500_000, help="default 2,500,000")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the studies there, and go on with them")
-    options = parser.parse_args()
+    options = _alone.parser(__doc__, seeds=3, trials=40, epochs=3, max_params=2_500_000).parse_args()
     _command.run(options, PACKAGES, lambda: lines(options))
 
 

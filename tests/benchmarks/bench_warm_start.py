@@ -16,8 +16,6 @@ search from scratch does with so many trials fewer. The intervals are over seeds
 from __future__ import annotations
 
 import argparse
-import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,11 +23,10 @@ from pathlib import Path
 import _alone
 import _command
 import _machine
-from _lines import Line
+from _lines import Line, geometric_mean
 
 from study.record.events import EpochEnded
 from study.record.folder import StudyFolder
-from study.record.intervals import Sample
 from study.record.journal import Journal, read, read_state
 from study.record.ranking import best_trials
 from study.record.state import StudyState
@@ -61,10 +58,8 @@ def lines(options: argparse.Namespace) -> list[Line]:
         options.trials, options.epochs, options.seeds, options.train_size, options.val_size = 6, 1, 2, 200, 100
     for space in (SOURCE, TARGET):
         _command.need_data(space.partition("_")[0], _command.data_dir(options))
-    if options.keep:
-        return measured(options, options.keep)
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        return measured(options, Path(folder))
+    with _alone.storage(options) as folder:
+        return measured(options, folder)
 
 
 def measured(options: argparse.Namespace, storage: Path) -> list[Line]:
@@ -122,32 +117,16 @@ def _ratios(options: argparse.Namespace, found: Mapping[str, Sequence[Sequence[f
         ratios = [one[mine - 1] / other[scratch - 1] for one, other in pairs]
         of_scratch = "as many" if scratch == mine else str(scratch * options.epochs)
         what = f"{side} source ({given} trials given) after {mine * options.epochs} epochs, over scratch after "
-        what += f"{of_scratch}: {_mean(ratios)}, no worse in {sum(ratio <= 1 for ratio in ratios)}"
+        what += f"{of_scratch}: mean {geometric_mean(ratios)}, no worse in {sum(ratio <= 1 for ratio in ratios)}"
         made.append(Line(what, side, f"ratio of {METRIC}", tuple(ratios)))
     return made
 
 
-def _mean(ratios: Sequence[float]) -> str:
-    """Return the geometric mean with its interval."""
-    interval = Sample(dict(enumerate(map(math.log, ratios)))).interval()
-    text = f"mean {math.exp(interval.mean):.3f}"
-    if interval.ci95 is None:
-        return f"{text} ({interval.missing})"
-    return f"{text} ({math.exp(interval.ci95[0]):.3f} … {math.exp(interval.ci95[1]):.3f})"
-
-
 def main() -> None:
     """Run and print the benchmark."""
-    parser = _command.parser(__doc__)
-    parser.add_argument("--seeds", type=int, default=5, help="of the search (default 5)")
-    parser.add_argument("--trials", type=int, default=24, help="default 24, of which a fifth may be given")
+    parser = _alone.parser(__doc__, seeds=5, trials=24, epochs=4, max_params=1_500_000)
     parser.add_argument("--source-trials", type=int, default=12, help="default 12")
-    parser.add_argument("--epochs", type=int, default=4, help="of a trial (default 4)")
-    parser.add_argument("--train-size", type=int, default=500, help="default 500")
-    parser.add_argument("--val-size", type=int, default=250, help="default 250")
     parser.add_argument("--latent-size", type=int, metavar="N", help="of every network (default: searched)")
-    parser.add_argument("--max-params", type=int, default=1_500_000, help="default 1,500,000")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the studies there, and go on with them")
     options = parser.parse_args()
     _command.run(options, PACKAGES, lambda: lines(options))
 

@@ -17,10 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from _lines import OURS, number
+from _lines import OURS, geometric_mean, number
 from bench_search import compared
-
-from study.record.intervals import mean_interval
 
 HEADER = ("space", "seeds", "side", "after equal time", "in the end", "within 1 %", "seconds until", "whole command")
 
@@ -40,13 +38,10 @@ def read(folder: Path) -> dict[str, list[dict[str, dict[str, float]]]]:
 
 def beside(seeds: list[dict[str, dict[str, float]]], side: str, key: str) -> str:
     """Return how many times a side's number is that of `ours`, with its interval over the seeds."""
-    logs = [math.log(seed[side][key] / seed[OURS][key]) for seed in seeds]
-    if side == OURS or not all(map(math.isfinite, logs)):
-        return "" if side == OURS else "none yet in some"
-    found = mean_interval(logs)
-    if found.low is None or found.high is None:
-        return f"{math.exp(found.mean):.3f}"
-    return f"{math.exp(found.mean):.3f} ({math.exp(found.low):.3f} … {math.exp(found.high):.3f})"
+    if side == OURS:
+        return ""
+    ratios = [seed[side][key] / seed[OURS][key] for seed in seeds]
+    return geometric_mean(ratios) if all(map(math.isfinite, ratios)) else "none yet in some"
 
 
 def rows(space: str, seeds: list[dict[str, dict[str, float]]]) -> list[tuple[str, ...]]:
