@@ -7,7 +7,17 @@ import pytest
 
 from study.record import journal
 from study.record.errors import StudyError
-from study.record.events import EVENTS, EpochEnded, Finished, RunStarted, SearchEnded, SessionStarted, StudyStarted
+from study.record.events import (
+    EVENTS,
+    EpochEnded,
+    Finished,
+    RunEnded,
+    RunStarted,
+    SearchEnded,
+    SessionStarted,
+    StudyStarted,
+    TriedAgain,
+)
 from study.record.journal import Journal, Recorder, read_state
 from study.record.state import StudyState
 
@@ -196,3 +206,21 @@ def test_a_study_that_is_extended_is_no_longer_finished():
     assert state.settings["trials"] == 4
     assert state.search_ended is None
     assert state.summary is None
+
+
+def test_runs_are_counted_as_they_begin_and_end_and_are_tried_again():
+    state = StudyState()
+    for number in range(4):
+        began = run_event(f"t000{number}", number=number)
+        state.apply(began)
+        state.apply(began)  # what is known already changes nothing
+    state.apply(run_event("t0001-s1", kind="confirm"))
+    state.apply(RunEnded("t0000", "completed", None))
+    state.apply(RunEnded("t0001", "failed", None, by_machine=True))
+    state.apply(RunEnded("t0002", "stopped", None))
+    assert state.count("trial") == {"running": 1, "completed": 1, "stopped": 1, "failed": 1}
+    assert state.ended("trial") == 3
+    state.apply(TriedAgain("t0001"))
+    assert state.count("trial") == {"running": 2, "completed": 1, "stopped": 1, "failed": 0}
+    assert state.count("confirm")["running"] == 1
+    assert StudyState(runs=state.runs).count("trial") == state.count("trial")

@@ -83,7 +83,7 @@ class Display:
         """
         self._phase, self._jobs = phase, jobs
         self.confirmations = max(0, self.confirmations - jobs)
-        self._ended_before = self._ended_runs("confirm") if jobs else 0
+        self._ended_before = self._state.ended("confirm") if jobs else 0
         self._start, self._epochs = time.monotonic(), 0
         if not self.console.is_terminal:
             self.say(f"[{phase}]")
@@ -119,7 +119,7 @@ class Display:
         value, pca = run.last.get(self._metric), self.pca(run)
         is_best = kind == "trial" and self._is_best(run)
         total = {"trial": self._settings.trials, "confirm": self._jobs, "spread": SEEDS - 1}[kind]
-        ended = self._ended_runs(kind) - (self._ended_before if kind == "confirm" else 0)
+        ended = self._state.ended(kind) - (self._ended_before if kind == "confirm" else 0)
         cells = {
             "time": clock(time.monotonic() - self._opened),
             "run": run.id,
@@ -159,7 +159,7 @@ class Display:
         kind: Kind = "confirm" if self._jobs else "trial"
         counts = self._state.count(kind)
         total = self._jobs or self._settings.trials
-        done = self._ended_runs(kind) - self._ended_before
+        done = self._state.ended(kind) - self._ended_before
         head = Table.grid(padding=(0, 2))
         head.add_row(
             Text(self._settings.name, "bold", overflow="ellipsis", no_wrap=True),
@@ -179,10 +179,6 @@ class Display:
         runs = [run for run in self._state.all_runs if run.status == "running"]
         # Lines of their own: a line that is longer than the terminal is wide is cut off.
         return Group(head, Text("  ".join(progress)), Text(self._to_beat()), _running(runs, self._metric))
-
-    def _ended_runs(self, kind: Kind) -> int:
-        counts = self._state.count(kind)
-        return sum(counts.values()) - counts["running"]
 
     def _to_beat(self) -> str:
         among = None if self._best is None else [self._state.runs[self._best]]

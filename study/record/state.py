@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 from study.record import metrics
 from study.record.events import (
@@ -126,6 +125,12 @@ class StudyState:
     wall_s: float = 0.0
     _session_start: float = 0.0
     _wall_before: float = 0.0
+    _counts: dict[Kind, dict[Status, int]] = field(init=False)  # of the runs, kept as they begin and end
+
+    def __post_init__(self) -> None:
+        self._counts = {kind: dict.fromkeys(get_args(Status), 0) for kind in get_args(Kind)}
+        for run in self.runs.values():
+            self._counts[run.kind][run.status] += 1
 
     @classmethod
     def fold(cls, events: Iterable[Event]) -> StudyState:
@@ -156,9 +161,12 @@ class StudyState:
         return [run for run in self.all_runs if run.kind == "spread"]
 
     def count(self, kind: Kind) -> dict[Status, int]:
-        """Count the runs of a kind by status."""
-        counts: dict[Status, int] = {"running": 0, "completed": 0, "stopped": 0, "failed": 0}
-        return counts | Counter(run.status for run in self.all_runs if run.kind == kind)
+        """Return how many runs of a kind have each status, at once however many there are."""
+        return dict(self._counts[kind])
+
+    def ended(self, kind: Kind) -> int:
+        """Return how many runs of a kind have ended."""
+        return sum(many for status, many in self._counts[kind].items() if status != "running")
 
     def apply(self, event: Event) -> None:  # noqa: PLR0912, PLR0915 - a case for each kind of event
         """Take in one event; one that is already known changes nothing, nor do those that are for a person to read."""
@@ -169,9 +177,10 @@ class StudyState:
             case SessionStarted():
                 self._begin_session(event)
             case RunStarted():
-                about = {key: value for key, value in vars(event).items() if key not in ("time", "elapsed")}
-                started_s = self._seconds_at(event)
-                self.runs.setdefault(event.id, Run(**about, started=event.time, started_s=started_s))
+                if event.id not in self.runs:
+                    about = {key: value for key, value in vars(event).items() if key not in ("time", "elapsed")}
+                    self.runs[event.id] = Run(**about, started=event.time, started_s=self._seconds_at(event))
+                    self._counts[event.kind]["running"] += 1
             case Placed():
                 had = (event.node_type, event.gpu_model, event.gpus, event.cpus, event.share)
                 self.runs[event.id].part = Part(*had)
@@ -192,7 +201,8 @@ class StudyState:
                     self._count(run, [event.metrics])
             case RunEnded():
                 run = self.runs[event.id]
-                run.status, run.reason, run.by_machine = event.status, event.reason, event.by_machine
+                self._set_status(run, event.status)
+                run.reason, run.by_machine = event.reason, event.by_machine
                 run.final, run.files, run.ended = event.final, event.files, event.time
                 run.ended_s = self._seconds_at(event)
             case TriedAgain():
@@ -234,8 +244,14 @@ class StudyState:
         if run.kind != "confirm":
             self.device_s += run.devices * seconds
 
+    def _set_status(self, run: Run, status: Status) -> None:
+        self._counts[run.kind][run.status] -= 1
+        run.status = status
+        self._counts[run.kind][status] += 1
+
     def _try_again(self, run: Run) -> None:
-        run.status, run.reason, run.by_machine = "running", None, False
+        self._set_status(run, "running")
+        run.reason, run.by_machine = None, False
         self.delivered.discard(run.id)
         self.summary, self.published, self.notified = None, False, False
         if run.kind != "confirm":

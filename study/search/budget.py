@@ -53,8 +53,7 @@ class SearchBudget:
         return self._reached
 
     def _has_begun(self) -> bool:
-        # Asked at every result of every run: no list of all trials is made for it.
-        return any(run.kind == "trial" for run in self._state.runs.values())
+        return any(self._state.count("trial").values())
 
     def ending(self) -> tuple[str, str]:
         """Return why the search has ended, as `SearchEnded` has it: the reason, and the same in words."""
@@ -96,7 +95,7 @@ class SearchBudget:
         return self._prices.cost(self._state.search_s) if self._prices else Cost(0.0, 0.0)
 
     def _has_gained_nothing(self, patience: int) -> bool:
-        ended = sum(run.status != "running" for run in self._state.runs.values())
+        ended = sum(self._state.ended(kind) for kind in ("trial", "spread"))
         if ended == self._looked_at:
             return False
         self._looked_at = ended

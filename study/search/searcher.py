@@ -117,14 +117,16 @@ class StudySearcher(UnsavedSearcher):
             self._study.set_metric_names(metrics)  # which optuna-dashboard and plots call the values by
         # Of the study, as the journal has them: a sampler's memory, and nothing that each driver sets by itself.
         self._attributes: dict[str, Any] = dict(self._storage.get_study_system_attrs(self._study_id))
-        self._drawn = len(recorder.state.trials)
-        self._unfinished = [run for run in recorder.state.trials if run.status == "running"]
+        drawn = recorder.state.trials
+        self._drawn, self._given = len(drawn), sum(run.key is not None for run in drawn)
+        self._last = drawn[-1].optuna["number"] if drawn else -1  # of a trial that was not refused, Optuna's number
+        self._unfinished = [run for run in drawn if run.status == "running"]
         self._rebuild()
         for name, value in self._foreign.user_attrs.items():
             self._study.set_user_attr(name, value)
         for name, value in self._foreign.system_attrs.items():
             self._storage.set_study_system_attr(self._study_id, name, value)
-        started = {run.key for run in recorder.state.trials} | {event.key for event in recorder.state.refused}
+        started = {run.key for run in drawn} | {event.key for event in recorder.state.refused}
         first = (*plan.space.points(plan.context), *plan.warm_start)
         self._points = [point for point in first if point.key not in started]
 
@@ -177,7 +179,7 @@ class StudySearcher(UnsavedSearcher):
                 devices=self._plan.devices,
             )
         )
-        self._drawn += 1
+        self._drawn, self._given, self._last = number + 1, self._given + (key is not None), trial.number
         return job_config(job)
 
     def ahead(self) -> Ahead:
@@ -244,15 +246,12 @@ class StudySearcher(UnsavedSearcher):
         return {str(constraint): constraint.excess(facts) for constraint in self._plan.limits.constraints}
 
     def _ask(self) -> tuple[optuna.Trial, Config, str | None]:
-        state = self._recorder.state
-        asked = len(state.trials) + len(state.refused)
+        asked = self._drawn + len(self._recorder.state.refused)
         point = self._points.pop(0) if self._points else None
         if point:
             self._study.enqueue_trial(point.params)
-        accepted = state.trials[-1].optuna["number"] + 1 if state.trials else 0
-        sampler = "random" if asked - accepted >= _RANDOM_AFTER else self._plan.sampler
-        given = sum(run.key is not None for run in state.trials)
-        self._study.sampler = sampler_for_trial(sampler, self._plan.seed, asked, given)
+        sampler = "random" if asked - (self._last + 1) >= _RANDOM_AFTER else self._plan.sampler
+        self._study.sampler = sampler_for_trial(sampler, self._plan.seed, asked, self._given)
         trial = self._study.ask()
         config = self._suggest_params(trial)
         # A given config may have what the space never searches.

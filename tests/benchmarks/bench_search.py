@@ -7,8 +7,9 @@ Each run is a whole command, imports and ends too, without confirmation; a side'
 draw from the project's own space, train with its `Trainer`, 2 trials at a time with a thread each, have the same data
 and the same number of trials, and begin with the space's own first points. The peers:
 
-- `optuna ...`: Optuna's own way to search in parallel, the script twice on one sqlite file: TPE as it comes, with
-  HyperbandPruner, MedianPruner or no pruner, `trial.report` and `trial.should_prune` after each epoch.
+- `optuna ...`: Optuna's own way to search in parallel, the script twice on one journal file: TPE as it comes, with
+  HyperbandPruner, MedianPruner or no pruner, `trial.report` and `trial.should_prune` after each epoch. (Of sqlite, two
+  processes that begin together at times get the same one of the first points, and the second fails as it ends.)
 - `ray`: Ray Tune's own example of Optuna with ASHA: a function trainable, OptunaSearch with the space as a function.
 
 A side's curve is the best validation value of any epoch so far, by the seconds since its command began. From the curves
@@ -36,6 +37,8 @@ import _sides
 from _lines import Line, lines_of
 
 if TYPE_CHECKING:
+    import optuna
+
     import search_spaces
 
 PACKAGES = ("ray", "optuna", "torch")
@@ -141,24 +144,35 @@ def optuna_alone(side: str, options: argparse.Namespace, folder: Path) -> list[t
     import search_spaces
 
     space = search_spaces.get(options.space)
-    storage = f"sqlite:///{folder / 'optuna.db'}"
+    storage = folder / "optuna.log"
     directions = {"min": optuna.study.StudyDirection.MINIMIZE, "max": optuna.study.StudyDirection.MAXIMIZE}
     direction = directions[mode_of(options.space)]
-    study = optuna.create_study(study_name="peer", storage=storage, direction=direction)
+    study = optuna.create_study(study_name="peer", storage=journal_storage(storage), direction=direction)
     for point in space.points(context_of(space)):
         study.enqueue_trial(point.params)
     logs = [folder / f"{number}.jsonl" for number in range(CONCURRENT)]
     arguments = [*arguments_of(options), "--seed", str(options.seed)]
-    workers = [
-        subprocess.Popen([sys.executable, __file__, "--worker", side, storage, str(log), *arguments]) for log in logs
-    ]
-    statuses = [worker.wait() for worker in workers]
-    if any(statuses):
-        sys.exit(f"{side}: a worker failed")
+    workers = {}
+    for log in logs:
+        with log.with_suffix(".txt").open("w") as output:
+            command = [sys.executable, __file__, "--worker", side, str(storage), str(log), *arguments]
+            workers[output.name] = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    statuses = {name: worker.wait() for name, worker in workers.items()}
+    for name, status in statuses.items():
+        if status:
+            sys.exit(f"{Path(name).read_text()}\n{side}: a worker ended with status {status}")
     return read(folder)
 
 
-def optuna_worker(side: str, storage: str, log: Path, options: argparse.Namespace) -> None:
+def journal_storage(file: Path) -> optuna.storages.JournalStorage:
+    """Return Optuna's storage of several processes on one machine."""
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    return JournalStorage(JournalFileBackend(str(file)))
+
+
+def optuna_worker(side: str, storage: Path, log: Path, options: argparse.Namespace) -> None:
     """Be one of the processes of `optuna_alone`."""
     import optuna
 
@@ -167,7 +181,7 @@ def optuna_worker(side: str, storage: str, log: Path, options: argparse.Namespac
     made = pruner(max_resource=options.epochs) if "Hyperband" in PRUNERS[side] else pruner()
     number = int(log.stem)
     sampler = optuna.samplers.TPESampler(seed=CONCURRENT * options.seed + number)
-    study = optuna.load_study(study_name="peer", storage=storage, sampler=sampler, pruner=made)
+    study = optuna.load_study(study_name="peer", storage=journal_storage(storage), sampler=sampler, pruner=made)
 
     def objective(trial: optuna.Trial) -> float:
         value = math.nan
@@ -351,7 +365,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.worker:
         side, storage, log = options.worker
-        optuna_worker(side, storage, Path(log), options)
+        optuna_worker(side, Path(storage), Path(log), options)
     elif options.child:
         side, result = options.child
         numbers, curve = measure(side, options)
