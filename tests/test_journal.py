@@ -215,9 +215,9 @@ def test_runs_are_counted_as_they_begin_and_end_and_are_tried_again():
         state.apply(began)
         state.apply(began)  # what is known already changes nothing
     state.apply(run_event("t0001-s1", kind="confirm"))
-    state.apply(RunEnded("t0000", "completed", None))
-    state.apply(RunEnded("t0001", "failed", None, by_machine=True))
-    state.apply(RunEnded("t0002", "stopped", None))
+    state.apply(RunEnded("t0000", "completed", None, {}))
+    state.apply(RunEnded("t0001", "failed", None, {}, by_machine=True))
+    state.apply(RunEnded("t0002", "stopped", None, {}))
     assert state.count("trial") == {"running": 1, "completed": 1, "stopped": 1, "failed": 1}
     assert state.ended("trial") == 3
     state.apply(TriedAgain("t0001"))
