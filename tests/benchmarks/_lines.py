@@ -78,10 +78,24 @@ def lines_of(
     return lines
 
 
-def ratio_of(above: Sequence[float], below: Sequence[float]) -> Ratio:
-    """Return the ratio of the medians, and the smallest and largest ratio of the runs with the same number."""
+def ratio_of(above: Sequence[float], below: Sequence[float]) -> Ratio | None:
+    """Return the ratio of the medians, and the smallest and largest ratio of the runs with the same number.
+
+    None where one of them is by nothing, as an error rate of 0 is.
+    """
+    if not all(below):
+        return None
     pairs = [one / other for one, other in zip(above, below, strict=True)]
     return statistics.median(above) / statistics.median(below), min(pairs), max(pairs)
+
+
+def mean_difference(differences: Sequence[float]) -> str:
+    """Return the mean of differences with its 95 % interval (Student's t)."""
+    from study.record.intervals import mean_interval
+
+    found = mean_interval(differences)
+    ends = "" if found.low is None or found.high is None else f" ({found.low:+.4f} … {found.high:+.4f})"
+    return f"{found.mean:+.4f}{ends}"
 
 
 def geometric_mean(ratios: Sequence[float]) -> str:
