@@ -76,8 +76,8 @@ class Follower:
     def end(self, run_id="t0000", status="completed", reason=None, final=None):
         self.recorder.record(RunEnded(id=run_id, status=status, reason=reason, final=final or {}))
 
-    def close(self, seconds=30, status="finished", metrics=None):
-        return self.tracker.close(Ending(status, metrics or {}), seconds)
+    def close(self, seconds=30, status="finished", metrics=None, **more):
+        return self.tracker.close(Ending(status, metrics or {}, **more), seconds)
 
     def runs(self):
         client = MlflowClient(self.uri)
@@ -491,3 +491,11 @@ def test_the_model_that_mlflow_loads_is_the_network_with_its_methods(tmp_path, f
     with torch.no_grad():
         expected = model.probabilities(images) if family == "classifier" else model.encode(images)
     assert torch.equal(torch.load(tmp_path / "found.pt"), expected)
+
+
+def test_a_finished_study_is_described_by_its_verdict_first(tmp_path):
+    study = Follower(tmp_path)
+    study.begin()
+    assert study.close(verdict="0.579 of PCA's error: better than PCA", text="Study night")
+    described = study.runs()[0]["study"].data.tags["mlflow.note.content"]
+    assert described == "Verdict: 0.579 of PCA's error: better than PCA\n\n```\nStudy night\n```"

@@ -233,7 +233,7 @@ def _run(setup: Setup, *first: Event) -> int:
     """Drive the study to its end, or to an interruption that it can be resumed from; record the events `first`."""
     from study.driver.display import Display
     from study.driver.session import Session
-    from study.driver.summary import text
+    from study.driver.summary import text, verdict
     from study.record import disk
     from study.record.journal import Journal, Recorder, fold, read
     from study.settings.resolve import space_of
@@ -259,7 +259,8 @@ def _run(setup: Setup, *first: Event) -> int:
             summary = Session(setup, recorder, display).run()
             said = text(summary, folder, settings.tracking_uri)
             # At the journal's time: what is sent again, by another driver, is the same point then.
-            ending = Ending("finished", end_metrics(summary), said, time=recorder.state.finished_at)
+            found = verdict(summary) if summary["best"] else ""
+            ending = Ending("finished", end_metrics(summary), found, said, time=recorder.state.finished_at)
             _deliver(tracker, folder, recorder, display, ending)
             _notify(settings, recorder, "finished")
         print(said)

@@ -211,15 +211,18 @@ def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "also", ", ".join(words)
     if summary["gain"]:
         yield "gain", f"{_interval(summary['gain'])} over the default, by {metrics.label(_test(summary))}"
-    if summary["ratio_to_pca"] is not None:
-        yield "ratio", f"{ratio(summary['ratio_to_pca'])} of {_baselines_error(summary)}: {summary['verdict']}"
-    else:
-        verdict = f"; {summary['verdict']}" if summary["verdict"] else ""
-        yield "ratio", f"none: {summary['ratio_note']}{verdict}"
+    yield "ratio", verdict(summary)
     if nats := summary.get("nats"):  # not of an earlier version
         yield "nats", _nats(nats)
     if "pareto_front" in summary:
         yield "Pareto", "; ".join(", ".join(_pairs(point)) for point in summary["pareto_front"])
+
+
+def verdict(summary: Mapping[str, Any]) -> str:
+    """Return the best config's error over the baseline's with the verdict, or why there is none."""
+    if summary["ratio_to_pca"] is not None:
+        return f"{ratio(summary['ratio_to_pca'])} of {_baselines_error(summary)}: {summary['verdict']}"
+    return f"none: {summary['ratio_note']}" + (f"; {summary['verdict']}" if summary["verdict"] else "")
 
 
 def _scores(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -100,7 +100,7 @@ class Outbox:
                 parent = self._of(STUDY, ms)
                 parent.points += ending_points(event)
                 if event.text:
-                    parent.tags[DESCRIPTION] = f"```\n{event.text}\n```"
+                    parent.tags[DESCRIPTION] = event.markdown
                 parent.ended = (_STATUSES[event.status], ms)
                 for run_id in self._running:
                     self._of(run_id, ms).ended = ("KILLED", ms)

@@ -150,7 +150,7 @@ class TensorBoardTracker:
         for point in ending_points(ending):
             self._scalar(point)
         if ending.text:
-            self._writer(STUDY).add_text("summary", f"```\n{ending.text}\n```", 0, ending.time)
+            self._writer(STUDY).add_text("summary", ending.markdown, 0, ending.time)
         for run in list(self._writers):
             self._close(run)
 

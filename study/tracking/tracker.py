@@ -29,14 +29,22 @@ class Ending:
     Attributes:
         status: "finished", or what the study can be resumed from.
         metrics: The numbers of the study as a whole.
+        verdict: What the study found beside its baseline, in one line.
         text: The study's summary for a person.
         time: In seconds since 1970.
     """
 
     status: Literal["finished", "interrupted", "failed"]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    verdict: str = ""
     text: str = ""
     time: float = field(default_factory=clock.time)
+
+    @property
+    def markdown(self) -> str:
+        """The verdict, and below it the summary; "" where there is none."""
+        verdict = f"Verdict: {self.verdict}\n\n" if self.verdict else ""
+        return f"{verdict}```\n{self.text}\n```" if self.text else ""
 
 
 @dataclass(frozen=True)
