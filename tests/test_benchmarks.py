@@ -28,6 +28,7 @@ def measured(what, *values):
 
 def test_a_ratio_is_that_of_the_medians_and_of_runs_with_the_same_number():
     assert ratio_of([4.0, 9.0, 8.0], [1.0, 3.0, 2.0]) == (4.0, 3.0, 4.0)
+    assert ratio_of([4.0, 9.0], [1.0, 0.0]) is None
 
 
 @pytest.mark.parametrize(("more_is_better", "expected"), [(False, 0.5), (True, 2.0)])

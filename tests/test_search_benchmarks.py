@@ -1,5 +1,6 @@
 """What the benchmarks of a warm start, of a front and of schedulers reckon, and that their searches are the study's."""
 
+import json
 import math
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ import _alone
 import bench_front
 import bench_warm_start
 import measure_schedulers
+import read_search
 
 WORST = (512.0, 1.0)
 
@@ -77,6 +79,42 @@ def test_where_the_best_starts_last_the_default_stays(tmp_path):
     values[11] = [9.0] * 11 + [0.0]  # the worst one until its last epoch
     text = measure_schedulers.chosen(cells_of(tmp_path, values))
     assert text == "no setting is good enough on the studies that choose: the default stays"
+
+
+def kept(folder, ours, peer):
+    """Write the curves of one seed, each of a side whose command takes 20 s."""
+    runs = {side: {"whole": 20.0, "best": curve[-1][1]} for side, curve in (("ours", ours), ("peer", peer))}
+    number = len(list(folder.glob("*.json")))
+    text = json.dumps({"runs": runs, "curves": {"ours": ours, "peer": peer}})
+    (folder / f"digits_ae-{number}.json").write_text(text)
+
+
+def read(folder, from_first=False):
+    """Return the row of the peer."""
+    ((space, seeds),) = read_search.read(folder, from_first).items()
+    return dict(zip(read_search.HEADER, read_search.rows(space, seeds)[1], strict=True))
+
+
+def test_kept_curves_are_compared_in_pairs(tmp_path):
+    kept(tmp_path, [(5.0, 0.4), (10.0, 0.2)], [(5.0, 0.8), (12.0, 0.4)])
+    kept(tmp_path, [(5.0, 0.4), (10.0, 0.2)], [(5.0, 0.8), (12.0, 0.1)])
+    row = read(tmp_path)
+    assert row["after equal time"].startswith("1.000 (")  # twice as bad and half as bad
+    assert (row["seeds"], row["within 1 %"]) == ("2", "1 of 2")
+
+
+def test_times_from_the_first_value_leave_the_start_out(tmp_path):
+    kept(tmp_path, [(9.0, 0.4), (12.0, 0.2)], [(1.0, 0.8), (15.0, 0.1)])
+    assert read(tmp_path)["seconds until"] == "15"
+    assert read(tmp_path, from_first=True)["seconds until"] == "14"
+    assert read(tmp_path)["after equal time"] == "0.500"
+    assert read(tmp_path, from_first=True)["after equal time"] == "4.000"  # 11 s: the peer has its first value alone
+
+
+def test_error_rates_of_zero_are_compared_by_their_difference(tmp_path):
+    kept(tmp_path, [(5.0, 0.0)], [(5.0, 0.02)])
+    kept(tmp_path, [(5.0, 0.01)], [(5.0, 0.01)])
+    assert read(tmp_path)["in the end"].startswith("+0.0100 (")
 
 
 WORDS = "--space digits_ae --trials 3 --epochs 2 --train-size 200 --seed 3"

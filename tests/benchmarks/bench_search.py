@@ -1,7 +1,7 @@
 """How soon and how good a search is, beside what a user would pick instead: same space, same networks, same cores.
 
     python tests/benchmarks/bench_search.py [--space digits_ae] [--seeds 8] [--side ours --side "optuna hyperband"]
-    python tests/benchmarks/bench_search.py --space cifar_ae --trials 16 --epochs 5 --train-size 4000 --seeds 3
+    python tests/benchmarks/bench_search.py --space cifar_ae --trials 16 --epochs 4 --train-size 400 --val-size 200
 
 Each run is a whole command, imports and ends too, without confirmation; a side's seed is the run's number. All sides
 draw from the project's own space, train with its `Trainer`, 2 trials at a time with a thread each, have the same data
@@ -74,7 +74,8 @@ class Task:
 
         prepare_process(1)
         self.space = search_spaces.get(options.space)
-        data = image_data.load(self.space.dataset, _command.data_dir(options), train_size=options.train_size)
+        sizes = {"train_size": options.train_size, "val_size": options.val_size}
+        data = image_data.load(self.space.dataset, _command.data_dir(options), **sizes)
         self.context = search_spaces.Context(data.image_shape, data.num_classes)
         self._splits = {
             name: (torch.from_numpy(split.images), torch.from_numpy(split.labels))
@@ -127,7 +128,7 @@ def ours(side: str, options: argparse.Namespace, folder: Path) -> list[tuple[flo
 
     words = f"--space {options.space} --name ours --confirm 0 --seed {options.seed} --trials {options.trials}"
     words += f" --epochs {options.epochs} --max-concurrent {CONCURRENT} {OURS[side]}"
-    words += f" --train-size {options.train_size}" * (options.train_size is not None)
+    words += " ".join(["", *sizes_of(options)])
     command = [sys.executable, str(_command.REPOSITORY / "study" / "run.py"), *words.split()]
     subprocess.run([*command, "--data-dir", str(_command.data_dir(options))], cwd=folder, check=True)
     import search_spaces
@@ -341,10 +342,14 @@ def lines(options: argparse.Namespace) -> Sequence[Line]:
 def arguments_of(options: argparse.Namespace) -> list[str]:
     """Return the options that say what is searched."""
     words = ["--space", options.space, "--trials", options.trials, "--epochs", options.epochs]
-    words += ["--data-dir", _command.data_dir(options)]
-    if options.train_size is not None:
-        words += ["--train-size", options.train_size]
+    words += ["--data-dir", _command.data_dir(options), *sizes_of(options)]
     return [str(word) for word in words]
+
+
+def sizes_of(options: argparse.Namespace) -> list[str]:
+    """Return the options that say how many of the images are used."""
+    sizes = {"--train-size": options.train_size, "--val-size": options.val_size}
+    return [word for name, size in sizes.items() if size is not None for word in (name, str(size))]
 
 
 def main() -> None:
@@ -354,6 +359,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=32, help="default 32")
     parser.add_argument("--epochs", type=int, default=30, help="of a trial (default 30)")
     parser.add_argument("--train-size", type=int, help="a subset of the training images")
+    parser.add_argument("--val-size", type=int, help="a subset of the validation images")
     parser.add_argument("--seeds", type=int, default=8, help="default 8")
     parser.add_argument("--first-seed", type=int, default=0, help="default 0")
     parser.add_argument("--side", choices=SIDES, action="append", help="this side alone; may be repeated")
