@@ -78,8 +78,9 @@ def execute(block: str, folder: Path, path: Path = BIN, answers: str = "") -> tu
     inherited = environment()
     own = {"PATH": f"{path}{os.pathsep}{inherited['PATH']}", "COLUMNS": "80", "CHECKOUT": str(ROOT)}
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace", newline="") as output:
+        # A shell's background commands ignore SIGINT, and what is started from one would, too.
         process = subprocess.Popen(
-            ["bash", "-euo", "pipefail", "-c", block],
+            ["env", "--default-signal=INT", "bash", "-euo", "pipefail", "-c", block],
             cwd=folder,
             env=inherited | own,
             stdout=output,
