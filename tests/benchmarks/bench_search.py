@@ -128,8 +128,7 @@ def ours(side: str, options: argparse.Namespace, folder: Path) -> list[tuple[flo
 
     words = f"--space {options.space} --name ours --confirm 0 --seed {options.seed} --trials {options.trials}"
     words += f" --epochs {options.epochs} --max-concurrent {CONCURRENT} {OURS[side]}"
-    words += " ".join(["", *sizes_of(options)])
-    command = [sys.executable, str(_command.REPOSITORY / "study" / "run.py"), *words.split()]
+    command = [sys.executable, str(_command.REPOSITORY / "study" / "run.py"), *words.split(), *sizes_of(options)]
     subprocess.run([*command, "--data-dir", str(_command.data_dir(options))], cwd=folder, check=True)
     import search_spaces
 
