@@ -27,6 +27,47 @@ def test_a_fault_that_tune_reports_twice_is_one_fault(monkeypatch):
     assert processed == [Trial.RUNNING]
 
 
+def waiting(monkeypatch, *, placed, up, seconds):
+    """Return a controller with a free process, and a trial whose own process has started so many seconds ago."""
+    taken = []
+    monkeypatch.setattr(TuneController, "_maybe_reuse_cached_actor", lambda self, trial: bool(taken.append(trial) or 1))
+    process = type("Process", (), {})()
+    trial = type("WaitingTrial", (), {"placement_group_factory": "one core"})()
+    controller = StudyController.__new__(StudyController)
+    controller._actor_manager = type(
+        "Processes", (), {"is_actor_started": lambda self, one: placed and one is process}
+    )()
+    controller._actor_cache = type("Idle", (), {"_cached_objects": {"one core": ["free"]}})()
+    controller._resetting_trials, controller._last_runs = set(), None
+    controller._trial_to_actor, controller._coming = {trial: process}, {process: time.monotonic() - seconds}
+    controller._started_actors = {process} if up else set()
+    return controller, trial, taken
+
+
+@pytest.mark.parametrize(
+    ("placed", "up", "seconds", "takes"),
+    [(True, False, 1, False), (True, False, 11, True), (False, False, 1, True), (True, True, 1, True)],
+    ids=["is being started", "for too long", "has no place yet", "is up"],
+)
+def test_a_trial_whose_own_process_is_being_started_leaves_a_free_one_to_others(
+    placed, up, seconds, takes, monkeypatch
+):
+    controller, trial, taken = waiting(monkeypatch, placed=placed, up=up, seconds=seconds)
+    assert controller._maybe_reuse_cached_actor(trial) == takes
+    assert taken == [trial] * takes
+    stranger = type("Trial", (), {"placement_group_factory": "one core"})()
+    assert controller._maybe_reuse_cached_actor(stranger)
+
+
+def test_trials_that_are_shorter_than_the_start_of_a_process_take_as_many_as_there_are_places(tmp_path):
+    argv = ["--space", "digits_ae", "--name", "night", "--smoke", "--confirm", "2x2", "--max-concurrent", "2"]
+    assert run(tmp_path, *argv).returncode == 0
+    lines = (tmp_path / "results/night/journal.jsonl").read_text().splitlines()
+    placed = [event["pid"] for event in map(json.loads, lines) if event["event"] == "placed"]
+    assert len(placed) >= 4
+    assert len(set(placed)) == 2  # not a third one, in the place of one that was ended while it started
+
+
 def follow(folder, process):
     """Yield the lines of the study's journal as they come, until its driver has ended."""
     journal, position = folder / "results/night/journal.jsonl", 0

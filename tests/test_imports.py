@@ -54,3 +54,20 @@ build_tracker("sqlite:///none.db", print, Path()).started([])
     by_tune = imported(first, "import ray.air.integrations.mlflow")
     assert "ray.air.integrations.mlflow" in by_tune
     assert {name for name in by_tune if name.split(".")[0] == "mlflow"} == set()
+
+
+def test_imports_make_no_collections_and_later_ones_leave_out_what_they_made():
+    script = """
+import gc
+from study.record import machine
+before = sum(counted["collections"] for counted in gc.get_stats())
+try:
+    with machine.importing():
+        import sklearn.linear_model
+        made = sum(counted["collections"] for counted in gc.get_stats()) - before
+        raise KeyError
+except KeyError:
+    print(made, gc.isenabled(), len(gc.get_objects()) < gc.get_freeze_count() // 100)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "True", "True"]

@@ -12,6 +12,7 @@ from study_processes import environment
 
 from study import cluster_check
 from study.cluster import joining
+from study.record import machine
 from study.record.errors import StudyError, UsageError
 
 SLOW = "The current node timed out during startup. This could happen because of many things."
@@ -66,6 +67,16 @@ def test_a_ray_that_fails_for_another_reason_is_started_once(monkeypatch):
     ):
         pass
     assert starts == [1]
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_processes_that_are_to_train_have_imported_what_that_takes_and_others_nothing(ready):
+    def imported():
+        return {name for name in ("torch", "torch._dynamo", "ray.tune", "study.worker.worker") if name in sys.modules}
+
+    with joining.joined(None, runs=machine.cores() if ready else 0):
+        found = ray.get(ray.remote(imported).remote())
+    assert found == ({"torch", "torch._dynamo", "ray.tune", "study.worker.worker"} if ready else set())
 
 
 def test_a_cluster_that_is_not_there_is_bad_input():

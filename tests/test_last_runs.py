@@ -206,7 +206,10 @@ def test_the_controller_asks_for_no_run_that_waits_and_takes_the_fast_process(mo
     controller._last_runs = None
     assert controller._update_trial_queue()
     controller._last_runs = measured(1, now=[run("now", FAST, 1.0, 3)])
-    assert controller._maybe_reuse_cached_actor(SimpleNamespace(placement_group_factory="one")) == "process on a"
+    controller._actor_manager = SimpleNamespace(is_actor_started=lambda process: False)
+    new = trial("new")
+    new.placement_group_factory = "one"
+    assert controller._maybe_reuse_cached_actor(new) == "process on a"
     assert not controller._update_trial_queue()
     assert controller._update_trial_queue(blocking=True)
     assert len(suggested) == 2

@@ -30,6 +30,7 @@ _SECRETS = ("AWS_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLF
 _CONNECT_SECONDS = 3.0
 _STARTS = 5  # of a Ray of one's own, which gives its processes 30 s each time: on a busy machine they need longer
 _FOR_MESSAGES = 256 * 2**20  # bytes of the object store, besides the images
+_WORKER = "study.worker.ready"  # what a process that is to train imports
 _SLOW = "timed out during startup"  # what Ray says then
 _JOIN_SECONDS = 15.0  # Ray itself waits for minutes where somebody listens who is no Ray
 
@@ -60,12 +61,16 @@ def set_environment(*, own: bool) -> None:
 
 
 @contextmanager
-def joined(address: str | None, data_bytes: int | None = None, *, patience: float = 0.0) -> Iterator[None]:
+def joined(
+    address: str | None, data_bytes: int | None = None, *, runs: int = 0, patience: float = 0.0
+) -> Iterator[None]:
     """Start a Ray of one's own, with room for the images, or join the cluster at `address`, and leave it at the end.
 
     Args:
         address: Of a cluster; None or "local" for a Ray of one's own.
         data_bytes: Of the study's images that Ray's object store is to hold; None for its usual size.
+        runs: That train at a time, as far as that is known. A Ray of one's own starts a process for each core, and
+            if half of them or more are to train, they import at once what that takes.
         patience: Seconds more than usual that a cluster, whose head may just be starting, has to answer in.
 
     Raises:
@@ -85,7 +90,7 @@ def joined(address: str | None, data_bytes: int | None = None, *, patience: floa
     logging.getLogger("ray").setLevel(logging.ERROR)
     with ExitStack() as leaving:
         if own:
-            _start(leaving, data_bytes, quiet)
+            _start(leaving, data_bytes, runs, quiet)
         else:
             most = _JOIN_SECONDS + patience
             silent = f"--address {address!r}: no Ray cluster answers there within {most:g} s"
@@ -100,7 +105,7 @@ def joined(address: str | None, data_bytes: int | None = None, *, patience: floa
         yield
 
 
-def _start(leaving: ExitStack, data_bytes: int | None, quiet: Mapping[str, Any]) -> None:
+def _start(leaving: ExitStack, data_bytes: int | None, runs: int, quiet: Mapping[str, Any]) -> None:
     """Start a Ray of one's own, again where its processes are too slow for it; `leaving` removes its folder.
 
     Raises:
@@ -109,6 +114,7 @@ def _start(leaving: ExitStack, data_bytes: int | None, quiet: Mapping[str, Any])
     """
     import ray
 
+    ready = {"preload_python_modules": [_WORKER]} if 2 * runs >= machine.cores() else {}
     for start in range(1, _STARTS + 1):
         place = leaving.enter_context(scratch.folder())
         before = interrupt.children()
@@ -120,6 +126,7 @@ def _start(leaving: ExitStack, data_bytes: int | None, quiet: Mapping[str, Any])
                     num_cpus=machine.cores(),
                     object_store_memory=None if data_bytes is None else int(1.1 * data_bytes) + _FOR_MESSAGES,
                     include_dashboard=False,
+                    _system_config=ready,
                     _temp_dir=str(place / "r"),  # which Ray opens to everybody: sockets and logs
                     **quiet,
                 )

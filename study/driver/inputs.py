@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from study.record import machine
 from study.record.commands import say_progress
 from study.record.errors import UsageError
 
@@ -87,15 +89,22 @@ def ray_joined(settings: Settings, data_bytes: int) -> Iterator[None]:
     # once find halves of it, or wait for each other: so Ray is whole before, and nothing else is imported meanwhile.
     from study.cluster import joining
 
-    joining.set_environment(own=settings.own_ray)
-    import ray  # noqa: F401
+    with ExitStack() as leaving:
+        with machine.importing():
+            joining.set_environment(own=settings.own_ray)
+            import ray  # noqa: F401
 
-    wanted = (settings.tracking_uri, settings.data)
-    libraries = Thread(target=import_libraries, args=wanted, daemon=True)
-    libraries.start()
-    with joining.joined(settings.address, data_bytes):
-        libraries.join()
+            wanted = (settings.tracking_uri, settings.data)
+            libraries = Thread(target=import_libraries, args=wanted, daemon=True)
+            libraries.start()
+            leaving.enter_context(joining.joined(settings.address, data_bytes, runs=_most_at_a_time(settings)))
+            libraries.join()
         yield
+
+
+def _most_at_a_time(settings: Settings) -> int:
+    """Return how many runs can train at a time on this machine's cores; on how many GPUs is not known yet."""
+    return int(min(settings.trials, settings.max_concurrent or math.inf, machine.cores() // settings.cpus_per_trial))
 
 
 def divided(settings: Settings, data: ImageData, encoder: EncoderSource | None) -> Resources:

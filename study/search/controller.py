@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import ray
 from ray import tune
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from study.search.last_runs import LastRuns, Occupied
 
 _LOOKS_EVERY = 1.0  # seconds, between two looks at the nodes that are to go
+_COMES_WITHIN = 10.0  # seconds, in which a process that Ray starts has imported what it needs
 
 
 class PlainActors(_ActorClassCache):
@@ -66,6 +68,10 @@ class StudyController(TuneController):
     Tune itself keeps one idle process at most while none of its trials waits for one; and it keeps all trials, ended
     ones too, with their last results, and goes through them several times at each step.
 
+    Where a process becomes free, Tune gives it to a trial whose own one is all but up, and ends that one: of several
+    short trials, which begin together, each process but one would have been started in vain. Here such a trial waits
+    for its own, for some seconds.
+
     Tune gives its workers environment variables of their own, and so never one of the processes that Ray starts by
     itself, seconds before. Those of a Ray of one's own have the driver's environment already.
 
@@ -86,6 +92,7 @@ class StudyController(TuneController):
     ) -> None:
         self._workers, self._last_runs = workers, last_runs
         self._nodes: dict[Any, str] = {}  # of processes that have trained, by Tune's name of the process
+        self._coming: WeakKeyDictionary[Any, float] = WeakKeyDictionary()  # when processes were first seen to start
         self._leaving: set[str] = set()  # nodes that are to go
         self._looked = -_LOOKS_EVERY
         super().__init__(*arguments, **named)
@@ -96,7 +103,7 @@ class StudyController(TuneController):
     def __getstate__(self) -> dict[str, Any]:
         """Return what Tune writes down, without what it cannot; nobody restores it."""
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
-        return {name: value for name, value in state.items() if name not in ("_last_runs", "_nodes")}
+        return {name: value for name, value in state.items() if name not in ("_last_runs", "_nodes", "_coming")}
 
     def add_trial(self, trial: Trial) -> None:
         """Add a trial; from the first one on, as many idle processes are kept as there can be runs at a time."""
@@ -140,10 +147,20 @@ class StudyController(TuneController):
         return node_of(trial.last_result or {}) or self._nodes.get(self._trial_to_actor.get(trial), "")
 
     def _maybe_reuse_cached_actor(self, trial: Trial) -> bool:
+        if trial not in self._resetting_trials and self._own_is_coming(trial):
+            return False
         idle = self._actor_cache._cached_objects[trial.placement_group_factory]
         if self._last_runs is not None and len(idle) > 1 and all(process in self._nodes for process in idle):
             idle[:] = self._last_runs.in_order([(self._nodes[process], process) for process in idle])
         return super()._maybe_reuse_cached_actor(trial)
+
+    def _own_is_coming(self, trial: Trial) -> bool:
+        """Say whether a trial's own process has its place and is being started, and not for long."""
+        process = self._trial_to_actor.get(trial)
+        if process is None or process in self._started_actors or not self._actor_manager.is_actor_started(process):
+            return False
+        now = time.monotonic()
+        return now - self._coming.setdefault(process, now) < _COMES_WITHIN
 
     def _is_to_go(self, trial: Trial) -> bool:
         """Say whether the node on which a run reported last is to go."""

@@ -57,10 +57,8 @@ class ContextReference:
 class StudyTrainable(tune.Trainable):
     """Passes jobs on to this process's `Worker`, and what it says back.
 
-    The worker is made in the first step, not in `setup`: PyTorch takes seconds to import, longer where several
-    processes do so at once. Tune gives a process that has become free to a trial whose own one is not up yet, and ends
-    that one, still importing. Where trials are shorter than the difference, one process would go on alone, for ever
-    starting others in vain.
+    The worker is made in the first step, not in `setup`, so that the process is up before it imports PyTorch, which
+    takes seconds, longer where several processes do so at once: Tune knows sooner what it has.
     """
 
     def setup(self, config: dict[str, Any], reference: ContextReference | None = None) -> None:
@@ -80,7 +78,7 @@ class StudyTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train one epoch and return its result."""
         if self._worker is None:
-            from study.worker.worker import Worker
+            from study.worker.ready import Worker
 
             self._worker = Worker(ray.get(self._reference.context))
             self._worker.begin(self._jobs)

@@ -48,12 +48,6 @@ class Worker:
         self._device = torch.device("cuda" if context.gpu and torch.cuda.is_available() else "cpu")
         uuid = str(torch.cuda.get_device_properties(self._device).uuid) if self._device.type == "cuda" else None
         self._energy = EnergyLog(processor_counters() | gpu_counters(uuid))
-        # PyTorch imports its compiler with the first optimizer of a process. Here, that is not in a job's time, and
-        # what the imports made, which never goes away, is left out of the collections between jobs: a millisecond
-        # each instead of half a second.
-        torch.optim.SGD([torch.zeros(1, requires_grad=True)])
-        gc.collect()
-        gc.freeze()
         # Nodes that were there at the start have been asked; one that was started since could have no storage.
         problem = shared_storage.missing(context.probe_file) if context.probe_file else None
         self._unshared = problem and f"is not shared by {socket.gethostname()}: {problem}; mount it"

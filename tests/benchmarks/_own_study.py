@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ def run(
     folder: Path,
     tracking_file: Path,
     space: search_spaces.Space,
-    data: ImageData,
+    images: Callable[[], ImageData],
     options: str,
     *,
     deliver_s: float = 120.0,
@@ -30,7 +30,7 @@ def run(
         folder: Where results/ours is made.
         tracking_file: MLflow's sqlite file.
         space: What is searched, in the place of the space of its name.
-        data: What it is trained on.
+        images: Gives what it is trained on; read as the command reads it, while Ray's processes start.
         options: Further options of the command.
         deliver_s: That MLflow may take for what it lacks at the end.
 
@@ -38,6 +38,7 @@ def run(
         RuntimeError: MLflow does not have all of the study.
     """
     import search_spaces
+    from study.data.image_data import known_bytes
     from study.driver import inputs
     from study.record.folder import created
     from study.record.journal import Journal, Recorder
@@ -50,7 +51,12 @@ def run(
     search_spaces.get = lambda name: space
     options = f"--space {space.name} --name ours --confirm 0 --tracking-uri sqlite:///{tracking_file} {options}"
     settings = settings_of(parse([*options.split(), "--storage", str(folder / "results")]).given)
-    with inputs.joined(settings, data, None) as lent, created(settings.storage_path, settings.name) as study:
+    with (
+        inputs.ray_joined(settings, known_bytes(settings.data) or 0),
+        created(settings.storage_path, settings.name) as study,
+    ):
+        data = images()
+        lent = inputs.divided(settings, data, None)
         from study.driver.context import Setup  # after Ray's start, as in the command
         from study.driver.display import Display
         from study.driver.session import Session
@@ -88,6 +94,9 @@ def run_trivial(folder: Path, tracking_file: Path, trials: int, epochs: int, con
         ask.number("dropout", (0.0, 0.5))
 
     trivial = replace(digits, search=two_parameters, default=small)
-    data = image_data.subset(image_data.load("digits", image_data.default_data_dir()), 20)
+
+    def images() -> ImageData:
+        return image_data.subset(image_data.load("digits", image_data.default_data_dir()), 20)
+
     options = f"--scheduler none --trials {trials} --epochs {epochs} --max-concurrent {concurrent}"
-    return run(folder, tracking_file, trivial, data, options)
+    return run(folder, tracking_file, trivial, images, options)

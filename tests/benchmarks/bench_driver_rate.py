@@ -105,7 +105,7 @@ def measure(asked: str, options: argparse.Namespace) -> _sides.Run:
     words += f" --time-budget {60 * options.minutes:g}s"
     space = search_spaces.get(SPACE)
     with _driver_profile.Profile() as profile:
-        _, path = _own_study.run(folder, folder / "mlflow.db", space, data, words, deliver_s=_DELIVERED_S)
+        _, path = _own_study.run(folder, folder / "mlflow.db", space, lambda: data, words, deliver_s=_DELIVERED_S)
     events = journal.read(path)
     if options.functions:
         for function, seconds in profile.functions.most_common(options.functions):

@@ -168,13 +168,16 @@ def run_ours(data_dir: Path, size: Size) -> Outcome:
         ask.integer("latent_size", LATENT_SIZES, log=True)
 
     searched = replace(space, search=search, default={"family": "ae", "latent_size": 32, **fixed})
-    train, val = splits(data_dir, size)
-    names = tuple("0123456789")
-    data = ImageData("mnist", names, train, val, val, digest="benchmark", split="of the benchmark", notes=())
+
+    def images() -> ImageData:
+        train, val = splits(data_dir, size)
+        names = tuple("0123456789")
+        return ImageData("mnist", names, train, val, val, digest="benchmark", split="of the benchmark", notes=())
+
     options = f"--scheduler none --sampler tpe --trials {size.trials} --epochs {size.epochs} --smoke"
     folder = Path.cwd()
     _, journal = _own_study.run(
-        folder, folder / "mlflow.db", searched, data, f"{options} --max-concurrent {CONCURRENT} --cpus-per-trial 1"
+        folder, folder / "mlflow.db", searched, images, f"{options} --max-concurrent {CONCURRENT} --cpus-per-trial 1"
     )
     events = record.read(journal)
     first_start = min(event.time - event.metrics["seconds"] for event in events if isinstance(event, EpochEnded))
