@@ -6,16 +6,18 @@ import optuna
 import pandas as pd
 import pytest
 from figure_examples import search, seeds, study, trial
+from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
+from analysis.figures import cost, style
 from analysis.figures._parameters import Scale, groups
 from analysis.figures.best_so_far import compute_best_so_far, plot_best_so_far
 from analysis.figures.bounds import compute_bounds
-from analysis.figures.cost import compute_cost, compute_epoch_seconds, compute_stopping
+from analysis.figures.cost import compute_cost, compute_epoch_seconds, compute_stopping, plot_stopping
 from analysis.figures.effects import compute_effects, plot_effects
 from analysis.figures.importances import compute_importances, divergences, shares
-from analysis.figures.learning_curves import compute_learning_curves
+from analysis.figures.learning_curves import compute_learning_curves, plot_learning_curves
 from analysis.figures.parallel_coordinates import compute_parallel_coordinates, plot_parallel_coordinates
 from analysis.figures.pareto import compute_pareto
 from study.record.ranking import on_front
@@ -194,9 +196,51 @@ def test_trials_that_the_end_of_the_search_cut_are_not_the_schedulers_and_save_n
     assert "1 stopped and 2 cut off" in found.caption
     assert "The end of the search cut 2 trials off" in found.caption
     assert "The asha scheduler saved 6 epochs" in found.caption
+    legend = [text.get_text() for text in plot_stopping(found).legends[0].get_texts()]
+    assert legend == ["completed (1)", "stopped (1)", "cut off (2)"]
     alone = compute_stopping(study(tmp_path, [rows[0], *rows[2:]]))
     assert alone.saved == 0
     assert "The scheduler stopped none" in alone.caption
+
+
+def test_every_way_to_end_has_a_colour_of_its_own():
+    colours = [style.STATUS_COLOURS[status] for status in cost._STATUSES]
+    assert len(set(colours)) == len(colours) == len(style.STATUS_COLOURS)
+
+
+def test_the_bars_of_trials_stand_where_they_began_as_high_as_their_epochs(tmp_path):
+    rows = [trial(0, 0.1, epochs=8), trial(1, 0.2, status="stopped", epochs=2), trial(2, 0.3, epochs=8)]
+    (axis,) = plot_stopping(compute_stopping(study(tmp_path, rows))).axes
+    bars = {bars.get_label(): [path.get_extents().bounds for path in bars.get_paths()] for bars in axis.collections}
+    assert bars["completed (2)"] == [pytest.approx(box) for box in ((-0.45, 0, 0.9, 8), (1.55, 0, 0.9, 8))]
+    assert bars["stopped (1)"] == [pytest.approx((0.55, 0, 0.9, 2))]
+
+
+def test_lines_are_broken_between_runs_and_single_points_are_marked():
+    rows = pd.DataFrame({"run": list("abacab"), "x": [1, 1, 2, 1, 3, 2], "y": [5.0, 7, 4, 9, 3, 6]})
+    axis = Figure().subplots()
+    style.lines(axis, rows, "run", "x", "y", marker="s", size=3, color="red", linewidth=2)
+    together, alone = axis.lines
+    np.testing.assert_equal(together.get_xdata(), [1, 2, 3, np.nan, 1, 2, np.nan, 1])
+    np.testing.assert_equal(together.get_ydata(), [5, 4, 3, np.nan, 7, 6, np.nan, 9])
+    assert (together.get_linestyle(), together.get_marker()) == ("-", "None")
+    assert (list(alone.get_xdata()), list(alone.get_ydata())) == ([1], [9])
+    assert (alone.get_linestyle(), alone.get_marker(), alone.get_markersize()) == ("None", "s", 3)
+
+
+def test_a_figure_of_many_runs_has_few_artists_and_all_of_their_values(tmp_path):
+    found = compute_learning_curves(study(tmp_path, [trial(n, 0.1 + n, epochs=3) for n in range(200)]))
+    (axis,) = plot_learning_curves(found).axes
+    assert len(axis.lines) < 20
+    drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in axis.lines])
+    assert set(found.curves["val_mse"]) <= set(drawn)
+
+
+def test_an_axis_of_one_epoch_says_1_alone(tmp_path):
+    found = compute_learning_curves(study(tmp_path, [trial(0, 0.1, epochs=1), trial(1, 0.2, epochs=1)]))
+    (axis,) = plot_learning_curves(found).axes
+    low, high = axis.get_xlim()
+    assert [tick for tick in axis.get_xticks() if low <= tick <= high] == [1]
 
 
 def test_the_front_has_what_no_other_trial_beats():

@@ -177,7 +177,7 @@ def plot_stopping(data: Stopping) -> Figure:
         if len(rows):
             colour = style.STATUS_COLOURS[status]
             label = f"{status} ({len(rows)})"
-            axis.bar(rows["number"], rows["epochs"], width, color=colour, label=label)
+            style.bars(axis, rows["number"], rows["epochs"], width, facecolors=colour, label=label)
             none = rows[rows["epochs"] == 0]
             axis.scatter(none["number"], none["epochs"], 30, colour, marker="x", clip_on=False, zorder=4)
     axis.axhline(data.budget, color=style.INK, linewidth=1, linestyle="--")
@@ -238,9 +238,9 @@ def plot_epoch_seconds(data: EpochSeconds) -> Figure:
     """Draw the seconds of each run's epochs as a line."""
     drawn, (axis,) = style.figure(3.4)
     marks = style.marks(data.epochs["name"])
-    for (name, _), run in data.epochs.groupby(["name", "run_id"], sort=False):
+    for name, rows in data.epochs.groupby("name", sort=False):
         colour, marker = marks[str(name)]
-        axis.plot(run["epoch"], run["seconds"], color=colour, linewidth=1, marker=marker if len(run) == 1 else None)
+        style.lines(axis, rows, "run_id", "epoch", "seconds", color=colour, linewidth=1, marker=marker)
     for name, (colour, _) in marks.items():
         axis.plot([], [], color=colour, linewidth=2, label=name)
     if style.spans_decades(data.epochs["seconds"]):

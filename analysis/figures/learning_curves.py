@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -179,31 +180,18 @@ def plot_learning_curves(data: LearningCurves) -> Figure:
 
 
 def _draw(axis: Axes, rows: pd.DataFrame, metric: str, colours: dict[str, str]) -> None:
-    for _, run in rows.groupby("run_id", sort=False):
-        colour = colours.get(run["name"].iloc[0], style.PALE)
-        highlighted = bool(run["highlighted"].iloc[0])
-        single = len(run) == 1
-        solid = f"val_{metric}" if f"val_{metric}" in run else f"train_{metric}"
-        axis.plot(
-            run["epoch"],
-            run[solid],
-            color=colour,
-            linewidth=2 if highlighted else 0.9,
-            marker="o" if single else None,
-            markersize=5 if highlighted else 3,
-            zorder=3 if highlighted else 2,
-        )
-        if highlighted and solid != f"train_{metric}" in run:
-            axis.plot(
-                run["epoch"],
-                run[f"train_{metric}"],
-                color=colour,
-                linewidth=1.2,
-                linestyle="--",
-                marker="x" if single else None,
-                markersize=4,
-                zorder=3,
-            )
+    solid, dashed = f"val_{metric}", f"train_{metric}"
+    if solid not in rows:
+        solid = dashed
+    for colour, runs in rows.groupby(rows["name"].map(colours).fillna(style.PALE), sort=False):
+        if not runs["highlighted"].iloc[0]:
+            look: dict[str, Any] = {"linewidth": 0.9, "zorder": 2, "size": 3}
+        else:
+            look = {"linewidth": 2, "zorder": 3, "size": 5}
+            if solid != dashed in runs:
+                thin = {"linewidth": 1.2, "linestyle": "--", "zorder": 3}
+                style.lines(axis, runs, "run_id", "epoch", dashed, color=colour, marker="x", size=4, **thin)
+        style.lines(axis, runs, "run_id", "epoch", solid, color=colour, marker="o", **look)
 
 
 def _window(axis: Axes, rows: pd.DataFrame, metric: str) -> None:

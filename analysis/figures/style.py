@@ -8,8 +8,10 @@ from contextvars import ContextVar
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
@@ -40,7 +42,7 @@ CLASS_COLOURS = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadb"),
     *("#176b37", "#f28ab8"),  # two more, of our own
 )
-STATUS_COLOURS = {"completed": COLOURS[0], "stopped": COLOURS[5], "out of time": COLOURS[3], "failed": COLOURS[1]}
+STATUS_COLOURS = {"completed": COLOURS[0], "stopped": COLOURS[5], "cut off": COLOURS[3], "failed": COLOURS[1]}
 SEQUENTIAL = "viridis"
 _LOG_RATIO = 10.0
 _HANDLE, _LETTER = 0.55, 0.08  # inches of a legend: of a mark with the room around it, and of a letter
@@ -106,6 +108,44 @@ def marks(names: Iterable[str]) -> dict[str, tuple[str, str]]:
     return {name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(ordered)}
 
 
+def lines(
+    axes: Axes, rows: pd.DataFrame, by: str, x: str, y: str, *, marker: str, size: float | None = None, **look: Any
+) -> None:
+    """Draw a line per value of the column `by`, and what is a single point as a marker.
+
+    They are one artist each, whose lines are broken by NaN: one for every line of thousands takes a minute.
+
+    Args:
+        axes: Where to.
+        rows: The points, of each line in their order.
+        by: The column that says which line a point is of.
+        x: The column of the horizontal axis.
+        y: That of the vertical one.
+        marker: Of single points, as matplotlib names it.
+        size: Of the marker, in points.
+        **look: Of `matplotlib.axes.Axes.plot`.
+    """
+    codes, names = pd.factorize(rows[by])
+    order = np.argsort(codes, kind="stable")
+    ends = np.flatnonzero(np.diff(codes[order])) + 1
+    points = [rows[name].to_numpy(float)[order] for name in (x, y)]
+    axes.plot(*(np.insert(values, ends, np.nan) for values in points), **look)
+    alone = np.bincount(codes, minlength=len(names))[codes[order]] == 1
+    if alone.any():
+        axes.plot(
+            *(values[alone] for values in points), **{**look, "linestyle": "none"}, marker=marker, markersize=size
+        )
+
+
+def bars(axes: Axes, places: pd.Series, heights: pd.Series, width: float, **look: Any) -> None:
+    """Draw bars from 0 up, at `places` of the horizontal axis, as one artist; `width` in its units."""
+    left, right, top = places - width / 2, places + width / 2, heights
+    corners = [(left, 0 * top), (left, top), (right, top), (right, 0 * top)]
+    rectangles = np.stack([np.column_stack(corner) for corner in corners], axis=1)
+    axes.add_collection(PolyCollection(list(rectangles), linewidths=0, **look))
+    axes.autoscale_view()
+
+
 def log_axis(axes: Axes, which: str) -> None:
     """Make the axis `which`, "x" or "y", logarithmic, with plain numbers at its ticks and never just one of them."""
     axis = axes.xaxis if which == "x" else axes.yaxis
@@ -127,7 +167,7 @@ def spans_decades(values: pd.Series) -> bool:
 
 def whole_ticks(axes: Axes, which: str) -> None:
     """Let the axis `which`, "x" or "y", have ticks at whole numbers only."""
-    (axes.xaxis if which == "x" else axes.yaxis).set_major_locator(MaxNLocator(integer=True))
+    (axes.xaxis if which == "x" else axes.yaxis).set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def legend_below(drawn: Figure, axes: Axes, columns: int = 3) -> None:

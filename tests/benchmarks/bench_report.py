@@ -66,7 +66,7 @@ def events(settings: Any, trials: int, epochs: int) -> list[tuple[str, dict[str,
     for number in range(trials):
         config = space.suggest(study.ask(), Context(SHAPE, 10))
         status = "failed" if number % 25 == 24 else "completed" if number % 3 == 0 else "stopped"
-        until = {"failed": 1, "completed": epochs, "stopped": draw.randint(2, epochs - 1)}[status]
+        until = {"failed": 1, "completed": epochs, "stopped": min(epochs, draw.randint(2, max(2, epochs - 1)))}[status]
         run(f"t{number:04d}", config, number=number, until=until, status=status, kind="trial")
     configs = {fields["id"]: fields["config"] for kind, fields in happened if kind == "run"}
     for of in ("t0000", "t0003", "t0006"):
