@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from mlflow import MlflowClient
@@ -31,7 +32,7 @@ from study.record.events import (
 from study.record.journal import Journal, Recorder, read_state
 from study.record.lines import from_json
 from study.tracking import implementations, mlflow_client, mlflow_tracker
-from study.tracking.mlflow_run import Outbox, delivered
+from study.tracking.mlflow_run import Outbox, Pending, delivered
 from study.tracking.mlflow_tracker import MLflowTracker
 from study.tracking.tracker import Ending, Points
 
@@ -286,6 +287,20 @@ def test_a_run_that_mlflow_refuses_keeps_no_other_from_being_sent(tmp_path, monk
 
 
 @pytest.mark.slow
+def test_runs_that_have_ended_put_nothing_off(monkeypatch):
+    """Runs that go on are sent together with their next epochs, the more seldom the longer they take: see `_follow`."""
+    clock = [0.0]
+    monkeypatch.setattr(mlflow_tracker.time, "monotonic", lambda: clock[0])
+    tracker = MLflowTracker("sqlite://", lambda event: None, Path())
+    tracker._client = Mock()
+    going, ended = (Pending(0, name, tags={"run": name}) for name in ("going", "ended"))
+    ended.ended = ("FINISHED", 0)
+    tracker._outbox.pending = {"going": going, "ended": ended}
+    seconds = {"going": 3.0, "ended": 50.0}
+    monkeypatch.setattr(tracker, "_send", lambda client, run_id, pending: clock.append(clock.pop() + seconds[run_id]))
+    assert tracker._flush() == 3.0
+
+
 def test_a_server_that_hangs_is_noticed_in_time(tmp_path):
     class Hanging(http.server.BaseHTTPRequestHandler):
         def do_GET(self):

@@ -131,7 +131,8 @@ class MLflowTracker:
         """Gather events, and flush them every two seconds until `close`, more seldom where a flush takes long.
 
         One epoch of a run costs sqlite's MLflow about half of what ten do. So the epochs of hundreds of runs are sent
-        several at a time: after ten times as long as it took to send the last ones, within bounds.
+        several at a time: after ten times as long as it took to send the last ones, within bounds. Runs that have ended
+        are sent no more, and to wait for more of them would save nothing.
         """
         closing, took = False, 0.0
         while not closing or (self._outbox and time.monotonic() < self._stop_at):
@@ -140,9 +141,7 @@ class MLflowTracker:
                 continue
             try:
                 self._connect()  # which takes seconds where there is no database yet
-                began = time.monotonic()
-                self._flush()
-                took = time.monotonic() - began
+                took = self._flush()
                 self._say(None)
             except StudyError:
                 raise
@@ -196,22 +195,28 @@ class MLflowTracker:
                 self._outbox.take(event)
         self._before = []
 
-    def _flush(self) -> None:
-        """Send everything; a run that MLflow refuses stays, and keeps no other from being sent."""
+    def _flush(self) -> float:
+        """Send everything, and return the seconds that the runs took which go on.
+
+        A run that MLflow refuses stays, and keeps no other from being sent.
+        """
         from mlflow.exceptions import MlflowException
 
         client = self._connect()
-        refusal = None
+        refusal, took = None, 0.0
         for run_id in sorted(self._outbox.pending, key=lambda key: key != STUDY):  # children name their parent
-            if self._outbox.pending[run_id]:
+            if pending := self._outbox.pending[run_id]:
+                began = time.monotonic()
                 try:
-                    self._send(client, run_id, self._outbox.pending[run_id])
+                    self._send(client, run_id, pending)
+                    took += 0.0 if pending.ended else time.monotonic() - began
                 except MlflowException as error:
                     if error.error_code not in _REFUSALS:  # the server is in trouble, or away: so is the next run
                         raise
                     refusal = refusal or error
         if refusal:
             raise refusal
+        return took
 
     def _send(self, client: MlflowClient, run_id: str, pending: Pending) -> None:
         from mlflow.entities import Metric, Param, RunTag
