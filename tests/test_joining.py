@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -6,9 +7,12 @@ import sys
 import threading
 import time
 
+import psutil
 import pytest
 import ray
-from study_processes import environment
+from ray.util.placement_group import placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from study_processes import TIMEOUT, environment, wait_for
 
 from study import cluster_check
 from study.cluster import joining
@@ -77,6 +81,27 @@ def test_processes_that_are_to_train_have_imported_what_that_takes_and_others_no
     with joining.joined(None, runs=machine.cores() if ready else 0):
         found = ray.get(ray.remote(imported).remote())
     assert found == ({"torch", "torch._dynamo", "ray.tune", "study.worker.worker"} if ready else set())
+
+
+def test_a_run_that_is_slow_to_begin_finds_the_processes_that_ray_has_ready():
+    """Its cores are reserved before, and then Ray ends idle processes: there are more of them than free cores."""
+
+    class Run:
+        def pid(self):
+            return os.getpid()
+
+    def idle():
+        return {child.pid for child in psutil.Process().children(recursive=True) if "ray::IDLE" in child.cmdline()}
+
+    with joining.joined(None):
+        wait_for(lambda: len(idle()) >= machine.cores())
+        before = idle()
+        cores = placement_group([{"CPU": 1}] * machine.cores())
+        assert cores.wait(TIMEOUT)
+        time.sleep(3)
+        there = PlacementGroupSchedulingStrategy(cores)
+        runs = [ray.remote(Run).options(num_cpus=1, scheduling_strategy=there).remote() for _ in cores.bundle_specs]
+        assert set(ray.get([run.pid.remote() for run in runs])) <= before
 
 
 def test_a_cluster_that_is_not_there_is_bad_input():

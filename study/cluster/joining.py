@@ -31,6 +31,9 @@ _CONNECT_SECONDS = 3.0
 _STARTS = 5  # of a Ray of one's own, which gives its processes 30 s each time: on a busy machine they need longer
 _FOR_MESSAGES = 256 * 2**20  # bytes of the object store, besides the images
 _WORKER = "study.worker.ready"  # what a process that is to train imports
+_IDLE_MS = 60_000
+"""How long a process may be idle. Ray's own second is over while a busy machine goes from reserving cores for a run,
+which leaves none for idle processes, to the run itself, which then has a new process started."""
 _SLOW = "timed out during startup"  # what Ray says then
 _JOIN_SECONDS = 15.0  # Ray itself waits for minutes where somebody listens who is no Ray
 
@@ -114,7 +117,9 @@ def _start(leaving: ExitStack, data_bytes: int | None, runs: int, quiet: Mapping
     """
     import ray
 
-    ready = {"preload_python_modules": [_WORKER]} if 2 * runs >= machine.cores() else {}
+    config: dict[str, Any] = {"idle_worker_killing_time_threshold_ms": _IDLE_MS}
+    if 2 * runs >= machine.cores():
+        config["preload_python_modules"] = [_WORKER]
     for start in range(1, _STARTS + 1):
         place = leaving.enter_context(scratch.folder())
         before = interrupt.children()
@@ -126,7 +131,7 @@ def _start(leaving: ExitStack, data_bytes: int | None, runs: int, quiet: Mapping
                     num_cpus=machine.cores(),
                     object_store_memory=None if data_bytes is None else int(1.1 * data_bytes) + _FOR_MESSAGES,
                     include_dashboard=False,
-                    _system_config=ready,
+                    _system_config=config,
                     _temp_dir=str(place / "r"),  # which Ray opens to everybody: sockets and logs
                     **quiet,
                 )
