@@ -416,6 +416,12 @@ def test_a_study_that_divides_as_its_report_did_says_how_many_test_images_there_
     assert verdict_of(tmp_path, "cifar_cnn/train_images") is Verdict.HOLDS
 
 
+def test_training_images_that_were_published_as_such_are_nobodys_division(tmp_path):
+    rows = runs("flowers/adagrad", val_accuracy=[0.3])
+    write_study(tmp_path, "reported", rows, space="flowers_classifier", as_reported=True)
+    assert verdict_of(tmp_path, "flowers/train_images") is Verdict.HOLDS
+
+
 def test_where_a_report_had_no_validation_images_a_study_that_has_speaks_and_its_images_are_said(tmp_path):
     key = "fashion/sgd"
     without = runs(key, train_loss=[0.1, 0.1, 0.1], test_mse=[0.2, 0.2, 0.2])

@@ -248,8 +248,10 @@ def _pca_value(table: pd.DataFrame, components: int, metric: str) -> float | Non
 
 
 def _of_data(measured: Measured, evidence: Evidence, dataset: str) -> Reading:
-    # A study that divides the training images as a report did says nothing of that report's numbers of them.
-    undivided = measured.metric in ("classes", "test_images")
+    # A study that divides the training images as a report did says nothing of that report's numbers of them. Those of
+    # a set that has validation images of its own are nobody's division.
+    official = search_spaces.datasets()[dataset].validation == "official"
+    undivided = measured.metric in ("classes", "test_images") or (official and measured.metric == "train_images")
     for study in evidence.studies:
         sizes = study.whole_sizes
         if study.dataset == dataset and sizes is not None and (undivided or not study.as_reported):
