@@ -232,6 +232,17 @@ def test_numbers_that_would_slow_the_processor_down_become_zero():
     assert denormals(trained()) == 0
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_run_has_its_threads_for_all_of_its_linear_algebra(threads):
+    script = (
+        "import sklearn.linear_model, torch, threadpoolctl; from study.training.execution import prepare_process;"
+        f"prepare_process({threads}); pools = threadpoolctl.threadpool_info();"
+        "print(torch.get_num_threads(), len(pools) > 1, *{pool['num_threads'] for pool in pools})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(threads), "True", str(threads)]
+
+
 def test_the_threads_of_pytorch_flush_them_too():
     script = (
         "import torch; from study.training.execution import prepare_process; prepare_process(threads=2);"

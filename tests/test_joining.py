@@ -13,6 +13,7 @@ import ray
 from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from study_processes import TIMEOUT, environment, wait_for
+from threadpoolctl import threadpool_info
 
 from study import cluster_check
 from study.cluster import joining
@@ -81,6 +82,20 @@ def test_processes_that_are_to_train_have_imported_what_that_takes_and_others_no
     with joining.joined(None, runs=machine.cores() if ready else 0):
         found = ray.get(ray.remote(imported).remote())
     assert found == ({"torch", "torch._dynamo", "ray.tune", "study.worker.worker"} if ready else set())
+
+
+@pytest.mark.parametrize("runs", [0, 2])
+def test_a_call_has_the_threads_of_its_cores_wherever_it_runs(runs, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+
+    def threads():
+        import numpy as np  # noqa: F401
+
+        return {pool["num_threads"] for pool in threadpool_info() if pool["internal_api"] == "openblas"}
+
+    with joining.joined(None, runs=runs):
+        assert [joining.run_on_node(threads, cpus=cpus) for cpus in (1, 2)] == [{1}, {2}]
 
 
 def test_a_run_that_is_slow_to_begin_finds_the_processes_that_ray_has_ready():

@@ -362,9 +362,9 @@ def test_a_finished_study_leaves_its_tables_and_pictures_and_no_path_of_the_mach
 
 
 def test_a_run_is_compared_with_what_is_kept_of_its_configuration_and_seed(tmp_path):
-    def finished(name: str, *test_mse: float) -> StudyFolder:
+    def finished(name: str, *test_mse: float, images: str = "divided") -> StudyFolder:
         runs = made_up_seeds("a_b", {"val_mse": [0.1] * len(test_mse), "test_mse": test_mse}, key="a/b")
-        about = {"summary": {}, "data": {"class_names": []}}
+        about = {"summary": {}, "data": {"class_names": [], "digest": images}}
         return StudyFolder(recorded_studies.write_study(tmp_path / name, name, runs, **about))
 
     kept = tmp_path / "kept"
@@ -376,6 +376,8 @@ def test_a_run_is_compared_with_what_is_kept_of_its_configuration_and_seed(tmp_p
         "a_b-s1 has the same numbers as was kept in reproduce-a-b-x3",
         "a_b-s2 differs, most in test_mse, by 0.1 of it, from what was kept in reproduce-a-b-x3",
     ]
+    held_out = finished("reproduce-a-b-x1-held-out", 0.1, images="divided otherwise")
+    assert keeping.compared(held_out, kept) == []
 
 
 def assert_names_no_machine(kept: Path, *folders: Path) -> None:

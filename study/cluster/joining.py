@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from study import interrupt
 from study.cluster import scratch
 from study.record import machine
@@ -235,8 +237,8 @@ def run_on_node(
     options: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus, "max_calls": 1}
     if node_id is not None:
         options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    remote: Any = ray.remote(**options)(function)
-    result: ray.ObjectRef[T] = remote.remote(*arguments)
+    remote: Any = ray.remote(**options)(_on_cores)
+    result: ray.ObjectRef[T] = remote.remote(max(1, int(cpus)), function, *arguments)
     ends = time.monotonic() + (math.inf if seconds is None else seconds)
     with interrupt.deferred():
         while not ray.wait([result], timeout=0.2)[0]:
@@ -245,6 +247,12 @@ def run_on_node(
                 ray.cancel(result, force=True)
                 raise TimeoutError
     return ray.get(result)
+
+
+def _on_cores(cores: int, function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function, whose linear algebra has so many threads; a process that has imported it may have one."""
+    with threadpool_limits(cores):
+        return function(*arguments)
 
 
 @dataclass(frozen=True)

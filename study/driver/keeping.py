@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,13 +82,16 @@ def _confusions(folder: StudyFolder, state: StudyState) -> Iterator[dict[str, An
 
 
 def compared(folder: StudyFolder, into: Path) -> list[str]:
-    """Return a line on each run of a study, of whose configuration and seed there is one below `into` already.
+    """Return a line on each run of a study, of whose configuration, images and seed there is one below `into` already.
 
     It says whether the numbers are the same to the last digit, else by how much they differ at most.
     """
     lines = []
-    before = {(row["key"], row["seed"]): (file.parent.name, row) for file, row in _kept_runs(into)}
-    for row in tables.confirmations(journal.read_state(folder.journal)):
+    state = journal.read_state(folder.journal)
+    assert state.about is not None
+    same_images = state.about.data["digest"]
+    before = {(row["key"], row["seed"]): (file.parent.name, row) for file, row in _kept_runs(into, same_images)}
+    for row in tables.confirmations(state):
         name, old = before.get((row["key"], str(row["seed"])), ("", {}))
         changes = [change for key, value in _kept_row(row).items() if (change := _change(old.get(key), value, key))]
         if changes:
@@ -100,8 +104,11 @@ def compared(folder: StudyFolder, into: Path) -> list[str]:
     return lines
 
 
-def _kept_runs(into: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+def _kept_runs(into: Path, digest: str) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Return the runs of the kept studies whose images, as they are divided, have this digest."""
     for file in sorted(into.glob(f"*/{tables.CONFIRM.file}")):
+        if json.loads((file.parent / tables.ABOUT).read_bytes())["data"]["digest"] != digest:
+            continue
         with file.open(newline="", encoding="utf-8") as lines:
             yield from ((file, row) for row in csv.DictReader(lines))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import torch
+from threadpoolctl import threadpool_limits
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -15,13 +16,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def prepare_process(threads: int) -> None:
-    """Let operations have `threads` threads, and flush denormal numbers, in float32 those below 1.2e-38, to zero.
+    """Let operations have `threads` threads, PyTorch's and those of NumPy and scikit-learn, and flush denormal numbers.
+
+    Those are, in float32, the ones below 1.2e-38.
 
     Where a weight gets no gradient for a while (of a pixel that is mostly black, of a unit that is never active),
     Adam's averages and momentum decay into such numbers, and a processor takes many times longer over each. Belongs
     before the first operation: threads that PyTorch starts take the setting over from the one that starts them. A
     processor that cannot do it goes on as it is.
     """
+    threadpool_limits(threads)
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
 
