@@ -32,7 +32,7 @@ _SECRETS = ("AWS_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLF
 _CONNECT_SECONDS = 3.0
 _STARTS = 5  # of a Ray of one's own, which gives its processes 30 s each time: on a busy machine they need longer
 _FOR_MESSAGES = 256 * 2**20  # bytes of the object store, besides the images
-_WORKER = "study.worker.ready"  # what a process that is to train imports
+_WORKER = ["study.worker.ready", "study.search.engine"]  # what a process that is to train imports
 _IDLE_MS = 60_000
 """How long a process may be idle. Ray's own second is over while a busy machine goes from reserving cores for a run,
 which leaves none for idle processes, to the run itself, which then has a new process started."""
@@ -121,7 +121,7 @@ def _start(leaving: ExitStack, data_bytes: int | None, runs: int, quiet: Mapping
 
     config: dict[str, Any] = {"idle_worker_killing_time_threshold_ms": _IDLE_MS}
     if 2 * runs >= machine.cores():
-        config["preload_python_modules"] = [_WORKER]
+        config["preload_python_modules"] = _WORKER
     for start in range(1, _STARTS + 1):
         place = leaving.enter_context(scratch.folder())
         before = interrupt.children()

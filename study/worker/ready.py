@@ -14,9 +14,9 @@ _UNSET = "OMP_NUM_THREADS" not in os.environ
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 with machine.importing():
+    import ray.tune  # noqa: F401, whose trainable a process is
     import torch
 
-    import study.search.engine  # noqa: F401, what Tune makes of a process
     from study.worker.worker import Worker
 
     # PyTorch imports its compiler with the first optimizer of a process: here, that is in no job's time.
