@@ -286,7 +286,6 @@ def test_a_run_that_mlflow_refuses_keeps_no_other_from_being_sent(tmp_path, monk
     assert not study.close(0.5)
 
 
-@pytest.mark.slow
 def test_runs_that_have_ended_put_nothing_off(monkeypatch):
     """Runs that go on are sent together with their next epochs, the more seldom the longer they take: see `_follow`."""
     clock = [0.0]
@@ -301,6 +300,7 @@ def test_runs_that_have_ended_put_nothing_off(monkeypatch):
     assert tracker._flush() == 3.0
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_is_noticed_in_time(tmp_path):
     class Hanging(http.server.BaseHTTPRequestHandler):
         def do_GET(self):

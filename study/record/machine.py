@@ -1,4 +1,4 @@
-"""How much of the machine a process may use: its memory and cores, or what limits leave of them."""
+"""A process on its machine: the memory and cores that it may use, or what limits leave of them, and how it imports."""
 
 from __future__ import annotations
 

@@ -16,9 +16,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def prepare_process(threads: int) -> None:
-    """Let operations have `threads` threads, PyTorch's and those of NumPy and scikit-learn, and flush denormal numbers.
+    """Let operations have `threads` threads, and flush denormal numbers, in float32 those below 1.2e-38, to zero.
 
-    Those are, in float32, the ones below 1.2e-38.
+    The threads are those of PyTorch and of the linear algebra that has been imported by then; what is imported later
+    goes by OMP_NUM_THREADS, which Ray sets for a run.
 
     Where a weight gets no gradient for a while (of a pixel that is mostly black, of a unit that is never active),
     Adam's averages and momentum decay into such numbers, and a processor takes many times longer over each. Belongs
