@@ -92,7 +92,12 @@ TRAINING: Mapping[str, Setting] = MappingProxyType(
         "momentum": Number(0, 1, open_high=True, when=When("optimizer", ("sgd", "rmsprop"))),
         # what is pulled to 0: the weights of layers alone, or all parameters as PyTorch's optimizers do by themselves
         "decay": OneOf(("weights", "all"), absent="all"),
-        "schedule": OneOf(("constant", "cosine")),
+        "nesterov": OneOf((False, True), when=When("optimizer", ("sgd",)), absent=False),
+        "schedule": OneOf(("constant", "cosine", "one_cycle")),
+        # the network that is evaluated and kept: the one in training, or the moving average of its weights
+        "weight_averaging": OneOf(("none", "ema"), absent="none"),
+        # after how many epochs a state of the weights counts for 1/e of what it did
+        "averaged_epochs": Number(0, open_low=True, when=When("weight_averaging", ("ema",))),
         "batch_size": Number(1, whole=True),
     }
 )

@@ -2,15 +2,18 @@
 
 What an autoencoder or VAE gets to see may be spoilt, and what it has to give back is then the clean image (denoising:
 Vincent et al., "Extracting and composing robust features with denoising autoencoders", 2008) or what it was given (the
-input pipelines of the report `mnist_ae`). A classifier's images may be shifted and flipped, each in its own way.
+input pipelines of the report `mnist_ae`). A classifier's images may be shifted, cropped, flipped, coloured otherwise
+and covered in part, each in its own way, and mixed with each other, and their labels with them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from models import noise
 from models._config import Number, OneOf, Setting, When
@@ -23,8 +26,16 @@ CORRUPTION: dict[str, Setting] = {
     "target": OneOf(("clean", "input"), when=When("corruption", ("gaussian", "bernoulli"))),
 }
 
+MIXING = ("none", "mixup", "cutmix")
+
 MARGIN = 8
 """Images move by at most 1/8 of their side in each direction: 4 of 32 pixels, as He et al. 2015 do on CIFAR-10."""
+
+LEAST_AREA = 0.25
+"""The smallest part of an image that is taken for all of it: a quarter of a small picture still tells its class."""
+
+JITTER = 0.4
+"""How far the factors of brightness, contrast and saturation may lie from 1."""
 
 
 def corrupt(config: Config, images: Tensor, indices: Tensor | None = None) -> Tensor:
@@ -77,11 +88,89 @@ def shift_flip(images: Tensor) -> Tensor:
     return _pick(images, _shifted(images, height), columns)
 
 
+def crop_flip(images: Tensor) -> Tensor:
+    """Return a part of each image (batch, channels, height, width) at the image's size, every other one flipped.
+
+    The part has `LEAST_AREA` … 1 of the image's area and a side-to-side ratio of 3/4 … 4/3 of the image's own, wherever
+    it fits (Szegedy et al., "Going deeper with convolutions", 2015, section 6). Enlarged bilinearly. The parts and the
+    flips are drawn from `models.noise`.
+    """
+    batch, _, height, width = images.shape
+    drawn = noise.uniform((5, batch, 1), images.device)
+    area = LEAST_AREA + (1 - LEAST_AREA) * drawn[0]
+    ratio = torch.exp(math.log(4 / 3) * (2 * drawn[1] - 1))
+    # on a scale of -1 to 1, as `grid_sample` has it: half a part's size is its share of the side
+    wide, high = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+    side = torch.where(drawn[4] < 0.5, -1.0, 1.0)
+    columns = (1 - wide) * (2 * drawn[2] - 1) + side * wide * _centres(width, images.device)
+    rows = (1 - high) * (2 * drawn[3] - 1) + high * _centres(height, images.device)
+    grid = torch.stack((columns[:, None].expand(-1, height, -1), rows[:, :, None].expand(-1, -1, width)), dim=3)
+    enlarged = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return torch.empty_like(images).copy_(enlarged)
+
+
 AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda images: images,
     "shift": shift,
     "shift_flip": shift_flip,
+    "crop_flip": crop_flip,
 }
+
+
+def jitter(images: Tensor) -> Tensor:
+    """Return images (batch, channels, height, width) in [0, 1] of other brightness, contrast and saturation.
+
+    Each is multiplied, in this order, by a number of its own within `JITTER` of 1, and the result clipped: a product
+    of black is black, of the image's mean grey that grey, and of a pixel's grey that grey. The colour of an image of
+    one channel is its grey.
+    """
+    brightness, contrast, saturation = 1 + JITTER * (2 * noise.uniform((3, len(images), 1, 1, 1), images.device) - 1)
+    images = (brightness * images).clamp(0, 1)
+    mean = images.mean((1, 2, 3), keepdim=True)
+    images = (mean + contrast * (images - mean)).clamp(0, 1)
+    grey = images.mean(1, keepdim=True)
+    coloured: Tensor = (grey + saturation * (images - grey)).clamp(0, 1)
+    return coloured
+
+
+def cutout(images: Tensor) -> Tensor:
+    """Return images (batch, channels, height, width) with a rectangle of half of each side grey.
+
+    Its centre is any pixel, so that part of it may lie outside (DeVries and Taylor, "Improved regularization of
+    convolutional neural networks with cutout", 2017).
+    """
+    half = torch.full((len(images), 1), 0.5, device=images.device)
+    return torch.where(_rectangle(images, half), 0.5, images)
+
+
+def mix(kind: str, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return images (batch, channels, height, width), each mixed with the one before it, and how much is its own.
+
+    `mixup` adds the two with weights λ and 1 - λ (Zhang et al., "mixup: Beyond empirical risk minimization", 2018);
+    `cutmix` puts a rectangle of the other one, of 1 - λ of the area where it lies inside, in its place (Yun et al.,
+    "CutMix", 2019). λ is uniform on [0, 1), for each image its own. The share (batch,), in [0, 1], is what its label
+    counts for; that of the image before it counts for the rest.
+    """
+    others = images.roll(1, 0)
+    kept = noise.uniform((len(images), 1), images.device)
+    if kind == "mixup":
+        return torch.lerp(others, images, kept[:, :, None, None]), kept[:, 0]
+    covered = _rectangle(images, (1 - kept).sqrt())
+    return torch.where(covered, others, images), 1 - covered.float().mean((1, 2, 3))
+
+
+def _rectangle(images: Tensor, share: Tensor) -> Tensor:
+    """Draw a rectangle for each image, of `share` (batch, 1) of each side: where it is, bool (batch, 1, h, w)."""
+    _, _, height, width = images.shape
+    centres = 2 * noise.uniform((2, len(images), 1), images.device) - 1
+    rows = (_centres(height, images.device) - centres[0]).abs() < share
+    columns = (_centres(width, images.device) - centres[1]).abs() < share
+    return (rows[:, :, None] & columns[:, None, :])[:, None]
+
+
+def _centres(side: int, device: torch.device) -> Tensor:
+    """Return where the centres of a side's pixels lie on a scale from -1 to 1, (1, side)."""
+    return ((2 * torch.arange(side, device=device) + 1) / side - 1)[None]
 
 
 def _shifted(images: Tensor, side: int) -> Tensor:

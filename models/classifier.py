@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from models import ae, cifar_cnn, cnn, fashion, flowers
 from models._config import FLAG, ConfigError, Number, OneOf
-from models._inputs import AUGMENTATIONS
+from models._inputs import AUGMENTATIONS, MIXING, cutout, jitter, mix
 from models.encoder_classifier import PRETRAINING, encoder_keys, layer_settings, on_autoencoder
 from models.network import Architecture, ClassifierArchitecture, Config, Family, ImageShape, Network
 
@@ -26,6 +26,9 @@ class Classifier(Network):
         encoder: from images (batch, channels, height, width) in [0, 1] to features (batch, ...).
         head: from features to logits (batch, classes).
         augmentation: what is done to the images in training: a name of `AUGMENTATIONS`.
+        colour_jitter: whether their brightness, contrast and saturation are changed in training, too.
+        cutout: whether a part of each is grey in training.
+        mixing: how each is mixed with another one in training, and their labels: one of `MIXING`.
         label_smoothing: this much of the target is spread evenly over all classes (Szegedy et al. 2015).
         double_softmax: train on the cross entropy of softmax(logits) instead of the logits, as a network with a
             softmax layer does under PyTorch's cross entropy, which applies log-softmax itself.
@@ -40,6 +43,9 @@ class Classifier(Network):
         head: nn.Module,
         *,
         augmentation: str = "none",
+        colour_jitter: bool = False,
+        cutout: bool = False,
+        mixing: str = "none",
         label_smoothing: float = 0.0,
         double_softmax: bool = False,
         decoder: nn.Module | None = None,
@@ -51,6 +57,9 @@ class Classifier(Network):
         self.head = head
         self.decoder = decoder
         self.augmentation = augmentation
+        self.colour_jitter = colour_jitter
+        self.cutout = cutout
+        self.mixing = mixing
         self.label_smoothing = label_smoothing
         self.double_softmax = double_softmax
         self.reconstruction_weight = reconstruction_weight
@@ -90,14 +99,19 @@ class Classifier(Network):
         """Return the loss to minimise and its parts for the record, detached: scalars, means over the batch.
 
         The parts are `cross_entropy` in nats, of the probabilities and the labels as they are whatever the loss
-        does to either, `accuracy`, and with a decoder `mse` per pixel, of what the encoder was given.
+        does to either, `accuracy`, and with a decoder `mse` per pixel, of what the encoder was given. Of images that
+        are mixed they are of each one's own label, however little of it is left.
         """
+        share = None
         if self.training:
             images = AUGMENTATIONS[self.augmentation](images)
+            images = jitter(images) if self.colour_jitter else images
+            images = cutout(images) if self.cutout else images
+            if self.mixing != "none":
+                images, share = mix(self.mixing, images)
         features = self.encoder(images)
         logits = self.head(features).float()
-        scores = logits.softmax(1) if self.double_softmax else logits
-        loss = functional.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
+        loss = self._loss(logits, labels, share)
         parts = {
             "cross_entropy": functional.cross_entropy(logits.detach(), labels),
             "accuracy": (logits.argmax(1) == labels).float().mean(),
@@ -107,6 +121,17 @@ class Classifier(Network):
             loss = loss + self.reconstruction_weight * mse
             parts["mse"] = mse.detach()
         return loss, parts
+
+    def _loss(self, logits: Tensor, labels: Tensor, share: Tensor | None) -> Tensor:
+        """Return the mean loss of logits (batch, classes) of images of which `share` (batch,) is their own, or all."""
+        scores = logits.softmax(1) if self.double_softmax else logits
+        if share is None:
+            return functional.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
+        own, other = (
+            functional.cross_entropy(scores, of, label_smoothing=self.label_smoothing, reduction="none")
+            for of in (labels, labels.roll(1, 0))
+        )
+        return torch.lerp(other, own, share).mean()
 
     @torch.no_grad()
     def per_image(self, images: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Tensor]:
@@ -180,6 +205,9 @@ def _assemble(architecture: Architecture, config: Config, image_shape: ImageShap
         encoder,
         architecture.head(config, image_shape, num_classes),
         augmentation=config["augmentation"],
+        colour_jitter=config.get("colour_jitter", False),
+        cutout=config.get("cutout", False),
+        mixing=config.get("mixing", "none"),
         label_smoothing=config["label_smoothing"],
         double_softmax=config["double_softmax"],
         decoder=decoder[0] if config.get("encoder") == "joint" else None,
@@ -193,6 +221,9 @@ FAMILY = Family(
         "dropout": Number(0, 1, open_high=True),
         "label_smoothing": Number(0, 1, open_high=True),
         "augmentation": OneOf(tuple(AUGMENTATIONS)),
+        "colour_jitter": OneOf((False, True), absent=False),
+        "cutout": OneOf((False, True), absent=False),
+        "mixing": OneOf(MIXING, absent="none"),
         "double_softmax": FLAG,
     },
     architectures=ARCHITECTURES,
@@ -200,10 +231,13 @@ FAMILY = Family(
 )
 
 
+_SHARED_TRAINING = ("decay", "schedule", "batch_size", "weight_averaging", "averaged_epochs")
+
+
 def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the config of the autoencoder that a first stage trains, None for a config without such a stage.
 
-    The autoencoder has the classifier's layers, schedule, batch size and `decay`, and is trained plainly: on
+    The autoencoder has the classifier's layers, schedule, batch size, averaging and `decay`, and is trained plainly: on
     clean images, without penalties, by the optimizer that the `pretrain_…` keys say.
     """
     if config["family"] != "classifier" or config.get("encoder") != "pretrained":
@@ -220,7 +254,7 @@ def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any] | None:
         "sparsity": 0.0,
         "contraction": 0.0,
         **{key: config[f"pretrain_{key}"] for key in PRETRAINING if f"pretrain_{key}" in config},
-        **{key: config[key] for key in ("decay", "schedule", "batch_size") if key in config},
+        **{key: config[key] for key in _SHARED_TRAINING if key in config},
     }
 
 

@@ -29,10 +29,18 @@ class Residual(nn.Module):
         return added
 
 
-def _stage(config: Config, before: int, after: int, stride: int) -> nn.Module:
+def _stage(config: Config, before: int, after: int, stride: int) -> list[nn.Module]:
+    """`blocks` blocks, the first of `stride`."""
+    blocks = config.get("blocks", 1)
+    first = _block(config, before, after, stride)
+    return [first, *(_block(config, after, after, 1, further=True) for _ in range(blocks - 1))]
+
+
+def _block(config: Config, before: int, after: int, stride: int, *, further: bool = False) -> nn.Module:
     """`convolutions` × (Conv → [batch norm] → activation), the first of `stride`.
 
-    When residual, the last activation stands after the sum with a shortcut: Conv(k 1, `stride`) → [batch norm].
+    When residual, the last activation stands after the sum with a shortcut: Conv(k 1, `stride`) → [batch norm] in the
+    first block of a stage, the maps themselves in a further one.
     """
     convolutions = config["convolutions"]
     layers: list[nn.Module] = []
@@ -45,6 +53,8 @@ def _stage(config: Config, before: int, after: int, stride: int) -> nn.Module:
         layers += [*convolution, ACTIVATIONS[config["activation"]]()]
     if not config["residual"]:
         return nn.Sequential(*layers)
+    if further:
+        return Residual(nn.Sequential(*layers[:-1]), nn.Identity(), layers[-1])
     shortcut = _convolution(config, before, after, 1, stride)
     initialise(shortcut, gain=1.0)
     return Residual(nn.Sequential(*layers[:-1]), nn.Sequential(*shortcut), layers[-1])
@@ -63,9 +73,9 @@ def _widths(config: Config) -> list[int]:
 def _parts(config: Config, image_shape: ImageShape) -> tuple[nn.Module]:
     """Centre → `depth` stages, each but the first halving the size (rounded up) → mean over the pixels → dropout."""
     widths = pairwise([image_shape[0], *_widths(config)])
-    stages = [_stage(config, before, after, stride=2 if number else 1) for number, (before, after) in enumerate(widths)]
-    pooled = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), Dropout(config["dropout"])]
-    return (nn.Sequential(Centre(), *stages, *pooled),)
+    stages = (_stage(config, before, after, stride=2 if number else 1) for number, (before, after) in enumerate(widths))
+    blocks = [block for stage in stages for block in stage]
+    return (nn.Sequential(Centre(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), Dropout(config["dropout"])),)
 
 
 def _head(config: Config, _image_shape: ImageShape, num_classes: int) -> nn.Module:
@@ -88,6 +98,7 @@ ARCHITECTURE = ClassifierArchitecture(
     {
         "depth": Number(1, MAX_DEPTH, whole=True),
         **HIDDEN,
+        "blocks": OneOf((1, 2, 3, 4), absent=1),
         "convolutions": OneOf((1, 2, 3)),
         "residual": FLAG,
         "kernel_size": OneOf((3, 5)),

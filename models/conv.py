@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
-from models._config import ConfigError, Number, OneOf
+from models._config import ConfigError, Number, OneOf, Setting
 from models._layers import (
     HIDDEN,
     OUTPUT_ACTIVATION,
@@ -24,6 +26,14 @@ from models.network import Architecture, Config, ImageShape
 
 MAX_DEPTH = 8
 
+STAGES: dict[str, Setting] = {
+    "kernel_size": OneOf((3, 5)),
+    # at each size, after the layer that halves or doubles it
+    "residual_blocks": OneOf((0, 1, 2, 3), absent=0),
+    "upsampling": OneOf(("transposed", "sub_pixel"), absent="transposed"),
+}
+"""The settings of stages that halve the image or double it, beside those of all hidden layers."""
+
 
 def stage_shapes(config: Config, image_shape: ImageShape) -> list[ImageShape]:
     """Return the feature maps' shapes (channels, height, width), the image's first: depth + 1 of them."""
@@ -36,7 +46,7 @@ def stage_shapes(config: Config, image_shape: ImageShape) -> list[ImageShape]:
 
 
 def encoder(config: Config, image_shape: ImageShape, outputs: int) -> nn.Sequential:
-    """`depth` stages of Conv(stride 2) → [batch norm] → activation → [dropout]; Flatten → Linear(outputs).
+    """`depth` stages of Conv(stride 2) → [batch norm] → activation → [dropout] → blocks; Flatten → Linear(outputs).
 
     Takes images (batch, channels, height, width) in [0, 1], returns (batch, outputs).
     """
@@ -49,7 +59,7 @@ def encoder(config: Config, image_shape: ImageShape, outputs: int) -> nn.Sequent
 
 
 def decoder(config: Config, image_shape: ImageShape, *, output_activation: str | None = None) -> nn.Sequential:
-    """Linear → Unflatten, `depth` stages of ConvT(stride 2), each with hidden()'s layers; Conv → output.
+    """Linear → Unflatten, `depth` stages of an upsampling, each with hidden()'s layers and blocks; Conv → output.
 
     Takes codes (batch, latent_size), returns images (batch, channels, height, width). The last stage keeps
     the first stage's channels, and a convolution of stride 1 turns them into pixels: it smooths the
@@ -75,24 +85,71 @@ def halving(config: Config, large: ImageShape, small: ImageShape) -> list[nn.Mod
     kernel = config["kernel_size"]
     # padding k // 2 makes the output ceil(n / 2) pixels wide for any odd kernel
     convolution = nn.Conv2d(large[0], small[0], kernel, stride=2, padding=kernel // 2, bias=not config["batch_norm"])
-    return [convolution, *hidden(config, small[0], nn.BatchNorm2d)]
+    return [convolution, *hidden(config, small[0], nn.BatchNorm2d), *_blocks(config, small[0])]
 
 
 def doubling(config: Config, small: ImageShape, large: ImageShape) -> list[nn.Module]:
     """Return the layers of a stage up, from maps of shape `small` to exactly the size of `large`."""
-    kernel = config["kernel_size"]
+    kernel, biased = config["kernel_size"], not config["batch_norm"]
+    following = [*hidden(config, large[0], nn.BatchNorm2d), *_blocks(config, large[0])]
+    if config.get("upsampling") == "sub_pixel":
+        convolution = nn.Conv2d(small[0], 4 * large[0], kernel, padding=kernel // 2, bias=biased)
+        return [convolution, SubPixel(large[1:]), *following]
     # of ceil(n / 2) pixels, a stride of 2 makes an odd number; one more is added where n is even
     extra = (1 - large[1] % 2, 1 - large[2] % 2)
-    convolution = nn.ConvTranspose2d(
+    transposed = nn.ConvTranspose2d(
         small[0],
         large[0],
         kernel,
         stride=2,
         padding=kernel // 2,
         output_padding=extra,
-        bias=not config["batch_norm"],
+        bias=biased,
     )
-    return [convolution, *hidden(config, large[0], nn.BatchNorm2d)]
+    return [transposed, *following]
+
+
+class SubPixel(nn.Module):
+    """Four maps into one of twice the height and width, less a last row or column where the size is odd.
+
+    Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
+    network" (2016), eq. 4: no pixel is made of fewer products than another, as under a transposed convolution.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps (batch, channels, *size) of maps (batch, 4 · channels, height, width)."""
+        height, width = self.size
+        return functional.pixel_shuffle(maps, 2)[..., :height, :width]
+
+
+class ResidualBlock(nn.Module):
+    """maps + gain · Conv(activation(Conv(maps))), each convolution under batch norm where there is any, at one size.
+
+    The gain is learnt and starts at 0, so that a block is at first the identity, with batch norm and without (SkipInit:
+    De and Smith, "Batch normalization biases residual blocks towards the identity function", 2020).
+    """
+
+    def __init__(self, config: Config, channels: int) -> None:
+        super().__init__()
+        kernel, biased = config["kernel_size"], not config["batch_norm"]
+        first, second = (nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=biased) for _ in range(2))
+        initialise([first, second])
+        norm = [] if biased else [nn.BatchNorm2d(channels)]
+        self.branch = nn.Sequential(first, *hidden(config, channels, nn.BatchNorm2d), second, *norm)
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps of the same shape (batch, channels, height, width)."""
+        changed: Tensor = maps + self.gain * self.branch(maps)
+        return changed
+
+
+def _blocks(config: Config, channels: int) -> list[nn.Module]:
+    return [ResidualBlock(config, channels) for _ in range(config.get("residual_blocks", 0))]
 
 
 def _product(shape: ImageShape) -> int:
@@ -119,7 +176,7 @@ ARCHITECTURE = Architecture(
     settings={
         "depth": Number(1, MAX_DEPTH, whole=True),
         **HIDDEN,
-        "kernel_size": OneOf((3, 5)),
+        **STAGES,
         "output_activation": OUTPUT_ACTIVATION,
     },
     check=check_depth,

@@ -20,11 +20,11 @@ SOURCES = ("scratch", "pretrained", "joint", "given")
 """The values of `encoder`: trained with the head alone; taken from an autoencoder that a first stage of the same
 run trains; trained together with a decoder; given by an earlier study."""
 
-PRETRAINING = ("optimizer", "lr", "weight_decay", "momentum")
+PRETRAINING = ("optimizer", "lr", "weight_decay", "momentum", "nesterov")
 """The training keys that the first stage has of its own, as `pretrain_…`."""
 
 _SHAPE_LAYERS = ("latent_size", "dropout")  # of the ae family's settings: the others say how one is trained
-_SHAPE_DECODERS = ("output_activation",)
+_SHAPE_DECODERS = ("output_activation", "upsampling")
 
 
 def layer_settings(autoencoder: str) -> dict[str, Setting]:

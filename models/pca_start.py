@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models import conv
-from models._config import Number, OneOf
+from models._config import Number
 from models._layers import HIDDEN, Centre, hidden, initialise
 from models.network import Architecture, Config, ImageShape
 
@@ -154,7 +154,7 @@ ARCHITECTURE = Architecture(
     settings={
         "depth": Number(1, conv.MAX_DEPTH, whole=True),
         **HIDDEN,
-        "kernel_size": OneOf((3, 5)),
+        **conv.STAGES,
     },
     check=conv.check_depth,
     starts_from_pca=True,

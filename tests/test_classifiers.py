@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 import models
-from models import _inputs, ae
+from models import _inputs, ae, classifier
 from models.classifier import ARCHITECTURES, calibration_error
 from models.registry import settings_of
 from study.data.tensors import positions
@@ -433,7 +433,8 @@ def test_every_autoencoder_fixes_the_keys_of_its_classifier(autoencoder):
 
 def test_what_was_searched_about_an_autoencoders_training_fixes_nothing():
     keys = models.classifier_keys(example("conv", "ae", corruption="gaussian", dropout=0.5))
-    assert set(keys) == {"architecture", "latent_size", "depth", "width", "batch_norm", "activation", "kernel_size"}
+    layers = {"depth", "width", "batch_norm", "activation", "kernel_size", "residual_blocks"}
+    assert set(keys) == {"architecture", "latent_size", *layers}
 
 
 def test_an_encoder_without_a_classifier_is_named():
@@ -545,13 +546,108 @@ def test_half_of_the_images_are_flipped():
     assert flipped.double().mean().item() == pytest.approx(0.5, abs=0.04)
 
 
-def test_augmentation_keeps_the_memory_format_of_the_images():
+@pytest.mark.parametrize("kind", ["shift_flip", "crop_flip"])
+def test_augmentation_keeps_the_memory_format_of_the_images(kind):
     images = torch.rand(2, 3, 8, 8).contiguous(memory_format=torch.channels_last)
-    assert _inputs.shift_flip(images).is_contiguous(memory_format=torch.channels_last)
+    assert _inputs.AUGMENTATIONS[kind](images).is_contiguous(memory_format=torch.channels_last)
 
 
-def test_only_training_augments(small):
-    network = small(augmentation="shift_flip")
+def ramps(batch: int, height: int, width: int) -> torch.Tensor:
+    """Images of two channels that say where a pixel's centre lies, as shares of the height and of the width."""
+    rows, columns = ((torch.arange(side) + 0.5) / side for side in (height, width))
+    grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+    return grid.expand(batch, -1, -1, -1)
+
+
+def test_a_crop_is_an_even_enlargement_of_a_part_of_the_allowed_size_and_shape():
+    torch.manual_seed(0)
+    height, width = 20, 30
+    cropped = _inputs.crop_flip(ramps(2000, height, width))
+    down, right = cropped[:, 0].diff(dim=1), cropped[:, 1].diff(dim=2)
+    inner = (slice(None), slice(2, -2), slice(2, -2))  # at the edge the nearest pixel stands in for those outside
+    for steps in (down, right):
+        per_image = steps[inner].flatten(1)
+        assert torch.allclose(per_image, per_image[:, :1].expand_as(per_image), atol=1e-5)
+    high, wide = down[:, height // 2, 0] * height, right[:, 0, width // 2] * width
+    assert (high > 0).all()
+    assert (wide < 0).double().mean().item() == pytest.approx(0.5, abs=0.05)
+    area, ratio = high * wide.abs(), wide.abs() / high
+    assert area.max() <= 1 + 1e-5
+    assert 0.25 - 1e-5 <= area.min() <= 0.26
+    assert ratio.min() >= 3 / 4 - 1e-4
+    assert ratio.max() <= 4 / 3 + 1e-4
+    centres = cropped[:, :, height // 2 - 1 : height // 2 + 1, width // 2 - 1 : width // 2 + 1].mean((2, 3))
+    for centre, size in zip(centres.T, (high, wide.abs()), strict=True):  # inside of the image, on either side
+        assert (centre - size / 2).min() >= -1e-4
+        assert (centre + size / 2).max() <= 1 + 1e-4
+        assert (centre - 0.5).mean().abs() < 0.02
+
+
+def test_jitter_changes_each_image_in_its_own_way_and_leaves_greys_grey():
+    torch.manual_seed(0)
+    grey = torch.full((500, 3, 4, 4), 0.5)
+    changed = _inputs.jitter(grey)
+    assert torch.allclose(changed, changed[:, :1, :1, :1].expand_as(changed))
+    assert 0.3 <= changed.min() < 0.32
+    assert 0.68 < changed.max() <= 0.7
+    two = torch.rand(500, 1, 4, 4)
+    factors = (_inputs.jitter(two).std((1, 2, 3)) / two.std((1, 2, 3))).tolist()
+    assert min(factors) < 0.5
+    assert max(factors) > 1
+    black = torch.zeros(2, 3, 4, 4)
+    assert torch.equal(_inputs.jitter(black), black)
+
+
+def test_cutout_covers_half_of_each_side_around_any_pixel():
+    torch.manual_seed(0)
+    images = torch.zeros(2000, 1, 8, 12)
+    covered = _inputs.cutout(images)[:, 0] == 0.5
+    rows, columns = covered.any(2).sum(1), covered.any(1).sum(1)
+    assert (covered.flatten(1).sum(1) == rows * columns).all()  # a rectangle
+    assert rows.max() == 4
+    assert columns.max() == 6
+    assert rows.min() <= 2
+    assert covered.double().mean().item() == pytest.approx((7 / 16) ** 2, abs=0.01)  # ½ - ¹⁄₁₆ of each side
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_mixed_images_are_made_of_two_in_the_shares_that_their_labels_have(kind):
+    torch.manual_seed(0)
+    values = torch.rand(500)
+    images = values[:, None, None, None].expand(-1, 3, 16, 16)
+    mixed, share = _inputs.mix(kind, images)
+    before = values.roll(1)
+    assert torch.allclose(mixed.mean((1, 2, 3)), share * values + (1 - share) * before, atol=1e-5)
+    assert 0 <= share.min() < (0.05 if kind == "mixup" else 0.25)  # no rectangle covers all but one in the middle
+    assert 0.95 < share.max() <= 1
+    if kind == "cutmix":
+        own, other = (torch.isclose(mixed, of[:, None, None, None]) for of in (values, before))
+        assert (own | other).all()
+    else:
+        assert torch.allclose(mixed, mixed[:, :1, :1, :1].expand_as(mixed))
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_the_loss_of_mixed_images_counts_each_label_for_its_share(kind, monkeypatch, small):
+    network = small(mixing=kind, label_smoothing=0.1)
+    images, labels = batch_of(SHAPE, 6)
+    share = torch.linspace(0, 1, 6)
+    monkeypatch.setattr(classifier, "mix", lambda kind, images: (images, share))
+    loss, parts = network.training_loss(images, labels)
+    scores = network.train()(images)
+    smoothed = functional.one_hot(labels, 3) * 0.9 + 0.1 / 3
+    wanted = share[:, None] * smoothed + (1 - share[:, None]) * smoothed.roll(1, 0)
+    assert loss.item() == pytest.approx(functional.cross_entropy(scores, wanted).item(), rel=1e-5)
+    assert parts["cross_entropy"].item() == pytest.approx(functional.cross_entropy(scores, labels).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"augmentation": "shift_flip"}, {"colour_jitter": True}, {"cutout": True}, {"mixing": "mixup"}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_only_training_augments(changes, small):
+    network = small(**changes)
     images, labels = batch_of(SHAPE)
     losses = {network.training_loss(images, labels)[0].item() for _ in range(5)}
     assert len(losses) > 1

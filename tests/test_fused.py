@@ -24,16 +24,32 @@ DENSE = {"depth": 1, "width": 16, "batch_norm": True, "activation": "relu", "dro
 CONV = {**DENSE, "width": 4, "kernel_size": 3}
 AE = {"sparsity": 0.0, "contraction": 0.0, "output_activation": "sigmoid"}
 NOISY = {"corruption": "gaussian", "corruption_std": 0.2, "target": "clean"}
+AVERAGED = {"weight_averaging": "ema", "averaged_epochs": 0.5}
 AUGMENTED = {"augmentation": "shift_flip", "label_smoothing": 0.1}
 CASES = {
     "ae dense": ("ae", "dense", {**DENSE, **AE}),
     "ae dense, corrupted and sparse": ("ae", "dense", {**DENSE, **AE, **NOISY, "sparsity": 0.1}),
     "ae conv": ("ae", "conv", {**CONV, **AE}),
+    "ae conv, residual and sub-pixel": (
+        "ae",
+        "conv",
+        {**CONV, **AE, "residual_blocks": 1, "upsampling": "sub_pixel", **AVERAGED},
+    ),
     "ae from PCA": ("ae", "pca", {**CONV, "sparsity": 0.0, "contraction": 0.0}),
     "vae dense, bernoulli, warm-up": ("vae", "dense", {**DENSE, "likelihood": "bernoulli", "beta_warmup": 0.7}),
     "vae dense, gaussian": ("vae", "dense", {**DENSE, "likelihood": "gaussian"}),
     "vae conv, corrupted": ("vae", "conv", {**CONV, **NOISY, "likelihood": "continuous_bernoulli"}),
     "classifier cnn, residual": ("classifier", "cnn", {**CONV, **AUGMENTED, "residual": True, "convolutions": 2}),
+    "classifier cnn, blocks, mixup": (
+        "classifier",
+        "cnn",
+        {**CONV, "augmentation": "crop_flip", "mixing": "mixup", "residual": True, "blocks": 2, **AVERAGED},
+    ),
+    "classifier cnn, cutmix and double softmax": (
+        "classifier",
+        "cnn",
+        {**CONV, "colour_jitter": True, "cutout": True, "mixing": "cutmix", "double_softmax": True},
+    ),
     "classifier dense, double softmax": ("classifier", "dense", {**DENSE, "double_softmax": True}),
     "classifier dense, joint": ("classifier", "dense", {**DENSE, "encoder": "joint", "reconstruction_weight": 0.5}),
     "classifier dense, frozen": ("classifier", "dense", {**DENSE, "encoder": "given", "encoder_training": "frozen"}),
@@ -104,7 +120,8 @@ def test_each_member_has_the_numbers_that_it_has_alone(case, device):
     for member, run in zip(members, alone, strict=True):
         assert next(member.model.parameters()).dtype == torch.float64
         assert_same_weights(member.model, run.model, rtol=1e-8, atol=1e-8)
-        assert member.model.progress == 1.0
+        assert_same_weights(member.trained, run.trained, rtol=1e-8, atol=1e-8)
+        assert member.trained.progress == 1.0
     assert len({timeless(run.epoch())["train_loss"] for run in alone}) == len(SEEDS)
 
 
@@ -141,6 +158,7 @@ def test_one_step_of_gradient_descent_is_the_same_to_rounding_and_batch_norm_too
 @pytest.mark.usefixtures("float64")
 def test_every_optimizer_does_for_each_member_what_its_own_does(optimizer, decay):
     momentum = {"momentum": 0.5} if optimizer in ("sgd", "rmsprop") else {}
+    momentum |= {"nesterov": True} if optimizer == "sgd" else {}
     config = config_of("ae conv", optimizer=optimizer, weight_decay=1e-2, decay=decay, lr=1e-2, **momentum)
     alone, members = trainers(config), trainers(config)
     together = FusedTrainer(members)
@@ -170,10 +188,11 @@ def test_a_member_has_the_same_batches_and_the_same_noise_as_alone():
         assert torch.equal(member.generators["cpu"].get_state(), run.generators["cpu"].get_state())
 
 
+@pytest.mark.parametrize("case", ["ae conv", "ae conv, residual and sub-pixel"])
 @pytest.mark.parametrize("fused_first", [True, False])
 @pytest.mark.usefixtures("float64")
-def test_a_checkpoint_of_either_way_is_gone_on_with_in_the_other(fused_first, tmp_path):
-    config = config_of("ae conv")
+def test_a_checkpoint_of_either_way_is_gone_on_with_in_the_other(fused_first, case, tmp_path):
+    config = config_of(case)
     through = [timeless(run.epoch()) for run in trainers(config, SEEDS[:1]) for _ in range(3)]
     first = trainers(config)
     if fused_first:

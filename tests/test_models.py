@@ -12,6 +12,8 @@ from model_examples import build, example, images_of
 from torch import nn
 
 import models
+from models import cnn
+from models.conv import ResidualBlock
 from models.flowers import InverseMaxPool2d
 from models.registry import settings_of
 from study.data.tensors import positions
@@ -98,10 +100,40 @@ def test_codes_have_the_latent_size(family, name):
 
 @pytest.mark.parametrize("depth", range(1, 6))
 @pytest.mark.parametrize("kernel_size", [3, 5])
+@pytest.mark.parametrize("upsampling", ["transposed", "sub_pixel"])
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (63, 36)])
-def test_conv_gives_back_any_size_at_any_depth(depth, kernel_size, size):
-    network = build(example("ae", "conv", depth=depth, kernel_size=kernel_size), (1, *size)).eval()
+def test_conv_gives_back_any_size_at_any_depth(depth, kernel_size, upsampling, size):
+    config = example("ae", "conv", depth=depth, kernel_size=kernel_size, upsampling=upsampling)
+    network = build(config, (1, *size)).eval()
     assert network(images_of((1, *size), 1)).shape == (1, 1, *size)
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize(("family", "name"), [("ae", "conv"), ("ae", "pca"), ("vae", "conv")])
+def test_residual_blocks_change_nothing_at_first_and_learn(family, name, batch_norm):
+    torch.manual_seed(0)
+    with_blocks = build(example(family, name, batch_norm=batch_norm, residual_blocks=2), (3, 16, 16))
+    blocks = [module for module in with_blocks.modules() if isinstance(module, ResidualBlock)]
+    stacks = 3 if name == "pca" else 2  # the encoder, and up, or down and up
+    assert len(blocks) == 2 * stacks * example(family, name)["depth"]
+    maps = images_of((blocks[0].branch[0].in_channels, 8, 8), 4)
+    assert torch.equal(blocks[0](maps), maps)
+    loss, _ = with_blocks.training_loss(images_of((3, 16, 16), 8), torch.zeros(8).long())
+    loss.backward()
+    if name == "pca":  # what follows its blocks starts at zero, and gets gradients only then
+        return
+    assert all(block.gain.grad.abs() > 0 for block in blocks)
+
+
+def test_further_blocks_of_a_cnn_keep_the_maps_and_their_shortcut():
+    one, three = (build(example("classifier", "cnn", residual=True, blocks=n), (3, 16, 16)) for n in (1, 3))
+    stages = example("classifier", "cnn")["depth"]
+    blocks = [module for module in three.modules() if isinstance(module, cnn.Residual)]
+    assert len(blocks) == 3 * stages
+    assert sum(isinstance(block.shortcut, torch.nn.Identity) for block in blocks) == 2 * stages
+    assert one(images_of((3, 16, 16), 2)).shape == three(images_of((3, 16, 16), 2)).shape
+    maps = images_of((8, 4, 4), 2)
+    assert torch.equal(blocks[1](maps), blocks[1].activation(blocks[1].branch(maps) + maps))
 
 
 def conv(inputs: int, outputs: int, kernel: int) -> int:

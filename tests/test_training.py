@@ -1,4 +1,5 @@
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from study.training.trainer import (
 )
 
 SPACE = search_spaces.get("digits_ae")
+AVERAGED = {"weight_averaging": "ema", "averaged_epochs": 0.25}
 
 
 def config(**changes):
@@ -165,8 +167,8 @@ def test_a_run_that_goes_on_from_a_checkpoint_gives_the_numbers_of_an_uninterrup
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
 @pytest.mark.parametrize("schedule", sorted(SCHEDULES))
 def test_every_optimizer_and_schedule_resumes_exactly(optimizer, schedule, tmp_path):
-    momentum = {"momentum": 0.5} if optimizer in ("sgd", "rmsprop") else {}
-    changes = {"optimizer": optimizer, "schedule": schedule, "lr": 0.01, "weight_decay": 1e-4, **momentum}
+    more = {"momentum": 0.5} if optimizer in ("sgd", "rmsprop") else AVERAGED
+    changes = {"optimizer": optimizer, "schedule": schedule, "lr": 0.01, "weight_decay": 1e-4, **more}
     through = trainer(epochs=3, **changes)
     through.epoch()
     torch.save(through.state_dict(), tmp_path / "checkpoint.pt")
@@ -174,6 +176,48 @@ def test_every_optimizer_and_schedule_resumes_exactly(optimizer, schedule, tmp_p
     resumed = trainer(seed=5, epochs=3, **changes)
     resumed.load_state_dict(torch.load(tmp_path / "checkpoint.pt", weights_only=True))
     assert deterministic(resumed.epoch()) == deterministic(expected)
+
+
+def test_the_average_of_weights_is_what_is_evaluated_and_the_steps_are_those_without_it():
+    plain, averaged = trainer(), trainer(**AVERAGED)
+    states = [copy.deepcopy(plain.trained.state_dict())]
+    assert plain.model is plain.trained
+    weights = []
+    for _ in range(3):
+        plain.train(1)
+        averaged.train(1)
+        states.append(copy.deepcopy(plain.trained.state_dict()))
+        # 130 images in batches of 32 are 5 steps, and the average is of a quarter of an epoch
+        weights.append(max(1 - math.exp(-1 / (0.25 * 5)), 9 / (len(weights) + 11)))
+    assert weights[0] == 9 / 11
+    for name, value in averaged.trained.state_dict().items():
+        assert torch.equal(value, states[-1][name])
+    for name, value in averaged.model.state_dict().items():
+        expected = states[0][name].double()
+        for state, weight in zip(states[1:], weights, strict=True):
+            expected = expected + weight * (state[name].double() - expected)
+        if not value.is_floating_point():
+            expected = states[-1][name]
+        torch.testing.assert_close(value.double(), expected.double(), rtol=1e-5, atol=1e-6)
+    expected = averaged.model.metrics(per_image(averaged.model, *averaged.data["val"]))
+    assert averaged.evaluate("val") == expected != plain.evaluate("val")
+    assert averaged.state_dict()["model"].keys() == plain.state_dict()["model"].keys()
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_nesterov_looks_ahead_where_there_is_momentum(momentum):
+    plain, ahead = (trainer(optimizer="sgd", momentum=momentum, lr=0.1, **more) for more in ({}, {"nesterov": True}))
+    assert (plain.train() == ahead.train()) == (momentum == 0)
+
+
+def test_one_cycle_goes_up_over_three_tenths_and_down_to_nothing():
+    factors = [SCHEDULES["one_cycle"](done / 100) for done in range(100)]
+    assert factors[0] == pytest.approx(1 / 25)
+    assert factors[30] == max(factors) == 1
+    assert factors[15] == pytest.approx((1 + 1 / 25) / 2)
+    assert factors[65] == pytest.approx(0.5, abs=1e-4)
+    assert 4e-6 < factors[99] < 1e-3
+    assert factors == [*sorted(factors[:31]), *sorted(factors[31:], reverse=True)]
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another_one():

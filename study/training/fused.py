@@ -25,7 +25,7 @@ from models import Network, noise
 from models.noise import Draw
 from study.data.tensors import evaluation_batches, positions, to_pixels
 from study.record.events import Metrics
-from study.training.trainer import NonFiniteLossError, Trainer, build_optimizer
+from study.training.trainer import NonFiniteLossError, Trainer, blend, build_optimizer, tensors
 
 EpochResult = Metrics | NonFiniteLossError  # of a member: its metrics, or why it failed
 Tensors = dict[str, Tensor]
@@ -82,25 +82,35 @@ class FusedTrainer:
         """Train on the batches of an epoch, at most `most` of them; return each member's means of training metrics."""
         images, labels = self.members[0].data["train"]
         for member in self.members:
-            member.model.train()
-        losses = [_TrainingLoss(member.model) for member in self.members]
+            member.trained.train()
+        losses = [_TrainingLoss(member.trained) for member in self.members]
         parameters, buffers = stack_module_state(losses)
+        averaged = [_TrainingLoss(member.model) for member in self.members if member.averages]
+        averages: Tensors = {}
+        for part in stack_module_state(averaged) if averaged else ():
+            averages |= part
         optimizer = self._stacked_optimizer(losses, parameters)
         sums: Tensors = {}
         seen = 0
         with _quietly():
             for batch in islice(zip(*(member.batches() for member in self.members), strict=True), most):
                 which = torch.stack(batch)  # (members, batch)
-                self.members[0].model.progress = self.members[0].progress(seen)
+                self.members[0].trained.progress = self.members[0].progress(seen)
                 loss, metrics = self._losses(losses[0], parameters, buffers, to_pixels(images[which]), labels[which])
                 optimizer.zero_grad(set_to_none=True)
                 loss.sum().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
+                if averages:
+                    # all have taken as many steps
+                    weight, *_ = [member.next_weight() for member in self.members]
+                    blend(averages, {**parameters, **buffers}, weight)
                 seen += which.shape[1]
                 for name, value in {"loss": loss.detach(), **metrics}.items():
                     sums[name] = sums.get(name, 0.0) + value * which.shape[1]
-        del self.members[0].model.progress  # as in Trainer.train
+        del self.members[0].trained.progress  # as in Trainer.train
         self._hand_back(losses, parameters, buffers, optimizer)
+        for index, network in enumerate(averaged):
+            blend(tensors(network), {name: value[index] for name, value in averages.items()}, weight=1.0)
         means = {name: (total / seen).tolist() for name, total in sums.items()}
         return [{name: values[index] for name, values in means.items()} for index in range(len(self.members))]
 

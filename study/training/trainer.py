@@ -8,6 +8,7 @@ for _ in range(30):
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 import time
@@ -32,21 +33,38 @@ Parameters = list[nn.Parameter] | list[dict[str, Any]]
 OPTIMIZERS: Mapping[str, Callable[[Parameters, Mapping[str, Any]], Optimizer]] = {
     "adam": lambda p, c: Adam(p, lr=c["lr"], weight_decay=c["weight_decay"], fused=True),
     "adamw": lambda p, c: AdamW(p, lr=c["lr"], weight_decay=c["weight_decay"], fused=True),
-    "sgd": lambda p, c: SGD(p, lr=c["lr"], weight_decay=c["weight_decay"], momentum=c["momentum"], fused=True),
+    "sgd": lambda p, c: SGD(
+        p,
+        lr=c["lr"],
+        weight_decay=c["weight_decay"],
+        momentum=c["momentum"],
+        nesterov=c.get("nesterov", False) and c["momentum"] > 0,  # without momentum both are the same step
+        fused=True,
+    ),
     "adagrad": lambda p, c: Adagrad(p, lr=c["lr"], weight_decay=c["weight_decay"], foreach=True),
     "rmsprop": lambda p, c: RMSprop(
         p, lr=c["lr"], weight_decay=c["weight_decay"], momentum=c["momentum"], foreach=True
     ),
 }
 
+
+def _one_cycle(done: float) -> float:
+    rising, first, last = 0.3, 1 / 25, 1 / 25e4
+    start, end, way = (first, 1.0, done / rising) if done < rising else (1.0, last, (done - rising) / (1 - rising))
+    return end + (start - end) * (1 + math.cos(math.pi * way)) / 2
+
+
 # Each maps the fraction of the epochs that are done, in [0, 1), to a factor of the learning rate.
 SCHEDULES: Mapping[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
     # Loshchilov & Hutter 2017 (SGDR), eq. 5, one period, to 1 % of the initial rate.
     "cosine": lambda done: 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2,
+    # Smith & Topin 2018, "Super-convergence", the rate alone: up from 1/25 in the first 30 %, down to 1/10,000 of that.
+    "one_cycle": _one_cycle,
 }
 
 
+_SHORT = 9.0  # of n steps an average counts the last with 9 / (n + 10) at least, as most moving averages do at first
 ORDER = "order"
 """The generator of the order of the images among those of a run; the one of its noise has the name of its device."""
 
@@ -113,22 +131,27 @@ class Trainer:
         self.device = images.device
         torch.manual_seed(seed)
         channels, height, width = images.shape[1:]
-        self.model = models.build(self.config, (channels, height, width), num_classes)
-        start(self.model, self.config, images, initial.axes)
+        self.trained = models.build(self.config, (channels, height, width), num_classes)
+        """The network that the steps are taken on."""
+        start(self.trained, self.config, images, initial.axes)
         if initial.encoder is not None:
-            self.model.load_encoder(initial.encoder)
+            self.trained.load_encoder(initial.encoder)
         self.generators = _generators(self.device, seed)
-        self.model.to(self.device)
+        self.trained.to(self.device)
         # Convolutions are faster with the channels last, on a CPU too; dense layers would only copy them back.
-        convolutional = any(weight.dim() == 4 for weight in self.model.parameters())
+        convolutional = any(weight.dim() == 4 for weight in self.trained.parameters())
         self._memory_format = torch.channels_last if convolutional else torch.contiguous_format
-        self.model.to(memory_format=self._memory_format)
-        self.optimizer = build_optimizer(self.model.parameters(), self.config)
+        self.trained.to(memory_format=self._memory_format)
+        self.averages = self.config.get("weight_averaging", "none") == "ema"
+        self.model = copy.deepcopy(self.trained) if self.averages else self.trained
+        """The network that is evaluated and kept: the trained one itself, or the moving average of its weights."""
+        self._averaged_steps = 0
+        self.optimizer = build_optimizer(self.trained.parameters(), self.config)
         self._schedule = build_schedule(self.optimizer, self.config, epochs)
         self._epochs = epochs
         self.epochs_done = 0
         self.execution = execution
-        self._compiled_loss = execution.compiled(self.model.training_loss, self.device) if execution.compile else None
+        self._compiled_loss = execution.compiled(self.trained.training_loss, self.device) if execution.compile else None
         self._compiled: set[int] = set()  # the sizes of the batches that there is code for
 
     def epoch(self) -> dict[str, float]:
@@ -183,9 +206,11 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that going on from here needs, as `torch.load(weights_only=True)` can read it."""
+        averaging = {"trained": self.trained.state_dict(), "averaged_steps": self._averaged_steps}
         return {
             "epochs_done": self.epochs_done,
             "model": self.model.state_dict(),
+            **(averaging if self.averages else {}),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "random": {name: generator.get_state() for name, generator in self.generators.items()},
@@ -194,6 +219,9 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`: on the CPU, the same numbers as without the interruption."""
         self.model.load_state_dict(state["model"])
+        if self.averages:
+            self.trained.load_state_dict(state["trained"])
+            self._averaged_steps = state["averaged_steps"]
         self.optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self.epochs_done = state["epochs_done"]
@@ -207,20 +235,23 @@ class Trainer:
     def train(self, most: int | None = None) -> dict[str, float]:
         """Train on the batches of an epoch, at most `most` of them, and return the means of the training metrics."""
         images, labels = self.data["train"]
-        self.model.train()
-        training_loss, own = self._compiled_loss or self.model.training_loss, self.generators[self.device.type]
+        self.trained.train()
+        training_loss, own = self._compiled_loss or self.trained.training_loss, self.generators[self.device.type]
+        average, current = (tensors(model) for model in (self.model, self.trained))
         sums: dict[str, Tensor] = {}
         seen = 0
         self._compile_seconds = 0.0
         for batch in islice(self.batches(), most):
             start = time.perf_counter()
             pixels = self._pixels(images.index_select(0, batch))  # a third faster than images[batch]
-            self.model.progress = self.progress(seen)
+            self.trained.progress = self.progress(seen)
             with noise.drawn_from(own), self.execution.autocast(self.device), self.execution.strict():
                 loss, metrics = training_loss(pixels, labels[batch])
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
+            if self.averages:
+                blend(average, current, self.next_weight())
             if self.execution.compile and len(batch) not in self._compiled:
                 loss.item()  # waits for the device, which compiled meanwhile
                 self._compiled.add(len(batch))
@@ -229,8 +260,19 @@ class Trainer:
             # Summed on the device and read once: asking for a number waits for all the work before it.
             for name, value in {"loss": loss.detach(), **metrics}.items():
                 sums[name] = sums.get(name, 0.0) + value * len(batch)
-        del self.model.progress  # back to that of a network outside of training
+        del self.trained.progress  # back to that of a network outside of training
         return dict(zip(sums, (torch.stack(list(sums.values())) / seen).tolist(), strict=True))
+
+    def next_weight(self) -> float:
+        """Count a step, and return the weight of the network after it in the moving average, in (0, 1).
+
+        A step of n that are averaged so far is weighted by 1 - exp(-1 / (`averaged_epochs` · steps of an epoch)), so
+        that the average is as long whatever the batch size, and by 9 / (n + 10) where that is more: else the average
+        would be of the first, random weights for long.
+        """
+        steps = math.ceil(len(self.data["train"][0]) / self.config["batch_size"])
+        self._averaged_steps += 1
+        return max(-math.expm1(-1 / (self.config["averaged_epochs"] * steps)), _SHORT / (self._averaged_steps + 10))
 
     def batches(self) -> Iterator[Tensor]:
         """Yield the indices of an epoch's batches; not a last one of one image, on which batch norm is undefined."""
@@ -248,6 +290,21 @@ class Trainer:
 
     def _pixels(self, images: Tensor) -> Tensor:
         return to_pixels(images).contiguous(memory_format=self._memory_format)
+
+
+def tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters and buffers of a network, by name; they stay the same tensors while it is trained."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+@torch.no_grad()
+def blend(average: Mapping[str, Tensor], current: Mapping[str, Tensor], weight: float) -> None:
+    """Move each tensor of `average` towards that of `current` by `weight` of the way; what is counted is copied."""
+    for name, value in average.items():
+        if value.is_floating_point():
+            value.lerp_(current[name], weight)
+        else:
+            value.copy_(current[name])
 
 
 @torch.inference_mode()
