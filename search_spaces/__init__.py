@@ -77,6 +77,7 @@ __all__ = [
     "names",
     "outline",
     "reported",
+    "same_runs",
     "training",
     "use_own",
 ]
@@ -129,6 +130,17 @@ def datasets() -> dict[str, DatasetSpec]:
 def reported() -> dict[str, Reported]:
     """Return every configuration that a report ran, by its key."""
     return {key: entry for file in _files() for key, entry in getattr(file, "REPORTED", {}).items()}
+
+
+def same_runs(key: str) -> tuple[str, ...]:
+    """Return the keys of the reported configurations that say the same of a run as that of `key`, itself among them.
+
+    A report may compare one network under two names. One study of them, which has the first name, is enough.
+    """
+    known = reported()
+    entry = known[key]
+    own = (entry.space, entry.config, entry.epochs, entry.split)
+    return tuple(other for other, one in known.items() if (one.space, one.config, one.epochs, one.split) == own)
 
 
 def claims() -> list[Claim]:

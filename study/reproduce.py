@@ -20,7 +20,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,8 +90,15 @@ def selected(patterns: Sequence[str]) -> tuple[dict[str, Reported], dict[str, li
 def needs_held_out(key: str, entry: Reported) -> bool:
     """Whether claims on a configuration ask for validation images, of which its report had none."""
     audits = [audit for claim in search_spaces.claims() for audit in claim.audited_by]
-    asked = {one.metric for audit in audits for one in measured_by(audit) if one.subject == key}
+    named = search_spaces.same_runs(key)
+    asked = {one.metric for audit in audits for one in measured_by(audit) if one.subject in named}
     return entry.split.val == 0 and any(metric.startswith("val_") for metric in asked)
+
+
+def _distinct(reported: Mapping[str, Reported]) -> dict[str, Reported]:
+    """Return the configurations without those that another one runs too, under whose name they are."""
+    first = {key: search_spaces.same_runs(key)[0] for key in reported}
+    return {first[key]: entry for key, entry in reported.items()}
 
 
 def claimed_components() -> dict[str, list[int]]:
@@ -117,7 +124,7 @@ def _run(asked: argparse.Namespace) -> int:
     paces = Paces(storage / PACES, machine.name, probe_on(machine))
     studies = [
         Reproduction.of(key, entry, asked.seeds, storage, held_out=held_out)
-        for key, entry in reported.items()
+        for key, entry in _distinct(reported).items()
         for held_out in ((False, True) if needs_held_out(key, entry) else (False,))
     ]
     plan = planned(studies, paces, machine)

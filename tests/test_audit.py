@@ -103,6 +103,14 @@ def test_claims_of_networks_hold_or_not_by_their_seeds(tmp_path):
     assert audited(single, f"{D}/val_accuracy").words == "cannot be told apart: one seed has no interval"
 
 
+def test_a_run_of_one_network_decides_the_claims_on_each_of_its_names(tmp_path):
+    ran = runs("flowers/batch_norm", test_accuracy=[0.26, 0.265, 0.27])
+    write_study(tmp_path, "flowers", ran, space="flowers_classifier")
+    found = {name: verdict_of(tmp_path, f"flowers/{name}/test_accuracy") for name in ("batch_norm", "adam", "sgd")}
+    assert Verdict.MISSING not in (found["batch_norm"], found["adam"])
+    assert found["sgd"] is Verdict.MISSING
+
+
 def test_a_claim_that_fails_under_settings_left_open_says_which_and_shows_the_note(tmp_path):
     """Another optimizer or batch size might have given the report's number: it is not refuted by ours."""
     write_study(tmp_path, "ladder", runs(D, val_accuracy=[0.68, 0.69, 0.70]), space="cifar_classifier")

@@ -90,6 +90,17 @@ def test_a_report_without_validation_images_has_a_second_study_where_a_claim_ask
     assert asked == {*(f"fashion/{name}" for name in fashion), "flowers/no_batch_norm"}
 
 
+def test_one_network_under_two_names_is_one_study_and_decides_the_claims_on_both(tmp_path, monkeypatch, capsys):
+    assert search_spaces.same_runs("flowers/adam") == ("flowers/batch_norm", "flowers/adam")
+    assert search_spaces.same_runs("flowers/sgd") == ("flowers/sgd",)
+    monkeypatch.setattr(
+        "study.driver.reproductions.probe_on", lambda machine: lambda entry: tuple(map(float, entry.epochs))
+    )
+    assert reproduce.main(["flowers/*adam", "--dry-run", "--storage", str(tmp_path), "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("flowers/batch_norm") == 1
+    assert "flowers/adam" not in capsys.readouterr().out
+
+
 # --- what is left, and for how long
 
 

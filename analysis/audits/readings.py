@@ -177,7 +177,7 @@ def runs_of(key: str, evidence: Evidence) -> list[Runs]:
     for study in evidence.studies:
         if study.dataset != dataset:
             continue  # a reported network on other data
-        rows = study.runs[study.runs["key"] == key]
+        rows = study.runs[study.runs["key"].isin(search_spaces.same_runs(key))]
         rows = rows[[_same_settings(row, entry.config) for row in rows.to_dict("records")]]
         if len(rows):
             found.append(Runs(study, entry, rows))
