@@ -10,7 +10,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models._config import ConfigError, Number, OneOf, Setting
 from models._layers import (
@@ -29,8 +28,7 @@ MAX_DEPTH = 8
 STAGES: dict[str, Setting] = {
     "kernel_size": OneOf((3, 5)),
     # at each size, after the layer that halves or doubles it
-    "residual_blocks": OneOf((0, 1, 2, 3), absent=0),
-    "upsampling": OneOf(("transposed", "sub_pixel"), absent="transposed"),
+    "residual_blocks": OneOf((0, 1, 2), absent=0),
 }
 """The settings of stages that halve the image or double it, beside those of all hidden layers."""
 
@@ -59,7 +57,7 @@ def encoder(config: Config, image_shape: ImageShape, outputs: int) -> nn.Sequent
 
 
 def decoder(config: Config, image_shape: ImageShape, *, output_activation: str | None = None) -> nn.Sequential:
-    """Linear → Unflatten, `depth` stages of an upsampling, each with hidden()'s layers and blocks; Conv → output.
+    """Linear → Unflatten, `depth` stages of ConvT(stride 2), each with hidden()'s layers and blocks; Conv → output.
 
     Takes codes (batch, latent_size), returns images (batch, channels, height, width). The last stage keeps
     the first stage's channels, and a convolution of stride 1 turns them into pixels: it smooths the
@@ -90,40 +88,19 @@ def halving(config: Config, large: ImageShape, small: ImageShape) -> list[nn.Mod
 
 def doubling(config: Config, small: ImageShape, large: ImageShape) -> list[nn.Module]:
     """Return the layers of a stage up, from maps of shape `small` to exactly the size of `large`."""
-    kernel, biased = config["kernel_size"], not config["batch_norm"]
-    following = [*hidden(config, large[0], nn.BatchNorm2d), *_blocks(config, large[0])]
-    if config.get("upsampling") == "sub_pixel":
-        convolution = nn.Conv2d(small[0], 4 * large[0], kernel, padding=kernel // 2, bias=biased)
-        return [convolution, SubPixel(large[1:]), *following]
+    kernel = config["kernel_size"]
     # of ceil(n / 2) pixels, a stride of 2 makes an odd number; one more is added where n is even
     extra = (1 - large[1] % 2, 1 - large[2] % 2)
-    transposed = nn.ConvTranspose2d(
+    convolution = nn.ConvTranspose2d(
         small[0],
         large[0],
         kernel,
         stride=2,
         padding=kernel // 2,
         output_padding=extra,
-        bias=biased,
+        bias=not config["batch_norm"],
     )
-    return [transposed, *following]
-
-
-class SubPixel(nn.Module):
-    """Four maps into one of twice the height and width, less a last row or column where the size is odd.
-
-    Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
-    network" (2016), eq. 4: no pixel is made of fewer products than another, as under a transposed convolution.
-    """
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        super().__init__()
-        self.size = size
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return maps (batch, channels, *size) of maps (batch, 4 · channels, height, width)."""
-        height, width = self.size
-        return functional.pixel_shuffle(maps, 2)[..., :height, :width]
+    return [convolution, *hidden(config, large[0], nn.BatchNorm2d), *_blocks(config, large[0])]
 
 
 class ResidualBlock(nn.Module):

@@ -24,7 +24,7 @@ PRETRAINING = ("optimizer", "lr", "weight_decay", "momentum", "nesterov")
 """The training keys that the first stage has of its own, as `pretrain_…`."""
 
 _SHAPE_LAYERS = ("latent_size", "dropout")  # of the ae family's settings: the others say how one is trained
-_SHAPE_DECODERS = ("output_activation", "upsampling")
+_SHAPE_DECODERS = ("output_activation",)
 
 
 def layer_settings(autoencoder: str) -> dict[str, Setting]:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from models._layers import ACTIVATIONS, Centre, Dropout
-from models.conv import SubPixel
 from models.network import ImageShape
 from models.registry import ShapesAlone, build, build_without_memory, without_values
 
@@ -105,10 +104,6 @@ def _mean(layer: nn.AdaptiveAvgPool2d, shape: _Shape) -> _Shape:
     return (*shape[:2], *(has if wants is None else wants for wants, has in zip(asked, shape[2:], strict=True)))
 
 
-def _sub_pixel(layer: SubPixel, shape: _Shape) -> _Shape:
-    return (shape[0], shape[1] // 4, *layer.size)
-
-
 _SHAPES: dict[type[nn.Module], Callable[[Any, _Shape], _Shape]] = {
     **dict.fromkeys(ACTIVATIONS.values(), _same),
     **dict.fromkeys((nn.Sigmoid, nn.Identity, Dropout, nn.BatchNorm1d, nn.BatchNorm2d, Centre), _same),
@@ -118,5 +113,4 @@ _SHAPES: dict[type[nn.Module], Callable[[Any, _Shape], _Shape]] = {
     nn.MaxPool2d: _pool,
     nn.AvgPool2d: _pool,
     nn.AdaptiveAvgPool2d: _mean,
-    SubPixel: _sub_pixel,
 }

@@ -66,6 +66,13 @@ class Ask(ABC):
         self.config[key] = self._choice(name or key, choices, lambda config: config[key])
         return self.config[key]
 
+    def option(self, key: str, choices: Sequence[Any], *, name: str | None = None) -> Any:
+        """Return one of `choices`; the first is what a config without `key` means, and all others fill it."""
+        value = self._choice(name or key, choices, lambda config: config.get(key, choices[0]))
+        if value != choices[0] or self._says(key):
+            self.config[key] = value
+        return value
+
     def integer(self, key: str, bounds: Bounds, *, name: str | None = None, log: bool = False) -> int:
         """Fill `key` with a whole number within `bounds` and return it."""
         value = self._held[key] if key in self._held else self._integer(name or key, key, bounds, log)
@@ -105,6 +112,10 @@ class Ask(ABC):
             self.number(key, bounds, name=name, log=True)
         else:
             self.config[key] = usual
+
+    def _says(self, key: str) -> bool:
+        """Whether the config that answers has this key, though it need not."""
+        return False
 
     @abstractmethod
     def _choice(self, name: str, choices: Sequence[Any], of: Callable[[Mapping[str, Any]], Any]) -> Any: ...
@@ -149,6 +160,9 @@ class AskConfig(Ask):
     def usual(self, key: str, value: Any) -> None:
         if key in self._given:
             self.config[key] = self._given[key]
+
+    def _says(self, key: str) -> bool:
+        return key in self._given
 
     def _choice(self, name: str, choices: Sequence[Any], of: Callable[[Mapping[str, Any]], Any]) -> Any:
         value = of(self._given)

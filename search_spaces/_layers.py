@@ -31,12 +31,14 @@ class LayerBounds:
         dense_width: their features.
         conv_depth: stages, each of which halves the image; of the architecture `pca` too.
         conv_width: channels of the first stage, doubled by each further one.
+        residual_blocks: the most after each halving and doubling, 0 where none are searched.
     """
 
     dense_depth: int
     dense_width: Bounds
     conv_depth: Bounds
     conv_width: Bounds
+    residual_blocks: int = 0
 
 
 def architecture(ask: Ask, general: Sequence[str], reported: Sequence[str]) -> str:
@@ -90,16 +92,23 @@ def conv_layers(
     ask.integer("depth", (least, min(most, halvings(image_shape))), name="conv_depth")
     ask.integer("width", bounds.conv_width, name="conv_width", log=True)
     ask.choice("kernel_size", KERNEL_SIZES)
+    if bounds.residual_blocks:
+        ask.option("residual_blocks", tuple(range(bounds.residual_blocks + 1)))
     _hidden_layers(ask)
     dropout(ask, highest_dropout)
 
 
-def cnn_layers(ask: Ask, image_shape: ImageShape, depth: Bounds, width: Bounds) -> None:
-    """Ask for `depth` stages of a classifier, each of which halves the image but the first, and their `width`."""
+def cnn_layers(ask: Ask, image_shape: ImageShape, depth: Bounds, width: Bounds, blocks: int) -> None:
+    """Ask for `depth` stages of a classifier, each of which halves the image but the first, and their `width`.
+
+    `blocks` is the most that a stage has.
+    """
     ask.integer("depth", (depth[0], min(depth[1], halvings(image_shape) + 1)), name="cnn_depth")
     ask.integer("width", width, name="cnn_width", log=True)
     # more per stage than three needs longer training than these budgets give
     ask.integer("convolutions", (1, 3))
+    if blocks > 1:
+        ask.option("blocks", tuple(range(1, blocks + 1)))
     ask.choice("residual", (True, False))
     ask.choice("kernel_size", KERNEL_SIZES)
     _hidden_layers(ask)
@@ -120,11 +129,22 @@ def _hidden_layers(ask: Ask) -> None:
     ask.choice("activation", ACTIVATIONS)
 
 
-def training(ask: Ask, batch_size: Bounds, ranges: TrainingRanges = PIXEL_ERROR) -> None:
-    """Ask for the training keys of a config; `batch_size` in images, `ranges` those of the family's loss."""
-    optimization(ask, ranges)
+def training(ask: Ask, batch_size: Bounds, ranges: TrainingRanges = PIXEL_ERROR, *, averaging: bool = False) -> None:
+    """Ask for the training keys of a config.
+
+    Args:
+        ask: Who answers.
+        batch_size: In images.
+        ranges: Those of the family's loss.
+        averaging: Whether to ask for what long trainings gain by, too: a moving average of the weights, Nesterov's
+            momentum and a learning rate that first rises.
+    """
+    optimization(ask, ranges, nesterov=averaging)
     # Biases, the gains of norms and a likelihood's log σ are no weights that could grow too large: pulled to 0, AdamW
     # with 1.0 cost a Gaussian VAE of digits 6.6 nats. A reported configuration decays what its framework did, all.
     ask.usual("decay", "weights")
-    ask.choice("schedule", ("constant", "cosine"))
+    ask.choice("schedule", ("constant", "cosine", *(("one_cycle",) if averaging else ())))
+    if averaging and ask.option("weight_averaging", ("none", "ema")) == "ema":
+        # Below a quarter of an epoch it is the network itself, above 4 an average that a short trial does not outgrow.
+        ask.number("averaged_epochs", (0.25, 4.0), log=True)
     ask.integer("batch_size", batch_size, log=True)

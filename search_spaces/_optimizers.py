@@ -83,8 +83,11 @@ FROM_PCA = replace(PIXEL_ERROR, optimizers=tuple(name for name in OPTIMIZERS if 
 _REPORTED_SGD, _REPORTED_L2 = 1e-3, 1e-2
 
 
-def optimization(ask: Ask, ranges: TrainingRanges, stage: str = "") -> None:
-    """Ask for an optimizer and its settings; `stage` is what their keys begin with, for example "pretrain_"."""
+def optimization(ask: Ask, ranges: TrainingRanges, stage: str = "", *, nesterov: bool = False) -> None:
+    """Ask for an optimizer and its settings; `stage` is what their keys begin with, for example "pretrain_".
+
+    With `nesterov`, of SGD also whether its momentum is Nesterov's.
+    """
     # A parameter has the same choices in the whole study: fewer of them are another parameter.
     named = "" if ranges.optimizers == OPTIMIZERS else f"{ask.config['architecture']}_"
     optimizer = ask.choice(f"{stage}optimizer", ranges.optimizers, name=f"{stage}{named}optimizer")
@@ -92,6 +95,8 @@ def optimization(ask: Ask, ranges: TrainingRanges, stage: str = "") -> None:
     if optimizer in ("sgd", "rmsprop"):
         # Beyond 0.99 an update remembers more steps than a small study's epoch has.
         momentum = ask.number(f"{stage}momentum", (0.0, 0.99), name=f"{stage}{optimizer}_momentum")
+    if optimizer == "sgd" and nesterov:
+        ask.option(f"{stage}nesterov", (False, True))
     if optimizer == "sgd":
         name, bounds = _with_reported(ask, "sgd_effective_lr", ranges.sgd, _REPORTED_SGD)
     else:

@@ -168,6 +168,9 @@ class ClassifierSearch:
         batch_size: images.
         augmentations: the kinds that leave an image's class as it is.
         highest_dropout: the upper bound of dropout.
+        cnn_blocks: the most in a stage of the general CNN.
+        long_training: whether to ask, too, for what photographs gain by in many epochs and lose by in few: cutout,
+            mixing, colour jitter, and what `training` calls averaging.
     """
 
     layers: LayerBounds
@@ -177,6 +180,8 @@ class ClassifierSearch:
     batch_size: Bounds
     augmentations: tuple[str, ...] = ("none", "shift", "shift_flip")
     highest_dropout: float = HIGHEST_DROPOUT
+    cnn_blocks: int = 1
+    long_training: bool = False
 
     def __call__(self, ask: Ask, context: Context, reported: Sequence[str]) -> None:
         """Ask for a flat config of the family `classifier`; on a given encoder, for what is not its own."""
@@ -189,7 +194,12 @@ class ClassifierSearch:
         # Above 0.2 the target is less certain than good networks are of most images.
         ask.number("label_smoothing", (0.0, 0.2), step=0.05)
         ask.choice("augmentation", self.augmentations)
-        training(ask, self.batch_size, CROSS_ENTROPY)
+        if self.long_training:
+            ask.option("cutout", (False, True))
+            ask.option("mixing", ("none", "mixup", "cutmix"))
+            if context.image_shape[0] == 3:  # of grey there is no saturation
+                ask.option("colour_jitter", (False, True))
+        training(ask, self.batch_size, CROSS_ENTROPY, averaging=self.long_training)
 
     def _given(self, ask: Ask, encoder: Mapping[str, Any]) -> None:
         ask.fix(**encoder, encoder="given", double_softmax=False)
@@ -209,7 +219,7 @@ class ClassifierSearch:
             return
         ask.fix(double_softmax=False)
         if name == "cnn":
-            cnn_layers(ask, context.image_shape, self.cnn_depth, self.cnn_width)
+            cnn_layers(ask, context.image_shape, self.cnn_depth, self.cnn_width, self.cnn_blocks)
             self._dropout(ask)
             return
         if name == "flowers/classifier":

@@ -30,11 +30,7 @@ CASES = {
     "ae dense": ("ae", "dense", {**DENSE, **AE}),
     "ae dense, corrupted and sparse": ("ae", "dense", {**DENSE, **AE, **NOISY, "sparsity": 0.1}),
     "ae conv": ("ae", "conv", {**CONV, **AE}),
-    "ae conv, residual and sub-pixel": (
-        "ae",
-        "conv",
-        {**CONV, **AE, "residual_blocks": 1, "upsampling": "sub_pixel", **AVERAGED},
-    ),
+    "ae conv, residual and averaged": ("ae", "conv", {**CONV, **AE, "residual_blocks": 1, **AVERAGED}),
     "ae from PCA": ("ae", "pca", {**CONV, "sparsity": 0.0, "contraction": 0.0}),
     "vae dense, bernoulli, warm-up": ("vae", "dense", {**DENSE, "likelihood": "bernoulli", "beta_warmup": 0.7}),
     "vae dense, gaussian": ("vae", "dense", {**DENSE, "likelihood": "gaussian"}),
@@ -188,7 +184,7 @@ def test_a_member_has_the_same_batches_and_the_same_noise_as_alone():
         assert torch.equal(member.generators["cpu"].get_state(), run.generators["cpu"].get_state())
 
 
-@pytest.mark.parametrize("case", ["ae conv", "ae conv, residual and sub-pixel"])
+@pytest.mark.parametrize("case", ["ae conv", "ae conv, residual and averaged"])
 @pytest.mark.parametrize("fused_first", [True, False])
 @pytest.mark.usefixtures("float64")
 def test_a_checkpoint_of_either_way_is_gone_on_with_in_the_other(fused_first, case, tmp_path):

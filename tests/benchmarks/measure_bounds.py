@@ -41,13 +41,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--train-size", type=int)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", default="float32")
     options = parser.parse_args()
 
     import torch
 
     import search_spaces
     from study.data import image_data
-    from study.training.execution import prepare_process
+    from study.training.execution import Execution, prepare_process
     from study.training.trainer import NonFiniteLossError, Trainer
 
     prepare_process(options.threads)
@@ -59,12 +60,18 @@ def main() -> None:
     }
     changed = {key: read(value) for key, _, value in (pair.partition("=") for pair in options.set)}
     base = {key: value for key, value in {**space.default, **changed}.items() if value is not None}
-    print(f"{options.space}, {options.epochs} epochs, {len(data['train'][1]):,} images, {options.seeds} seeds, {base}")
+    about = f"{len(data['train'][1]):,} images, {options.seeds} seeds, {options.precision}"
+    print(f"{options.space}, {options.epochs} epochs, {about}, {base}")
     for value in map(read, options.values.split(",")):
         found, start = [], time.perf_counter()
         for seed in range(options.seeds):
             trainer = Trainer(
-                {**base, options.key: value}, data, num_classes=images.num_classes, epochs=options.epochs, seed=seed
+                {**base, options.key: value},
+                data,
+                num_classes=images.num_classes,
+                epochs=options.epochs,
+                seed=seed,
+                execution=Execution(options.precision),
             )
             try:
                 for _ in range(options.epochs):
@@ -75,7 +82,10 @@ def main() -> None:
         known = sorted(one for one in found if not math.isnan(one))
         spread = f"{median(known):.5g} ({known[0]:.5g} … {known[-1]:.5g})" if known else "-"
         seconds = (time.perf_counter() - start) / options.seeds
-        print(f"{options.key} {value:<8} {space.metric} {spread}  diverged {len(found) - len(known)}  {seconds:.1f} s")
+        print(
+            f"{options.key} {value:<8} {space.metric} {spread}  diverged {len(found) - len(known)}  {seconds:.1f} s",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
