@@ -163,6 +163,7 @@ SPACES = (
             cnn_depth=(2, 4),  # 28 pixels down to 14, or to 4
             cnn_width=(16, 64),  # below 16 textures are lost; 64 are 512 channels in the fourth stage
             cnn_blocks=2,  # CIFAR-10's networks gain by a second; a third takes half the time again
+            long_training=True,
             latent_size=(8, 256),  # from fewer than classes; the report's 64 inside, and its best autoencoder's 256
             batch_size=_BATCH_SIZE,
         ),

@@ -222,6 +222,7 @@ SPACES = (
             cnn_depth=(4, 6),  # 100 pixels down to 13, or to 4, where the report's encoder ends too
             cnn_width=(16, 48),  # the report's 16 inside; 48 are 1,536 channels in the sixth stage
             cnn_blocks=2,  # CIFAR-10's networks gain by a second; with six stages these are 36 convolutions
+            long_training=True,  # after 150 epochs mixup has 55.6 % where there are 49.7 without, and cutmix 45.2
             latent_size=(64, 512),  # from fewer than the 102 classes to half as many as images
             batch_size=_BATCH_SIZE,
             highest_dropout=0.75,  # the report went as far, and lost by it
