@@ -38,6 +38,16 @@ def test_without_one_of_its_size_a_reports_network_is_shown_before_the_default(c
     assert found.name == "some/large, code of 6"
 
 
+@pytest.mark.parametrize("won_by_code", [True, False])
+def test_a_network_with_a_code_is_shown_beside_none_without(won_by_code, confirmed, tmp_path):
+    """A classifier on an encoder has a code, and the default of a space of classifiers, a CNN, has none."""
+    coded, plain = confirmed("t0005", "some/coded", 4), confirmed("t0000", "default", 4)
+    without = {key: value for key, value in plain.config.items() if key != "latent_size"}
+    plain = Confirmed("t0000", "default", without, plain.chose, plain.reported)
+    order = [coded, plain] if won_by_code else [plain, coded]
+    assert winner.beside(StudyFolder(tmp_path), order, "val_mse") is None
+
+
 def test_the_winner_alone_and_configs_that_only_chose_are_shown_beside_nothing(confirmed, tmp_path):
     first, chose = confirmed("t0000", "default", 4), confirmed("t0003", "some/same", 4, reported=False)
     sampled, gone = confirmed("t0004", None, 4), confirmed("r1", "some/large", 6, left=False)

@@ -46,7 +46,7 @@ def beside(folder: StudyFolder, confirmed: Sequence[Confirmed], metric: str) -> 
     """Return the network that the winner's reconstructions are shown with: of the default, or of a report.
 
     Of those that were reported on it is one with a code of the winner's size where there is one; of several a report's.
-    None where there is none but the winner, or what its run left is gone.
+    None where there is none but the winner, where none has a code, as a CNN has none, or what its run left is gone.
 
     Args:
         folder: The study's.
@@ -54,7 +54,7 @@ def beside(folder: StudyFolder, confirmed: Sequence[Confirmed], metric: str) -> 
         metric: The validation metric by which one of its seeds is taken.
     """
     size = confirmed[0].config.get("latent_size")
-    others = [one for one in confirmed[1:] if one.key and one.reported]
+    others = [one for one in confirmed[1:] if one.key and one.reported and "latent_size" in one.config]
     if size is None or not others:
         return None
     other = min(others, key=lambda one: (one.config["latent_size"] != size, one.key == "default"))
