@@ -498,13 +498,13 @@ def test_an_option_is_in_a_config_where_it_is_taken_or_the_given_config_says_so(
     space = search_spaces.get("cifar_ae")
     context = context_of(space)
     assert "residual_blocks" not in space.default
-    for more in ({}, {"residual_blocks": 0}, {"residual_blocks": 1}):
+    for more in ({}, {"residual_blocks": 0}, {"residual_blocks": 2}):
         point = space.point("given", {**space.default, **more}, context)
         assert point.config == {**space.default, **more}
         assert point.params["residual_blocks"] == more.get("residual_blocks", 0)
-    assert {config.get("residual_blocks") for _, _, config in sampled_at_home("cifar_ae")} == {None, 1}
-    with pytest.raises(ValueError, match="residual_blocks = 2 lies outside"):
-        space.point("given", {**space.default, "residual_blocks": 2}, context)
+    assert {config.get("residual_blocks") for _, _, config in sampled_at_home("cifar_ae")} == {None, 1, 2}
+    with pytest.raises(ValueError, match="residual_blocks = 3 lies outside"):
+        space.point("given", {**space.default, "residual_blocks": 3}, context)
 
 
 def test_a_number_off_the_grid_is_no_answer():
