@@ -129,22 +129,24 @@ def _hidden_layers(ask: Ask) -> None:
     ask.choice("activation", ACTIVATIONS)
 
 
-def training(ask: Ask, batch_size: Bounds, ranges: TrainingRanges = PIXEL_ERROR, *, averaging: bool = False) -> None:
+def training(
+    ask: Ask, batch_size: Bounds, ranges: TrainingRanges = PIXEL_ERROR, *, long_training: bool = False
+) -> None:
     """Ask for the training keys of a config.
 
     Args:
         ask: Who answers.
         batch_size: In images.
         ranges: Those of the family's loss.
-        averaging: Whether to ask for what long trainings gain by, too: a moving average of the weights, Nesterov's
-            momentum and a learning rate that first rises.
+        long_training: Whether to ask, too, for what is meant for many epochs: a moving average of the weights,
+            Nesterov's momentum and a learning rate that first rises.
     """
-    optimization(ask, ranges, nesterov=averaging)
+    optimization(ask, ranges, nesterov=long_training)
     # Biases, the gains of norms and a likelihood's log σ are no weights that could grow too large: pulled to 0, AdamW
     # with 1.0 cost a Gaussian VAE of digits 6.6 nats. A reported configuration decays what its framework did, all.
     ask.usual("decay", "weights")
-    ask.choice("schedule", ("constant", "cosine", *(("one_cycle",) if averaging else ())))
-    if averaging and ask.option("weight_averaging", ("none", "ema")) == "ema":
+    ask.choice("schedule", ("constant", "cosine", *(("one_cycle",) if long_training else ())))
+    if long_training and ask.option("weight_averaging", ("none", "ema")) == "ema":
         # Below a quarter of an epoch it is the network itself, above 4 an average that a short trial does not outgrow.
         ask.number("averaged_epochs", (0.25, 4.0), log=True)
     ask.integer("batch_size", batch_size, log=True)

@@ -169,8 +169,8 @@ class ClassifierSearch:
         augmentations: the kinds that leave an image's class as it is.
         highest_dropout: the upper bound of dropout.
         cnn_blocks: the most in a stage of the general CNN.
-        long_training: whether to ask, too, for what photographs gain by in many epochs and lose by in few: cutout,
-            mixing, colour jitter, and what `training` calls averaging.
+        long_training: whether to ask, too, for what is meant for many epochs: cutout, mixing, colour jitter, and what
+            `training` asks for then.
     """
 
     layers: LayerBounds
@@ -199,7 +199,7 @@ class ClassifierSearch:
             ask.option("mixing", ("none", "mixup", "cutmix"))
             if context.image_shape[0] == 3:  # of grey there is no saturation
                 ask.option("colour_jitter", (False, True))
-        training(ask, self.batch_size, CROSS_ENTROPY, averaging=self.long_training)
+        training(ask, self.batch_size, CROSS_ENTROPY, long_training=self.long_training)
 
     def _given(self, ask: Ask, encoder: Mapping[str, Any]) -> None:
         ask.fix(**encoder, encoder="given", double_softmax=False)

@@ -173,11 +173,12 @@ def runs_of(key: str, evidence: Evidence) -> list[Runs]:
     """Return the completed runs of a reported configuration, by study."""
     entry = search_spaces.reported()[key]
     dataset = entry.space.split("_", maxsplit=1)[0]
+    names = search_spaces.same_runs(key)
     found = []
     for study in evidence.studies:
         if study.dataset != dataset:
             continue  # a reported network on other data
-        rows = study.runs[study.runs["key"].isin(search_spaces.same_runs(key))]
+        rows = study.runs[study.runs["key"].isin(names)]
         rows = rows[[_same_settings(row, entry.config) for row in rows.to_dict("records")]]
         if len(rows):
             found.append(Runs(study, entry, rows))
