@@ -13,9 +13,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,9 +24,11 @@ _POSITIONS = 32  # bits of the counter for a number's place in its image; the ot
 _BITS = 2**16  # what the probability of a dropout is counted in
 
 
-@dataclass(frozen=True)
-class Draw:
-    """What a layer or a loss asked for; every generator can make it, and one in the same state makes the same."""
+class Draw(NamedTuple):
+    """What a layer or a loss asked for; every generator can make it, and one in the same state makes the same.
+
+    No frozen dataclass: `torch.compile` of PyTorch 2.11 loses the attributes of one that is made in compiled code.
+    """
 
     function: Callable[..., Tensor]
     arguments: tuple[Any, ...]

@@ -20,7 +20,7 @@ from study.record.errors import UsageError
 
 
 def path(checkpoints: Path, run_id: str) -> Path:
-    """Return the file of a run's checkpoint, which is replaced after every epoch."""
+    """Return the file of a run's checkpoint, which later ones replace."""
     return checkpoints / run_id / "checkpoint.pt"
 
 

@@ -18,16 +18,17 @@ from study.training.execution import prepare_process
 from study.training.replicates import Replicates, time_steps
 from study.worker.energy import EnergyLog, gpu_counters, processor_counters
 from study.worker.job import Job, Report, StepResult
-from study.worker.run import WorkerContext, WorkerRun, explained, out_of_memory, reason, training_of
+from study.worker.run import WorkerContext, WorkerRun, explained, out_of_memory, reason, save, training_of
 
 
 class Worker:
     """Trains `Job`s epoch by epoch: one after the other, or the replicates of a config together.
 
-    Checkpoints are the study's own (`study.training.checkpoint`), written before an epoch is reported: a run whose
-    worker dies is set up again by Tune and goes on from its file, as it does when a later driver resumes the study. The
-    first step after that reports the checkpoint's epoch once more, since its report may have been lost; the journal and
-    ASHA ignore what they know. So Tune's own save and load, which would store every model twice, are not used.
+    Checkpoints are the study's own (`study.training.checkpoint`), written before an epoch is reported, or after several
+    where writing takes long (`study.worker.run.Spacing`): a run whose worker dies is set up again by Tune and goes on
+    from its file, as it does when a later driver resumes the study. The first step after that reports the checkpoint's
+    epoch once more, since its report may have been lost, and the next ones what had been trained after it; the journal
+    and ASHA ignore what they know. So Tune's own save and load, which would store every model twice, are not used.
 
     A first stage (`study.training.stages`) is trained in a run's first step: its epochs are in the checkpoint and, with
     the first report, in the journal, but no scheduler sees them.
@@ -163,8 +164,10 @@ class WorkerGroup:
         self._replicates.pretrain(after_epoch=self._save_first_stage)
         running = [self._runs[name] for name in self._replicates.running]
         if any(run.repeated is None for run in running):
-            for name, metrics in self._replicates.epoch().items():
-                self._runs[name].save(metrics)
+            trained = self._replicates.epoch()
+            if trained:
+                save([self._runs[name] for name in trained], list(trained.values()))
+            for name, metrics in trained.items():
                 self._runs[name].repeated = metrics
         reports = {}
         for name in self._replicates.running:
@@ -190,5 +193,6 @@ class WorkerGroup:
             return Report(run.training.epochs_done, done=True, failed=why)
 
     def _save_first_stage(self) -> None:
-        for name in self._replicates.running:
-            self._runs[name].save(None)
+        running = [self._runs[name] for name in self._replicates.running]
+        if running:
+            save(running, [None] * len(running))
