@@ -13,6 +13,7 @@ import pytest
 import torch
 from model_examples import example
 from small_networks import CONFIGS, TRAINING
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from study.data import tensors
 from study.training import fused, trainer
@@ -119,6 +120,28 @@ def test_each_member_has_the_numbers_that_it_has_alone(case, device):
         assert_same_weights(member.trained, run.trained, rtol=1e-8, atol=1e-8)
         assert member.trained.progress == 1.0
     assert len({timeless(run.epoch())["train_loss"] for run in alone}) == len(SEEDS)
+
+
+class Layouts(TorchDispatchMode):
+    """Remembers the results of the members' convolutions as they lie in memory, below `vmap`."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+        result = operation(*arguments, **(options or {}))
+        if operation is torch.ops.aten.convolution.default and arguments[8] == len(SEEDS):  # its groups
+            self.found.append(result)
+        return result
+
+
+def test_the_results_of_mapped_convolutions_are_laid_out_as_batch_norm_needs_them_on_a_gpu():
+    fused = FusedTrainer(trainers(config_of("classifier cnn, residual")))
+    with Layouts() as layouts:
+        fused.epoch()
+    assert len(layouts.found) > 10
+    assert all(result.is_contiguous() for result in layouts.found)
 
 
 @pytest.mark.parametrize("case", CASES)

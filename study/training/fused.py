@@ -84,10 +84,10 @@ class FusedTrainer:
         for member in self.members:
             member.trained.train()
         losses = [_TrainingLoss(member.trained) for member in self.members]
-        parameters, buffers = stack_module_state(losses)
+        parameters, buffers = _stacked(losses)
         averaged = [_TrainingLoss(member.model) for member in self.members if member.averages]
         averages: Tensors = {}
-        for part in stack_module_state(averaged) if averaged else ():
+        for part in _stacked(averaged) if averaged else ():
             averages |= part
         optimizer = self._stacked_optimizer(losses, parameters)
         sums: Tensors = {}
@@ -151,7 +151,9 @@ class FusedTrainer:
             ]
             if states[0]:
                 optimizer.state[parameters[name]] = {
-                    key: states[0][key].clone() if key == _SHARED_STATE else torch.stack([s[key] for s in states])
+                    key: states[0][key].clone()
+                    if key == _SHARED_STATE
+                    else _plain(torch.stack([s[key] for s in states]))
                     for key in states[0]
                 }
         return optimizer
@@ -188,7 +190,7 @@ class FusedTrainer:
         for member in self.members:
             member.model.eval()
         evaluations = [_PerImage(member.model) for member in self.members]
-        state = stack_module_state(evaluations)
+        state = _stacked(evaluations)
         # The noise of an evaluation depends on the image alone: the same for all.
         per_image = vmap(
             lambda own, pixels, classes, where: functional_call(evaluations[0], own, (pixels, classes, where)),
@@ -229,6 +231,22 @@ class _PerImage(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor, indices: Tensor) -> Tensors:
         return self.network.per_image(images, labels, indices)
+
+
+def _stacked(modules: Sequence[nn.Module]) -> tuple[Tensors, Tensors]:
+    """Return the parameters and buffers of modules of one kind, each with the modules as its first dimension."""
+    parameters, buffers = stack_module_state(list(modules))
+    plain = {name: _plain(value.detach()).requires_grad_(value.requires_grad) for name, value in parameters.items()}
+    return plain, {name: _plain(value) for name, value in buffers.items()}
+
+
+def _plain(stacked: Tensor) -> Tensor:
+    """Return a stack of the members' tensors with its dimensions in their order in memory.
+
+    With the weights' channels last, a convolution's results have them last on a GPU, and batch norm asks there for the
+    layout of what it is given, which `vmap` does not know: no network with both could be trained together.
+    """
+    return stacked.contiguous()
 
 
 def _draws(loss: nn.Module, pixels: Tensor, labels: Tensor) -> list[Draw]:

@@ -88,9 +88,15 @@ def measure(network: str, options: argparse.Namespace) -> list[Line]:
 
 
 def lines(options: argparse.Namespace) -> list[Line]:
-    """Measure every network."""
+    """Measure every network; why one cannot be trained together is its line."""
     prepare_process(options.threads)
-    return [line for network in options.network for line in measure(network, options)]
+    measured = []
+    for network in options.network:
+        try:
+            measured += measure(network, options)
+        except RuntimeError as error:
+            measured.append(Line(network, reason=str(error).splitlines()[0]))
+    return measured
 
 
 def main() -> None:
