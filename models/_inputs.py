@@ -8,12 +8,10 @@ and covered in part, each in its own way, and mixed with each other, and their l
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from models import noise
 from models._config import Number, OneOf, Setting, When
@@ -30,9 +28,6 @@ MIXING = ("none", "mixup", "cutmix")
 
 MARGIN = 8
 """Images move by at most 1/8 of their side in each direction: 4 of 32 pixels, as He et al. 2015 do on CIFAR-10."""
-
-LEAST_AREA = 0.25
-"""The smallest part of an image that is taken for all of it: a quarter of a small picture still tells its class."""
 
 JITTER = 0.4
 """How far the factors of brightness, contrast and saturation may lie from 1."""
@@ -88,32 +83,10 @@ def shift_flip(images: Tensor) -> Tensor:
     return _pick(images, _shifted(images, height), columns)
 
 
-def crop_flip(images: Tensor) -> Tensor:
-    """Return a part of each image (batch, channels, height, width) at the image's size, every other one flipped.
-
-    The part has `LEAST_AREA` … 1 of the image's area and a side-to-side ratio of 3/4 … 4/3 of the image's own, wherever
-    it fits (Szegedy et al., "Going deeper with convolutions", 2015, section 6). Enlarged bilinearly. The parts and the
-    flips are drawn from `models.noise`.
-    """
-    batch, _, height, width = images.shape
-    drawn = noise.uniform((5, batch, 1), images.device)
-    area = LEAST_AREA + (1 - LEAST_AREA) * drawn[0]
-    ratio = torch.exp(math.log(4 / 3) * (2 * drawn[1] - 1))
-    # on a scale of -1 to 1, as `grid_sample` has it: half a part's size is its share of the side
-    wide, high = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
-    side = torch.where(drawn[4] < 0.5, -1.0, 1.0)
-    columns = (1 - wide) * (2 * drawn[2] - 1) + side * wide * _centres(width, images.device)
-    rows = (1 - high) * (2 * drawn[3] - 1) + high * _centres(height, images.device)
-    grid = torch.stack((columns[:, None].expand(-1, height, -1), rows[:, :, None].expand(-1, -1, width)), dim=3)
-    enlarged = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    return torch.empty_like(images).copy_(enlarged)
-
-
 AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda images: images,
     "shift": shift,
     "shift_flip": shift_flip,
-    "crop_flip": crop_flip,
 }
 
 

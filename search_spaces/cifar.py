@@ -64,7 +64,7 @@ _LAYERS = LayerBounds(
     dense_width=(128, 2048),  # around the code's size, up to where a layer has 6 million weights
     conv_depth=(1, 4),  # 32 pixels down to 16, or to 2: one more leaves a single pixel
     conv_width=(16, 128),  # 16 train on a laptop; 128 are 1,024 channels in the fourth stage
-    residual_blocks=2,  # CIFAR-10, 4 epochs: MSE 0.00522 without, 0.00499 with one, 0.00494 with two, the slowest
+    residual_blocks=2,
 )
 _BATCH_SIZE = (32, 512)  # 32 are 1,313 steps an epoch, 512 are 83
 

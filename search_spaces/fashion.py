@@ -72,7 +72,7 @@ _LAYERS = LayerBounds(
     dense_width=(64, 1024),  # up to where the first layer has a feature for each of the 784 pixels, and more
     conv_depth=(1, 4),  # 28 pixels down to 14, or to 2
     conv_width=(8, 64),  # the report's 16 inside, 8 find edges; 64 are 512 channels in the fourth stage
-    residual_blocks=2,  # CIFAR-10, 4 epochs: MSE 0.00522 without, 0.00499 with one, 0.00494 with two, the slowest
+    residual_blocks=2,
 )
 _BATCH_SIZE = (32, 512)  # the report's 100 inside; 32 are 1,688 steps an epoch, 512 are 106
 _CONV = {"architecture": "conv", "depth": 2, "width": 16, "kernel_size": 3, "batch_norm": True}

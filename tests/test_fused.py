@@ -40,7 +40,7 @@ CASES = {
     "classifier cnn, blocks, mixup": (
         "classifier",
         "cnn",
-        {**CONV, "augmentation": "crop_flip", "mixing": "mixup", "residual": True, "blocks": 2, **AVERAGED},
+        {**CONV, "augmentation": "shift_flip", "mixing": "mixup", "residual": True, "blocks": 2, **AVERAGED},
     ),
     "classifier cnn, cutmix and double softmax": (
         "classifier",

@@ -3,7 +3,7 @@ import pytest
 import models
 import search_spaces
 from search_spaces import Context
-from study.cluster.resources import Limits
+from study.cluster.resources import Limits, training_bytes
 
 HIDDEN = ("width", "kernel_size", "batch_norm", "activation")
 SPACE = search_spaces.get("cifar_ae")
@@ -46,3 +46,8 @@ def test_replicates_fit_as_often_as_their_memory_does_and_one_always():
     assert 1 < few < many
     assert many == pytest.approx(16 * few, abs=16)
     assert Limits(10**9, 1).replicates(config, CONTEXT, params) == 1
+
+
+def test_a_moving_average_of_the_weights_counts_as_much_as_they_do():
+    averaged = {**SPACE.default, "weight_averaging": "ema", "averaged_epochs": 1.0}
+    assert training_bytes(averaged, CONTEXT, 1000) - training_bytes(SPACE.default, CONTEXT, 1000) == 4 * 1000

@@ -179,10 +179,12 @@ def training_bytes(
 ) -> int:
     """Return the bytes that training takes: weights, gradients, two moments, a batch's outputs of all layers.
 
-    An estimate: what a library needs besides, and frees in between, is not known before.
+    A moving average of the weights takes as much as they do. An estimate: what a library needs besides, and frees in
+    between, is not known before.
     """
     values: int = models.count_activations(config, context.image_shape, context.num_classes) * config["batch_size"]
-    return _FLOAT * (per_parameter * params + _PER_ACTIVATION * values)
+    averaged = config.get("weight_averaging", "none") != "none"
+    return _FLOAT * ((per_parameter + averaged) * params + _PER_ACTIVATION * values)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,0 @@
-"""The space of CIFAR-10's autoencoders, with what measure_bounds.py found best as the config to try first."""
-
-from dataclasses import replace
-
-import search_spaces
-
-SHIPPED = search_spaces.get("cifar_ae")
-FOUND = {"width": 32, "residual_blocks": 1, "batch_size": 32}
-SPACE = replace(SHIPPED, default={**SHIPPED.default, **FOUND}, reported={})
