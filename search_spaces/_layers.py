@@ -31,8 +31,8 @@ class LayerBounds:
         dense_width: their features.
         conv_depth: stages, each of which halves the image; of the architecture `pca` too.
         conv_width: channels of the first stage, doubled by each further one.
-        residual_blocks: the most after each halving and doubling, 0 where none are searched. Two gain on one, and one on
-            none, at 4 and 3 times the seconds (CIFAR-10, docs/method.md).
+        residual_blocks: the most after each halving and doubling, 0 where none are searched. Two gain on one, and one
+            on none, at 4 and 3 times the seconds (CIFAR-10, docs/method.md).
     """
 
     dense_depth: int

@@ -183,7 +183,7 @@ def training_bytes(
     between, is not known before.
     """
     values: int = models.count_activations(config, context.image_shape, context.num_classes) * config["batch_size"]
-    averaged = config.get("weight_averaging", "none") != "none"
+    averaged: bool = config.get("weight_averaging", "none") != "none"
     return _FLOAT * ((per_parameter + averaged) * params + _PER_ACTIVATION * values)
 
 
