@@ -1,4 +1,4 @@
-"""One run in a worker: set up from its checkpoint, saved after each epoch, evaluated at its end, reported."""
+"""One run in a worker: set up from its checkpoint, saved after an epoch or some, evaluated at its end, reported."""
 
 from __future__ import annotations
 
