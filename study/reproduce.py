@@ -2,9 +2,10 @@
 
 Says before it starts what is done, what is left, and the hours that it takes here, measured on some batches and
 remembered. Each study is one of `study run`: ended at any moment, it is gone on with by the same command, and has lost
-an epoch at most, or some where a checkpoint takes long. What does not fit into the time budget is left. PCA of the reports' data sets has the keys pca/DATA.
-Where a report speaks of curves on other images than it trained on and held out none, there is a second study, which
-holds some out. What the repository keeps of a finished study, its tables and pictures, goes to analysis/reproductions.
+an epoch at most, or some where a checkpoint takes long. What does not fit into the time budget is left. PCA of the
+reports' data sets has the keys pca/DATA. Where a report speaks of curves on other images than it trained on and held
+out none, there is a second study, which holds some out. What the repository keeps of a finished study, its tables and
+pictures, goes to analysis/reproductions.
 
 Examples:
     python study/reproduce.py --dry-run
