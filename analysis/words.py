@@ -128,3 +128,20 @@ def joined(words: Sequence[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def environments(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what a study's drivers ran on, as study.json says it: the first one's, then each other one."""
+    return [about.get("environment", {}), *about.get("later_environments", [])]
+
+
+def machine(environment: Mapping[str, Any]) -> str:
+    """Return the processor, its cores and the GPUs of an environment in words."""
+    cores = [counted(environment["cpus"], "core")] if environment.get("cpus") else []
+    graphics = ", ".join(environment.get("gpus") or []) or "no GPU"
+    return ", ".join([environment.get("cpu") or "an unknown processor", *cores, graphics])
+
+
+def machines(about: Mapping[str, Any]) -> str:
+    """Return the machines that a study was driven on, one after the other."""
+    return ", and later on ".join(dict.fromkeys(map(machine, environments(about))))

@@ -41,8 +41,9 @@ def write_study(
     summary: dict[str, Any] | None = None,
     data: dict[str, Any] | None = None,
     as_reported: bool = False,
+    **about: Any,
 ) -> Path:
-    """Write a study's folder; `data` replaces parts of study.json's data."""
+    """Write a study's folder; `data` replaces parts of study.json's data, `about` is of the study's beginning."""
     dataset = space.split("_", maxsplit=1)[0]
     sizes, notes = dict(WHOLE[dataset]), []
     if train_size is not None:
@@ -67,6 +68,7 @@ def write_study(
         data=of_data | (data or {}),
         baseline=baseline or [],
         summary=summary,
+        **about,
     )
 
 

@@ -332,12 +332,22 @@ def test_what_is_not_as_it_was_recorded_is_said_before_anything_is_promised(tmp_
     then = here | {"cpu": "Another", "git_commit": "f" * 40, "versions": here["versions"] | {"torch": "1.0"}}
     other = source_of(tmp_path / "other", SessionStarted({}), environment=then, gpu={"runs": 2, "reason": "x"})
     said = "\n".join(repeating.unlike(other, recorded([]), settings(cpus_per_trial=2.0)))
+    later = source_of(
+        tmp_path / "later",
+        SessionStarted({}, environment=here),
+        SessionStarted({}, environment=here | {"cpu": "A third"}),
+        environment=here,
+    )
+    assert repeating.unlike(later, recorded([]), settings())[-1] == (
+        f"the study was gone on with, processor: {here['cpu']} then, A third later"
+    )
+    assert len(repeating.unlike(later, recorded([]), settings())) == 1 + changed
     for words in (
         f"processor: Another then, {here['cpu']} now",
         f"torch: 1.0 then, {here['versions']['torch']} now",
         f"commit: {'f' * 40} then",
         "on a GPU",
-        "the study was gone on with",
+        "the study was gone on with, and what later sessions ran with is not recorded",
     ):
         assert words in said, words
 

@@ -187,6 +187,15 @@ def test_first_screen_answers_what_best_against_what_how_sure_and_at_what_cost(f
         assert words_of_it in first
 
 
+def test_every_machine_that_a_study_was_driven_on_is_named():
+    first, gpu = {"cpu": "A CPU", "cpus": 2, "gpus": []}, {"cpu": "B", "cpus": 16, "gpus": ["A GPU"]}
+    assert words.machines({"environment": first}) == "A CPU, 2 cores, no GPU"
+    later = [gpu, {**first, "git_commit": "f"}]
+    said = words.machines({"environment": first, "later_environments": later})
+    assert said == "A CPU, 2 cores, no GPU, and later on B, 16 cores, A GPU"
+    assert words.machines({}) == "an unknown processor, no GPU"
+
+
 DEFAULT = {"trial_id": "t0000", "test": {"mean": 0.44, "ci95": [0.4, 0.48], "n": 3}}
 GAIN = {"mean": 0.11, "ci95": [0.055, 0.165], "n": 3}
 VERDICTS = [

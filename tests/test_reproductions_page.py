@@ -14,10 +14,13 @@ import search_spaces
 from analysis import report
 from analysis.page.reported_pages import REPORTED_PAGES, Claimed, Curves, Pictures
 from study.driver.keeping import keep
+from study.record.events import SessionStarted
 from study.record.folder import StudyFolder
+from study.record.journal import Journal
 from study.record.reproductions import PACES
 
 D = "cifar_cnn/D"
+HERE = {"git_commit": "a" * 40, "cpu": "A CPU", "cpus": 2, "gpus": [], "versions": {"torch": "2"}}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,12 @@ def written(tmp_path_factory) -> tuple[Path, str]:
     """A page of two kept studies, and its text."""
     folder = tmp_path_factory.mktemp("page")
     rows = runs(D, val_accuracy=[0.58, 0.59, 0.60], train_accuracy=[0.8, 0.81, 0.82])
-    study = StudyFolder(write_study(folder / "results", "reproduce-D-x3", rows, space="cifar_classifier", summary={}))
+    about = {"environment": {**HERE, "gpus": ["A GPU"]}, "gpu": {"runs": 1, "reason": "x"}, "summary": {}}
+    study = StudyFolder(write_study(folder / "results", "reproduce-D-x3", rows, space="cifar_classifier", **about))
+    record = Journal(study.journal)
+    for environment in (HERE, HERE, {**HERE, "git_commit": "b" * 40}):
+        record.append(SessionStarted({}, environment=environment))
+    record.close()
     keep(study, folder / "kept")
     base = runs("fashion/base", val_mse=[0.02, 0.021], train_mse=[0.03, 0.031])
     study = StudyFolder(write_study(folder / "results", "reproduce-base-x2", base, space="fashion_ae", summary={}))
@@ -68,6 +76,7 @@ def test_what_was_run_has_its_link_and_what_was_not_its_hours(written):
     page, text = written
     row = next(line for line in text.splitlines() if line.startswith(f"| [{D}]"))
     assert "| 16 of 16 | 3 | 42,000 |" in row
+    assert row.endswith("| A GPU, then A CPU, 1 thread a run | aaaaaaa, bbbbbbb |")
     assert "| cifar_ae/1+1 | 100 | not run yet |  | about 100.00 a seed |" in text
     links = re.findall(r"\]\(([^)#]+)\)", text)
     files = [link for link in links if not link.endswith(".md")]

@@ -11,11 +11,11 @@ import pandas as pd
 from analysis.page.parts import Commands, Fact, Facts, Item, Paragraph, Section, Table
 from analysis.study_files import StudyFiles
 from analysis.trials import given_and_suggested, suggested
-from analysis.words import cell, joined
+from analysis.words import cell, environments, joined, machine, machines
 from study.record import metrics
 from study.record.ranking import NOTHING_CHOSEN
 from study.record.settings import options, repeat_words
-from study.record.words import counted, number
+from study.record.words import number
 
 
 def settings(study: StudyFiles) -> Section:
@@ -36,20 +36,32 @@ def settings(study: StudyFiles) -> Section:
     ]
     if encoder := about.get("encoder"):
         data_facts.append(Fact("encoder of", _value(encoder)))
-    versions = {"python": environment.get("python"), **environment.get("versions", {})}
-    machine = [
+    ran_on = [
         Fact("git commit", str(environment.get("git_commit") or "unknown")),
-        Fact("versions", ", ".join(f"{name} {version}" for name, version in versions.items() if version) or "unknown"),
+        Fact("versions", _versions(environment)),
         Fact("processor", f"{environment.get('cpu', 'unknown')}, {environment.get('cpus', '?')} cores"),
         Fact("graphics", ", ".join(environment.get("gpus") or []) or "none"),
         *([Fact("runs on a GPU", str(gpu["runs"]), gpu["reason"])] if (gpu := about.get("gpu")) else []),
         Fact("platform", str(environment.get("platform", "unknown"))),
+        *(
+            Fact(
+                "gone on with",
+                f"commit {later.get('git_commit') or 'unknown'}",
+                f"{machine(later)}; {_versions(later)}",
+            )
+            for later in environments(about)[1:]
+        ),
     ]
-    items: list[Item] = [Facts(data_facts), Facts(facts), Facts(machine)]
+    items: list[Item] = [Facts(data_facts), Facts(facts), Facts(ran_on)]
     if searched := about.get("searched"):
         ranges = pd.DataFrame(list(searched.items()), columns=["parameter", "range"])
         items.append(Table("searched", "What was searched: every parameter and its range", ranges, 99, folded=True))
     return Section("settings", "Settings and environment", items, "What it takes to run the same study again.")
+
+
+def _versions(environment: Mapping[str, Any]) -> str:
+    versions = {"python": environment.get("python"), **environment.get("versions", {})}
+    return ", ".join(f"{name} {version}" for name, version in versions.items() if version) or "unknown"
 
 
 ENERGY_KINDS = {"processor": "the processors", "memory": "their memory", "GPU": "the GPUs"}
@@ -57,10 +69,7 @@ ENERGY_KINDS = {"processor": "the processors", "memory": "their memory", "GPU": 
 
 def hardware(study: StudyFiles) -> str:
     """Say on what a study was trained, and what that took in energy as far as the machines tell."""
-    machine = study.about.get("environment", {})
-    gpus = ", ".join(machine.get("gpus") or []) or "no GPU"
-    cores = f", {counted(machine['cpus'], 'core')}" if machine.get("cpus") else ""
-    return f"Trained on {machine.get('cpu', 'an unknown processor')}{cores}, {gpus}. {energy(study)}"
+    return f"Trained on {machines(study.about)}. {energy(study)}"
 
 
 def energy(study: StudyFiles) -> str:

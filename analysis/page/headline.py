@@ -11,7 +11,7 @@ from analysis.over_images import compute_over_images
 from analysis.page.parts import Fact, Facts, Section
 from analysis.study_files import StudyFiles
 from analysis.trials import compute_leaderboard, given_and_suggested
-from analysis.words import cell, config_words, summary_interval
+from analysis.words import cell, config_words, machines, summary_interval
 from study.record import metrics
 from study.record.ranking import NOTHING_CHOSEN
 from study.record.words import counted, duration, number, ratio
@@ -276,9 +276,7 @@ def _cost(study: StudyFiles) -> Fact:
     epochs = int(sum(table["epochs"].sum() for table in tables if "epochs" in table))
     trained = float(sum(table["seconds"].sum() for table in tables if "seconds" in table))
     clock = f"{duration(study.summary['wall_s'])} on the clock, " if study.summary else ""
-    where = study.about.get("environment", {})
-    machine = ", ".join(where.get("gpus") or []) or "no GPU"
-    place = f"{where['cpu']}, {counted(where['cpus'], 'core')}, {machine}" if where.get("cpu") else "an unknown machine"
+    place = machines(study.about)
     confirmed = f"{counted(len(study.confirm), 'confirmation run')}, " if len(study.confirm) else ""
     why = ((study.summary or {}).get("search_end") or {}).get("why")  # not of an earlier version
     ended = f" The search ended: {why}." if why else ""

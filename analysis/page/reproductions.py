@@ -18,6 +18,7 @@ from analysis.audits.verdicts import Audited, Verdict, audit, stages
 from analysis.audits.views import claimed_words, our_lines
 from analysis.figures._mean_curves import compute_mean_curves, plot_mean_curves
 from analysis.page.reported_pages import REPORTED_PAGES, Claimed, Curves, Pictures, ReportedPage
+from analysis.words import environments
 from search_spaces import Measured
 from study.record import files
 from study.record.reproductions import PACES
@@ -104,7 +105,7 @@ def _runs_table(report: str, sources: _Sources) -> str:
             rows.append([key, stages(entry.epochs), "not run yet", "", hours, "", ""])
         for runs in sorted(found, key=lambda one: one.rank, reverse=True):
             about = runs.study.about
-            environment: dict[str, Any] = about.get("environment", {})
+            commits = dict.fromkeys((one.get("git_commit") or "")[:7] for one in environments(about))
             rows.append(
                 [
                     f"[{key}]({sources.link(sources.folder(runs))})",
@@ -112,21 +113,23 @@ def _runs_table(report: str, sources: _Sources) -> str:
                     str(len(runs.rows)),
                     f"{runs.study.sizes['train']:,}",
                     f"{about.get('hours', {}).get('training', 0.0):.2f}",
-                    _machine(about),
-                    (environment.get("git_commit") or "")[:7],
+                    _machines(about),
+                    ", ".join(filter(None, commits)),
                 ]
             )
     command = f"    study reproduce '{report}/*'\n"
     return f"{command}\n{_table(heads, rows)}"
 
 
-def _machine(about: dict[str, Any]) -> str:
-    environment: dict[str, Any] = about.get("environment", {})
-    gpus = environment.get("gpus") or []
-    if gpus and (about.get("gpu") is not None):
-        return str(gpus[0])
+def _machines(about: dict[str, Any]) -> str:
+    """Return on what the runs of a study were trained, one after the other where it was gone on with elsewhere."""
     threads = max(1, int(about["settings"].get("cpus_per_trial", 1)))
-    return f"{environment.get('cpu', '')}, {counted(threads, 'thread')} a run"
+    first, *later = environments(about)
+    ran = []
+    for one in ({**first, "on_gpu": about.get("gpu") is not None}, *later):
+        gpus = one.get("gpus") or []
+        ran.append(gpus[0] if gpus and one["on_gpu"] else f"{one.get('cpu', '')}, {counted(threads, 'thread')} a run")
+    return ", then ".join(dict.fromkeys(ran))
 
 
 def _claims_table(shown: Sequence[Audited], sources: _Sources) -> str:

@@ -69,7 +69,7 @@ def opened(name: str, storage: Path, given: Mapping[str, Any], *, trust: bool) -
     state = journal.read_state(folder.journal)
     default, winner = _ends(name, state)
     trusted = folders.is_trusted(folder, state.place)
-    source = Source(name, folder, state, 1, trusted)
+    source = Source(name, folder, state, trusted)
     repeating.use_code(source, trust=trust)
     recorded = state.settings
     settings = replace(

@@ -83,7 +83,7 @@ def _trained(setup: Setup, subject: Subject, asked: Asked, ends: float | None) -
         recorder = Recorder(written, journal.fold(folder.journal, before) if before else StudyState())
         about = subject.source.state.about
         assert about is not None
-        first: Event = SessionStarted({}, setup.resources.gpu_json)
+        first: Event = SessionStarted({}, setup.resources.gpu_json, environment=environment())
         if begun := recorder.state.about:
             then, now = begun.environment.get("git_commit"), git_commit()
             if then != now:

@@ -168,11 +168,13 @@ def resume(
             say_progress(wrapped(f"study: the code has changed since the study began ({before} to {now})", 4))
         with inputs.joined(settings, data, encoder) as resources, _verified(settings, folder) as probe_file:
             from study.driver.context import Setup
+            from study.driver.environment import environment
 
             if copied:
                 print(f"study: {_was(state)}: this copy goes on as a study of its own", file=sys.stderr)
             uuid = str(uuid4()) if copied else None
-            first = SessionStarted(changed, resources.gpu_json, uuid, folders.place_of(folder), moved)
+            place = folders.place_of(folder)
+            first = SessionStarted(changed, resources.gpu_json, uuid, place, moved, environment())
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first, *again)
 
 

@@ -16,7 +16,7 @@ from study.record import archive, files, journal, metrics
 from study.record import folder as folders
 from study.record.commands import say_progress
 from study.record.errors import StudyError, UsageError, choose_from
-from study.record.events import Event, Metrics, SessionStarted
+from study.record.events import Event, Metrics
 from study.record.folder import StudyFolder
 from study.record.metrics import RATIO
 from study.record.settings import LOCAL, Settings
@@ -32,14 +32,12 @@ class Source:
         named: What messages call it.
         folder: Where its code of its own lies, if it has some, and where it may write.
         state: What its journal says.
-        sessions: Of drivers, the first one included.
         trusted: Whether it was begun here by this user, so that its code and its paths may be used.
     """
 
     named: str
     folder: StudyFolder
     state: StudyState
-    sessions: int
     trusted: bool
 
 
@@ -81,8 +79,7 @@ def _source(named: str, place: Path, events: Sequence[Event], code: bytes | None
     folder.path.mkdir()
     if code is not None:
         folder.code.write_bytes(code)
-    sessions = 1 + sum(isinstance(event, SessionStarted) for event in events)
-    return Source(named, folder, journal.fold(Path(named), events), sessions, trusted)
+    return Source(named, folder, journal.fold(Path(named), events), trusted)
 
 
 def chosen(source: Source, run_id: str) -> Run:
@@ -149,8 +146,11 @@ def unlike(source: Source, run: Run, settings: Settings) -> list[str]:
         found.append("it was trained without a GPU, and --gpus-per-trial asks for one now")
     if source.state.settings.get("address") not in LOCAL:
         found.append("it was trained on a cluster, of whose machines nothing is recorded")
-    if source.sessions > 1:
+    later = [session.environment for session in source.state.later_sessions]
+    if not all(later):
         found.append("the study was gone on with, and what later sessions ran with is not recorded")
+    changes = dict.fromkeys(change for one in later if one for change in _differences(then, one))
+    found += [f"the study was gone on with, {change.removesuffix(' now')} later" for change in changes]
     if run.kind == "confirm" and settings.fuse == "on":
         found.append("its seeds were trained together (--fuse on), and are rounded otherwise than alone")
     threads = source.state.settings.get("cpus_per_trial", settings.cpus_per_trial)

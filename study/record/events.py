@@ -96,6 +96,7 @@ class SessionStarted(Event):
         uuid: who it is from here on: a copy of a study is a study of its own. None where it stays the same.
         place: where it lies now.
         moved: settings that say where things lie now.
+        environment: git commit, versions, hardware; an earlier version did not say them.
     """
 
     name: ClassVar[str] = "session"
@@ -104,6 +105,7 @@ class SessionStarted(Event):
     uuid: str | None = None
     place: dict[str, Any] | None = None
     moved: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,7 @@ class StudyState:
     notified: bool = False  # the user's command has been told that the study is finished
     finished_at: float = 0.0  # in seconds since 1970, when `summary` was made
     place: dict[str, Any] | None = None  # where the study lay when it was last worked on
+    later_sessions: list[SessionStarted] = field(default_factory=list)  # of drivers after the first
     why_ended: str = ""  # the search, in words
     device_s: float = 0.0  # of the search: seconds of its runs' epochs, times the devices that each run has
     search_s: dict[Part, float] = field(default_factory=dict)  # seconds of its runs' epochs, by where they trained
@@ -258,6 +259,7 @@ class StudyState:
             self.search_ended = None
 
     def _begin_session(self, event: SessionStarted) -> None:
+        self.later_sessions.append(event)
         self._wall_before, self._session_start = self.wall_s, event.time
         self.settings = {**self.settings, **event.moved, **event.changed}
         self.place = event.place or self.place

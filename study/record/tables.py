@@ -45,13 +45,26 @@ class Table:
 def about(state: StudyState) -> Row:
     """Return the content of study.json; `started` is when it began, in seconds since 1970.
 
-    `energy` is what the machines say that they took: how many were asked (`machines`), the `joules` by kind
-    ("processor", "memory", "GPU") of those that tell, and how many do (`told_by`). None until a run has been trained.
+    `later_environments` are those of drivers that went on with it on other machines or with other versions, each once,
+    with `on_gpu`, whether runs had one. `energy` is what the machines say that they took: how many were asked
+    (`machines`), the `joules` by kind ("processor", "memory", "GPU") of those that tell, and how many do (`told_by`).
+    None until a run has been trained.
     """
     assert state.about is not None
     said = {key: value for key, value in state.about.to_json().items() if key not in _NOT_ABOUT}
     own = {"started": state.about.time, "settings": state.settings, "place": state.place, "energy": _energy(state)}
-    return said | own
+    return said | own | {"later_environments": _later_environments(state)}
+
+
+def _later_environments(state: StudyState) -> list[Row]:
+    assert state.about is not None
+    first = {**state.about.environment, "on_gpu": state.about.gpu is not None}
+    known = [first]
+    for session in state.later_sessions:
+        ran = {**session.environment, "on_gpu": session.gpu is not None}
+        if session.environment and ran not in known:
+            known.append(ran)
+    return known[1:]
 
 
 def _energy(state: StudyState) -> Row | None:
