@@ -59,6 +59,12 @@ def test_a_number_holds_if_the_interval_reaches_it_and_is_narrow_enough_to_say_s
     assert judge_check(Interval((low + high) / 2, low, high, 3), 0.59, 0.03) is verdict
 
 
+def test_seeds_that_do_not_differ_decide_where_each_has_exactly_the_claimed_value():
+    assert judge_check(Sample({1: 1.0, 2: 1.0, 3: 1.0}).interval().scaled(100), 100, 2) is Verdict.HOLDS
+    assert judge_check(Sample({1: 1.0, 2: 1.0}).interval().scaled(100), 100, 2) is Verdict.UNDECIDED
+    assert judge_check(Sample({1: 0.99, 2: 0.99, 3: 0.99}).interval().scaled(100), 100, 2) is Verdict.UNDECIDED
+
+
 def test_one_seed_decides_nothing_and_an_exact_number_everything():
     assert judge_check(Interval(0.59, None, None, 1), 0.59, 0.03) is Verdict.UNDECIDED
     assert judge_bound(Interval(0.59, None, None, 1), 0.1, None) is Verdict.UNDECIDED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +11,7 @@ import search_spaces
 from analysis.audits.evidence import Evidence
 from analysis.audits.readings import Reading, find
 from search_spaces import Audit, Bound, Check, Claim, Comparison, Measured, measured_by
-from study.record.intervals import Interval, Sample, difference
+from study.record.intervals import LEAST_SEEDS, Interval, Sample, difference
 
 
 class Verdict(StrEnum):
@@ -29,6 +30,8 @@ class Verdict(StrEnum):
 
 DECIDED = (Verdict.HOLDS, Verdict.FAILS, Verdict.FAILS_OPEN)
 """The verdicts that say something of a claim."""
+
+_ROUNDING = 1e-12
 
 _POINTS = {
     Verdict.HOLDS: "points the claim's way",
@@ -114,10 +117,12 @@ def judge_check(interval: Interval, value: float, tolerance: float) -> Verdict:
 
     It is not if our interval, widened by the tolerance, leaves it out. Where the interval is wider than the tolerance
     (or there is none, of one seed) the seeds differ by more than what is to be told apart, so that it says nothing:
-    otherwise a claim would hold the more easily, the fewer seeds there are.
+    otherwise a claim would hold the more easily, the fewer seeds there are. Seeds that do not differ have no interval
+    either: with three of them the claim holds if each has exactly what is claimed, such as 100 % of the images.
     """
     if interval.low is None or interval.high is None:
-        return Verdict.UNDECIDED
+        same = interval.n >= LEAST_SEEDS and math.isclose(interval.mean, value, rel_tol=_ROUNDING)
+        return Verdict.HOLDS if same else Verdict.UNDECIDED
     if not interval.low - tolerance <= value <= interval.high + tolerance:
         return Verdict.FAILS
     return Verdict.HOLDS if (interval.high - interval.low) / 2 <= tolerance else Verdict.UNDECIDED
