@@ -139,6 +139,7 @@ TABLE: dict[str, Run | str] = {
     "study run --reported 'mnist_ae/*' --space mnist_vae": Run(
         instead=f"study run --reported 'mnist_ae/*_z2' --space mnist_vae {REPORTED}"
     ),
+    "study run --space docs/beyond/": Run(add=SMALL, before="ln -sfn $CHECKOUT/docs ."),
     "study run --space cifar_ae": Run(add=SMALL),
     "study run --space cifar_ae --confirm-reported": Run(add=f"{REPORTED} --trials 2 --max-params 1000000"),
     "study run --space cifar_ae --dry-run": AS_IT_IS,
