@@ -30,6 +30,15 @@ def test_writing_takes_a_tenth_of_the_time_at_most(takes, waits):
     assert spacing.due
 
 
+def test_a_disk_that_is_busy_for_once_does_not_keep_checkpoints_apart():
+    clock = Clock()
+    spacing = Spacing(clock)
+    for takes in (0.1, 60.0):
+        with spacing.writing():
+            clock.now += takes
+    assert spacing.due
+
+
 @pytest.fixture
 def slow_disk(monkeypatch):
     """Let a checkpoint take 4 s, by a clock of the test's own; return of which epochs one was written, by run."""
