@@ -137,6 +137,8 @@ def environments(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def machine(environment: Mapping[str, Any]) -> str:
     """Return the processor, its cores and the GPUs of an environment in words."""
+    if not environment:
+        return "an unknown machine"
     cores = [counted(environment["cpus"], "core")] if environment.get("cpus") else []
     graphics = ", ".join(environment.get("gpus") or []) or "no GPU"
     return ", ".join([environment.get("cpu") or "an unknown processor", *cores, graphics])

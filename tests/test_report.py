@@ -193,7 +193,7 @@ def test_every_machine_that_a_study_was_driven_on_is_named():
     later = [gpu, {**first, "git_commit": "f"}]
     said = words.machines({"environment": first, "later_environments": later})
     assert said == "A CPU, 2 cores, no GPU, and later on B, 16 cores, A GPU"
-    assert words.machines({}) == "an unknown processor, no GPU"
+    assert words.machines({}) == "an unknown machine"
 
 
 DEFAULT = {"trial_id": "t0000", "test": {"mean": 0.44, "ci95": [0.4, 0.48], "n": 3}}

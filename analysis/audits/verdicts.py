@@ -11,7 +11,7 @@ import search_spaces
 from analysis.audits.evidence import Evidence
 from analysis.audits.readings import Reading, find
 from search_spaces import Audit, Bound, Check, Claim, Comparison, Measured, measured_by
-from study.record.intervals import LEAST_SEEDS, Interval, Sample, difference
+from study.record.intervals import LEAST_SEEDS, ROUNDING, Interval, Sample, difference
 
 
 class Verdict(StrEnum):
@@ -30,8 +30,6 @@ class Verdict(StrEnum):
 
 DECIDED = (Verdict.HOLDS, Verdict.FAILS, Verdict.FAILS_OPEN)
 """The verdicts that say something of a claim."""
-
-_ROUNDING = 1e-12
 
 _POINTS = {
     Verdict.HOLDS: "points the claim's way",
@@ -121,7 +119,7 @@ def judge_check(interval: Interval, value: float, tolerance: float) -> Verdict:
     either: with three of them the claim holds if each has exactly what is claimed, such as 100 % of the images.
     """
     if interval.low is None or interval.high is None:
-        same = interval.n >= LEAST_SEEDS and math.isclose(interval.mean, value, rel_tol=_ROUNDING)
+        same = interval.n >= LEAST_SEEDS and math.isclose(interval.mean, value, rel_tol=ROUNDING)
         return Verdict.HOLDS if same else Verdict.UNDECIDED
     if not interval.low - tolerance <= value <= interval.high + tolerance:
         return Verdict.FAILS

@@ -74,7 +74,7 @@ def run(
 
 def _trained(setup: Setup, subject: Subject, asked: Asked, ends: float | None) -> tuple[list[Step], list[str]]:
     """Return the steps of the path, everything trained, and what there is to say of it."""
-    from study.driver.environment import environment, git_commit
+    from study.driver.environment import environment
 
     folder, settings = setup.folder, setup.settings
     written = Journal(folder.journal)
@@ -83,15 +83,16 @@ def _trained(setup: Setup, subject: Subject, asked: Asked, ends: float | None) -
         recorder = Recorder(written, journal.fold(folder.journal, before) if before else StudyState())
         about = subject.source.state.about
         assert about is not None
-        first: Event = SessionStarted({}, setup.resources.gpu_json, environment=environment())
+        here = environment()
+        first: Event = SessionStarted({}, setup.resources.gpu_json, environment=here)
         if begun := recorder.state.about:
-            then, now = begun.environment.get("git_commit"), git_commit()
+            then, now = begun.environment.get("git_commit"), here["git_commit"]
             if then != now:
                 say_progress(wrapped(f"study: the code has changed since the ablation began ({then} to {now})", 4))
         if not before:
             objective, gpu = about.objective, setup.resources.gpu_json
             first = StudyStarted(
-                settings.written(), objective, data=about.data, environment=environment(), gpu=gpu, own=about.own
+                settings.written(), objective, data=about.data, environment=here, gpu=gpu, own=about.own
             )
         recorder.record(first)
         for failed in [one for one in recorder.state.confirmations if one.status == "failed" and one.by_machine]:

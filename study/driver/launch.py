@@ -122,7 +122,7 @@ def resume(
         trust: Whether code that lies in a folder from elsewhere may be run.
     """
     from study.driver import beginning, own_space
-    from study.driver.environment import git_commit
+    from study.driver.environment import environment
     from study.record import folder as folders
     from study.record import kept
     from study.record.journal import read_state
@@ -163,18 +163,18 @@ def resume(
         encoder = inputs.encoder_of(settings, data, trust=trust)
         assert state.about is not None
         beginning.check_unchanged(folder.name, state.about, beginning.about(settings, data, encoder))
-        before, now = state.about.environment.get("git_commit"), git_commit()
+        here = environment()
+        before, now = state.about.environment.get("git_commit"), here["git_commit"]
         if before != now:
             say_progress(wrapped(f"study: the code has changed since the study began ({before} to {now})", 4))
         with inputs.joined(settings, data, encoder) as resources, _verified(settings, folder) as probe_file:
             from study.driver.context import Setup
-            from study.driver.environment import environment
 
             if copied:
                 print(f"study: {_was(state)}: this copy goes on as a study of its own", file=sys.stderr)
             uuid = str(uuid4()) if copied else None
             place = folders.place_of(folder)
-            first = SessionStarted(changed, resources.gpu_json, uuid, place, moved, environment())
+            first = SessionStarted(changed, resources.gpu_json, uuid, place, moved, here)
             return _run(Setup(settings, folder, data, resources, encoder, probe_file), first, *again)
 
 

@@ -20,7 +20,8 @@ LEVEL = 0.05
 """The p value, after Holm's correction, below which a difference is told apart."""
 LEAST_SEEDS = 3
 """Of two seeds the spread is unknown: a paired test has one degree of freedom. Fewer tell no two configs apart."""
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
+"""The part by which values may differ that are the same but for their arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _welch(first: list[float], second: list[float]) -> Difference:
 
 def _do_not_differ(values: Sequence[float], size: float | None = None) -> bool:
     """Whether values are equal up to the rounding of numbers of this size, their own if it is not said."""
-    return max(values) - min(values) <= _ROUNDING * (max(map(abs, values)) if size is None else size)
+    return max(values) - min(values) <= ROUNDING * (max(map(abs, values)) if size is None else size)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -224,15 +224,14 @@ def save(runs: Sequence[WorkerRun], metrics: Sequence[Metrics | None]) -> None:
     """Add an epoch to runs that are at the same one, and write their checkpoints if that is due.
 
     Args:
-        runs: One, or those that are trained together.
+        runs: One, or those that are trained together and have not failed.
         metrics: Each one's of the epoch, None in the first stage.
     """
     for run, values in zip(runs, metrics, strict=True):
         if values is not None:
             run.add(values)
-    spacing = runs[0].spacing
-    if spacing.due or any(run.leaves_its_checkpoint for run in runs):
-        with spacing.writing():
+    if runs and (runs[0].spacing.due or any(run.leaves_its_checkpoint for run in runs)):
+        with runs[0].spacing.writing():
             for run, values in zip(runs, metrics, strict=True):
                 run.write(values)
 

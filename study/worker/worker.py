@@ -165,8 +165,7 @@ class WorkerGroup:
         running = [self._runs[name] for name in self._replicates.running]
         if any(run.repeated is None for run in running):
             trained = self._replicates.epoch()
-            if trained:
-                save([self._runs[name] for name in trained], list(trained.values()))
+            save([self._runs[name] for name in trained], list(trained.values()))
             for name, metrics in trained.items():
                 self._runs[name].repeated = metrics
         reports = {}
@@ -194,5 +193,4 @@ class WorkerGroup:
 
     def _save_first_stage(self) -> None:
         running = [self._runs[name] for name in self._replicates.running]
-        if running:
-            save(running, [None] * len(running))
+        save(running, [None] * len(running))
