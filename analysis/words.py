@@ -147,3 +147,9 @@ def machine(environment: Mapping[str, Any]) -> str:
 def machines(about: Mapping[str, Any]) -> str:
     """Return the machines that a study was driven on, one after the other."""
     return ", and later on ".join(dict.fromkeys(map(machine, environments(about))))
+
+
+def versions(environment: Mapping[str, Any]) -> str:
+    """Return Python's version and those of the packages in an environment."""
+    found = {"Python": environment.get("python"), **environment.get("versions", {})}
+    return ", ".join(f"{name} {version}" for name, version in found.items() if version) or "unknown versions"

@@ -52,9 +52,18 @@ def test_the_protocol_says_data_search_seeds_statistics_versions_and_hours(study
         "Test scores are of 1 configuration, 2 seeds each; no other run read the test images.",
         "took 2 min on the clock and",
         "A CPU, 2 cores, no GPU",
-        "torch 2; commit ffffffffffff",
+        "torch 2, commit ffffffffffff.",
     ):
         assert words in said, words
+
+
+def test_what_later_sessions_ran_with_is_in_the_protocol_as_well(study):
+    first = study.about["environment"]
+    later = {**first, "python": "3.12.1", "versions": {"torch": "3"}, "git_commit": "e" * 40}
+    study.about["later_environments"] = [first, later]
+    assert protocol(study).endswith(
+        f"torch 2, commit {'f' * 12}; and later on Python 3.12.1, torch 3, commit {'e' * 12}.\n"
+    )
 
 
 def test_the_checklist_counts_the_runs_that_read_the_test_split(study):

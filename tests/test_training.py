@@ -328,3 +328,38 @@ def test_the_loop_needs_neither_ray_nor_mlflow():
 def test_the_space_default_is_what_these_tests_train():
     context = Context(SPACE.image_shape, 10)
     assert SPACE.points(context)[0].config == SPACE.default
+
+
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+def test_a_run_goes_on_in_the_kernels_of_the_device_that_it_goes_on_on(optimizer):
+    """A checkpoint says which kernels made it: those of a GPU, or of an earlier version."""
+    more = {"momentum": 0.5} if optimizer in ("sgd", "rmsprop") else {}
+    changes = {"optimizer": optimizer, "lr": 0.01, "weight_decay": 1e-4, **more}
+    through = trainer(**changes)
+    through.epoch()
+    state = copy.deepcopy(through.state_dict())
+    elsewhere = [
+        {**group, "foreach": True, **({"fused": False} if "fused" in group else {})}
+        for group in state["optimizer"]["param_groups"]
+    ]
+    resumed = trainer(**changes)
+    resumed.load_state_dict({**state, "optimizer": {**state["optimizer"], "param_groups": elsewhere}})
+    assert [(group["foreach"], group.get("fused")) for group in resumed.optimizer.param_groups] == [
+        (group["foreach"], group.get("fused")) for group in through.optimizer.param_groups
+    ]
+    assert deterministic(resumed.epoch()) == deterministic(through.epoch())
+
+
+def test_the_kernel_of_adagrad_takes_the_steps_of_its_formula():
+    """Duchi et al. 2011: each step is over the root of the sum of the squared gradients so far."""
+    weight = torch.nn.Parameter(torch.tensor([[1.0, -2.0]]))
+    optimizer = build_optimizer([weight], {"optimizer": "adagrad", "lr": 0.1, "weight_decay": 0.5})
+    assert optimizer.param_groups[0]["fused"]
+    expected, squares = weight.detach().double(), torch.zeros(1, 2, dtype=torch.float64)
+    for gradient in ([[0.3, 0.0]], [[-1.0, 2.0]]):
+        weight.grad = torch.tensor(gradient)
+        optimizer.step()
+        penalised = torch.tensor(gradient).double() + 0.5 * expected
+        squares = squares + penalised**2
+        expected = expected - 0.1 * penalised / squares.sqrt()
+    torch.testing.assert_close(weight.detach().double(), expected, atol=1e-6, rtol=0)

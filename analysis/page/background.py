@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.page.parts import Commands, Fact, Facts, Item, Paragraph, Section, Table
 from analysis.study_files import StudyFiles
 from analysis.trials import given_and_suggested, suggested
-from analysis.words import cell, environments, joined, machine, machines
+from analysis.words import cell, environments, joined, machine, machines, versions
 from study.record import metrics
 from study.record.ranking import NOTHING_CHOSEN
 from study.record.settings import options, repeat_words
@@ -38,7 +38,7 @@ def settings(study: StudyFiles) -> Section:
         data_facts.append(Fact("encoder of", _value(encoder)))
     ran_on = [
         Fact("git commit", str(environment.get("git_commit") or "unknown")),
-        Fact("versions", _versions(environment)),
+        Fact("versions", versions(environment)),
         Fact("processor", f"{environment.get('cpu', 'unknown')}, {environment.get('cpus', '?')} cores"),
         Fact("graphics", ", ".join(environment.get("gpus") or []) or "none"),
         *([Fact("runs on a GPU", str(gpu["runs"]), gpu["reason"])] if (gpu := about.get("gpu")) else []),
@@ -47,7 +47,7 @@ def settings(study: StudyFiles) -> Section:
             Fact(
                 "gone on with",
                 f"commit {later.get('git_commit') or 'unknown'}",
-                f"{machine(later)}; {_versions(later)}",
+                f"{machine(later)}; {versions(later)}",
             )
             for later in environments(about)[1:]
         ),
@@ -57,11 +57,6 @@ def settings(study: StudyFiles) -> Section:
         ranges = pd.DataFrame(list(searched.items()), columns=["parameter", "range"])
         items.append(Table("searched", "What was searched: every parameter and its range", ranges, 99, folded=True))
     return Section("settings", "Settings and environment", items, "What it takes to run the same study again.")
-
-
-def _versions(environment: Mapping[str, Any]) -> str:
-    versions = {"python": environment.get("python"), **environment.get("versions", {})}
-    return ", ".join(f"{name} {version}" for name, version in versions.items() if version) or "unknown"
 
 
 ENERGY_KINDS = {"processor": "the processors", "memory": "their memory", "GPU": "the GPUs"}

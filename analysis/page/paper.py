@@ -17,7 +17,7 @@ from analysis.page.headline import verdict
 from analysis.page.remarks import hypothesis, remarks
 from analysis.study_files import StudyFiles
 from analysis.trials import compute_confirmed, given_and_suggested
-from analysis.words import cell, interval_text, joined, machines, parameter_label
+from analysis.words import cell, environments, interval_text, joined, machines, parameter_label, versions
 from study.record import files, metrics
 from study.record.ranking import NOTHING_CHOSEN
 from study.record.words import counted, duration
@@ -206,15 +206,15 @@ def _statistics(study: StudyFiles) -> Iterator[str]:
 
 
 def _machine(study: StudyFiles) -> Iterator[str]:
-    machine = study.about.get("environment", {})
-    versions = {"Python": machine.get("python"), **machine.get("versions", {})}
-    named = joined([f"{name} {version}" for name, version in versions.items() if version])
+    programs = dict.fromkeys(
+        f"{versions(environment)}, commit {(environment.get('git_commit') or 'unknown')[:12]}"
+        for environment in environments(study.about)
+    )
     took = f"took {duration(study.summary['wall_s'])} on the clock and " if study.summary else ""
     tables = (study.trials, study.spread, study.confirm)
     seconds = float(sum(table["seconds"].sum() for table in tables if "seconds" in table))
-    commit = machine.get("git_commit") or "unknown"
     yield latex(f"The study {took}{duration(seconds)} of training on {machines(study.about)}. {energy(study)}")
-    yield rf"Networks are PyTorch's~\cite{{pytorch}}; {latex(named)}; commit {latex(str(commit)[:12])}."
+    yield rf"Networks are PyTorch's~\cite{{pytorch}}; {latex('; and later on '.join(programs))}."
 
 
 def checklist(study: StudyFiles) -> str:

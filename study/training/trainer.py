@@ -41,11 +41,17 @@ OPTIMIZERS: Mapping[str, Callable[[Parameters, Mapping[str, Any]], Optimizer]] =
         nesterov=c.get("nesterov", False) and c["momentum"] > 0,  # without momentum both are the same step
         fused=True,
     ),
-    "adagrad": lambda p, c: Adagrad(p, lr=c["lr"], weight_decay=c["weight_decay"], foreach=True),
-    "rmsprop": lambda p, c: RMSprop(
-        p, lr=c["lr"], weight_decay=c["weight_decay"], momentum=c["momentum"], foreach=True
-    ),
+    # Its kernel is one for CPUs alone. What is not in one kernel is, by default, one operation on all parameters on a
+    # GPU, and parameter by parameter on a CPU, where the other way only needs more memory.
+    "adagrad": lambda p, c: Adagrad(p, lr=c["lr"], weight_decay=c["weight_decay"], fused=_on_cpu(p) or None),
+    "rmsprop": lambda p, c: RMSprop(p, lr=c["lr"], weight_decay=c["weight_decay"], momentum=c["momentum"]),
 }
+
+
+def _on_cpu(parameters: Parameters) -> bool:
+    """Return whether parameters, or those of groups, are in the machine's memory."""
+    first = parameters[0]
+    return (first["params"][0] if isinstance(first, dict) else first).device.type == "cpu"
 
 
 def _one_cycle(done: float) -> float:
@@ -222,7 +228,7 @@ class Trainer:
         if self.averages:
             self.trained.load_state_dict(state["trained"])
             self._averaged_steps = state["averaged_steps"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(_in_kernels_of(self.optimizer, state["optimizer"]))
         self._schedule.load_state_dict(state["schedule"])
         self.epochs_done = state["epochs_done"]
         random = state["random"]
@@ -352,6 +358,15 @@ def build_optimizer(
         "weight_decay": 0.0,
     }
     return build([group for group in (weights, others) if group["params"]], config)
+
+
+def _in_kernels_of(optimizer: Optimizer, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an optimizer's state with the kernels of `optimizer`: another device's may not exist on this one."""
+    groups = [
+        {**saved, **{key: own[key] for key in ("foreach", "fused") if key in own}}
+        for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=True)
+    ]
+    return {**state, "param_groups": groups}
 
 
 def build_schedule(optimizer: Optimizer, config: Mapping[str, Any], epochs: int) -> LambdaLR:
