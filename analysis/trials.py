@@ -216,7 +216,8 @@ def completed_confirmations(study: StudyFiles) -> pd.DataFrame:
     """Return the confirmation runs that have the objective, with it as `value` and its namesake as `test_value`.
 
     Without validation images no run has it, and its namesake is enough. Where some seeds chose the winner, `value` is
-    of these alone, and missing in those that report on it.
+    of these alone, and missing in those that report on it. `test_value` is, as in summary.json, of the seeds that
+    report on a config where there are any: in a study of reported configurations those that chose have one, too.
     """
     objective = objective_of(study)
     runs = study.confirm
@@ -224,19 +225,24 @@ def completed_confirmations(study: StudyFiles) -> pd.DataFrame:
     measured = runs["value"] if runs["value"].notna().any() else runs["test_value"]
     runs = runs[(runs["status"] == "completed") & measured.notna()].reset_index(drop=True)
     if "role" in runs and (runs["role"] == "choose").any():
-        runs["value"] = runs["value"].mask(runs["role"] == "report")
+        chose, reports = runs["role"] == "choose", runs["role"] == "report"
+        with_fresh = runs["confirm_of"].isin(runs.loc[reports & runs["test_value"].notna(), "confirm_of"])
+        runs["value"] = runs["value"].mask(reports)
+        runs["test_value"] = runs["test_value"].mask(chose & with_fresh)
     return runs
 
 
 def confirmed_order(study: StudyFiles) -> list[str]:
-    """Return the confirmed configs, the winner first: most seeds, then the best mean validation value.
+    """Return the confirmed configs, the winner first: as the study's summary has them, once it has ended.
 
-    Those that took no part in the choice come last, and before them those that do not keep the study's constraints.
+    Until then by the rule of its choice: most seeds, then the best mean validation value. Those that took no part in it
+    come last, and before them those that do not keep the study's constraints.
     """
     runs = completed_confirmations(study)
+    said = [str(one.get("id")) for one in (study.summary or {}).get("confirmed", ())]
     seeds = {str(name): values.dropna().tolist() for name, values in runs.groupby("confirm_of", sort=False)["value"]}
     order = ranking.confirmed_order(seeds, objective_of(study).mode, list(unmet_by_mean(study, runs)))
-    return order + [name for name in seeds if name not in order]
+    return list(dict.fromkeys([*(name for name in said if name in seeds), *order, *seeds]))
 
 
 def unmet_by_mean(study: StudyFiles, runs: pd.DataFrame) -> dict[str, str]:
@@ -257,7 +263,9 @@ def unmet_by_mean(study: StudyFiles, runs: pd.DataFrame) -> dict[str, str]:
 
 
 def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
-    """Return, per confirmed config, the winner first, the number of seeds of a mean and the means of its metrics.
+    """Return, per confirmed config, the winner first, its seeds and the means of its metrics.
+
+    The seeds are those of its test metric; of its validation metric where it was not tested.
 
     The metrics are the objective and its namesake on test images, each with the ends of its 95 % interval over the
     seeds, `METRIC_low` and `METRIC_high`; `baseline` is the baseline's on test images at the size of the config's code.
@@ -269,7 +277,7 @@ def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
     rows, beyond = [], unmet_by_mean(study, runs)
     for name in confirmed_order(study):
         mine = runs[runs["confirm_of"] == name]
-        seeds = max(mine["value"].count(), mine["test_value"].count())  # some choose, others report
+        seeds = mine["test_value"].count() or mine["value"].count()
         row: dict[str, object] = {"confirm_of": name, "seeds": seeds}
         for metric, column in ((objective.metric, "value"), (objective.test_metric, "test_value")):
             found = columns_of(mean_of(mine[column].dropna(), metric))

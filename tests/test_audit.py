@@ -22,7 +22,7 @@ from search_spaces import Check, Claim, Comparison, Measured
 from study.data.image_data import load, subset
 from study.driver.keeping import keep
 from study.record.folder import StudyFolder
-from study.record.intervals import Interval, Layers, Sample
+from study.record.intervals import Interval, Layers, Sample, difference
 
 D, F = "cifar_cnn/D", "cifar_cnn/F"
 
@@ -72,6 +72,27 @@ def test_one_seed_decides_nothing_and_an_exact_number_everything():
     assert judge_check(Interval.exact(181.0), 181, 0) is Verdict.HOLDS
     assert judge_check(Interval.exact(1180.0), 181, 0) is Verdict.FAILS
     assert judge_comparison([Sample({}, 1.0)], [Sample({}, 1.0)]) is Verdict.FAILS
+
+
+def test_an_interval_that_is_cut_at_what_a_metric_can_be_is_as_wide_as_it_reaches():
+    cut = Sample.of("test_accuracy", {1: 0.999, 2: 0.994, 3: 0.982}).interval().scaled(100)
+    assert cut.high == 100
+    assert cut.mean - cut.low > 2 > (cut.high - cut.low) / 2
+    assert judge_check(cut, 99, 2) is Verdict.UNDECIDED
+
+
+def test_two_seeds_compare_no_networks():
+    low, high = Sample({1: 0.10, 2: 0.11}), Sample({1: 0.20, 2: 0.2105})
+    assert judge_comparison([low], [high]) is judge_comparison([high], [low]) is Verdict.UNDECIDED
+
+
+def test_one_pair_of_many_is_against_a_claim_only_after_the_correction():
+    """p is 0.03 alone, and 0.12 of four pairs."""
+    pair = Sample({1: 0.0, 2: 0.01, 3: 0.02}), Sample({1: -0.03, 2: -0.02, 3: -0.01})
+    assert difference(*pair).p == pytest.approx(0.021, abs=0.001)
+    assert judge_comparison(pair[:1], pair[1:]) is Verdict.FAILS
+    others = [Sample({1: at, 2: at + 0.5, 3: at + 1.0}) for at in (0.0, 0.01, 0.02)]
+    assert judge_comparison(pair[:1], [pair[1], *others]) is Verdict.UNDECIDED
 
 
 @pytest.mark.parametrize(
@@ -226,7 +247,7 @@ def test_the_wording_of_a_subset_is_understood_as_a_study_writes_it(tmp_path):
 
 
 def test_claims_on_networks_that_leave_the_range_are_audited_by_the_errors_that_the_reports_measured(tmp_path):
-    better, worse = [0.010, 0.0101], [0.012, 0.0121]
+    better, worse = [0.010, 0.0101, 0.0102], [0.012, 0.0121, 0.0122]
     rows = [
         row
         for pair in ("1+1", "1+2", "2+1", "2+2")
@@ -251,11 +272,11 @@ def test_a_missing_piece_of_a_comparison_is_not_measured_yet(tmp_path):
 
 def test_a_comparison_of_several_sides_needs_all_of_them_below_or_above(tmp_path):
     at = {"1+1": 0.014, "1+2": 0.013, "2+1": 0.012, "2+2": 0.011}
-    rows = [row for pair, mse in at.items() for row in runs(f"cifar_ae/{pair}", test_mse=[mse, mse * 1.01])]
+    rows = [row for pair, mse in at.items() for row in runs(f"cifar_ae/{pair}", test_mse=[mse, mse * 1.01, mse * 1.02])]
     write_study(tmp_path, "ae", rows)
     assert verdict_of(tmp_path, "cifar_ae/best_network") is Verdict.HOLDS
     at["2+2"] = 0.015
-    rows = [row for pair, mse in at.items() for row in runs(f"cifar_ae/{pair}", test_mse=[mse, mse * 1.01])]
+    rows = [row for pair, mse in at.items() for row in runs(f"cifar_ae/{pair}", test_mse=[mse, mse * 1.01, mse * 1.02])]
     write_study(tmp_path / "other", "ae", rows)
     assert verdict_of(tmp_path / "other", "cifar_ae/best_network") is Verdict.FAILS_OPEN
 
@@ -291,7 +312,7 @@ def test_the_epoch_that_a_claim_asks_for_comes_from_the_history_of_the_confirmat
 
 
 def test_runs_that_passed_an_epoch_can_speak_for_it_whatever_came_after(tmp_path):
-    rows = runs("flowers/adagrad", train_loss=[1.0, 1.0]) + runs("flowers/adam", train_loss=[1.0, 1.0])
+    rows = runs("flowers/adagrad", train_loss=[1.0] * 3) + runs("flowers/adam", train_loss=[1.0] * 3)
     for row in rows:
         row.epochs = [{"train_loss": 1.0} for _ in range(12)]
         row.epochs[9] = {"train_loss": 2.0 + (row.key == "flowers/adam") * (1 + 0.01 * (row.seed % 2))}

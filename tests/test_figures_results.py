@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,6 +139,36 @@ def test_other_seeds_and_other_layers_are_no_pairs(tmp_path):
         assert "Welch's t-test" in found.verdict
 
 
+def test_the_winner_is_the_one_that_the_summary_names(tmp_path):
+    """With --confirm 1xR it is the best trial, and seeds that report choose nothing."""
+    confirm = seeds("t0001", [0.0100, 0.0101, 0.0102], [0.0104, 0.0103, 0.0105])
+    confirm += seeds("t0007", [0.0105, 0.0106, 0.0104], [0.0100, 0.0101, 0.0099])
+    running = study(tmp_path, [], confirm=confirm)
+    assert compute_confirmation(running).configs["confirm_of"].tolist() == ["t0001", "t0007"]
+    ended = replace(running, summary={"confirmed": [{"id": "t0007"}, {"id": "t0001"}]})
+    assert compute_confirmation(ended).configs["confirm_of"].tolist() == ["t0007", "t0001"]
+
+
+def test_seeds_that_chose_a_reported_configuration_are_not_those_that_report_on_it(tmp_path):
+    """In a study of reported configurations all runs read the test images; the driver's number is of the fresh ones."""
+    chose = seeds("a", [0.1, 0.1, 0.1], [0.0103, 0.0104, 0.0105]) + seeds(
+        "b", [0.2, 0.2, 0.2], [0.0203, 0.0204, 0.0205]
+    )
+    fresh = seeds("a", [0.1, 0.1], [0.0114, 0.0115])
+    for run in chose:
+        run.role = "choose"
+    for number, run in enumerate(fresh):
+        run.role, run.id, run.seed = "report", f"a-s{number + 11}", number + 11
+    read = study(tmp_path, [], confirm=chose + fresh, pca={8: 0.1})
+    found = compute_confirmation(read).configs.set_index("confirm_of")
+    assert found.loc["a", "test_mean"] == pytest.approx(0.01145)
+    assert found["n"].tolist() == [2, 3]
+    assert found["val_mean"].tolist() == pytest.approx([0.1, 0.2])
+    by_size = compute_rate_distortion(read).confirmed
+    assert by_size["test_mse"].tolist() == pytest.approx([0.01145, 0.0204])
+    assert by_size["seeds"].tolist() == [2, 3]
+
+
 def test_failed_seeds_are_left_out_and_one_config_is_compared_with_nothing(tmp_path):
     confirm = seeds("a", [0.1, 0.2], [0.1, 0.2])
     confirm[1].status = "failed"
@@ -180,17 +211,24 @@ def in_pairs(differences):
 
 def test_the_number_of_seeds_has_the_power_that_it_promises():
     differences = np.array([0.5, 1.5, 2.5, -0.5])
-    n = seeds_needed(*in_pairs(differences))
+    n = seeds_needed(*in_pairs(differences), 0.05)
     effect = differences.mean() / differences.std(ddof=1)
     power = [stats.nct(k - 1, effect * math.sqrt(k)).sf(stats.t.ppf(0.975, k - 1)) for k in (n - 1, n)]
     assert power[0] < 0.8 <= power[1]
-    assert seeds_needed(*in_pairs([1.0, -1.0])) is None
-    assert seeds_needed(*in_pairs([1.0, 1.0])) is None
+    assert seeds_needed(*in_pairs([1.0, -1.0]), 0.05) is None
+    assert seeds_needed(*in_pairs([1.0, 1.0]), 0.05) is None
     # Welch's, of equal variances: twice the variance of one, and twice the degrees of freedom
     spread = Sample({1: 0.0, 2: 1.0, 3: 2.0}), Sample({1: 2.0, 2: 3.0, 3: 4.0})
-    k = seeds_needed(*spread)
+    k = seeds_needed(*spread, 0.05)
     power = [stats.nct(2 * m - 2, 2 / math.sqrt(2 / m)).sf(stats.t.ppf(0.975, 2 * m - 2)) for m in (k - 1, k)]
     assert power[0] < 0.8 <= power[1]
+
+
+def test_no_number_of_seeds_is_said_that_cannot_tell_apart():
+    clear = Sample({1: 0.012, 2: 0.0122, 3: 0.0119}), Sample({1: 0.007, 2: 0.0074, 3: 0.0069})
+    assert seeds_needed(*clear, 0.05) == 3  # of two, none are told apart
+    differences = [0.5, 1.5, 2.5, -0.5]
+    assert seeds_needed(*in_pairs(differences), 0.05) < seeds_needed(*in_pairs(differences), 0.05 / 3)
 
 
 def test_several_tests_are_corrected_and_missing_ones_do_not_count():

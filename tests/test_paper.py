@@ -5,11 +5,16 @@ import shutil
 import subprocess
 
 import pytest
-from test_report import ABOUT, SUMMARY, confirmations, left_by_a_study, run, trials
+from test_report import ABOUT, SETTINGS, SUMMARY, confirmations, left_by_a_study, run, trials
 
 from analysis.page import pictures
 from analysis.page.paper import checklist, latex, protocol, results_table, space_table
 from analysis.study_files import read_study
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return tmp_path
 
 
 @pytest.fixture
@@ -64,6 +69,24 @@ def test_what_later_sessions_ran_with_is_in_the_protocol_as_well(study):
     assert protocol(study).endswith(
         f"torch 2, commit {'f' * 12}; and later on Python 3.12.1, torch 3, commit {'e' * 12}.\n"
     )
+
+
+def test_runs_that_chose_among_reported_configurations_and_read_the_test_images_are_counted(storage):
+    runs = confirmations() + confirmations() + confirmations()
+    for number, one in enumerate(runs):
+        one.role = "choose" if number < 4 else "report"
+        one.id, one.seed = f"r{number}", number
+        one.confirm_of = "t0003" if number in (2, 3) else "t0002"
+    left_by_a_study(storage, runs, settings=SETTINGS | {"reported": "fashion/*", "trials": 0})
+    study = read_study("night", storage)
+    assert "The 2 configurations were trained on 2 seeds each, and the one with the best" in protocol(study)
+    assert "no other run read" not in protocol(study)
+    assert "4 runs in all, which read the test images as well; nothing went by that" in protocol(study)
+    assert "By 6 confirmation runs, once each; nothing went by it" in checklist(study)
+
+
+def test_a_study_without_a_choice_says_that_no_seed_chose(study):
+    assert "- **How many seeds?** 2 to report; none to choose." in checklist(study)
 
 
 def test_the_checklist_counts_the_runs_that_read_the_test_split(study):

@@ -135,7 +135,9 @@ def test_equal_studies_get_a_verdict_in_5_percent_of_the_comparisons(studies, co
 
 @pytest.mark.parametrize("studies", [200, thousand()])
 def test_equal_confirmed_configs_are_told_apart_in_5_percent_of_the_studies(studies, monkeypatch):
-    monkeypatch.setattr(confirmation, "seeds_needed", lambda first, second: None)  # takes 0.1 s, and decides nothing
+    monkeypatch.setattr(
+        confirmation, "seeds_needed", lambda first, second, level: None
+    )  # takes 0.1 s, and decides nothing
     generator = np.random.default_rng(1)
     wrong = 0
     for _ in range(studies):

@@ -11,7 +11,7 @@ import search_spaces
 from analysis.audits.evidence import Evidence
 from analysis.audits.readings import Reading, find
 from search_spaces import Audit, Bound, Check, Claim, Comparison, Measured, measured_by
-from study.record.intervals import LEAST_SEEDS, ROUNDING, Interval, Sample, difference
+from study.record.intervals import LEAST_SEEDS, LEVEL, ROUNDING, Difference, Interval, Sample, difference, holm
 
 
 class Verdict(StrEnum):
@@ -123,7 +123,8 @@ def judge_check(interval: Interval, value: float, tolerance: float) -> Verdict:
         return Verdict.HOLDS if same else Verdict.UNDECIDED
     if not interval.low - tolerance <= value <= interval.high + tolerance:
         return Verdict.FAILS
-    return Verdict.HOLDS if (interval.high - interval.low) / 2 <= tolerance else Verdict.UNDECIDED
+    reach = max(interval.high - interval.mean, interval.mean - interval.low)  # one end may be cut, such as at 100 %
+    return Verdict.HOLDS if reach <= tolerance else Verdict.UNDECIDED
 
 
 def judge_bound(interval: Interval, at_least: float | None, at_most: float | None) -> Verdict:
@@ -137,21 +138,26 @@ def judge_bound(interval: Interval, at_least: float | None, at_most: float | Non
 
 
 def judge_comparison(lower: Iterable[Sample], higher: Iterable[Sample]) -> Verdict:
-    """Say whether each of `lower` is below each of `higher`, by the interval of each two's difference.
+    """Say whether each of `lower` is below each of `higher`, by each two's difference.
 
-    In pairs or by Welch's test: the rule of `study.record.intervals`.
+    In pairs or by Welch's test, with three seeds at least: the rule of `study.record.intervals`. The claim holds if
+    every pair is as it says, which needs no correction; it does not if one is the other way round, and that may be one
+    of many by chance, so that p has Holm's correction.
     """
     above = list(higher)
-    verdicts = [_judge_pair(difference(one, other)) for one in lower for other in above]
+    gaps = [difference(one, other) for one in lower for other in above]
+    verdicts = [_judge_pair(gap, p) for gap, p in zip(gaps, holm([gap.p for gap in gaps]), strict=True)]
     return min(verdicts, key=list(Verdict).index)
 
 
-def _judge_pair(gap: Interval) -> Verdict:
-    if gap.low is None or gap.high is None:
+def _judge_pair(gap: Difference, p_holm: float | None) -> Verdict:
+    few = gap.test in ("paired", "welch") and gap.n < LEAST_SEEDS
+    if few or gap.low is None or gap.high is None:
         return Verdict.UNDECIDED
     if gap.high < 0:
         return Verdict.HOLDS
-    return Verdict.FAILS if gap.low >= 0 else Verdict.UNDECIDED
+    sure = p_holm is None or p_holm < LEVEL  # two exact numbers have none
+    return Verdict.FAILS if gap.low >= 0 and sure else Verdict.UNDECIDED
 
 
 def _judged(claim: Claim, one: Audit, readings: list[Reading], lower: int) -> tuple[Verdict, str, str | None]:

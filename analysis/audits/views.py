@@ -268,10 +268,11 @@ _LEAD = (
 _HOW = (
     "Ours are means over seeds with their 95 % interval (Student's t). Runs of fewer epochs than the report's, or on a "
     "part of the images, give no verdict. A number holds if our interval, widened by the claim's tolerance, contains "
-    "it and reaches no further than that tolerance from its own mean; a comparison holds if the interval of the "
-    "difference lies on the claimed side of 0, by the paired t-test where both networks have the same seeds, "
-    "architecture and number of parameters, else by Welch's test. A report that leaves settings open is refuted only "
-    "under the settings that were chosen here, which stand below each verdict."
+    "it and reaches no further than that tolerance from its own mean; a comparison holds if each two networks' "
+    "difference lies with its interval on the claimed side of 0, of three seeds at least, by the paired t-test where "
+    "both have the same seeds, architecture and number of parameters, else by Welch's test; it does not hold if one "
+    "lies on the other side, with p below 5 % after Holm's correction. A report that leaves settings open is refuted "
+    "only under the settings that were chosen here, which stand below each verdict."
 )
 
 

@@ -50,9 +50,10 @@ class Confirmation:
     """Confirmed configs, their seeds, and the tests between the first three.
 
     Attributes:
-        configs: a row per config, the winner first: rank, confirm_of, architecture, n, and mean, low and high (95 %
-            over seeds) of the objective on validation (val_) and test images (test_), and baseline, what the baseline
-            has on test images: PCA at the size of its code, a classifier's regression.
+        configs: a row per config, the winner first: rank, confirm_of, architecture, n, the seeds of its test metric (of
+            its validation metric where it was not tested), and mean, low and high (95 % over seeds) of the objective on
+            validation (val_) and test images (test_), and baseline, what the baseline has on test images: PCA at the
+            size of its code, a classifier's regression.
         seeds: a row per config and seed: confirm_of, seed, val, test, architecture, params.
         tests: a row per pair among the first three: first, second, split, test ("paired" or "welch", by the rule of
             `study.record.intervals`), seeds n of the one with fewer, difference (of the first minus the second, mean),
@@ -158,7 +159,7 @@ def compute_confirmation(study: StudyFiles) -> Confirmation | None:
                 "rank": rank,
                 "confirm_of": name,
                 "architecture": mine["config.architecture"].iloc[0] if "config.architecture" in mine else "",
-                "n": max(val.n, test.n),
+                "n": test.n or val.n,
                 **columns_of(val, "val_"),
                 **columns_of(test, "test_"),
             }
@@ -179,7 +180,8 @@ def _tests(seeds: pd.DataFrame, names: list[str], objective: Objective) -> pd.Da
     ranks = {name: rank for rank, name in enumerate(names, start=1) if (known["confirm_of"] == name).any()}
     samples = {name: _sample(known[known["confirm_of"] == name], split, objective) for name in ranks}
     rows, found = [], []
-    for (first, i), (second, j) in combinations(list(ranks.items())[:_TESTED], 2):
+    pairs = list(combinations(list(ranks.items())[:_TESTED], 2))
+    for (first, i), (second, j) in pairs:
         gap = difference(samples[first], samples[second])
         found.append(gap)
         rows.append(
@@ -193,7 +195,7 @@ def _tests(seeds: pd.DataFrame, names: list[str], objective: Objective) -> pd.Da
                 "n": gap.n,
                 **columns_of(gap),
                 "p": np.nan if gap.p is None else gap.p,
-                "seeds_needed": seeds_needed(samples[first], samples[second]),
+                "seeds_needed": seeds_needed(samples[first], samples[second], LEVEL / len(pairs)),
             }
         )
     if not rows:
@@ -269,12 +271,18 @@ def _draw(axis: Axes, rows: pd.DataFrame, data: Confirmation) -> None:
     axis.grid(visible=False, axis="y")
 
 
-def seeds_needed(first: Sample, second: Sample) -> int | None:
-    """Return how many seeds of each the test of their difference, at 5 %, needs to see it with a chance of 80 %.
+def seeds_needed(first: Sample, second: Sample, level: float) -> int | None:
+    """Return how many seeds of each, three at least, tell the two apart with a chance of 80 %.
 
     Taken at its word are the mean and the standard deviations at hand, which few seeds know badly. The power is that of
     the noncentral t distribution (Cohen, "Statistical power analysis", 1988, chapter 2). None where nothing varies, or
     more than 10,000 are needed.
+
+    Args:
+        first: The one.
+        second: The other.
+        level: Of the test of their difference. Of several tests it is 5 % over their number: what Holm's correction
+            asks of the smallest p, and more than it asks of the others.
     """
     pairs = first.minus(second) if are_pairs(first, second) else None
     parts = [list(one.values.values()) for one in ([pairs] if pairs else [first, second])]
@@ -288,10 +296,10 @@ def seeds_needed(first: Sample, second: Sample) -> int | None:
     effect = abs(difference(first, second).mean) / math.sqrt(total)
 
     def power(n: int) -> float:
-        critical = float(stats.t.ppf(1 - LEVEL / 2, freedom * (n - 1)))
+        critical = float(stats.t.ppf(1 - level / 2, freedom * (n - 1)))
         return float(stats.nct(freedom * (n - 1), effect * math.sqrt(n)).sf(critical))
 
-    low, high = 2, 2
+    low, high = LEAST_SEEDS, LEAST_SEEDS
     while power(high) < _POWER:
         low, high = high, high * 2
         if high > _MOST_SEEDS:

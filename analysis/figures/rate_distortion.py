@@ -161,15 +161,16 @@ def confirmed_by_size(study: StudyFiles, metric: str = "val_mse") -> pd.DataFram
     found = []
     for name in confirmed_order(study):
         mine = rows[rows["confirm_of"] == name]
-        if mine.empty or mine[test_metric].isna().all():
+        if mine[test_metric].isna().all():
             continue
-        test = mean_of(mine[test_metric].dropna(), test_metric)
+        chose, tested = runs.loc[mine.index, "value"].notna(), runs.loc[mine.index, "test_value"].notna()
+        test = mean_of(mine.loc[tested, test_metric].dropna(), test_metric)
         found.append(
             {
                 "confirm_of": name,
                 "architecture": mine["architecture"].iloc[0],
                 "latent_size": mine["latent_size"].iloc[0],
-                metric: mine[metric].mean(),
+                metric: mine.loc[chose if chose.any() else mine.index, metric].mean(),
                 test_metric: test.mean,
                 "test_low": test.ci95[0] if test.ci95 else np.nan,
                 "test_high": test.ci95[1] if test.ci95 else np.nan,

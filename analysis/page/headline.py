@@ -13,6 +13,7 @@ from analysis.study_files import StudyFiles
 from analysis.trials import compute_leaderboard, given_and_suggested
 from analysis.words import cell, config_words, machines, summary_interval
 from study.record import metrics
+from study.record.intervals import LEAST_SEEDS
 from study.record.ranking import NOTHING_CHOSEN
 from study.record.words import counted, duration, number, ratio
 
@@ -53,23 +54,24 @@ def _tuning(summary: Mapping[str, Any]) -> str:
         return f"no config{' that keeps the constraints' if bounded else ''} beat the default"
     metric, default = metrics.split_of(summary["metric"])[1], summary["default"]["test"]["mean"]
     scale, words = 1.0, ("gained {} over the default", "lost {} to the default")
+    part = ""
     if metric == "mse" and default > 0:
-        scale, unit, words = (
-            100.0 / default,
-            " %",
-            ("cut the default's error by {}", "raised the default's error by {}"),
-        )
+        unit, words = "", ("cut the default's error by {}", "raised the default's error by {}")
+        # The interval is of the difference alone: of the share it would have to know the default's own spread as well.
+        part = f"{number(abs(gain['mean']) / default * 100)} %, by "
     elif metric == "nelbo":
         unit, words = " nats per image", ("lowered the default's −ELBO by {}", "raised the default's −ELBO by {}")
     elif metrics.limits(metric) == (0.0, 1.0):  # a share: of a share, per cent would be a puzzle
         scale, unit = 100.0, f" points of {metrics.label(metric)}"
     else:
         unit = f" in {metrics.label(metric)}"
-    what = f"tuning {words[gain['mean'] < 0].format(number(abs(gain['mean']) * scale) + unit)}"
+    what = f"tuning {words[gain['mean'] < 0].format(part + number(abs(gain['mean']) * scale) + unit)}"
     if gain["ci95"] is None:
         return f"{what} ({counted(gain['n'], 'seed')}: no interval)"
     low, high = sorted((1 if gain["mean"] >= 0 else -1) * scale * end for end in gain["ci95"])
     unsure = ", which is within the luck of the seeds" if low <= 0 <= high else ""
+    if not unsure and gain["n"] < LEAST_SEEDS:
+        unsure = f", of {gain['n']} seeds, too few to tell them apart"
     return f"{what}{unsure} (95 % interval {number(low)} to {number(high)})"
 
 

@@ -172,20 +172,39 @@ def _confirmation(study: StudyFiles) -> Iterator[str]:
     if done.empty:
         yield "No configuration was confirmed, and the test split was not read."
         return
-    roles = done["role"] if "role" in done else pd.Series("", index=done.index)
-    choosing, reporting = done[roles == "choose"], done[roles != "choose"]
+    choosing, reporting = _by_role(done)
     if len(choosing):
         configs, seeds = choosing["confirm_of"].nunique(), choosing.groupby("confirm_of").size().max()
+        trained = "were trained" if study.settings.get("reported") else "that did best were trained again"
         yield (
-            f"The {counted(configs, 'configuration')} that did best were trained again on {counted(seeds, 'seed')} "
-            "each, and the one with the best mean validation value was selected."
+            f"The {counted(configs, 'configuration')} {trained} on {counted(seeds, 'seed')} each, and the one with the "
+            "best mean validation value was selected."
         )
     elif study.summary and study.summary.get("chosen_by", "") is None:
         yield latex(f"There were {NOTHING_CHOSEN}.")
     seeds = reporting.groupby("confirm_of").size().max() if len(reporting) else 0
     names = counted(reporting["confirm_of"].nunique(), "configuration")
     fresh = " that took no part in any choice" if len(choosing) else ""
-    yield f"Test scores are of {names}, {counted(int(seeds), 'seed')} each{fresh}; no other run read the test images."
+    others = _tested(choosing)
+    rest = (
+        f"of the others they are of the seeds that chose, {counted(others, 'run')} in all, which read the test images "
+        "as well; nothing went by that"
+        if others
+        else "no other run read the test images"
+    )
+    yield f"Test scores are of {names}, {counted(int(seeds), 'seed')} each{fresh}; {rest}."
+
+
+def _by_role(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the confirmation runs that chose the winner, and those that report."""
+    roles = runs["role"] if "role" in runs else pd.Series("", index=runs.index)
+    return runs[roles == "choose"], runs[roles != "choose"]
+
+
+def _tested(runs: pd.DataFrame) -> int:
+    """Return how many confirmation runs read the test split."""
+    tests = [str(name) for name in runs if str(name).startswith("test_")]
+    return int(runs[tests].notna().any(axis="columns").sum()) if tests else 0
 
 
 def _statistics(study: StudyFiles) -> Iterator[str]:
@@ -220,8 +239,7 @@ def _machine(study: StudyFiles) -> Iterator[str]:
 def checklist(study: StudyFiles) -> str:
     """Return the questions that a reviewer asks, with this study's answers, in Markdown."""
     runs, settings = study.confirm, study.settings
-    tests = [str(name) for name in runs if str(name).startswith("test_")]
-    read = int(runs[tests].notna().any(axis="columns").sum()) if tests else 0
+    choosing, seeds = _by_role(runs)[0], settings.get("confirm_seeds", 0)
     failed = int((study.trials["status"] == "failed").sum())
     answers = [
         ("What was found?", verdict(study)),
@@ -229,8 +247,10 @@ def checklist(study: StudyFiles) -> str:
         ("What was tuned, and on what?", f"{counted(len(_searched(study)), 'parameter')}, by the "
          f"{metrics.label(study.metric)}; {counted(len(study.trials), 'trial')} ({given_and_suggested(study)})."),
         ("Was the test split used to choose anything?", "No."),
-        ("How often was the test split read?", f"By {counted(read, 'confirmation run')}, once each, after the choice."),
-        ("How many seeds?", f"{settings.get('confirm_seeds', 0)} to choose and as many fresh ones to report."),
+        ("How often was the test split read?", f"By {counted(_tested(runs), 'confirmation run')}, once each"
+         f"{'; nothing went by it' if _tested(choosing) else ', after the choice'}."),
+        ("How many seeds?", f"{seeds} to choose and as many fresh ones to report." if len(choosing)
+         else f"{seeds} to report; none to choose."),
         ("Which runs are left out?", f"None: {counted(failed, 'trial')} failed, and the table of trials has them."),
         ("Had the baseline the same data and care?", "It saw the same training images; it has no other settings."),
         ("Is every number to be had?", "In full precision in trials.csv, history.csv, confirm.csv and baseline.csv."),
