@@ -13,8 +13,10 @@ import tifffile
 from PIL import Image
 from test_image_folder import error_line, make_folder
 
+from study.data import image_data
 from study.data.image_data import described, load
 from study.record.errors import DataError, UsageError
+from study.settings.resolve import data_settings
 
 
 def images_of(folder: Path, **asked: object) -> np.ndarray:
@@ -235,6 +237,19 @@ def test_one_file_of_images_and_labels(tmp_path: Path) -> None:
 def test_arrays_that_are_no_images_are_one_line(tmp_path: Path, arrays: dict[str, np.ndarray], words: str) -> None:
     np.savez(tmp_path / "pets.npz", allow_pickle=True, **arrays)
     assert words in error_line(DataError, lambda: load(str(tmp_path / "pets.npz"), tmp_path))
+
+
+def test_a_file_in_the_current_folder_is_named_without_its_folder(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8)
+    np.savez("pets.npz", images=images)
+    (tmp_path / "pets.zip").touch()
+    assert image_data.of_settings(data_settings({"data": "pets.npz"})).sizes == {"train": 7, "val": 1, "test": 1}
+    line = error_line(UsageError, lambda: image_data.of_settings(data_settings({"data": "pets.zip"})))
+    assert line.endswith("is a file; it takes a folder with one sub-folder per class, or a .npy or .npz file")
+    line = error_line(UsageError, lambda: data_settings({"data": "pet.npz"}))
+    assert line.startswith("--data 'pet.npz' is not known; allowed: cifar, ")
+    assert line.endswith(", or a folder of images, or a .npy or .npz file")
 
 
 def test_labels_from_a_table(tmp_path: Path) -> None:

@@ -470,7 +470,7 @@ def test_check_space_tries_nothing_on_images_that_cannot_be_read(tmp_path, capsy
     capsys.readouterr()
     assert check_space.main([str(tmp_path / "mine.py"), "--data", str(tmp_path / "gone")]) == 1
     said = " ".join(capsys.readouterr().out.split())
-    assert said == f"its images can be read NO --data {tmp_path / 'gone'}: no such folder"
+    assert said == f"its images can be read NO --data {tmp_path / 'gone'}: no such folder or file"
 
 
 @pytest.mark.parametrize(
@@ -479,8 +479,8 @@ def test_check_space_tries_nothing_on_images_that_cannot_be_read(tmp_path, capsy
         (["--data", "photos", "--image-size", "12"], "yes 3×12×12 in 2 classes; train 4, val 2, test 2"),
         (["--data", "photos"], "NO images differ in size"),
         (["--image-size", "12"], "NO --image-size is for images of one's own"),
-        (["--data", "./scans.npy"], "NO {folder}/scans.npy has pixels of int32; say with --value-range"),
-        (["--data", "./scans.npy", "--value-range", "0,9"], "yes 1×9×9 in 1 classes; train 8, val 2, test 2"),
+        (["--data", "scans.npy"], "NO {folder}/scans.npy has pixels of int32; say with --value-range"),
+        (["--data", "scans.npy", "--value-range", "0,9"], "yes 1×9×9 in 1 classes; train 8, val 2, test 2"),
         (["--data", "photos", "--image-size", "12", "--labels", "x.csv"], "NO --labels"),
     ],
 )

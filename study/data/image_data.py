@@ -322,8 +322,9 @@ def own_source(source: str) -> Path:
                 f"--data {source} is a file; it takes a folder with one sub-folder per class, or a .npy or .npz file"
             )
         if os.sep in source:
-            raise DataError(f"--data {source}: no such folder")
-        raise UsageError(f"{choose_from('data set', source, datasets())}, or a folder of images")
+            raise DataError(f"--data {source}: no such folder or file")
+        known = choose_from("data set", source, datasets())
+        raise UsageError(f"{known}, or a folder of images, or a .npy or .npz file")
     except OSError as error:
         raise DataError(f"--data {source} cannot be read ({error.strerror})") from error
 
