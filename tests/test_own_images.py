@@ -239,6 +239,36 @@ def test_arrays_that_are_no_images_are_one_line(tmp_path: Path, arrays: dict[str
     assert words in error_line(DataError, lambda: load(str(tmp_path / "pets.npz"), tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("shape", "read"),
+    [
+        ((1, 8, 8), (1, 8, 8)),
+        ((3, 16, 16), (3, 16, 16)),
+        ((3, 8, 8), (3, 8, 8)),
+        ((4, 9, 7), (4, 9, 7)),
+        ((8, 8), (1, 8, 8)),
+        ((8, 8, 1), (1, 8, 8)),
+        ((3, 9, 4), (4, 3, 9)),  # either could be: the last one is
+        ((2, 2, 3), (3, 2, 2)),
+        ((8, 8, 5), (5, 8, 8)),
+        ((5, 8, 8), (8, 5, 8)),
+        ((5, 20, 20), (5, 20, 20)),
+    ],
+)
+def test_channels_are_before_or_behind(tmp_path: Path, shape: tuple[int, ...], read: tuple[int, int, int]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (12, *shape), dtype=np.uint8)
+    (tmp_path / "folder" / "a").mkdir(parents=True)
+    np.savez(tmp_path / "pets.npz", images=images)
+    for number, image in enumerate(images):
+        np.save(tmp_path / "folder" / "a" / f"{number}.npy", image)
+    for name in ("pets.npz", "folder"):
+        data = load(str(tmp_path / name), tmp_path)
+        found = np.concatenate([split.images for split in data.splits.values()])
+        assert found.shape == (12, *read)
+        if read == shape:
+            assert same_images(found, images)
+
+
 def test_a_file_in_the_current_folder_is_named_without_its_folder(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8)

@@ -103,7 +103,7 @@ def test_a_file_is_answered_as_study_predict_answers_it_in_every_form(family, ki
         assert answer["reconstruction"].max() <= 1
 
 
-@pytest.mark.parametrize("shape", [(21, 23, 3), (3, 21, 23), (21, 23), (21, 23, 1)])
+@pytest.mark.parametrize("shape", [(21, 23, 3), (3, 21, 23), (3, 8, 8), (21, 23), (21, 23, 1)])
 def test_an_array_is_answered_as_the_npy_of_it(shape, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     best, array = left(tmp_path), pixels(*shape)
@@ -112,6 +112,11 @@ def test_an_array_is_answered_as_the_npy_of_it(shape, tmp_path, monkeypatch, cap
     for form in (array, [array], pd.DataFrame({"image": [array]}), *([array[None]] if len(shape) == 3 else [])):
         (answer,) = served.predict(form).to_dict("records")
         assert {name: answer[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_network_of_low_images_of_many_channels_gives_its_example(tmp_path):
+    """Two rows of five channels would be read as two channels."""
+    assert SERVING.example(left(tmp_path, "ae", (5, 2, 8)))["mse"].notna().all()
 
 
 def test_a_reconstruction_and_its_codes_are_those_of_the_image_that_was_given(tmp_path):

@@ -26,6 +26,7 @@ NUMPY = (b"\x93NUMPY", b"PK\x03\x04")
 """What `.npy` and `.npz` begin with."""
 
 MOST_CHANNELS = 16
+_USUAL_CHANNELS = 4  # up to which a first axis is taken for them: few images are as low, small ones are as narrow as 16
 
 ORIENTATION = 274
 """The tag of EXIF and of TIFF."""
@@ -132,7 +133,8 @@ def numpy_pixels(path: Path) -> Array:
 def channels_last(array: Array, name: str) -> Array:
     """Return an array of one image, (height, width) or with the channels, as (height, width, channels).
 
-    The channels are the last axis; where that has more than 16 entries and the first has not, they are the first.
+    The channels are the last axis; they are the first where that has 1 to 4 entries and the last has not, or where the
+    last has more than 16 and the first has not.
 
     Raises:
         DataError: The array has another number of axes, or holds no real numbers.
@@ -143,7 +145,9 @@ def channels_last(array: Array, name: str) -> Array:
         return array[:, :, None]
     if array.ndim != 3 or 0 in array.shape:
         raise DataError(f"{name} has the shape {array.shape}; an image is (height, width) or (height, width, channels)")
-    return array.transpose(1, 2, 0) if array.shape[2] > MOST_CHANNELS >= array.shape[0] else array
+    first, last = array.shape[0], array.shape[2]
+    before = last > MOST_CHANNELS >= first or last > _USUAL_CHANNELS >= first
+    return array.transpose(1, 2, 0) if before else array
 
 
 def upright(pixels: Array, orientation: int) -> Array:
