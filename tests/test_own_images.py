@@ -13,7 +13,8 @@ import tifffile
 from PIL import Image
 from test_image_folder import error_line, make_folder
 
-from study.data import image_data
+from study.data import decoding, image_data
+from study.data.decoding import Form
 from study.data.image_data import described, load
 from study.record.errors import DataError, UsageError
 from study.settings.resolve import data_settings
@@ -188,6 +189,30 @@ def test_any_number_of_channels_up_to_sixteen(tmp_path: Path, kind: str, channel
 def test_seventeen_channels_are_refused(tmp_path: Path) -> None:
     deep_folder(tmp_path / "bands", lambda path, image: np.save(f"{path}.npy", np.resize(image, (20, 30, 17))))
     assert "has 17 channels; allowed: 1 to 16" in error_line(DataError, lambda: images_of(tmp_path / "bands"))
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
+def test_white_that_is_zero_is_white(tmp_path: Path, compression: str | None) -> None:
+    pixels, file = np.array([[0, 65_535, 7], [100, 200, 7]], dtype=np.uint16), tmp_path / "white.tif"
+    Image.fromarray(pixels).save(file, compression=compression, tiffinfo={262: 0})
+    form = Form(1, np.dtype(np.uint16))
+    assert decoding.read_image(file, form).tolist() == [(65_535 - pixels).tolist()]
+    tifffile.imwrite(file, pixels, photometric="miniswhite")
+    assert decoding.read_image(file, form).tolist() == [(65_535 - pixels).tolist()]
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.int32, np.int16, np.int8])
+def test_whole_numbers_of_any_kind_stay_what_they_are(tmp_path: Path, dtype: type[np.integer]) -> None:
+    ends = np.iinfo(dtype)
+    tifffile.imwrite(tmp_path / "scan.tif", np.array([[ends.min, ends.max], [ends.max // 5, 0]], dtype))
+    header = decoding.read_header(tmp_path / "scan.tif")
+    assert header.dtype.kind == np.dtype(dtype).kind
+    with pytest.raises(DataError, match=r"has pixels of u?int[0-9]+; say with --value-range"):
+        decoding.check_range(tmp_path / "scan.tif", header, None)
+    form = Form(1, np.dtype(np.float32), None, (float(ends.min), float(ends.max)))
+    black = -float(ends.min) / (float(ends.max) - float(ends.min))
+    expected = [[0, 1], [black + (1 - black) / 5, black]]
+    np.testing.assert_allclose(decoding.read_image(tmp_path / "scan.tif", form)[0], expected, atol=0.01)
 
 
 def test_floats_are_within_0_and_1_or_their_range_is_said(tmp_path: Path) -> None:

@@ -255,6 +255,8 @@ def _pillow_header(image: Image.Image, start: bytes) -> Header:
     kind = f"{image.format} {image.mode}"
     if image.mode in _DEEP_MODES:
         dtype = np.uint16 if image.format == "PPM" and image.mode == "I" else _DEEP_MODES[image.mode]
+        if dtype is np.int32 and deep_files.tiff_is_unsigned(image):
+            dtype = np.uint32
         return Header("Pillow", kind, 1, np.dtype(dtype), size)
     alpha = image.mode in _ALPHA_MODES or "transparency" in image.info
     return Header("Pillow", kind, 1 if image.mode in _GREY_MODES else 3, np.dtype(np.uint8), size, alpha)
@@ -297,5 +299,6 @@ def _raw(path: Path, header: Header) -> Array:
     with Image.open(path, formats=_formats()) as image:
         turn = image.getexif().get(deep_files.ORIENTATION, 1)
         if header.reader == "Pillow":
-            return deep_files.upright(np.asarray(image).astype(header.dtype)[:, :, None], turn)
+            pixels = deep_files.black_is_zero(np.asarray(image).astype(header.dtype), image)
+            return deep_files.upright(pixels[:, :, None], turn)
     return deep_files.upright(deep_files.png_pixels(path), turn)
