@@ -362,6 +362,18 @@ def test_files_are_told_by_their_content(tmp_path: Path) -> None:
     assert sum(load(str(folder), tmp_path).sizes.values()) == 9
 
 
+def test_images_of_formats_that_are_not_read_are_refused_by_name(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "pets", {"cat": 4})
+    Image.new("RGB", (12, 10)).save(folder / "cat" / "a.tga")
+    Image.new("RGB", (12, 10)).save(folder / "cat" / "b.ICO", format="ICO")
+    (folder / "cat" / "c.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    line = error_line(DataError, lambda: images_of(folder))
+    assert line.startswith("3 images cannot be used: ")
+    for name in ("a.tga", "b.ICO", "c.heic"):
+        assert f"{name} cannot be read as an image; its content is of no format that is read here (PNG, JPEG, " in line
+    assert line.endswith("): convert it to PNG or JPEG")
+
+
 def test_a_class_without_images_says_what_lies_there(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "pets", {"cat": 5})
     (folder / "dog").mkdir()
@@ -421,6 +433,6 @@ def test_what_was_found_is_told(tmp_path: Path) -> None:
         "10×12 30",
         "channels 3, uint8",
         "train 22, val 4",
-        "1 no im",
+        "1 of no format",
     ):
         assert words in text

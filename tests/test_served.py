@@ -177,7 +177,7 @@ def test_depth_and_range_are_those_of_the_training_images(tmp_path):
         ([FILES["png"], FILES["png"][:100]], "image 2 cannot be read as an image"),
         ([b""], "image 1 cannot be read as an image (it is empty)"),
         ("cat.png", "image 1 is text that is not the Base64 of a file"),
-        (text_of(b"no image"), "image 1 cannot be read as an image (its content is no image)"),
+        (text_of(b"no image"), "image 1 cannot be read as an image; its content is of no format that is read here"),
         ([3], "image 1 is a int; an image is an array of numbers, the bytes of a file"),
         ([None], "image 1 is a NoneType"),
         (np.array([FILES["png"]]), "cuts the zeros off a file's end: use a list, or dtype=object"),

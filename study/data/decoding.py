@@ -25,9 +25,10 @@ CHANNELS = range(1, deep_files.MOST_CHANNELS + 1)
 """How many channels an image may have."""
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
-_SUFFIXES = ".avif .bmp .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .npy .npz .pgm .png .pnm .ppm .tif .tiff .webp"
-IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
-"""Suffixes of a file that claims to be an image: one that is none, or damaged, is told of and not left out."""
+_SUFFIXES = ".avif .bmp .dib .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .npy .npz .pbm .pgm .png .pnm .ppm .tif .tiff .webp"
+_NOT_READ = ".dds .exr .heic .heif .hif .ico .jxl .pcx .psd .qoi .sgi .svg .tga"
+IMAGE_SUFFIXES = frozenset(_SUFFIXES.split() + _NOT_READ.split())
+"""Suffixes of a file that claims to be an image: one that is none, damaged or not read is told of, not left out."""
 
 _GREY_MODES = frozenset({"1", "L", "LA", "La"})
 _ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
@@ -37,7 +38,7 @@ _QUARTER_TURNS = frozenset({5, 6, 7, 8})
 
 
 class NotAnImageError(DataError):
-    """The content of a file is of no kind of image that is read here."""
+    """The content of a file is of no format that is read here."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def read_header(path: Path) -> Header:
     """Return what an image's header says.
 
     Raises:
-        NotAnImageError: The content is of no kind of image.
+        NotAnImageError: The content is of no format that is read here.
         DataError: It is damaged, holds several images or has channels that cannot be used; the message names the file.
     """
     try:
@@ -140,7 +141,9 @@ def unreadable(path: Path, error: Exception) -> DataError:
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return NotAnImageError(f"{path} cannot be read as an image (its content is no image)")
+        read = ", ".join((*_formats(), "NumPy"))
+        of_none = f"its content is of no format that is read here ({read}): convert it to PNG or JPEG"
+        return NotAnImageError(f"{path} cannot be read as an image; {of_none}")
     return DataError(f"{path} cannot be read as an image ({reason(error)})")
 
 

@@ -29,7 +29,10 @@ ONLY_CLASS = "images"
 """The class of images that lie in a split's folder itself."""
 
 HIDDEN, LINKED, BESIDE = "hidden", "in linked folders", "not below a class's folder"
-NOT_LABELLED, NO_IMAGE = "not named by --labels", "no images by their content"
+NOT_LABELLED, NO_IMAGE = "not named by --labels", "of no format that is read here"
+
+LEFT_OUT = "Files left out:"
+"""How the note begins that counts them."""
 
 _SHOWN = 10
 

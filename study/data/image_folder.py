@@ -140,7 +140,7 @@ def _folder(folder: Path, asked: Asked) -> Pictures:
         notes.append(f"The classes are in {finding.shown(str(candidates.root.relative_to(folder)))}.")
     if skipped := {reason: count for reason, count in left_out.items() if count}:
         each = "; ".join(f"{count} {reason}" for reason, count in sorted(skipped.items()))
-        notes.append(f"Files left out: {each}.")
+        notes.append(f"{finding.LEFT_OUT} {each}.")
     place = {name: position for position, name in enumerate(candidates.class_names)}
     found = Found()
     paths = [file.path for file in files]
