@@ -114,6 +114,21 @@ def test_an_array_is_answered_as_the_npy_of_it(shape, tmp_path, monkeypatch, cap
         assert {name: answer[name] for name in expected} == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("channels", "kind"),
+    [(1, "png"), (1, "transparent"), (2, "png"), (4, "png"), (4, "transparent"), (2, "grey"), (1, "npy"), (5, "npy")],
+)
+@pytest.mark.parametrize("images", [{}, {"dtype": np.dtype(np.uint16)}, {"value_range": (0.0, 300.0)}], ids=str)
+def test_channels_are_those_of_the_network_or_said(channels, kind, images, tmp_path):
+    asked_of = Served(left(tmp_path, "ae", (channels, 8, 8), **images))
+    if channels == 1 and kind != "npy":  # as Pillow makes it grey
+        assert asked_of.predict(FILES[kind])["reconstruction"][0].shape == (8, 8, 1)
+        return
+    has = 1 if kind == "grey" else 3
+    with pytest.raises(DataError, match=f"^image 1 has {has} channels; the network takes {channels}$"):
+        asked_of.predict(FILES[kind])
+
+
 def test_a_network_of_low_images_of_many_channels_gives_its_example(tmp_path):
     """Two rows of five channels would be read as two channels."""
     assert SERVING.example(left(tmp_path, "ae", (5, 2, 8)))["mse"].notna().all()

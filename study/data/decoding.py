@@ -61,6 +61,12 @@ class Header:
     size: tuple[int, int]
     alpha: bool = False
 
+    def gives(self, channels: int) -> bool:
+        """Return whether so many channels can be made of it: grey is any colour, and Pillow makes its colours grey."""
+        return (
+            self.channels == channels or (self.channels, channels) == (1, 3) or (self.reader, channels) == ("Pillow", 1)
+        )
+
 
 @dataclass(frozen=True)
 class Form:
@@ -126,9 +132,10 @@ def read_image(path: Path, form: Form, found: Found | None = None) -> Array:
     """
     try:
         header = _header(path)
-        if header.reader == "Pillow" and header.dtype == form.dtype == np.uint8 and not form.value_range:
+        plain = header.dtype == form.dtype == np.uint8 and form.channels in (1, 3) and not form.value_range
+        if header.reader == "Pillow" and plain:
             return _eight_bits(path, header, form)
-        pixels = _raw(path, header)
+        pixels = _raw(path, header, grey=form.channels == 1)
     except DataError:
         raise
     except Exception as error:
@@ -288,8 +295,11 @@ def _opened(path: Path, header: Header, grey: bool) -> Image.Image:
         return image.convert("L" if grey else "RGB")
 
 
-def _raw(path: Path, header: Header) -> Array:
-    """Return the values of an image as they lie in its file, (height, width, channels), upright and on white."""
+def _raw(path: Path, header: Header, grey: bool) -> Array:
+    """Return the values of an image as they lie in its file, (height, width, channels), upright and on white.
+
+    With `grey` one channel is made of the colours of 8 bits.
+    """
     from PIL import Image
 
     if header.reader == "NumPy":
@@ -297,7 +307,7 @@ def _raw(path: Path, header: Header) -> Array:
     if header.reader == "TIFF":
         return deep_files.tiff_pixels(path)
     if header.dtype == np.uint8:
-        pixels = np.asarray(_opened(path, header, header.channels == 1))
+        pixels = np.asarray(_opened(path, header, grey or header.channels == 1))
         return pixels if pixels.ndim == 3 else pixels[:, :, None]
     with Image.open(path, formats=_formats()) as image:
         turn = image.getexif().get(deep_files.ORIENTATION, 1)
