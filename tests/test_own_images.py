@@ -317,10 +317,33 @@ def test_labels_from_a_table(tmp_path: Path) -> None:
     assert data.notes == ("Files left out: 1 not named by --labels.",)
 
 
+def test_blanks_around_labels_and_files_do_not_count(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "all", {"scans": 8})
+    ends = ("a", " a", "a ", "a\t", "b", "b ", " b", "b")
+    lines = [f" scans/{number:03d}.png ,{label}" for number, label in enumerate(ends)]
+    (tmp_path / "labels.csv").write_text("\n".join([" file , label", *lines]))
+    assert load(str(folder), tmp_path, labels=tmp_path / "labels.csv").class_names == ("a", "b")
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "pets.npz", images=images, labels=np.array(ends))
+    assert load(str(tmp_path / "pets.npz"), tmp_path).class_names == ("a", "b")
+
+
+def test_labels_of_bytes_are_text(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "pets.npz", images=images, labels=np.array([b"cat", "hört".encode()] * 4))
+    assert load(str(tmp_path / "pets.npz"), tmp_path).class_names == ("cat", "hört")
+    np.savez(tmp_path / "pets.npz", images=images, labels=np.array([b"cat", b"h\xf6rt"] * 4))
+    line = error_line(DataError, lambda: load(str(tmp_path / "pets.npz"), tmp_path))
+    assert "pets.npz: labels are bytes that are not UTF-8 (b'h\\xf6rt'); give them as text" in line
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name,label\na,b", "column 'file' is not known"),
+        ("filename,label\na,b", "has the columns filename, label; it needs file and label, separated by commas"),
+        ("file;label\na;b", "has the columns file;label; it needs file and label, separated by commas"),
+        ("", "has no columns; it needs file and label"),
+        ("file,label\nscans/000.png,  ", "line 2 lacks"),
         ("file,label\nscans/000.png,", "line 2 lacks"),
         ("file,label\nscans/000.png,a\nscans/000.png,b", "has two labels"),
         ("file,label\ngone.png,a\nlost.png,a", "names 2 files that are not in"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from study.record import words
-from study.record.errors import DataError, choose_from
+from study.record.errors import DataError
 
 SplitName = Literal["train", "val", "test"]
 SPLIT_FOLDERS: Mapping[str, SplitName] = {
@@ -190,12 +190,15 @@ def _labels(table: Path) -> dict[str, str]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
-            for column in ("file", "label"):
-                if column not in (rows.fieldnames or ()):
-                    raise DataError(f"{option}: {choose_from('column', column, rows.fieldnames or ['none'])}")
+            columns = [name.strip() for name in rows.fieldnames or ()]
+            if not {"file", "label"} <= {*columns}:
+                has = f"has the columns {', '.join(columns)}" if columns else "has no columns"
+                raise DataError(f"{option} {has}; it needs file and label, separated by commas")
+            rows.fieldnames = columns
             found: dict[str, str] = {}
             for row in rows:
-                name, label = row["file"], row["label"]
+                # Spreadsheets and hands leave blanks, which would make a class of their own.
+                name, label = (row["file"] or "").strip(), (row["label"] or "").strip()
                 if not name or not label:
                     raise DataError(f"{option}: line {rows.line_num} lacks a file or a label")
                 if found.setdefault(name, shown(label)) != shown(label):

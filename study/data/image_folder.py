@@ -276,6 +276,8 @@ def of_arrays(
         DataError: they are no images, or a class has too few for the splits.
     """
     _check_arrays(images, labels, source)
+    if labels is not None and labels.dtype.kind in "SU":
+        labels = _text(labels, source)
     try:
         shape = deep_files.channels_last(images[0], source).shape
     except DataError as error:
@@ -345,6 +347,16 @@ def _check_arrays(images: Array, labels: Array | None, source: str) -> None:
     if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iuUS"):
         told = f"labels are {labels.dtype} {labels.shape}; they are integers or text ({len(images)},)"
         raise DataError(f"{source}: {told}")
+
+
+def _text(labels: Array, source: str) -> Array:
+    """Return labels as text without blanks around it; bytes are UTF-8."""
+    try:
+        return np.char.strip(np.char.decode(labels, "utf-8") if labels.dtype.kind == "S" else labels)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{source}: labels are bytes that are not UTF-8 ({error.object!r}); give them as text"
+        ) from None
 
 
 def _changed(path: Path) -> str:
