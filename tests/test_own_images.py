@@ -117,6 +117,32 @@ def test_splits_without_classes_are_of_one(tmp_path: Path) -> None:
     assert data.sizes == {"train": 6, "val": 2, "test": 2}
 
 
+def test_a_split_without_classes_beside_one_with_them_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "kaggle"
+    make_folder(folder / "train", {"cat": 5, "dog": 5})
+    make_folder(folder, {"test": 3})
+    line = error_line(DataError, lambda: load(str(folder), tmp_path))
+    assert line == (
+        f"--data {folder}: test has images but no class folders (files there: 3 .png), while train has cat, dog; "
+        "sort them into classes or move the folder away"
+    )
+
+
+@pytest.mark.parametrize("inside", [None, "cat", "readme.txt"])
+def test_an_empty_split_is_named(tmp_path: Path, inside: str | None) -> None:
+    make_folder(tmp_path / "pets" / "train", {"cat": 5, "dog": 5})
+    val = tmp_path / "pets" / "val"
+    val.mkdir()
+    if inside == "cat":
+        (val / "cat").mkdir()
+    elif inside:
+        (val / "cat").mkdir()
+        (val / "cat" / inside).write_text("x")
+    line = error_line(DataError, lambda: load(str(tmp_path / "pets"), tmp_path))
+    named = "the val split has no images (files there: 1 .txt)" if inside == "readme.txt" else "val has no images"
+    assert line == f"--data {tmp_path / 'pets'}: {named}; add some or take the folder away"
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     data = load(str(make_folder(tmp_path / "vehicles", {"train": 5, "plane": 5})), tmp_path)
     assert data.class_names == ("plane", "train")

@@ -102,8 +102,11 @@ def find(folder: Path, labels: Path | None) -> Candidates:
                 left_out[BESIDE] += sum(1 for _ in _walk(entry, Counter()))
         for split, entry in splits.items():
             found = list(_of_split(entry, split, left_out))
+            if not found:
+                raise DataError(f"--data {folder}: {shown(entry.name)} has no images; add some or take the folder away")
             files += found
             names |= {shown(one.name) for one in _folders(entry)} or {ONLY_CLASS}
+        _check_classes(folder, splits, files)
     if len(names) < len({one.name for one in inner}) and splits is None:
         raise DataError(f"--data {folder}: two classes have names that look the same; rename one")
     return Candidates(root, tuple(files), tuple(sorted(names)), left_out)
@@ -158,6 +161,19 @@ def _of_split(folder: Path, split: SplitName, left_out: Counter[str]) -> Iterato
         yield from _of_class(entry, split, left_out)
     if not classes:
         yield from (Candidate(path, ONLY_CLASS, split) for path in sorted(_walk(folder, left_out)))
+
+
+def _check_classes(folder: Path, splits: Mapping[SplitName, Path], files: Iterable[Candidate]) -> None:
+    """Refuse a split without folders of classes beside one that has them."""
+    for split, entry in splits.items():
+        for other in splits.values():
+            if (classes := [shown(one.name) for one in _folders(other)]) and not _folders(entry):
+                there = suffixes(one.path for one in files if one.split == split)
+                listed = ", ".join(classes[:_SHOWN]) + (" …" if len(classes) > _SHOWN else "")
+                raise DataError(
+                    f"--data {folder}: {shown(entry.name)} has images but no class folders (files there: {there}), "
+                    f"while {shown(other.name)} has {listed}; sort them into classes or move the folder away"
+                )
 
 
 def _of_class(folder: Path, split: SplitName | None, left_out: Counter[str]) -> list[Candidate]:

@@ -187,9 +187,16 @@ def _surveyed(
 
 
 def _check_counts(folder: Path, candidates: finding.Candidates, files: Sequence[Candidate]) -> None:
-    """Refuse a class that has too few images for each split to have one."""
+    """Refuse a split without images, and a class that has too few for each split to have one."""
     given = bool(candidates.files) and candidates.files[0].split is not None
     least, where = (1, "train") if given else (MIN_PER_CLASS, "train, validation and test")
+    used = {"train", *(file.split for file in files)}
+    if unused := [one for one in candidates.files if one.split not in used]:
+        empty = unused[0].split
+        kinds = finding.suffixes(one.path for one in unused if one.split == empty)
+        raise DataError(
+            f"--data {folder}: the {empty} split has no images (files there: {kinds}); add some or take the folder away"
+        )
     counts = Counter(file.class_name for file in files if file.split in (None, "train"))
     for name in candidates.class_names:
         if counts[name] < least:
