@@ -19,6 +19,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import search_spaces
+from study.driver.listing import wrapped
 from study.record import commands, files, tables
 from study.record.errors import UsageError
 from study.record.settings import add_option
@@ -41,6 +42,8 @@ def _run(options: argparse.Namespace) -> None:
     from study.data import image_data
 
     data = image_data.of_settings(vars(options), commands.say_progress)
+    for note in image_data.urgent(data.notes):
+        commands.say_progress(wrapped(note, 4))
     splits = {"train": data.train.images, "val": data.val.images, "test": data.test.images}
     built_in = search_spaces.datasets().get(options.data)
     if built_in is None or built_in.validation != "official":

@@ -1,8 +1,9 @@
-"""Try a space of one's own as the built-in ones are tried: a table of what holds, in a minute; nothing is written.
+"""Try a space of one's own as the built-in ones are tried: a table of what holds, in a minute; no study is written.
 
 Examples:
     python study/check_space.py mine.py
     python study/check_space.py mine.py --data photographs --image-size 32
+    python study/check_space.py mine.py --data scans.npz --value-range 0,4095
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if __package__ in (None, ""):
 from study.driver.listing import wrapped
 from study.record import commands
 from study.record.errors import UsageError, first_line
-from study.record.values import integer
+from study.record.settings import add_option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,13 +58,15 @@ def _run(options: argparse.Namespace) -> int:
 
     found = own_file.use(own_file.read(options.file))
     prepare_process(threads=1)
-    suite = _Suite(found.space, options.data, options.image_size)
+    suite = _Suite(found.space, vars(options))
     good = True
     for name, check in suite.checks():
         try:
             told = f"yes  {check()}"
         except (_FaultError, UsageError) as error:
             told, good = f"NO   {first_line(error)}", False
+        except Exception as error:  # the person's code, in which anything may go wrong
+            told, good = f"NO   {found.code.error(error)}", False
         print(wrapped(f"{name:<{_NAME}}{told}".rstrip(), _NAME + 5), flush=True)
     return 0 if good else 1
 
@@ -73,21 +76,23 @@ class _Suite:
 
     Args:
         space: The space in use.
-        source: What `--data` names, None for the space's own data.
-        image_size: Pixels a side that images of one's own are scaled and cropped to.
+        given: The settings of the data, by their fields, `data` None for the space's own.
     """
 
-    def __init__(self, space: Space, source: str | None, image_size: int | None) -> None:
+    def __init__(self, space: Space, given: Mapping[str, Any]) -> None:
         from search_spaces import Context
 
-        self._space, self._source, self._image_size = space, source, image_size
+        self._space, self._given = space, given
         self._context: Context = Context(space.image_shape, max(2, len(space.data.class_names)))
         self._configs: list[tuple[str, dict[str, Any]]] = []
         self._data: dict[str, tuple[Tensor, Tensor]] = {}
+        self._built = self._trained = False
 
     def checks(self) -> Iterator[tuple[str, Check]]:
-        """Return each check by what it says of the space; it raises where that is not so."""
+        """Return each check by what it says of the space; it raises where that is not so, and others may then go."""
         yield "its images can be read", self._read
+        if not self._data:
+            return
         yield f"{DRAWN} configs can be drawn", self._draw
         if not self._configs:
             return
@@ -95,6 +100,8 @@ class _Suite:
         yield "configs are asked for as drawn", self._ask_again
         yield "loss, gradient and metrics", self._train
         yield "images of awkward shapes", self._shapes
+        if not (self._built and self._trained):
+            return
         yield "the same seed, the same numbers", self._repeat
         yield "resumed as if uninterrupted", self._resume
         yield "seeds together as each alone", self._fuse
@@ -107,8 +114,8 @@ class _Suite:
         from study.data import image_data
         from study.settings.resolve import data_settings
 
-        source = self._source or self._space.dataset
-        settings = data_settings({"data": source, "image_size": self._image_size})
+        source = self._given["data"] or self._space.dataset
+        settings = data_settings({**self._given, "data": source})
         spec = datasets().get(source)
         if spec is not None and spec.torchvision_class is not None:
             self._context = Context(spec.image_shape, len(spec.class_names))
@@ -143,6 +150,7 @@ class _Suite:
         from study.driver import own_space
 
         sizes = [own_space.built(name, config, self._context) for name, config in self._configs]
+        self._built = True
         return f"{min(sizes):,} to {max(sizes):,} parameters"
 
     def _ask_again(self) -> str:
@@ -164,6 +172,7 @@ class _Suite:
         metrics: dict[str, float] = {}
         for name, config in (*self._configs[: 1 + _TRIED], *self._configs[-2:]):
             metrics = own_space.tried(name, config, self._context) or metrics
+        self._trained = True
         return ", ".join(metrics)
 
     def _shapes(self) -> str:
@@ -249,7 +258,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = commands.parser("check-space", __doc__)
     parser.add_argument("file", type=Path, metavar="FILE.py", help="a file that defines SPACE")
     parser.add_argument("--data", metavar="NAME|PATH", help="on other data, as --data of study run")
-    commands.add_value(parser, "--image-size", integer(1), "N", "of own images, as --image-size of study run")
+    for name in ("data-dir", "image-size", "value-range", "labels", "cache-dir"):
+        add_option(parser, name)
     return parser.read(argv)
 
 

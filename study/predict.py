@@ -61,7 +61,7 @@ def _run(options: argparse.Namespace) -> None:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = commands.parser("predict", __doc__)
     parser.add_argument(
-        "images", nargs="+", type=Path, metavar="IMAGE", help="an image of any format that Pillow reads"
+        "images", nargs="+", type=Path, metavar="IMAGE", help="a file of a format that studies read, as PNG or JPEG"
     )
     parser.add_argument(
         "--model", type=Path, required=True, metavar="DIR", help="folder of a network, such as results/NAME/best"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_image_folder import make_folder
 
 from study import baseline
 from study.data import image_data
@@ -55,6 +56,13 @@ def test_digits_are_written_and_printed_at_the_standard_ranks_that_they_have(
     assert max(map(len, printed.out.splitlines())) <= 80
     assert {row["val_nelbo_clipped"] for row in rows} == {""}
     assert "left out 64 components: the 1,527 images vary along 61 axes only" in printed.err
+
+
+def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_folder(tmp_path / "pets", {"cat": 8})
+    (folder / "cat" / "notes.txt").write_text("x")
+    assert baseline.main(["--data", str(folder)]) == 0
+    assert "Files left out: 1 of no format that is read here." in capsys.readouterr().err
 
 
 def test_components_and_variances_are_joined(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_other_and_hidden_files_are_left_out(tmp_path: Path) -> None:
     data = load(str(folder), tmp_path)
     assert data.class_names == ("cat", "dog")
     assert sum(data.sizes.values()) == 10
-    assert data.notes == ("Files left out: 1 hidden; 1 no images by their content; 1 not below a class's folder.",)
+    assert data.notes == ("Files left out: 1 hidden; 1 not below a class's folder; 1 of no format that is read here.",)
 
 
 def test_images_of_different_size_ask_for_one(tmp_path: Path) -> None:

@@ -13,8 +13,11 @@ import tifffile
 from PIL import Image
 from test_image_folder import error_line, make_folder
 
+from study.data import decoding, image_data
+from study.data.decoding import Form
 from study.data.image_data import described, load
 from study.record.errors import DataError, UsageError
+from study.settings.resolve import data_settings
 
 
 def images_of(folder: Path, **asked: object) -> np.ndarray:
@@ -114,6 +117,32 @@ def test_splits_without_classes_are_of_one(tmp_path: Path) -> None:
     assert data.sizes == {"train": 6, "val": 2, "test": 2}
 
 
+def test_a_split_without_classes_beside_one_with_them_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "kaggle"
+    make_folder(folder / "train", {"cat": 5, "dog": 5})
+    make_folder(folder, {"test": 3})
+    line = error_line(DataError, lambda: load(str(folder), tmp_path))
+    assert line == (
+        f"--data {folder}: test has images but no class folders (files there: 3 .png), while train has cat, dog; "
+        "sort them into classes or move the folder away"
+    )
+
+
+@pytest.mark.parametrize("inside", [None, "cat", "readme.txt"])
+def test_an_empty_split_is_named(tmp_path: Path, inside: str | None) -> None:
+    make_folder(tmp_path / "pets" / "train", {"cat": 5, "dog": 5})
+    val = tmp_path / "pets" / "val"
+    val.mkdir()
+    if inside == "cat":
+        (val / "cat").mkdir()
+    elif inside:
+        (val / "cat").mkdir()
+        (val / "cat" / inside).write_text("x")
+    line = error_line(DataError, lambda: load(str(tmp_path / "pets"), tmp_path))
+    named = "the val split has no images (files there: 1 .txt)" if inside == "readme.txt" else "val has no images"
+    assert line == f"--data {tmp_path / 'pets'}: {named}; add some or take the folder away"
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     data = load(str(make_folder(tmp_path / "vehicles", {"train": 5, "plane": 5})), tmp_path)
     assert data.class_names == ("plane", "train")
@@ -188,6 +217,30 @@ def test_seventeen_channels_are_refused(tmp_path: Path) -> None:
     assert "has 17 channels; allowed: 1 to 16" in error_line(DataError, lambda: images_of(tmp_path / "bands"))
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
+def test_white_that_is_zero_is_white(tmp_path: Path, compression: str | None) -> None:
+    pixels, file = np.array([[0, 65_535, 7], [100, 200, 7]], dtype=np.uint16), tmp_path / "white.tif"
+    Image.fromarray(pixels).save(file, compression=compression, tiffinfo={262: 0})
+    form = Form(1, np.dtype(np.uint16))
+    assert decoding.read_image(file, form).tolist() == [(65_535 - pixels).tolist()]
+    tifffile.imwrite(file, pixels, photometric="miniswhite")
+    assert decoding.read_image(file, form).tolist() == [(65_535 - pixels).tolist()]
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.int32, np.int16, np.int8])
+def test_whole_numbers_of_any_kind_stay_what_they_are(tmp_path: Path, dtype: type[np.integer]) -> None:
+    ends = np.iinfo(dtype)
+    tifffile.imwrite(tmp_path / "scan.tif", np.array([[ends.min, ends.max], [ends.max // 5, 0]], dtype))
+    header = decoding.read_header(tmp_path / "scan.tif")
+    assert header.dtype.kind == np.dtype(dtype).kind
+    with pytest.raises(DataError, match=r"has pixels of u?int[0-9]+; say with --value-range"):
+        decoding.check_range(tmp_path / "scan.tif", header, None)
+    form = Form(1, np.dtype(np.float32), None, (float(ends.min), float(ends.max)))
+    black = -float(ends.min) / (float(ends.max) - float(ends.min))
+    expected = [[0, 1], [black + (1 - black) / 5, black]]
+    np.testing.assert_allclose(decoding.read_image(tmp_path / "scan.tif", form)[0], expected, atol=0.01)
+
+
 def test_floats_are_within_0_and_1_or_their_range_is_said(tmp_path: Path) -> None:
     (tmp_path / "scans" / "a").mkdir(parents=True)
     values = np.random.default_rng(0).normal(0, 100, (5, 8, 8)).astype(np.float32)
@@ -237,6 +290,49 @@ def test_arrays_that_are_no_images_are_one_line(tmp_path: Path, arrays: dict[str
     assert words in error_line(DataError, lambda: load(str(tmp_path / "pets.npz"), tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("shape", "read"),
+    [
+        ((1, 8, 8), (1, 8, 8)),
+        ((3, 16, 16), (3, 16, 16)),
+        ((3, 8, 8), (3, 8, 8)),
+        ((4, 9, 7), (4, 9, 7)),
+        ((8, 8), (1, 8, 8)),
+        ((8, 8, 1), (1, 8, 8)),
+        ((3, 9, 4), (4, 3, 9)),  # either could be: the last one is
+        ((2, 2, 3), (3, 2, 2)),
+        ((8, 8, 5), (5, 8, 8)),
+        ((5, 8, 8), (8, 5, 8)),
+        ((5, 20, 20), (5, 20, 20)),
+    ],
+)
+def test_channels_are_before_or_behind(tmp_path: Path, shape: tuple[int, ...], read: tuple[int, int, int]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (12, *shape), dtype=np.uint8)
+    (tmp_path / "folder" / "a").mkdir(parents=True)
+    np.savez(tmp_path / "pets.npz", images=images)
+    for number, image in enumerate(images):
+        np.save(tmp_path / "folder" / "a" / f"{number}.npy", image)
+    for name in ("pets.npz", "folder"):
+        data = load(str(tmp_path / name), tmp_path)
+        found = np.concatenate([split.images for split in data.splits.values()])
+        assert found.shape == (12, *read)
+        if read == shape:
+            assert same_images(found, images)
+
+
+def test_a_file_in_the_current_folder_is_named_without_its_folder(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8)
+    np.savez("pets.npz", images=images)
+    (tmp_path / "pets.zip").touch()
+    assert image_data.of_settings(data_settings({"data": "pets.npz"})).sizes == {"train": 7, "val": 1, "test": 1}
+    line = error_line(UsageError, lambda: image_data.of_settings(data_settings({"data": "pets.zip"})))
+    assert line.endswith("is a file; it takes a folder with one sub-folder per class, or a .npy or .npz file")
+    line = error_line(UsageError, lambda: data_settings({"data": "pet.npz"}))
+    assert line.startswith("--data 'pet.npz' is not known; allowed: cifar, ")
+    assert line.endswith(", or a folder of images, or a .npy or .npz file")
+
+
 def test_labels_from_a_table(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "all", {"scans": 8})
     lines = [f"scans/{number:03d}.png,{'=1+1' if number % 2 else 'healthy'}" for number in range(7)]
@@ -247,10 +343,33 @@ def test_labels_from_a_table(tmp_path: Path) -> None:
     assert data.notes == ("Files left out: 1 not named by --labels.",)
 
 
+def test_blanks_around_labels_and_files_do_not_count(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "all", {"scans": 8})
+    ends = ("a", " a", "a ", "a\t", "b", "b ", " b", "b")
+    lines = [f" scans/{number:03d}.png ,{label}" for number, label in enumerate(ends)]
+    (tmp_path / "labels.csv").write_text("\n".join([" file , label", *lines]))
+    assert load(str(folder), tmp_path, labels=tmp_path / "labels.csv").class_names == ("a", "b")
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "pets.npz", images=images, labels=np.array(ends))
+    assert load(str(tmp_path / "pets.npz"), tmp_path).class_names == ("a", "b")
+
+
+def test_labels_of_bytes_are_text(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "pets.npz", images=images, labels=np.array([b"cat", "hört".encode()] * 4))
+    assert load(str(tmp_path / "pets.npz"), tmp_path).class_names == ("cat", "hört")
+    np.savez(tmp_path / "pets.npz", images=images, labels=np.array([b"cat", b"h\xf6rt"] * 4))
+    line = error_line(DataError, lambda: load(str(tmp_path / "pets.npz"), tmp_path))
+    assert "pets.npz: labels are bytes that are not UTF-8 (b'h\\xf6rt'); give them as text" in line
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name,label\na,b", "column 'file' is not known"),
+        ("filename,label\na,b", "has the columns filename, label; it needs file and label, separated by commas"),
+        ("file;label\na;b", "has the columns file;label; it needs file and label, separated by commas"),
+        ("", "has no columns; it needs file and label"),
+        ("file,label\nscans/000.png,  ", "line 2 lacks"),
         ("file,label\nscans/000.png,", "line 2 lacks"),
         ("file,label\nscans/000.png,a\nscans/000.png,b", "has two labels"),
         ("file,label\ngone.png,a\nlost.png,a", "names 2 files that are not in"),
@@ -290,6 +409,18 @@ def test_files_are_told_by_their_content(tmp_path: Path) -> None:
         Image.new("RGB", (12, 10), (0, number, 0)).save(folder / "a" / f"img{number}.jfif", format="JPEG")
         (folder / "a" / f"{number:03d}.png").rename(folder / "a" / f"{number}.dat")
     assert sum(load(str(folder), tmp_path).sizes.values()) == 9
+
+
+def test_images_of_formats_that_are_not_read_are_refused_by_name(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "pets", {"cat": 4})
+    Image.new("RGB", (12, 10)).save(folder / "cat" / "a.tga")
+    Image.new("RGB", (12, 10)).save(folder / "cat" / "b.ICO", format="ICO")
+    (folder / "cat" / "c.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    line = error_line(DataError, lambda: images_of(folder))
+    assert line.startswith("3 images cannot be used: ")
+    for name in ("a.tga", "b.ICO", "c.heic"):
+        assert f"{name} cannot be read as an image; its content is of no format that is read here (PNG, JPEG, " in line
+    assert line.endswith("): convert it to PNG or JPEG")
 
 
 def test_a_class_without_images_says_what_lies_there(tmp_path: Path) -> None:
@@ -351,6 +482,6 @@ def test_what_was_found_is_told(tmp_path: Path) -> None:
         "10×12 30",
         "channels 3, uint8",
         "train 22, val 4",
-        "1 no im",
+        "1 of no format",
     ):
         assert words in text

@@ -27,8 +27,10 @@ def make(folder):
 @pytest.mark.slow
 def test_a_study_of_deep_images_goes_on_where_they_were_moved_to(tmp_path, monkeypatch, capsys):
     make(tmp_path / "images")
+    (tmp_path / "images" / "a" / "notes.txt").write_text("x")
     done = run(tmp_path, *SMALL, "--trials", "1", "--data", "images")
     assert done.returncode == 0, done.stderr
+    assert "Files left out: 1 of no format that is read here." in done.stderr
     about = json.loads((tmp_path / "results/night/study.json").read_text())["data"]
     assert (about["pixels"], about["value_range"], about["image_shape"]) == ("uint16", [0, 4095], [5, 9, 9])
     assert about["twins"]["identical"] == {"train/val": 0, "train/test": 0, "val/test": 0}

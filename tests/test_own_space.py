@@ -436,11 +436,52 @@ def test_check_space_says_what_does_not_hold(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("change", "noes", "line"),
+    [
+        (  # a last layer of another width
+            ('config["width"], channels * height * width)', 'config["width"], 7)'),
+            ["each network can be built", "loss, gradient and metrics", "images of awkward shapes"],
+            "RuntimeError: unflatten",
+        ),
+        (  # what a step on four images does not come to
+            (
+                "nn.Flatten()",
+                "type('Few', (nn.Flatten,), {'forward': lambda self, x: x.flatten(1) if len(x) <= 4 else x.gone})()",
+            ),
+            ["the same seed, the same numbers", "resumed as if uninterrupted", "seeds together as each alone"],
+            "mine.py, line 13: AttributeError: 'Tensor' object has no attribute 'gone'",
+        ),
+    ],
+    ids=["layer", "batch"],
+)
+def test_check_space_says_in_a_line_what_goes_wrong_in_the_file(change, noes, line, tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(new_space.TEMPLATE.replace(*change))
+    assert check_space.main([str(tmp_path / "mine.py")]) == 1
+    said = capsys.readouterr()
+    told = [one for one in said.out.splitlines() if not one.startswith(" ")]
+    assert [one[:33].strip() for one in told if one[33:].startswith("NO")] == noes
+    assert line in " ".join(said.out.split())
+    assert len(told) == (9 if "AttributeError" in line else 6)  # a network that does not train is not trained again
+    assert not said.err
+
+
+def test_check_space_tries_nothing_on_images_that_cannot_be_read(tmp_path, capsys):
+    new_space.main([str(tmp_path / "mine.py")])
+    capsys.readouterr()
+    assert check_space.main([str(tmp_path / "mine.py"), "--data", str(tmp_path / "gone")]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert said == f"its images can be read NO --data {tmp_path / 'gone'}: no such folder or file"
+
+
+@pytest.mark.parametrize(
     ("options", "line"),
     [
         (["--data", "photos", "--image-size", "12"], "yes 3×12×12 in 2 classes; train 4, val 2, test 2"),
         (["--data", "photos"], "NO images differ in size"),
         (["--image-size", "12"], "NO --image-size is for images of one's own"),
+        (["--data", "scans.npy"], "NO {folder}/scans.npy has pixels of int32; say with --value-range"),
+        (["--data", "scans.npy", "--value-range", "0,9"], "yes 1×9×9 in 1 classes; train 8, val 2, test 2"),
+        (["--data", "photos", "--image-size", "12", "--labels", "x.csv"], "NO --labels"),
     ],
 )
 def test_check_space_reads_images_as_a_study_is_told_to(options, line, tmp_path, monkeypatch, capsys):
@@ -449,11 +490,13 @@ def test_check_space_reads_images_as_a_study_is_told_to(options, line, tmp_path,
         folder = tmp_path / "photos" / f"class{number // 4}"
         folder.mkdir(parents=True, exist_ok=True)
         Image.effect_noise(size, 50 + number).convert("RGB").save(folder / f"{number}.png")
+    np.save("scans.npy", np.random.default_rng(0).integers(0, 10, (12, 9, 9), dtype=np.int32))
     new_space.main(["mine.py"])
     monkeypatch.setattr(check_space._Suite, "_draw", lambda suite: "")  # whose configs the other checks need
     capsys.readouterr()
     assert check_space.main(["mine.py", *options]) == (0 if line.startswith("yes") else 1)
-    assert " ".join(capsys.readouterr().out.split()).startswith(f"its images can be read {line}")
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith(f"its images can be read {line.format(folder=tmp_path)}")
 
 
 @pytest.mark.parametrize("file", sorted(FILES.glob("*.py")), ids=lambda file: file.stem)

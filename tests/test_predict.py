@@ -238,7 +238,11 @@ def test_an_unreadable_image_is_named_and_nothing_is_written(tmp_path, capsys, e
     words.write_text("no image")
     deep = tmp_path / "deep.png"
     Image.fromarray(np.full((32, 32), 3000, dtype=np.uint16)).save(deep)
-    for bad, reason in ((torn, "cannot be read as an image"), (words, "its content is no image"), (deep, "8 bits")):
+    for bad, reason in (
+        (torn, "cannot be read as an image"),
+        (words, "of no format that is read here"),
+        (deep, "8 bits"),
+    ):
         message = refusal(["--model", str(best), str(good), str(bad)], capsys)
         assert f"{bad} " in message
         assert reason in message

@@ -103,7 +103,7 @@ def test_a_file_is_answered_as_study_predict_answers_it_in_every_form(family, ki
         assert answer["reconstruction"].max() <= 1
 
 
-@pytest.mark.parametrize("shape", [(21, 23, 3), (3, 21, 23), (21, 23), (21, 23, 1)])
+@pytest.mark.parametrize("shape", [(21, 23, 3), (3, 21, 23), (3, 8, 8), (21, 23), (21, 23, 1)])
 def test_an_array_is_answered_as_the_npy_of_it(shape, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     best, array = left(tmp_path), pixels(*shape)
@@ -112,6 +112,26 @@ def test_an_array_is_answered_as_the_npy_of_it(shape, tmp_path, monkeypatch, cap
     for form in (array, [array], pd.DataFrame({"image": [array]}), *([array[None]] if len(shape) == 3 else [])):
         (answer,) = served.predict(form).to_dict("records")
         assert {name: answer[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("channels", "kind"),
+    [(1, "png"), (1, "transparent"), (2, "png"), (4, "png"), (4, "transparent"), (2, "grey"), (1, "npy"), (5, "npy")],
+)
+@pytest.mark.parametrize("images", [{}, {"dtype": np.dtype(np.uint16)}, {"value_range": (0.0, 300.0)}], ids=str)
+def test_channels_are_those_of_the_network_or_said(channels, kind, images, tmp_path):
+    asked_of = Served(left(tmp_path, "ae", (channels, 8, 8), **images))
+    if channels == 1 and kind != "npy":  # as Pillow makes it grey
+        assert asked_of.predict(FILES[kind])["reconstruction"][0].shape == (8, 8, 1)
+        return
+    has = 1 if kind == "grey" else 3
+    with pytest.raises(DataError, match=f"^image 1 has {has} channels; the network takes {channels}$"):
+        asked_of.predict(FILES[kind])
+
+
+def test_a_network_of_low_images_of_many_channels_gives_its_example(tmp_path):
+    """Two rows of five channels would be read as two channels."""
+    assert SERVING.example(left(tmp_path, "ae", (5, 2, 8)))["mse"].notna().all()
 
 
 def test_a_reconstruction_and_its_codes_are_those_of_the_image_that_was_given(tmp_path):
@@ -172,7 +192,7 @@ def test_depth_and_range_are_those_of_the_training_images(tmp_path):
         ([FILES["png"], FILES["png"][:100]], "image 2 cannot be read as an image"),
         ([b""], "image 1 cannot be read as an image (it is empty)"),
         ("cat.png", "image 1 is text that is not the Base64 of a file"),
-        (text_of(b"no image"), "image 1 cannot be read as an image (its content is no image)"),
+        (text_of(b"no image"), "image 1 cannot be read as an image; its content is of no format that is read here"),
         ([3], "image 1 is a int; an image is an array of numbers, the bytes of a file"),
         ([None], "image 1 is a NoneType"),
         (np.array([FILES["png"]]), "cuts the zeros off a file's end: use a list, or dtype=object"),

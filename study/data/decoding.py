@@ -25,9 +25,10 @@ CHANNELS = range(1, deep_files.MOST_CHANNELS + 1)
 """How many channels an image may have."""
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
-_SUFFIXES = ".avif .bmp .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .npy .npz .pgm .png .pnm .ppm .tif .tiff .webp"
-IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
-"""Suffixes of a file that claims to be an image: one that is none, or damaged, is told of and not left out."""
+_SUFFIXES = ".avif .bmp .dib .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .npy .npz .pbm .pgm .png .pnm .ppm .tif .tiff .webp"
+_NOT_READ = ".dds .exr .heic .heif .hif .ico .jxl .pcx .psd .qoi .sgi .svg .tga"
+IMAGE_SUFFIXES = frozenset(_SUFFIXES.split() + _NOT_READ.split())
+"""Suffixes of a file that claims to be an image: one that is none, damaged or not read is told of, not left out."""
 
 _GREY_MODES = frozenset({"1", "L", "LA", "La"})
 _ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
@@ -37,7 +38,7 @@ _QUARTER_TURNS = frozenset({5, 6, 7, 8})
 
 
 class NotAnImageError(DataError):
-    """The content of a file is of no kind of image that is read here."""
+    """The content of a file is of no format that is read here."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,12 @@ class Header:
     dtype: np.dtype[Any]
     size: tuple[int, int]
     alpha: bool = False
+
+    def gives(self, channels: int) -> bool:
+        """Return whether so many channels can be made of it: grey is any colour, and Pillow makes its colours grey."""
+        return (
+            self.channels == channels or (self.channels, channels) == (1, 3) or (self.reader, channels) == ("Pillow", 1)
+        )
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ def read_header(path: Path) -> Header:
     """Return what an image's header says.
 
     Raises:
-        NotAnImageError: The content is of no kind of image.
+        NotAnImageError: The content is of no format that is read here.
         DataError: It is damaged, holds several images or has channels that cannot be used; the message names the file.
     """
     try:
@@ -125,9 +132,10 @@ def read_image(path: Path, form: Form, found: Found | None = None) -> Array:
     """
     try:
         header = _header(path)
-        if header.reader == "Pillow" and header.dtype == form.dtype == np.uint8 and not form.value_range:
+        plain = header.dtype == form.dtype == np.uint8 and form.channels in (1, 3) and not form.value_range
+        if header.reader == "Pillow" and plain:
             return _eight_bits(path, header, form)
-        pixels = _raw(path, header)
+        pixels = _raw(path, header, grey=form.channels == 1)
     except DataError:
         raise
     except Exception as error:
@@ -140,7 +148,9 @@ def unreadable(path: Path, error: Exception) -> DataError:
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return NotAnImageError(f"{path} cannot be read as an image (its content is no image)")
+        read = ", ".join((*_formats(), "NumPy"))
+        of_none = f"its content is of no format that is read here ({read}): convert it to PNG or JPEG"
+        return NotAnImageError(f"{path} cannot be read as an image; {of_none}")
     return DataError(f"{path} cannot be read as an image ({reason(error)})")
 
 
@@ -255,6 +265,8 @@ def _pillow_header(image: Image.Image, start: bytes) -> Header:
     kind = f"{image.format} {image.mode}"
     if image.mode in _DEEP_MODES:
         dtype = np.uint16 if image.format == "PPM" and image.mode == "I" else _DEEP_MODES[image.mode]
+        if dtype is np.int32 and deep_files.tiff_is_unsigned(image):
+            dtype = np.uint32
         return Header("Pillow", kind, 1, np.dtype(dtype), size)
     alpha = image.mode in _ALPHA_MODES or "transparency" in image.info
     return Header("Pillow", kind, 1 if image.mode in _GREY_MODES else 3, np.dtype(np.uint8), size, alpha)
@@ -283,8 +295,11 @@ def _opened(path: Path, header: Header, grey: bool) -> Image.Image:
         return image.convert("L" if grey else "RGB")
 
 
-def _raw(path: Path, header: Header) -> Array:
-    """Return the values of an image as they lie in its file, (height, width, channels), upright and on white."""
+def _raw(path: Path, header: Header, grey: bool) -> Array:
+    """Return the values of an image as they lie in its file, (height, width, channels), upright and on white.
+
+    With `grey` one channel is made of the colours of 8 bits.
+    """
     from PIL import Image
 
     if header.reader == "NumPy":
@@ -292,10 +307,11 @@ def _raw(path: Path, header: Header) -> Array:
     if header.reader == "TIFF":
         return deep_files.tiff_pixels(path)
     if header.dtype == np.uint8:
-        pixels = np.asarray(_opened(path, header, header.channels == 1))
+        pixels = np.asarray(_opened(path, header, grey or header.channels == 1))
         return pixels if pixels.ndim == 3 else pixels[:, :, None]
     with Image.open(path, formats=_formats()) as image:
         turn = image.getexif().get(deep_files.ORIENTATION, 1)
         if header.reader == "Pillow":
-            return deep_files.upright(np.asarray(image).astype(header.dtype)[:, :, None], turn)
+            pixels = deep_files.black_is_zero(np.asarray(image).astype(header.dtype), image)
+            return deep_files.upright(pixels[:, :, None], turn)
     return deep_files.upright(deep_files.png_pixels(path), turn)

@@ -26,12 +26,14 @@ NUMPY = (b"\x93NUMPY", b"PK\x03\x04")
 """What `.npy` and `.npz` begin with."""
 
 MOST_CHANNELS = 16
+_USUAL_CHANNELS = 4  # up to which a first axis is taken for them: few images are as low, small ones are as narrow as 16
 
 ORIENTATION = 274
 """The tag of EXIF and of TIFF."""
 
-_BITS, _SAMPLES = 258, 277  # tags of TIFF
+_BITS, _PHOTOMETRIC, _SAMPLES, _SAMPLE_FORMAT = 258, 262, 277, 339  # tags of TIFF
 _WHITE_IS_ZERO = 0
+_UNSIGNED, _SIGNED = 1, 2  # formats of samples; the first is meant where none is said
 _PREMULTIPLIED, _ALPHA = 1, 2  # what TIFF says of a further channel
 
 
@@ -41,13 +43,29 @@ def largest(dtype: np.dtype[Any]) -> float:
 
 
 def tiff_is_deep(image: Image.Image) -> bool:
-    """Return whether a TIFF that Pillow has opened is better left to tifffile: deep or many channels."""
+    """Return whether a TIFF that Pillow has opened is better left to tifffile: deep, signed or many channels."""
     from PIL.TiffImagePlugin import TiffImageFile
 
     assert isinstance(image, TiffImageFile)
     bits, samples = image.tag_v2.get(_BITS, (1,)), image.tag_v2.get(_SAMPLES, 1)
-    # Pillow reads single channels of 16 and 32 bits whole, and all of its compressions.
-    return bool((samples > 1 and max(bits) > 8) or samples > 4)
+    signed = _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, (_UNSIGNED,))
+    # Pillow reads single channels of 16 and 32 bits whole, and all of its compressions; -1 of 8 bits it makes 255.
+    return bool((samples > 1 and max(bits) > 8) or samples > 4 or (signed and max(bits) <= 8))
+
+
+def tiff_is_unsigned(image: Image.Image) -> bool:
+    """Return whether an image is a TIFF of whole numbers from 0 on, which of 32 bits Pillow gives as signed ones."""
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    return isinstance(image, TiffImageFile) and _UNSIGNED in image.tag_v2.get(_SAMPLE_FORMAT, (_UNSIGNED,))
+
+
+def black_is_zero(pixels: Array, image: Image.Image) -> Array:
+    """Return deep values of one channel, which Pillow gives as they lie in the file, with 0 as black."""
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    white = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    return np.iinfo(pixels.dtype).max - pixels if white and pixels.dtype.kind == "u" else pixels
 
 
 def tiff_header(path: Path) -> tuple[str, int, np.dtype[Any], tuple[int, int], bool]:
@@ -132,7 +150,8 @@ def numpy_pixels(path: Path) -> Array:
 def channels_last(array: Array, name: str) -> Array:
     """Return an array of one image, (height, width) or with the channels, as (height, width, channels).
 
-    The channels are the last axis; where that has more than 16 entries and the first has not, they are the first.
+    The channels are the last axis; they are the first where that has 1 to 4 entries and the last has not, or where the
+    last has more than 16 and the first has not.
 
     Raises:
         DataError: The array has another number of axes, or holds no real numbers.
@@ -143,7 +162,9 @@ def channels_last(array: Array, name: str) -> Array:
         return array[:, :, None]
     if array.ndim != 3 or 0 in array.shape:
         raise DataError(f"{name} has the shape {array.shape}; an image is (height, width) or (height, width, channels)")
-    return array.transpose(1, 2, 0) if array.shape[2] > MOST_CHANNELS >= array.shape[0] else array
+    first, last = array.shape[0], array.shape[2]
+    before = last > MOST_CHANNELS >= first or last > _USUAL_CHANNELS >= first
+    return array.transpose(1, 2, 0) if before else array
 
 
 def upright(pixels: Array, orientation: int) -> Array:

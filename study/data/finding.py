@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from study.record import words
-from study.record.errors import DataError, choose_from
+from study.record.errors import DataError
 
 SplitName = Literal["train", "val", "test"]
 SPLIT_FOLDERS: Mapping[str, SplitName] = {
@@ -29,7 +29,10 @@ ONLY_CLASS = "images"
 """The class of images that lie in a split's folder itself."""
 
 HIDDEN, LINKED, BESIDE = "hidden", "in linked folders", "not below a class's folder"
-NOT_LABELLED, NO_IMAGE = "not named by --labels", "no images by their content"
+NOT_LABELLED, NO_IMAGE = "not named by --labels", "of no format that is read here"
+
+LEFT_OUT = "Files left out:"
+"""How the note begins that counts them."""
 
 _SHOWN = 10
 
@@ -99,8 +102,11 @@ def find(folder: Path, labels: Path | None) -> Candidates:
                 left_out[BESIDE] += sum(1 for _ in _walk(entry, Counter()))
         for split, entry in splits.items():
             found = list(_of_split(entry, split, left_out))
+            if not found:
+                raise DataError(f"--data {folder}: {shown(entry.name)} has no images; add some or take the folder away")
             files += found
             names |= {shown(one.name) for one in _folders(entry)} or {ONLY_CLASS}
+        _check_classes(folder, splits, files)
     if len(names) < len({one.name for one in inner}) and splits is None:
         raise DataError(f"--data {folder}: two classes have names that look the same; rename one")
     return Candidates(root, tuple(files), tuple(sorted(names)), left_out)
@@ -157,6 +163,19 @@ def _of_split(folder: Path, split: SplitName, left_out: Counter[str]) -> Iterato
         yield from (Candidate(path, ONLY_CLASS, split) for path in sorted(_walk(folder, left_out)))
 
 
+def _check_classes(folder: Path, splits: Mapping[SplitName, Path], files: Iterable[Candidate]) -> None:
+    """Refuse a split without folders of classes beside one that has them."""
+    for split, entry in splits.items():
+        for other in splits.values():
+            if (classes := [shown(one.name) for one in _folders(other)]) and not _folders(entry):
+                there = suffixes(one.path for one in files if one.split == split)
+                listed = ", ".join(classes[:_SHOWN]) + (" …" if len(classes) > _SHOWN else "")
+                raise DataError(
+                    f"--data {folder}: {shown(entry.name)} has images but no class folders (files there: {there}), "
+                    f"while {shown(other.name)} has {listed}; sort them into classes or move the folder away"
+                )
+
+
 def _of_class(folder: Path, split: SplitName | None, left_out: Counter[str]) -> list[Candidate]:
     return [Candidate(path, shown(folder.name), split) for path in sorted(_walk(folder, left_out))]
 
@@ -187,12 +206,15 @@ def _labels(table: Path) -> dict[str, str]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
-            for column in ("file", "label"):
-                if column not in (rows.fieldnames or ()):
-                    raise DataError(f"{option}: {choose_from('column', column, rows.fieldnames or ['none'])}")
+            columns = [name.strip() for name in rows.fieldnames or ()]
+            if not {"file", "label"} <= {*columns}:
+                has = f"has the columns {', '.join(columns)}" if columns else "has no columns"
+                raise DataError(f"{option} {has}; it needs file and label, separated by commas")
+            rows.fieldnames = columns
             found: dict[str, str] = {}
             for row in rows:
-                name, label = row["file"], row["label"]
+                # Spreadsheets and hands leave blanks, which would make a class of their own.
+                name, label = (row["file"] or "").strip(), (row["label"] or "").strip()
                 if not name or not label:
                     raise DataError(f"{option}: line {rows.line_num} lacks a file or a label")
                 if found.setdefault(name, shown(label)) != shown(label):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ import numpy as np
 from search_spaces import DatasetSpec, ReportedSplit, datasets
 from study.data import own_file
 from study.data.dividing import divide
+from study.data.finding import LEFT_OUT
 from study.data.image_folder import Asked, Pictures, open_own
 from study.data.mapped import cached, file_of
 from study.data.reading import decode_all
@@ -34,6 +35,7 @@ __all__ = [
     "load",
     "of_settings",
     "subset",
+    "urgent",
 ]
 
 
@@ -132,6 +134,11 @@ def described(data: ImageData) -> str:
     sizes = ", ".join(f"{name} {count:,}" for name, count in data.sizes.items())
     first = data.found or (f"{data.name}: {'×'.join(map(str, data.image_shape))}, {data.num_classes} classes",)
     return "\n".join([*first, f"  splits: {sizes}. {data.split}", *(f"  {note}" for note in data.notes)])
+
+
+def urgent(notes: Iterable[str]) -> list[str]:
+    """Return those of the notes that a person has to see before anything is computed: warnings, what is left out."""
+    return [note for note in notes if note.startswith(("Warning:", LEFT_OUT))]
 
 
 def default_data_dir() -> Path:
@@ -322,8 +329,9 @@ def own_source(source: str) -> Path:
                 f"--data {source} is a file; it takes a folder with one sub-folder per class, or a .npy or .npz file"
             )
         if os.sep in source:
-            raise DataError(f"--data {source}: no such folder")
-        raise UsageError(f"{choose_from('data set', source, datasets())}, or a folder of images")
+            raise DataError(f"--data {source}: no such folder or file")
+        known = choose_from("data set", source, datasets())
+        raise UsageError(f"{known}, or a folder of images, or a .npy or .npz file")
     except OSError as error:
         raise DataError(f"--data {source} cannot be read ({error.strerror})") from error
 

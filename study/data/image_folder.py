@@ -140,7 +140,7 @@ def _folder(folder: Path, asked: Asked) -> Pictures:
         notes.append(f"The classes are in {finding.shown(str(candidates.root.relative_to(folder)))}.")
     if skipped := {reason: count for reason, count in left_out.items() if count}:
         each = "; ".join(f"{count} {reason}" for reason, count in sorted(skipped.items()))
-        notes.append(f"Files left out: {each}.")
+        notes.append(f"{finding.LEFT_OUT} {each}.")
     place = {name: position for position, name in enumerate(candidates.class_names)}
     found = Found()
     paths = [file.path for file in files]
@@ -187,9 +187,16 @@ def _surveyed(
 
 
 def _check_counts(folder: Path, candidates: finding.Candidates, files: Sequence[Candidate]) -> None:
-    """Refuse a class that has too few images for each split to have one."""
+    """Refuse a split without images, and a class that has too few for each split to have one."""
     given = bool(candidates.files) and candidates.files[0].split is not None
     least, where = (1, "train") if given else (MIN_PER_CLASS, "train, validation and test")
+    used = {"train", *(file.split for file in files)}
+    if unused := [one for one in candidates.files if one.split not in used]:
+        empty = unused[0].split
+        kinds = finding.suffixes(one.path for one in unused if one.split == empty)
+        raise DataError(
+            f"--data {folder}: the {empty} split has no images (files there: {kinds}); add some or take the folder away"
+        )
     counts = Counter(file.class_name for file in files if file.split in (None, "train"))
     for name in candidates.class_names:
         if counts[name] < least:
@@ -276,6 +283,8 @@ def of_arrays(
         DataError: they are no images, or a class has too few for the splits.
     """
     _check_arrays(images, labels, source)
+    if labels is not None and labels.dtype.kind in "SU":
+        labels = _text(labels, source)
     try:
         shape = deep_files.channels_last(images[0], source).shape
     except DataError as error:
@@ -345,6 +354,16 @@ def _check_arrays(images: Array, labels: Array | None, source: str) -> None:
     if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iuUS"):
         told = f"labels are {labels.dtype} {labels.shape}; they are integers or text ({len(images)},)"
         raise DataError(f"{source}: {told}")
+
+
+def _text(labels: Array, source: str) -> Array:
+    """Return labels as text without blanks around it; bytes are UTF-8."""
+    try:
+        return np.char.strip(np.char.decode(labels, "utf-8") if labels.dtype.kind == "S" else labels)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{source}: labels are bytes that are not UTF-8 ({error.object!r}); give them as text"
+        ) from None
 
 
 def _changed(path: Path) -> str:

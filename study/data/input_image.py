@@ -45,7 +45,7 @@ class InputReader:
         """Read an image file.
 
         Raises:
-            DataError: It is no whole image, or its pixels have more bits than those that the network was trained on.
+            DataError: It is no whole image, or its pixels have more bits or other channels than the network takes.
         """
         if not path.is_file():
             raise DataError(f"{path} is no file" if path.exists() else f"{path}: no such file")
@@ -55,6 +55,8 @@ class InputReader:
             raise DataError(f"{kind}; the network was trained on images of 8 bits: convert it to 8 bits a channel")
         decoding.check_range(path, header, self._trained.value_range)
         channels, *trained_size = self._network.image_shape
+        if not header.gives(channels):
+            raise DataError(f"{path} has {header.channels} channels; the network takes {channels}")
         height, width = _scaled_down(header.size)
         if not (self._takes_any_size() and self._fits((channels, height, width))):
             height, width = trained_size

@@ -46,7 +46,7 @@ def start(settings: Settings, *, trust: bool = False) -> int:
 
     With `trust` the study of `--encoder-from` may have code of its own that is run.
     """
-    from study.data.image_data import bytes_in_memory, known_bytes
+    from study.data.image_data import bytes_in_memory, known_bytes, urgent
     from study.data.twins import across
     from study.record import folder as folders
     from study.settings.resolve import space_context
@@ -88,9 +88,8 @@ def start(settings: Settings, *, trust: bool = False) -> int:
             if settings.space_file:
                 own_space.keep(folder)
             about = beginning.about(settings, data, encoder, looking.result())
-            for note in about["data"]["notes"]:
-                if note.startswith("Warning:"):
-                    say_progress(wrapped(note, 4))
+            for note in urgent(about["data"]["notes"]):
+                say_progress(wrapped(note, 4))
             first = StudyStarted(
                 **about,
                 environment=environment(),

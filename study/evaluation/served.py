@@ -98,7 +98,8 @@ class Served:
 def example(folder: Path) -> pd.DataFrame:
     """Return what the network in a folder answers to a black image; its own code has to be in use already."""
     channels, height, width = models.describe(folder).image_shape
-    return Served(folder).predict(np.zeros((1, height, width, channels), np.uint8))
+    # Four rows or fewer might be taken for the channels.
+    return Served(folder).predict(np.zeros((1, max(5, height), width, channels), np.uint8))
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Served:

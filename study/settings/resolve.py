@@ -92,7 +92,7 @@ def data_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     Paths are absolute: a study may be resumed from another folder.
 
     Raises:
-        UsageError: the data are neither a data set nor a folder, or the options are not for it.
+        UsageError: the data are neither a data set nor a folder or file, or the options are not for it.
     """
     source = given["data"]
     _check_source(source, given)
@@ -319,7 +319,7 @@ def _check_several(objectives: tuple[str, ...], sampler: str, scheduler: str) ->
 
 
 def _check_source(source: str, given: Mapping[str, Any]) -> None:
-    """Refuse data that are neither a data set nor a folder, and options of own images with a data set."""
+    """Refuse data that are neither a data set nor a folder or file, and options of own images with a data set."""
     if own_file.provides(source):
         return
     found = own_file.own()
@@ -333,8 +333,9 @@ def _check_source(source: str, given: Mapping[str, Any]) -> None:
         if given.get(name) is not None and source in search_spaces.datasets():
             option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{option} is for images of one's own; {source} is read as it was published")
-    if source not in search_spaces.datasets() and os.sep not in source and not os.path.isdir(source):
-        raise UsageError(choose_from("--data", source, search_spaces.datasets()) + ", or a folder of images")
+    if source not in search_spaces.datasets() and os.sep not in source and not os.path.exists(source):
+        known = choose_from("--data", source, search_spaces.datasets())
+        raise UsageError(f"{known}, or a folder of images, or a .npy or .npz file")
 
 
 def _default_data_dir() -> str:
