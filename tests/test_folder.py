@@ -134,6 +134,7 @@ def test_a_study_that_another_process_is_beginning_is_left_alone(tmp_path):
 
 def test_a_name_that_is_taken_is_refused_before_data_are_read(tmp_path, monkeypatch):
     (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "mine.txt").touch()
     monkeypatch.setattr(inputs, "load", lambda settings: pytest.fail("data are read"))
     given = command_line.parse(["--space", "digits_ae", "--name", "night", "--storage", str(tmp_path)]).given
     with pytest.raises(UsageError, match="--name 'night' exists"):
@@ -148,3 +149,27 @@ def test_a_name_is_free_where_a_driver_died_before_its_first_line(tmp_path):
     (tmp_path / "night" / "journal.jsonl").write_text("{}\n")
     with pytest.raises(UsageError, match="--name 'night' exists"):
         folder.check_new(tmp_path, "night")
+
+
+def test_a_driver_killed_before_its_first_line_leaves_the_name_free(tmp_path):
+    code = (
+        "import os; from pathlib import Path; from study.record import folder\n"
+        f"with folder.created(Path({str(tmp_path)!r}), 'night') as made:\n"
+        "    (made.path / '.reached-by-abc').touch(); made.code.touch(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert sorted(path.name for path in (tmp_path / "night").iterdir()) == [".lock", ".reached-by-abc", "space.py"]
+    folder.check_new(tmp_path, "night")
+    with folder.created(tmp_path, "night") as made:
+        made.journal.write_text("{}\n")
+    assert folder.existing(tmp_path, "night") == made
+
+
+def test_what_a_user_has_put_beside_an_empty_journal_is_left_alone(tmp_path):
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "journal.jsonl").touch()
+    (tmp_path / "night" / "mine.txt").touch()
+    refused = pytest.raises(UsageError, match=r"exists in .* and is no study, but has mine\.txt; choose another")
+    with refused, folder.created(tmp_path, "night"):
+        pass
+    assert (tmp_path / "night" / "mine.txt").exists()

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,8 @@ Standing = Literal["here", "moved", "copied", "unknown"]
 """Where a study's folder is, to what its journal says: where it was, moved, a copy; or the journal does not say."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+_BEFORE_THE_FIRST_LINE = (".lock", ".reached-by-*", "space.py", ".space.py.*.part", "journal.jsonl")
+"""What a driver may leave that is killed before its study has begun."""
 
 
 @dataclass(frozen=True)
@@ -218,12 +221,20 @@ def check_new(storage: Path, name: str) -> StudyFolder:
         UsageError: a study of this name exists, or something that is no folder is in its place.
     """
     folder = StudyFolder(storage / check_name(name))
-    if folder.path.is_dir() and (folder.has_begun or not folder.journal.is_file()):
+    if folder.has_begun:
         resume = folder.resume_command()
         raise UsageError(f"--name {name!r} exists in {storage}; choose another, or go on with: {resume}")
+    if folder.path.is_dir() and (others := _others(folder)):
+        raise UsageError(f"--name {name!r} exists in {storage} and is no study, but has {others[0]}; choose another")
     if folder.path.exists() and not folder.path.is_dir():
         raise UsageError(f"--storage {str(storage)!r} cannot be used: {folder.path} is not a folder")
     return folder
+
+
+def _others(folder: StudyFolder) -> list[str]:
+    """Return the names in a folder that no driver has left which died before its study began."""
+    names = (entry.name for entry in folder.path.iterdir())
+    return sorted(name for name in names if not any(fnmatch(name, known) for known in _BEFORE_THE_FIRST_LINE))
 
 
 @contextmanager
