@@ -1,4 +1,7 @@
+import errno
+import fcntl
 import os
+import socket
 import subprocess
 import sys
 
@@ -16,7 +19,8 @@ def test_a_new_study_has_a_folder_and_a_lock(tmp_path):
     with folder.created(tmp_path / "deep" / "results", "night") as made:
         made.journal.write_text("{}\n")
         assert made.path.is_dir()
-        with pytest.raises(UsageError, match="is being run by another process"):
+        by = rf"is being run by another process \({os.getpid()} on {socket.gethostname()}, since 2\d{{3}}-.*\)"
+        with pytest.raises(UsageError, match=by):
             # A lock of the same process would be granted again: ask from another one.
             _lock_elsewhere(made.path)
     with folder.locked(made):
@@ -173,3 +177,28 @@ def test_what_a_user_has_put_beside_an_empty_journal_is_left_alone(tmp_path):
     with refused, folder.created(tmp_path, "night"):
         pass
     assert (tmp_path / "night" / "mine.txt").exists()
+
+
+@pytest.mark.parametrize("code", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
+def test_a_file_system_without_locks_is_no_other_process(tmp_path, monkeypatch, code):
+    number = getattr(errno, code)
+
+    def lockf(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "night").mkdir()
+    study = folder.StudyFolder(tmp_path / "night")
+    study.lock.touch()
+    monkeypatch.setattr(fcntl, "lockf", lockf)
+    told = rf"night: this file system takes no locks \({os.strerror(number)}\)"
+    with pytest.raises(UsageError, match=told), folder.locked(study):
+        pass
+    assert not study.is_locked
+
+
+def test_a_lock_that_a_lost_machine_has_left_goes_with_its_file(tmp_path):
+    (tmp_path / "night").mkdir()
+    study = folder.StudyFolder(tmp_path / "night")
+    with folder.locked(study):
+        study.lock.unlink()
+        _lock_elsewhere(study.path)
