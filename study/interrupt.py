@@ -15,13 +15,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread, Timer
 from types import FrameType
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from study.record.errors import INTERRUPTED
 
 NOTHING_WRITTEN = "interrupted before the study began; nothing was written"
 """What is said at first, until `farewell` says otherwise."""
 
+_TELL_SECONDS = 0.8  # that what is told of the end may take, within the ten
 LEAVE_SECONDS = 9.0
 """That the driver may take to leave; then it is gone, whatever it waits for."""
 
@@ -38,6 +39,8 @@ class _Signals:
     seen = False
     deferred = False
     farewell = ""
+    tell: Callable[[str], object] | None = None
+    spared: ClassVar[set[int]] = set()
 
 
 _signals = _Signals()
@@ -97,9 +100,17 @@ def _take() -> None:
             signal.signal(number, _on_signal)
 
 
-def farewell(message: str) -> None:
-    """Set what is said where the process does not leave in time after a signal; "" once it has been said."""
-    _signals.farewell = message
+def farewell(message: str, tell: Callable[[str], object] | None = None) -> None:
+    """Set what is said where the process does not leave in time after a signal; "" once it has been said.
+
+    Wherever the process is ended, `tell` is called with what becomes of the study: "interrupted" or "failed".
+    """
+    _signals.farewell, _signals.tell = message, tell
+
+
+def spare(pid: int) -> None:
+    """Let a process that this one has started outlive it, however it ends."""
+    _signals.spared.add(pid)
 
 
 @contextmanager
@@ -137,7 +148,7 @@ def seen() -> bool:
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     if _signals.seen:
-        os._exit(INTERRUPTED)
+        return  # the thread, which hears of each signal, ends the process
     _signals.seen = True
     if not _signals.deferred:
         raise Interrupted
@@ -171,12 +182,17 @@ def end(message: str, status: int) -> NoReturn:
     with suppress(OSError):
         os.write(2, line.encode(errors="replace"))  # not through sys.stderr, whose lock the main thread may hold
     end_children()  # Ray's, one of which may have hung
+    if _signals.tell is not None:
+        said = "interrupted" if status == INTERRUPTED else "failed"
+        telling = Thread(target=_signals.tell, args=(said,), daemon=True)  # it may wait for what has hung
+        telling.start()
+        telling.join(_TELL_SECONDS)
     os._exit(status)
 
 
 def end_children(*, but: Collection[int] = ()) -> None:
-    """Kill the processes that this one has started, but for some."""
-    for child in children() - set(but):
+    """Kill the processes that this one has started, but for some and those that are spared."""
+    for child in children() - set(but) - _signals.spared:
         with suppress(OSError):
             os.kill(child, signal.SIGKILL)
 

@@ -34,6 +34,14 @@ def test_the_two_files_differ_only_where_they_must():
             assert all(words in command for command in pair)
 
 
+@pytest.mark.parametrize("name", [AWS, LOCAL, "cluster-gcp.yaml"])
+def test_a_driver_is_begun_so_that_it_outlives_the_connection(name):
+    heading = (REPOSITORY / name).read_text()
+    assert f"#     ray submit --tmux {name} study/run.py" in heading
+    assert f"ray submit {name}" not in heading
+    assert shipped(name)["head_setup_commands"][0].startswith("command -v tmux > /dev/null || (sudo apt-get ")
+
+
 @pytest.mark.parametrize("name", [AWS, LOCAL])
 def test_what_is_shipped_to_the_nodes_is_there(name):
     mounts = shipped(name)["file_mounts"]

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 import subprocess
 from contextlib import contextmanager
 
@@ -112,3 +113,22 @@ def test_a_checkpoint_is_not_written_to_where_the_storage_was(tmp_path):
 def test_other_errors_stay_what_they_are(error, tmp_path):
     with pytest.raises(type(error)), disk.explained(tmp_path):
         raise error
+
+
+@pytest.mark.parametrize("code", ["ENOSPC", "EROFS", "EIO"])
+def test_a_disk_elsewhere_is_named_and_the_study_s_is_not(code, tmp_path):
+    number = getattr(errno, code)
+    error = OSError(number, os.strerror(number), "/tmp/torchinductor/abc.so")
+    assert disk.problem(error, tmp_path / "night") is None
+    told = (
+        rf"^/tmp/torchinductor/abc\.so on {socket.gethostname()}: {os.strerror(number)}; see to it, then go on with: "
+    )
+    with pytest.raises(StudyError, match=told), disk.explained(tmp_path / "night"):
+        raise error
+
+
+def test_the_study_s_folder_is_known_by_each_of_its_names(tmp_path):
+    (tmp_path / "efs/night").mkdir(parents=True)
+    (tmp_path / "results").symlink_to(tmp_path / "efs")
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "efs/night/checkpoints/t0000.pt"))
+    assert disk.problem(error, tmp_path / "results/night")

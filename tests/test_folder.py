@@ -1,4 +1,7 @@
+import errno
+import fcntl
 import os
+import socket
 import subprocess
 import sys
 
@@ -16,7 +19,8 @@ def test_a_new_study_has_a_folder_and_a_lock(tmp_path):
     with folder.created(tmp_path / "deep" / "results", "night") as made:
         made.journal.write_text("{}\n")
         assert made.path.is_dir()
-        with pytest.raises(UsageError, match="is being run by another process"):
+        by = rf"is being run by another process \({os.getpid()} on {socket.gethostname()}, since 2\d{{3}}-.*\)"
+        with pytest.raises(UsageError, match=by):
             # A lock of the same process would be granted again: ask from another one.
             _lock_elsewhere(made.path)
     with folder.locked(made):
@@ -134,6 +138,7 @@ def test_a_study_that_another_process_is_beginning_is_left_alone(tmp_path):
 
 def test_a_name_that_is_taken_is_refused_before_data_are_read(tmp_path, monkeypatch):
     (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "mine.txt").touch()
     monkeypatch.setattr(inputs, "load", lambda settings: pytest.fail("data are read"))
     given = command_line.parse(["--space", "digits_ae", "--name", "night", "--storage", str(tmp_path)]).given
     with pytest.raises(UsageError, match="--name 'night' exists"):
@@ -148,3 +153,52 @@ def test_a_name_is_free_where_a_driver_died_before_its_first_line(tmp_path):
     (tmp_path / "night" / "journal.jsonl").write_text("{}\n")
     with pytest.raises(UsageError, match="--name 'night' exists"):
         folder.check_new(tmp_path, "night")
+
+
+def test_a_driver_killed_before_its_first_line_leaves_the_name_free(tmp_path):
+    code = (
+        "import os; from pathlib import Path; from study.record import folder\n"
+        f"with folder.created(Path({str(tmp_path)!r}), 'night') as made:\n"
+        "    (made.path / '.reached-by-abc').touch(); made.code.touch(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert sorted(path.name for path in (tmp_path / "night").iterdir()) == [".lock", ".reached-by-abc", "space.py"]
+    folder.check_new(tmp_path, "night")
+    with folder.created(tmp_path, "night") as made:
+        made.journal.write_text("{}\n")
+    assert folder.existing(tmp_path, "night") == made
+
+
+def test_what_a_user_has_put_beside_an_empty_journal_is_left_alone(tmp_path):
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "journal.jsonl").touch()
+    (tmp_path / "night" / "mine.txt").touch()
+    refused = pytest.raises(UsageError, match=r"exists in .* and is no study, but has mine\.txt; choose another")
+    with refused, folder.created(tmp_path, "night"):
+        pass
+    assert (tmp_path / "night" / "mine.txt").exists()
+
+
+@pytest.mark.parametrize("code", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
+def test_a_file_system_without_locks_is_no_other_process(tmp_path, monkeypatch, code):
+    number = getattr(errno, code)
+
+    def lockf(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "night").mkdir()
+    study = folder.StudyFolder(tmp_path / "night")
+    study.lock.touch()
+    monkeypatch.setattr(fcntl, "lockf", lockf)
+    told = rf"night: this file system takes no locks \({os.strerror(number)}\)"
+    with pytest.raises(UsageError, match=told), folder.locked(study):
+        pass
+    assert not study.is_locked
+
+
+def test_a_lock_that_a_lost_machine_has_left_goes_with_its_file(tmp_path):
+    (tmp_path / "night").mkdir()
+    study = folder.StudyFolder(tmp_path / "night")
+    with folder.locked(study):
+        study.lock.unlink()
+        _lock_elsewhere(study.path)

@@ -1,5 +1,7 @@
 """`--fuse`: whole studies, the worker that declines, and what is written down of runs that are trained together."""
 
+import errno
+import socket
 from types import SimpleNamespace
 
 import pytest
@@ -100,6 +102,21 @@ def test_what_does_not_fit_is_declined_as_too_large(worker, monkeypatch):
     monkeypatch.setattr(worker_module.WorkerGroup, "step", step)
     result = worker("ae dense").step()
     assert (result.declined, result.too_large, result.done) == ("out of memory", True, True)
+
+
+def test_a_machine_s_own_full_disk_fails_its_run_alone(worker, monkeypatch):
+    def step(run):
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/torchinductor/abc.so")
+
+    for kind in (worker_module.WorkerGroup, worker_module.WorkerRun):
+        monkeypatch.setattr(kind, "step", step)
+    trained = worker("ae dense")
+    assert trained.step().declined  # each is tried by itself
+    trained.begin([Job("b", config_of("ae dense"), 1, 1)])
+    step = trained.step()
+    assert step.storage_problem is None
+    told = f"/tmp/torchinductor/abc.so on {socket.gethostname()}: No space left on device"
+    assert (step.reports["b"].failed, step.reports["b"].by_machine) == (told, True)
 
 
 def test_a_worker_flushes_denormal_numbers(worker):

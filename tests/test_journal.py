@@ -95,6 +95,18 @@ def test_a_full_disk_is_one_clear_error_and_leaves_whole_lines(tmp_path, monkeyp
     assert [event.reason for event in journal.read(path)] == ["trials", "after"]
 
 
+def test_a_closed_journal_writes_into_no_other_file(tmp_path):
+    written = Journal(tmp_path / "journal.jsonl")
+    written.append(SearchEnded("trials"))
+    written.close()
+    others = [(tmp_path / name).open("wb") for name in "abc"]  # one has its descriptor's number
+    with pytest.raises(StudyError, match="the journal is closed"):
+        written.append(SearchEnded("after"))
+    for other in others:
+        other.close()
+    assert not any((tmp_path / name).read_bytes() for name in "abc")
+
+
 def test_a_line_that_is_no_event_of_this_version_is_an_error_that_says_so(tmp_path):
     path = tmp_path / "journal.jsonl"
     for line, reason in (

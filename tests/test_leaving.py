@@ -161,6 +161,53 @@ def test_a_loop_that_comes_by_no_more_ends_the_process():
     assert said.endswith("; go on with: --resume night\n")
 
 
+# A study with --notify, whose command takes longer than the driver has left.
+NOTIFIES = """
+import time
+from types import SimpleNamespace
+from unittest.mock import Mock
+from study import interrupt
+from study.driver import launch
+from study.search.stall import StallWatch
+interrupt.LEAVE_SECONDS = 1.0
+command = "sh -c 'sleep 1; echo {{name}} {{status}} >> told'"
+tell = launch._notice(SimpleNamespace(notify=command, name="night"), Mock())
+with interrupt.handled():
+    interrupt.farewell("", tell)
+    try:
+        print("ready", flush=True)
+        {then}
+    except interrupt.Interrupted:
+        {at_a_signal}
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "at_a_signal", "times", "status"),
+    [
+        ("time.sleep(60)", "interrupt.LEAVE_SECONDS = 60; time.sleep(60)", 2, "interrupted"),
+        ("time.sleep(60)", "time.sleep(60)", 1, "interrupted"),
+        ("time.sleep(60)", "tell('interrupted'); time.sleep(60)", 1, "interrupted"),
+        ("with StallWatch(0.5, print, '').watching(): time.sleep(60)", "pass", 0, "failed"),
+    ],
+    ids=["a second signal", "a hang", "a hang after it was told", "a stall"],
+)
+def test_the_user_is_told_of_an_end_at_once_too(then, at_a_signal, times, status, tmp_path):
+    process = python(
+        f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); os.chdir({str(tmp_path)!r})\n"
+        + NOTIFIES.format(then=then, at_a_signal=at_a_signal)
+    )
+    assert process.stdout.readline() == "ready\n"
+    for _ in range(times):
+        process.send_signal(2)
+        time.sleep(0.3)
+    process.communicate(timeout=20)
+    assert process.returncode == (1 if status == "failed" else 130)
+    wait_for((tmp_path / "told").exists, seconds=20)
+    time.sleep(1.5)  # in which it would be told again
+    assert (tmp_path / "told").read_text() == f"night {status}\n"
+
+
 @pytest.fixture
 def hanging(tmp_path):
     """A study whose raylet has stopped answering in the middle of its search, and nothing else has."""

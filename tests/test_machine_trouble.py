@@ -1,16 +1,21 @@
 """What the machine does to a study is no outcome of its trials: the study stops, and a resume tries them again."""
 
+import errno
+from itertools import islice
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
+from ray.tune.error import TuneError
 from study_processes import SMALL, environment, run, state_of, table, without_timings
 
 from study.record import journal
-from study.record.errors import StudyError
+from study.record.errors import StudyError, chain
 from study.record.events import EpochEnded, RunEnded, RunStarted, SearchEnded, StudyStarted, TriedAgain
 from study.record.folder import StudyFolder
 from study.record.journal import Journal, Recorder
 from study.record.state import StudyState
+from study.search import engine
 from study.search.engine import BudgetStopper
 from study.search.recording import TuneRecorder
 from study.worker.job import Job, Report, StepResult, job_config, tune_result
@@ -50,6 +55,35 @@ def finish(recording, number, *, worker_dies=False, **report):
         recording.on_trial_complete(0, [], trial)
 
 
+@pytest.mark.parametrize("raised", [OSError(errno.ENOSPC, "No space left on device"), ValueError("a fault of ours")])
+def test_what_fails_as_the_end_of_a_run_is_recorded_ends_the_study_and_not_the_run(recording, raised):
+    def table(event):
+        if isinstance(event, RunEnded):
+            raise raised
+
+    recording._recorder.listen(table)
+    end(recording, 0, epoch=1)
+    assert recording.state.runs["t0000"].status == "completed"
+    told = rf"{recording._folder.path} cannot be written \(No space.*; make space, then go on with|a fault of ours"
+    with pytest.raises((StudyError, ValueError), match=told):
+        recording.on_step_begin(1, [])
+
+
+def test_an_error_of_tune_s_own_comes_out_as_it_is(monkeypatch):
+    monkeypatch.setattr(engine, "ray", MagicMock())
+    monkeypatch.setattr(engine, "tune", MagicMock())
+    monkeypatch.setattr(engine, "controlled", MagicMock())
+    for raised, comes_out in ((KeyError("x"), "TuneError"), (StudyError("no space"), "StudyError")):
+        error = TuneError("its text")
+        error.__context__ = raised
+        engine.tune.Tuner.return_value.fit.side_effect = error
+        with pytest.raises((TuneError, StudyError)) as told:
+            engine.run(MagicMock(), MagicMock(), [], **dict.fromkeys(WORDS, MagicMock()))
+        assert type(told.value).__name__ == comes_out
+        assert len(list(islice(chain(told.value), 9))) < 9  # none that leads back to itself
+
+
+WORDS = ("context", "resources", "stopper", "inherits")
 NO_MEMORY = {"epoch": 0, "failed": "out of memory: 2 GiB", "by_machine": True}
 
 

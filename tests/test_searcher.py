@@ -1,4 +1,5 @@
 import math
+import os
 from collections import Counter
 
 import optuna
@@ -372,6 +373,24 @@ def test_what_others_wrote_into_the_storage_stays_and_times_and_values_are_the_j
     assert [trial.datetime_start.timestamp() for trial in after] == pytest.approx([run.started for run in runs])
     ended = [trial.datetime_complete and trial.datetime_complete.timestamp() for trial in after]
     assert ended == [run.ended and pytest.approx(run.ended) for run in runs]
+
+
+def test_a_driver_that_dies_as_it_writes_the_storage_anew_leaves_what_others_wrote(tmp_path, monkeypatch):
+    first = Driver(tmp_path / "s", trials=3)
+    first.run()
+    first.run()
+    first.searcher._storage.set_study_system_attr(first.searcher._study_id, "dashboard:0:note:0", "a good one")
+    (tmp_path / f"s/.optuna.log.{os.getpid()}.part").write_text("half a line of another who was killed")
+    monkeypatch.setattr(StudySearcher, "_frozen", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        Driver(tmp_path / "s", trials=3)
+    monkeypatch.undo()
+    second = Driver(tmp_path / "s", trials=3)
+    system = second.searcher._storage.get_study_system_attrs(second.searcher._study_id)
+    assert system["dashboard:0:note:0"] == "a good one"
+    second.run()
+    assert len(second.optuna_trials()) == 3
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["journal.jsonl", "optuna.log"]
 
 
 @pytest.mark.parametrize("content", [b"", b"no journal\n", b'{"op_code": 0, "cut'])

@@ -300,6 +300,26 @@ def test_runs_that_have_ended_put_nothing_off(monkeypatch):
     assert tracker._flush() == 3.0
 
 
+def test_nothing_more_is_sent_once_time_is_up(monkeypatch):
+    clock, sent, said = [0.0], [], []
+    monkeypatch.setattr(mlflow_tracker.time, "monotonic", lambda: clock[0])
+    tracker = MLflowTracker("sqlite://", said.append, Path())
+    tracker._client, tracker._stop_at = Mock(), 5.0
+    tracker.error = "away"
+    tracker._outbox.pending = {name: Pending(0, name, tags={"run": name}) for name in "abcdef"}
+
+    def send(client, run_id, pending):
+        clock[0] += 2.0
+        sent.append(run_id)
+        tracker._outbox.pending[run_id] = Pending(0, run_id)
+
+    monkeypatch.setattr(tracker, "_send", send)
+    tracker._events.put(None)
+    tracker._follow()
+    assert sent == ["a", "b", "c"]
+    assert not said, "it did not work again"
+
+
 @pytest.mark.slow
 def test_a_server_that_hangs_is_noticed_in_time(tmp_path):
     class Hanging(http.server.BaseHTTPRequestHandler):

@@ -6,10 +6,11 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -251,7 +252,8 @@ def _run(setup: Setup, *first: Event) -> int:
     recorder.listen(tracker.event)
     for event in first:
         recorder.record(event)
-    interrupt.farewell(f"interrupted; go on with: {folder.resume_command()}")
+    notify = _notice(settings, recorder)
+    interrupt.farewell(f"interrupted; go on with: {folder.resume_command()}", notify)
     try:
         with display, disk.explained(folder.path):
             recorder.listen(display)
@@ -263,21 +265,32 @@ def _run(setup: Setup, *first: Event) -> int:
             found = verdict(summary) if summary["best"] else ""
             ending = Ending("finished", end_metrics(summary), found, said, time=recorder.state.finished_at)
             _deliver(tracker, folder, recorder, display, ending)
-            _notify(settings, recorder, "finished")
+            notify("finished")
         print(said)
         return 0
     except BaseException as error:
         if isinstance(error, Interrupted) or interrupt.seen():
             _leave(tracker, folder, recorder, Ending("interrupted"))
-            _notify(settings, recorder, "interrupted")
+            notify("interrupted")
             print(f"study: interrupted; go on with: {folder.resume_command()}", file=sys.stderr)
             interrupt.farewell("")
             return INTERRUPTED
         _leave(tracker, folder, recorder, Ending("failed"))
-        _notify(settings, recorder, "failed")
+        notify("failed")
         raise
     finally:
         journal.close()
+
+
+def _notice(settings: Settings, recorder: Recorder) -> Callable[[str], None]:
+    """Return what notifies the user of the study's end, from whichever thread, the first time that it is called."""
+    told = Lock()
+
+    def notify(status: str) -> None:
+        if told.acquire(blocking=False):
+            _notify(settings, recorder, status)
+
+    return notify
 
 
 def _notify(settings: Settings, recorder: Recorder, status: str) -> None:
@@ -287,7 +300,8 @@ def _notify(settings: Settings, recorder: Recorder, status: str) -> None:
     words = [word.replace("{name}", settings.name).replace("{status}", status) for word in shlex.split(settings.notify)]
     nowhere = subprocess.DEVNULL
     try:
-        subprocess.Popen(words, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
+        process = subprocess.Popen(words, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
+        interrupt.spare(process.pid)
     except OSError as error:  # the program has gone since the study began
         say_progress(f"study: --notify {settings.notify!r} does not start: {error}")
     with suppress(OSError, StudyError):  # the study may have ended because its journal cannot be written

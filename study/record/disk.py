@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ BESIDES = 64 * 2**20
 
 
 def problem(error: BaseException, folder: Path) -> str | None:
-    """Say what is wrong with the disk and what to do, if that is the cause of `error`; None if another thing is.
+    """Say what is wrong with the study's disk and what to do, if that is the cause of `error`; None if it is not.
 
     PyTorch closes its archive after a failed write, which fails again and hides the first error behind its own.
 
@@ -32,17 +33,29 @@ def problem(error: BaseException, folder: Path) -> str | None:
         folder: The study's; that a file below it is not there, or not allowed, is the disk's doing, too.
     """
     for cause in chain(error):
-        if not isinstance(cause, OSError):
+        if not isinstance(cause, OSError) or (below := _is_below(cause.filename, folder)) is False:
             continue
         if cause.errno in _FULL:
             return f"cannot be written ({cause.strerror}); make space"
-        if cause.errno in _AWAY or (cause.errno in _CLOSED and _is_below(cause.filename, folder)):
+        if cause.errno in _AWAY or (cause.errno in _CLOSED and below):
             return f"cannot be written ({cause.strerror}); see that it is there and may be written"
     return None
 
 
-def _is_below(file: object, folder: Path) -> bool:
-    return isinstance(file, str | Path) and Path(file).absolute().is_relative_to(folder.absolute())
+def elsewhere(error: BaseException, folder: Path) -> str | None:
+    """Name the path and this host, if the cause of `error` is a disk that is not the study's, such as a full /tmp."""
+    for cause in chain(error):
+        if isinstance(cause, OSError) and cause.errno in _FULL | _AWAY and _is_below(cause.filename, folder) is False:
+            return f"{cause.filename} on {socket.gethostname()}: {cause.strerror}"
+    return None
+
+
+def _is_below(file: object, folder: Path) -> bool | None:
+    """Return whether the file of an error lies below `folder`, by whichever of its names; None where it has no name."""
+    if not isinstance(file, str | Path):
+        return None
+    path = Path(file).absolute()
+    return path.is_relative_to(folder.absolute()) or path.resolve().is_relative_to(folder.resolve())
 
 
 @contextmanager
@@ -50,15 +63,18 @@ def explained(folder: Path) -> Iterator[None]:
     """Turn an error of the disk into one line that says what to do.
 
     Raises:
-        StudyError: `folder`'s disk is full or cannot be written.
+        StudyError: `folder`'s disk is full or cannot be written, or another one.
     """
     try:
         yield
     except Exception as error:
-        found = problem(error, folder)
-        if found is None or isinstance(error, StudyError):
+        if isinstance(error, StudyError):
             raise
-        raise error_of(folder, found) from error
+        if found := problem(error, folder):
+            raise error_of(folder, found) from error
+        if other := elsewhere(error, folder):
+            raise StudyError(f"{other}; see to it, then go on with: {StudyFolder(folder).resume_command()}") from error
+        raise
 
 
 def error_of(folder: Path, problem: str) -> StudyError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -9,8 +10,10 @@ import re
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +23,11 @@ from study.record.errors import UsageError, choose_from
 Standing = Literal["here", "moved", "copied", "unknown"]
 """Where a study's folder is, to what its journal says: where it was, moved, a copy; or the journal does not say."""
 
+_HELD = (errno.EAGAIN, errno.EACCES)
+"""What a lock says that another process holds; any other error says that there are no locks."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+_BEFORE_THE_FIRST_LINE = (".lock", ".reached-by-*", "space.py", ".space.py.*.part", "journal.jsonl")
+"""What a driver may leave that is killed before its study has begun."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +126,8 @@ class StudyFolder:
             with self.lock.open("rb") as file:
                 try:
                     fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except OSError:
-                    return True
+                except OSError as error:
+                    return error.errno in _HELD
         except OSError:
             pass
         return False
@@ -218,12 +225,20 @@ def check_new(storage: Path, name: str) -> StudyFolder:
         UsageError: a study of this name exists, or something that is no folder is in its place.
     """
     folder = StudyFolder(storage / check_name(name))
-    if folder.path.is_dir() and (folder.has_begun or not folder.journal.is_file()):
+    if folder.has_begun:
         resume = folder.resume_command()
         raise UsageError(f"--name {name!r} exists in {storage}; choose another, or go on with: {resume}")
+    if folder.path.is_dir() and (others := _others(folder)):
+        raise UsageError(f"--name {name!r} exists in {storage} and is no study, but has {others[0]}; choose another")
     if folder.path.exists() and not folder.path.is_dir():
         raise UsageError(f"--storage {str(storage)!r} cannot be used: {folder.path} is not a folder")
     return folder
+
+
+def _others(folder: StudyFolder) -> list[str]:
+    """Return the names in a folder that no driver has left which died before its study began."""
+    names = (entry.name for entry in folder.path.iterdir())
+    return sorted(name for name in names if not any(fnmatch(name, known) for known in _BEFORE_THE_FIRST_LINE))
 
 
 @contextmanager
@@ -258,10 +273,10 @@ def created(storage: Path, name: str) -> Iterator[StudyFolder]:
 
 @contextmanager
 def locked(folder: StudyFolder) -> Iterator[StudyFolder]:
-    """Hold the study's lock; the kernel releases it however the driver ends.
+    """Hold the study's lock; the kernel releases it however the driver ends. The file says who holds it.
 
     Raises:
-        UsageError: another driver runs this study, or the folder cannot be written.
+        UsageError: another driver runs this study, the folder cannot be written, or its file system takes no locks.
     """
     try:
         descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -270,8 +285,19 @@ def locked(folder: StudyFolder) -> Iterator[StudyFolder]:
     try:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(f"study {folder.name!r} is being run by another process") from None
+        except OSError as error:
+            if error.errno not in _HELD:
+                raise UsageError(
+                    f"{folder.path}: this file system takes no locks ({error.strerror}), by which two drivers of one "
+                    "study are kept apart; name a --storage that does"
+                ) from error
+            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+            by = f"another process ({holder})" if holder else "another process"
+            raise UsageError(f"study {folder.name!r} is being run by {by}") from None
+        with suppress(OSError):  # on a full disk it is a lock all the same
+            os.ftruncate(descriptor, 0)
+            since = datetime.now().astimezone().isoformat(" ", "seconds")
+            os.pwrite(descriptor, f"{os.getpid()} on {socket.gethostname()}, since {since}\n".encode(), 0)
         yield folder
     finally:
         os.close(descriptor)

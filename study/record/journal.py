@@ -45,11 +45,13 @@ class Journal:
         """Write one event and return it with the time that has elapsed.
 
         Raises:
-            StudyError: the disk is full or gone; the study can be resumed once there is space.
+            StudyError: the disk is full or gone, so that the study can be resumed once there is space; or it is closed.
         """
         event = replace(event, elapsed=round(time.monotonic() - self._opened, 3))
         said = json.dumps(finite(event.to_json()), ensure_ascii=False, allow_nan=False).encode()[:-1]
         with self._lock:
+            if self._descriptor < 0:
+                raise StudyError("the journal is closed")
             crc = zlib.crc32(said, self._crc)
             line = said + f', "crc": "{crc:08x}"}}\n'.encode()
             start = os.lseek(self._descriptor, 0, os.SEEK_CUR)
@@ -66,8 +68,10 @@ class Journal:
         return event
 
     def close(self) -> None:
-        """Close the file; later appends fail."""
-        os.close(self._descriptor)
+        """Close the file; later appends fail, as of a tracker's thread that is not yet done."""
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, -1  # whose number is the next file's
+        os.close(descriptor)
 
 
 def read(path: Path) -> list[Event]:

@@ -244,4 +244,6 @@ def run(
             ):
                 tuner.fit()
         except TuneError as error:  # it holds the traceback of another error as text
-            raise next((cause for cause in chain(error) if isinstance(cause, StudyError)), error) from error
+            if said := next((cause for cause in chain(error) if isinstance(cause, StudyError)), None):
+                raise said from error
+            raise

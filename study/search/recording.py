@@ -62,7 +62,7 @@ class TuneRecorder(Unpickled, tune.Callback):
         self._metric, self._keep = metric, keep
         self._places: dict[str, tuple[str, int]] = {}  # run -> host and process
         self._energy, self._energy_due = EnergyAccount(), 0.0
-        self._fault: StudyError | None = None
+        self._fault: Exception | None = None
         self._failed_by_machine = 0  # runs, since the last one that did not fail
         self._kept: set[str] = {run.id for run in recorder.state.trials if run.status in ("completed", "stopped")}
 
@@ -155,10 +155,14 @@ class TuneRecorder(Unpickled, tune.Callback):
 
     @contextmanager
     def _held(self) -> Iterator[None]:
-        """Keep an error back until `check`: Tune takes one that is raised as a run ends for another of the run."""
+        """Keep an error back until `check`: Tune takes one that is raised as a run ends for another of the run.
+
+        One of the disk, too: its end is in the journal by then, and to train the run again would end it twice.
+        """
         try:
-            yield
-        except StudyError as error:
+            with disk.explained(self._folder.path):
+                yield
+        except Exception as error:
             self._fault = error
 
     def _end(self, job: Job, status: Status, reason: str | None, last: Report | None) -> None:

@@ -21,6 +21,7 @@ from ray.tune.search import Searcher
 import models
 from search_spaces import Context, Point, Space
 from study.cluster.resources import Limits
+from study.record import files
 from study.record.errors import StudyError, first_line
 from study.record.events import Config, Refused, RunStarted, Status
 from study.record.journal import Recorder
@@ -101,34 +102,43 @@ class StudySearcher(UnsavedSearcher):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         # Its handler calls the sampler's and storage's every experimental feature out; none of it is news to the user.
         logging.getLogger("optuna").setLevel(logging.ERROR)
-        self._foreign = foreign(optuna_log)
-        optuna_log.unlink(missing_ok=True)
-        self._storage = SearchLog(optuna_log, SAMPLERS[plan.sampler].learns_from)
-        self._study = optuna.create_study(
-            storage=self._storage,
-            sampler=sampler_for_trial(plan.sampler, plan.seed, 0),
-            pruner=optuna.pruners.NopPruner(),
-            study_name=optuna_log.parent.name,
-            directions=[_DIRECTIONS[of] for of in modes],
-        )
-        self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self._study.set_metric_names(metrics)  # which optuna-dashboard and plots call the values by
         # Of the study, as the journal has them: a sampler's memory, and nothing that each driver sets by itself.
-        self._attributes: dict[str, Any] = dict(self._storage.get_study_system_attrs(self._study_id))
+        self._attributes: dict[str, Any] = {}
         drawn = recorder.state.trials
         self._drawn, self._given = len(drawn), sum(run.key is not None for run in drawn)
         self._last = drawn[-1].optuna["number"] if drawn else -1  # of a trial that was not refused, Optuna's number
         self._unfinished = [run for run in drawn if run.status == "running"]
-        self._rebuild()
-        for name, value in self._foreign.user_attrs.items():
-            self._study.set_user_attr(name, value)
-        for name, value in self._foreign.system_attrs.items():
-            self._storage.set_study_system_attr(self._study_id, name, value)
+        self._foreign = foreign(optuna_log)
+        # The old log stays until the new one has all: nothing else has the notes of others.
+        files.write(optuna_log, lambda part: self._build(part, optuna_log.parent.name))
+        self._storage.log.path = optuna_log
         started = {run.key for run in drawn} | {event.key for event in recorder.state.refused}
         first = (*plan.space.points(plan.context), *plan.warm_start)
         self._points = [point for point in first if point.key not in started]
+
+    def _build(self, log: Path, name: str) -> None:
+        """Make the storage anew in the file `log`, with all that is known of the study called `name`."""
+        for left in log.parent.glob(".optuna.log.*.part"):
+            left.unlink()  # of a driver that was killed here
+        objectives, sampler = self._plan.objectives, self._plan.sampler
+        self._storage = SearchLog(log, SAMPLERS[sampler].learns_from)
+        self._study = optuna.create_study(
+            storage=self._storage,
+            sampler=sampler_for_trial(sampler, self._plan.seed, 0),
+            pruner=optuna.pruners.NopPruner(),
+            study_name=name,
+            directions=[_DIRECTIONS[mode(metric)] for metric in objectives],
+        )
+        self._study_id = self._storage.get_study_id_from_name(name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._study.set_metric_names(list(objectives))  # which optuna-dashboard and plots call the values by
+        self._attributes |= self._storage.get_study_system_attrs(self._study_id)
+        self._rebuild()
+        for attribute, value in self._foreign.user_attrs.items():
+            self._study.set_user_attr(attribute, value)
+        for attribute, value in self._foreign.system_attrs.items():
+            self._storage.set_study_system_attr(self._study_id, attribute, value)
 
     def _suggest_params(self, trial: optuna.Trial) -> Config:
         return self._plan.space.suggest(trial, self._plan.context)

@@ -34,7 +34,7 @@ class _Log(BaseJournalBackend):
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         if not path.exists():
             path.touch()
         self._read, self._place = 0, 0  # lines and bytes
@@ -43,7 +43,7 @@ class _Log(BaseJournalBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append lines."""
         self._unread = True
-        with self._path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
@@ -51,10 +51,10 @@ class _Log(BaseJournalBackend):
 
         The file is opened only where lines have been appended since.
         """
-        assert log_number_from == self._read, f"{self._path} is read at line {log_number_from}, not {self._read}"
+        assert log_number_from == self._read, f"{self.path} is read at line {log_number_from}, not {self._read}"
         if not self._unread:
             return
-        with self._path.open("rb") as file:
+        with self.path.open("rb") as file:
             file.seek(self._place)
             while (line := file.readline()).endswith(b"\n"):
                 log = json.loads(line)
@@ -72,10 +72,14 @@ class SearchLog(JournalStorage):
     Args:
         log: The file, which is not there yet.
         most: How many ended trials are shown, None for all trials.
+
+    Attributes:
+        log: What the lines are written to; whoever renames the file says so there.
     """
 
     def __init__(self, log: Path, most: int | None) -> None:
-        super().__init__(_Log(log))
+        self.log = _Log(log)
+        super().__init__(self.log)
         self._most = most
         self._excerpt: Excerpt | None = None
         self._going_on: dict[int, None] = {}  # ids, the newest one last

@@ -142,7 +142,8 @@ class MLflowTracker:
             try:
                 self._connect()  # which takes seconds where there is no database yet
                 took = self._flush()
-                self._say(None)
+                if not self._outbox:  # else time was up
+                    self._say(None)
             except StudyError:
                 raise
             except Exception as error:  # whatever MLflow or the network raises: the events stay and are sent again
@@ -196,7 +197,7 @@ class MLflowTracker:
         self._before = []
 
     def _flush(self) -> float:
-        """Send everything, and return the seconds that the runs took which go on.
+        """Send everything there is time for, and return the seconds that the runs took which go on.
 
         A run that MLflow refuses stays, and keeps no other from being sent.
         """
@@ -205,6 +206,8 @@ class MLflowTracker:
         client = self._connect()
         refusal, took = None, 0.0
         for run_id in sorted(self._outbox.pending, key=lambda key: key != STUDY):  # children name their parent
+            if time.monotonic() >= self._stop_at:
+                break
             if pending := self._outbox.pending[run_id]:
                 began = time.monotonic()
                 try:

@@ -108,7 +108,9 @@ class Worker:
         epoch = self._work.training.epochs_done if isinstance(self._work, WorkerRun) else 0
         self._work = None
         failed = explained(error, self._context.errors, job.id)
-        return StepResult({job.id: Report(epoch, done=True, failed=failed, by_machine=out_of_memory(error))})
+        local = disk.elsewhere(error, self._context.folder)  # where another machine may do better
+        by_machine = local is not None or out_of_memory(error)
+        return StepResult({job.id: Report(epoch, done=True, failed=local or failed, by_machine=by_machine)})
 
 
 def train(context: WorkerContext, job: Job) -> list[Report]:
@@ -186,7 +188,7 @@ class WorkerGroup:
         try:
             return run.report(metrics)
         except Exception as error:
-            if disk.problem(error, self._folder):
+            if disk.problem(error, self._folder) or disk.elsewhere(error, self._folder):
                 raise
             why = self._failed[run.job.id] = explained(error, self._errors, run.job.id)
             return Report(run.training.epochs_done, done=True, failed=why)

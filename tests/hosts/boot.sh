@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The start of an isolated host, run by `unshare` in namespaces of its own (see host.py): a root file system that keeps
 # nothing, without the tester's home, /tmp and checkout, with what an image brings (a Python with the project's
-# dependencies, an NFS client, sudo), and an ssh server as process 1, whose end is the host's power-off.
+# dependencies, an NFS client, sudo, tmux), and an ssh server as process 1, whose end is the host's power-off.
 #
 # From the environment: HOST_NAME, HOST_IP, HOST_KEYS (a folder with host_key and authorized_keys), HOST_USER, HOST_EXPORT
 # (the folder that NFS mounts; empty: each host has an own one), HOST_HIDE (folders, by colon), HOST_VENV,
@@ -43,7 +43,8 @@ cat $root/etc/passwd >> $stage/passwd
 cp $stage/passwd $root/etc/passwd
 printf '#!/bin/sh\nexec "$@"\n' > $root/usr/local/bin/sudo
 printf '#!/bin/sh\nexec mount --bind /srv/export "$2"\n' > $root/usr/sbin/mount.nfs4
-chmod 755 $root/usr/local/bin/sudo $root/usr/sbin/mount.nfs4
+printf '#!/bin/sh\n' > $root/usr/local/bin/tmux
+chmod 755 $root/usr/local/bin/{sudo,tmux} $root/usr/sbin/mount.nfs4
 ln -s "$HOST_VENV" $root$home/.study-venv
 mkdir -p $root$home/.config/pip
 printf '[global]\nno-index = true\n[install]\nno-build-isolation = false\n' > $root$home/.config/pip/pip.conf
