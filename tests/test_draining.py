@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
@@ -68,3 +69,40 @@ def test_a_run_leaves_a_machine_that_is_to_go_and_no_retry_is_counted(cluster, t
     ray.shutdown()
     assert first.node_id not in alive
     assert second.node_id in alive
+
+
+@pytest.mark.slow
+def test_an_idle_process_whose_machine_is_lost_costs_no_run_a_retry(cluster, tmp_path):
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    options = [
+        "--epochs",
+        "40",
+        "--trials",
+        "2",
+        "--confirm",
+        "1x2",
+        "--scheduler",
+        "none",
+        "--retries",
+        "0",
+        "--seed",
+        "2",
+    ]
+    process = start(tmp_path, *SMALL, *options, "--address", cluster.address, env=environment())
+    wait_for(lambda: sum(len(run.epochs) > 2 for run in state_of(tmp_path).trials) == 2, process)
+    events = journal.read(tmp_path / "results/night/journal.jsonl")
+    pids = {event.id: event.pid for event in events if isinstance(event, Placed)}
+    going_on = psutil.Process(pids["t0001"])
+    going_on.suspend()  # until the other's machine is known to be lost
+    try:
+        wait_for(lambda: state_of(tmp_path).runs["t0000"].status == "completed", process)
+        raylet = psutil.Process(pids["t0000"]).ppid()
+        (lost,) = (node for node in nodes if node.all_processes["raylet"][0].process.pid == raylet)
+        cluster.remove_node(lost, allow_graceful=False)
+        ray.init(address=cluster.address, log_to_driver=False)
+        wait_for(lambda: lost.node_id in {node["NodeID"] for node in ray.nodes() if not node["Alive"]}, process)
+        ray.shutdown()
+    finally:
+        going_on.resume()
+    assert process.wait(TIMEOUT) == 0, (tmp_path / "output.txt").read_text()
+    assert [run.status for run in state_of(tmp_path).runs.values()] == ["completed"] * 4

@@ -3,11 +3,14 @@
 import json
 import os
 import time
+from unittest.mock import Mock
 
 import pytest
-import ray.tune.tune  # noqa: F401  (where Tune makes its controller)
+import ray
+import ray.tune.tune
 from ray.exceptions import ActorDiedError
 from ray.tune.experiment import Trial
+from ray.tune.utils.object_cache import _ObjectCache
 from study_processes import SMALL, TIMEOUT, run, start, state_of, summary_of, table, without_timings
 
 from study.search.controller import StudyController, TuneController
@@ -25,6 +28,34 @@ def test_a_fault_that_tune_reports_twice_is_one_fault(monkeypatch):
     trial.status = Trial.PENDING  # set up again
     controller._trial_task_failure(trial, ActorDiedError())
     assert processed == [Trial.RUNNING]
+
+
+def test_no_run_is_given_an_idle_process_of_a_node_that_has_died_or_is_to_go(monkeypatch):
+    monkeypatch.setattr(TuneController, "on_step_begin", lambda self: None)
+    monkeypatch.setattr(TuneController, "_process_trial_failure", lambda self, trial, exception: None)
+    state = {"there": True, "dying": True, "leaving": True}
+    monkeypatch.setattr(ray, "nodes", lambda: [{"NodeID": name, "Alive": alive} for name, alive in state.items()])
+    monkeypatch.setattr(ray._private.state.state, "get_draining_nodes", lambda: {"leaving": 0})
+    removed = []
+    controller = StudyController.__new__(StudyController)
+    monkeypatch.setattr(controller, "_remove_actor", removed.append, raising=False)
+    idle = {name: Mock(name=name) for name in ("there", "dying", "leaving", "new")}
+    cache = _ObjectCache()
+    cache.increase_max("one core", 16)
+    for process in idle.values():
+        cache.cache_object("one core", process)
+    controller.__dict__ |= {
+        "_actor_cache": cache, "_nodes": {idle[name]: name for name in state}, "_looked": -1.0, "_leaving": set(),
+        "_gone": set(), "_resetting_trials": set(), "_fail_fast": False, "_print_trial_errors": False,
+    }  # fmt: skip
+    controller.on_step_begin()
+    assert removed == [idle["leaving"]]
+    state["dying"] = False  # and the first run that is given one of its processes says so
+    controller._trial_task_failure(type("WaitingTrial", (), {"status": Trial.RUNNING})(), ActorDiedError())
+    controller.on_step_begin()
+    assert removed == [idle["leaving"], idle["dying"]]
+    assert list(cache.flush_cached_objects(force_all=True)) == [idle["there"], idle["new"]]
+    assert cache.num_cached_objects == 0
 
 
 def waiting(monkeypatch, *, placed, up, seconds):

@@ -78,6 +78,8 @@ class StudyController(TuneController):
     A run leaves a node that Ray drains (a spot machine with its notice, a pod that is ended) at its next result, whose
     checkpoint is written by then, and goes on elsewhere; it is not the run's fault, and none of its `retries`.
 
+    Idle processes go with their node, so that no run is given one that has died.
+
     Where machines differ, a new run goes to the idle process on the fastest one, and the last runs of a phase wait for
     a fast place if that ends sooner (`LastRuns`).
 
@@ -94,6 +96,7 @@ class StudyController(TuneController):
         self._nodes: dict[Any, str] = {}  # of processes that have trained, by Tune's name of the process
         self._coming: WeakKeyDictionary[Any, float] = WeakKeyDictionary()  # when processes were first seen to start
         self._leaving: set[str] = set()  # nodes that are to go
+        self._gone: set[str] = set()  # nodes that have died
         self._looked = -_LOOKS_EVERY
         super().__init__(*arguments, **named)
         if inherits:
@@ -164,10 +167,33 @@ class StudyController(TuneController):
 
     def _is_to_go(self, trial: Trial) -> bool:
         """Say whether the node on which a run reported last is to go."""
+        self._look()
+        return bool(trial.last_result) and node_of(trial.last_result) in self._leaving
+
+    def _look(self) -> None:
+        """Ask Ray for the nodes that are to go, and for those that have died, once a second."""
         if time.monotonic() - self._looked >= _LOOKS_EVERY:
             self._looked = time.monotonic()
             self._leaving = set(ray._private.state.state.get_draining_nodes())
-        return bool(trial.last_result) and node_of(trial.last_result) in self._leaving
+            self._gone = {node["NodeID"] for node in ray.nodes() if not node["Alive"]}  # type: ignore[no-untyped-call]
+
+    def on_step_begin(self) -> None:
+        """Drop the idle processes of nodes that have died or are to go, before a run is given one.
+
+        Tune hears of such a death only by the run, whose failure it then is: some would use all of its retries up.
+        """
+        super().on_step_begin()  # type: ignore[no-untyped-call]
+        cache: Any = self._actor_cache
+        if not cache.num_cached_objects:
+            return
+        self._look()
+        for idle in cache._cached_objects.values():
+            for process in [one for one in idle if self._nodes.get(one) in self._leaving | self._gone]:
+                idle.remove(process)
+                cache._num_cached_objects -= 1
+                process.set_on_stop(None)
+                process.set_on_error(None)  # no run is concerned
+                self._remove_actor(process)
 
     def on_step_end(self) -> None:
         """Forget the trials that have ended: what a study keeps of them is in its journal."""
@@ -181,6 +207,7 @@ class StudyController(TuneController):
 
     def _trial_task_failure(self, trial: Trial, exception: Exception) -> None:
         self._resetting_trials.discard(trial)
+        self._looked = -_LOOKS_EVERY  # its node may have died, and others' processes with it
         if trial.status == Trial.PENDING and isinstance(exception, RayActorError):
             return  # what `_actor_failed` has seen to
         super()._trial_task_failure(trial, exception)
