@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -100,13 +100,14 @@ def find(folder: Path, labels: Path | None) -> Candidates:
         for entry in inner:
             if entry not in splits.values():
                 left_out[BESIDE] += sum(1 for _ in _walk(entry, Counter()))
+        classes = {split: _folders(entry) for split, entry in splits.items()}
         for split, entry in splits.items():
-            found = list(_of_split(entry, split, left_out))
+            found = list(_of_split(entry, split, classes[split], left_out))
             if not found:
                 raise DataError(f"--data {folder}: {shown(entry.name)} has no images; add some or take the folder away")
             files += found
-            names |= {shown(one.name) for one in _folders(entry)} or {ONLY_CLASS}
-        _check_classes(folder, splits, files)
+            names |= {shown(one.name) for one in classes[split]} or {ONLY_CLASS}
+        _check_classes(folder, splits, classes, files)
     if len(names) < len({one.name for one in inner}) and splits is None:
         raise DataError(f"--data {folder}: two classes have names that look the same; rename one")
     return Candidates(root, tuple(files), tuple(sorted(names)), left_out)
@@ -153,8 +154,7 @@ def _splits(root: Path, inner: list[Path]) -> dict[SplitName, Path] | None:
     return found if "train" in found and len(found) > 1 else None
 
 
-def _of_split(folder: Path, split: SplitName, left_out: Counter[str]) -> Iterator[Candidate]:
-    classes = _folders(folder)
+def _of_split(folder: Path, split: SplitName, classes: Sequence[Path], left_out: Counter[str]) -> Iterator[Candidate]:
     if classes:
         _count_files(folder, left_out)
     for entry in classes:
@@ -163,17 +163,24 @@ def _of_split(folder: Path, split: SplitName, left_out: Counter[str]) -> Iterato
         yield from (Candidate(path, ONLY_CLASS, split) for path in sorted(_walk(folder, left_out)))
 
 
-def _check_classes(folder: Path, splits: Mapping[SplitName, Path], files: Iterable[Candidate]) -> None:
+def _check_classes(
+    folder: Path,
+    splits: Mapping[SplitName, Path],
+    classes: Mapping[SplitName, Sequence[Path]],
+    files: Iterable[Candidate],
+) -> None:
     """Refuse a split without folders of classes beside one that has them."""
-    for split, entry in splits.items():
-        for other in splits.values():
-            if (classes := [shown(one.name) for one in _folders(other)]) and not _folders(entry):
-                there = suffixes(one.path for one in files if one.split == split)
-                listed = ", ".join(classes[:_SHOWN]) + (" …" if len(classes) > _SHOWN else "")
-                raise DataError(
-                    f"--data {folder}: {shown(entry.name)} has images but no class folders (files there: {there}), "
-                    f"while {shown(other.name)} has {listed}; sort them into classes or move the folder away"
-                )
+    bare = next((split for split in splits if not classes[split]), None)
+    sorted_one = next((split for split in splits if classes[split]), None)
+    if bare is None or sorted_one is None:
+        return
+    there = suffixes(one.path for one in files if one.split == bare)
+    names = [shown(one.name) for one in classes[sorted_one]]
+    listed = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+    raise DataError(
+        f"--data {folder}: {shown(splits[bare].name)} has images but no class folders (files there: {there}), while "
+        f"{shown(splits[sorted_one].name)} has {listed}; sort them into classes or move the folder away"
+    )
 
 
 def _of_class(folder: Path, split: SplitName | None, left_out: Counter[str]) -> list[Candidate]:

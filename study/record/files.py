@@ -16,6 +16,11 @@ from typing import Any
 from study.record.errors import UsageError
 
 
+def part_name(name: str, process: int | str = "*") -> str:
+    """Return what a process calls the file that it makes and then names `name`; by default a pattern of any process."""
+    return f".{name}.{process}.part"
+
+
 def write(path: Path, produce: Callable[[Path], object]) -> None:
     """Let `produce` write a temporary sibling of `path`, then rename it to `path`.
 
@@ -25,7 +30,7 @@ def write(path: Path, produce: Callable[[Path], object]) -> None:
         OSError: the disk is full or the folder is not writable; `path` is then as it was before.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(part_name(path.name, os.getpid()))
     try:
         produce(part)
         sync(part)

@@ -17,6 +17,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
+from study.record import files
 from study.record.commands import hint, storage_words
 from study.record.errors import UsageError, choose_from
 
@@ -26,7 +27,7 @@ Standing = Literal["here", "moved", "copied", "unknown"]
 _HELD = (errno.EAGAIN, errno.EACCES)
 """What a lock says that another process holds; any other error says that there are no locks."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
-_BEFORE_THE_FIRST_LINE = (".lock", ".reached-by-*", "space.py", ".space.py.*.part", "journal.jsonl")
+_BEFORE_THE_FIRST_LINE = (".lock", ".reached-by-*", "space.py", files.part_name("space.py"), "journal.jsonl")
 """What a driver may leave that is killed before its study has begun."""
 
 

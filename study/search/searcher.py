@@ -109,6 +109,8 @@ class StudySearcher(UnsavedSearcher):
         self._last = drawn[-1].optuna["number"] if drawn else -1  # of a trial that was not refused, Optuna's number
         self._unfinished = [run for run in drawn if run.status == "running"]
         self._foreign = foreign(optuna_log)
+        for part in optuna_log.parent.glob(files.part_name(optuna_log.name)):
+            part.unlink()  # of a driver that was killed here
         # The old log stays until the new one has all: nothing else has the notes of others.
         files.write(optuna_log, lambda part: self._build(part, optuna_log.parent.name))
         self._storage.log.path = optuna_log
@@ -118,8 +120,6 @@ class StudySearcher(UnsavedSearcher):
 
     def _build(self, log: Path, name: str) -> None:
         """Make the storage anew in the file `log`, with all that is known of the study called `name`."""
-        for left in log.parent.glob(".optuna.log.*.part"):
-            left.unlink()  # of a driver that was killed here
         objectives, sampler = self._plan.objectives, self._plan.sampler
         self._storage = SearchLog(log, SAMPLERS[sampler].learns_from)
         self._study = optuna.create_study(

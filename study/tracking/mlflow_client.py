@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study.record import kept
+from study.record import files, kept
 from study.record.errors import StudyError, first_line
 from study.record.tracking_uri import masked, scrubbed, sqlite_file
 from study.tracking.mlflow_run import DESCRIPTION
@@ -242,7 +242,7 @@ def create_database(uri: str) -> None:
     from mlflow import MlflowClient
 
     _remove_parts(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(files.part_name(path.name, os.getpid()))
     try:
         MlflowClient(f"sqlite:///{part}").search_experiments(max_results=1)
         try:
@@ -257,7 +257,7 @@ def create_database(uri: str) -> None:
 
 def _remove_parts(path: Path) -> None:
     """Remove what drivers that were killed have left of a database that they were making."""
-    for part in path.parent.glob(f".{path.name}.*.part"):
+    for part in path.parent.glob(files.part_name(path.name)):
         try:
             os.kill(int(part.name.split(".")[-2]), 0)
         except ProcessLookupError:
