@@ -129,6 +129,24 @@ def test_a_study_in_which_no_run_has_a_process_says_so_and_ends(clock):
         watch.look(running=0, waiting=2)
 
 
+def test_a_study_waits_for_the_machines_of_an_autoscaler_unless_it_was_told_how_long(clock):
+    said = []
+    watch = StallWatch(None, said.append, "--resume night", may_grow=True)
+    for clock[0] in range(0, 36_000, 50):
+        watch.look(running=0, waiting=2)
+    assert len(said) == 1
+    assert "the study goes on once it comes" in said[0]
+    told = StallWatch(300.0, said.append, "--resume night", may_grow=True)
+    fixed = StallWatch(None, said.append, "--resume night")
+    clock[0] += 599.0
+    fixed.look(running=0, waiting=2)
+    with pytest.raises(StudyError, match="nothing has gone on for 599 s"):
+        told.look(running=0, waiting=2)
+    clock[0] += 1.0
+    with pytest.raises(StudyError, match="nothing has gone on for 600 s"):
+        fixed.look(running=0, waiting=2)
+
+
 def test_an_epoch_may_take_as_long_as_it_takes(clock):
     watch = StallWatch(600.0, pytest.fail, "--resume night")
     for clock[0] in range(0, 36_000, 500):

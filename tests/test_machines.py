@@ -44,7 +44,7 @@ def ray_of(monkeypatch):
 def test_a_cluster_without_workers_yet_has_the_places_that_it_may_grow_to(ray_of):
     ray_of([HEAD], growth_of(config(gpu={"resources": GPU, "max_workers": 3}), HEAD))
     share = resources.of_each_run(settings())
-    assert (share.gpus, share.concurrent) == (0.25, 12)
+    assert (share.gpus, share.concurrent, share.may_grow) == (0.25, 12, True)
     assert share.memory == 2 * GIB
     assert share.node_cpus == 4
 
@@ -53,6 +53,13 @@ def test_a_grown_cluster_has_as_many_places_as_one_that_has_yet_to_grow(ray_of):
     growth = growth_of(config(gpu={"resources": GPU, "max_workers": 3}), HEAD)
     ray_of([HEAD, Machines(4, 1, 8 * GIB)], growth)
     assert resources.of_each_run(settings()).concurrent == 12
+
+
+@pytest.mark.parametrize("kinds", [{}, {"gpu": {"resources": GPU, "max_workers": 0}}], ids=["none", "none allowed"])
+def test_an_autoscaler_that_has_no_worker_to_bring_is_not_waited_for(ray_of, kinds):
+    head = Machines(4, 0, 4 * GIB)
+    ray_of([head], growth_of(config(**kinds), head))
+    assert not resources.of_each_run(settings()).may_grow
 
 
 def test_the_bound_on_all_workers_holds_over_their_kinds():
@@ -126,6 +133,7 @@ def test_without_an_autoscaler_only_what_is_there_counts(ray_of):
     ray_of([Machines(2, 0, 8 * GIB), Machines(4, 0, 8 * GIB)])
     share = resources.of_each_run(settings())
     assert (share.concurrent, share.memory, share.node_cpus) == (6, 2 * GIB, 2)
+    assert not share.may_grow
 
 
 @pytest.mark.parametrize(

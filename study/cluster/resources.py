@@ -59,7 +59,11 @@ class Growth:
 
     def fit(self, cpus: float, gpus: float) -> int:
         """Return how many runs of these needs the grown cluster takes at once, its roomiest workers first."""
-        left, total = self.most, self.head.fit(cpus, gpus)
+        return self.head.fit(cpus, gpus) + self.fit_workers(cpus, gpus)
+
+    def fit_workers(self, cpus: float, gpus: float) -> int:
+        """Return how many of these its workers take, without the head, which is there already."""
+        left, total = self.most, 0
         for kind in sorted(self.kinds, key=lambda kind: -kind.fit(cpus, gpus)):
             count = min(kind.count, left)
             left -= count
@@ -197,6 +201,7 @@ class Resources:
     memory: int  # bytes of a node's memory for each of the runs that share it
     node_cpus: float  # of the smallest machine that takes runs
     gpu: GpuShare | None = None  # None where runs are on CPUs
+    may_grow: bool = False  # an autoscaler may bring machines that take runs
 
     @property
     def threads(self) -> int:
@@ -268,4 +273,6 @@ def of_each_run(settings: Settings, measured: Sequence[MeasuredGpu] = ()) -> Res
     lent = [machine.memory // machine.fit(cpus, gpus) for machine in taking if machine.memory]
     memory = min(lent or [machine.memory // slots for machine in here if machine.memory])
     node_cpus = min(machine.cpus for machine in taking)
-    return Resources(cpus, gpus, min(slots, settings.max_concurrent or slots), memory, node_cpus, gpu)
+    concurrent = min(slots, settings.max_concurrent or slots)
+    may_grow = growth is not None and growth.fit_workers(cpus, gpus) > 0
+    return Resources(cpus, gpus, concurrent, memory, node_cpus, gpu, may_grow=may_grow)

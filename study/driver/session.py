@@ -72,7 +72,9 @@ class Session:
         self._confirmed: list[Confirmed] = []
         self._tables_due = 0.0
         recorder.listen(self._keep_tables)
-        self._watch = StallWatch(settings.stall_s, display.say, setup.folder.resume_command())
+        self._watch = StallWatch(
+            settings.stall_s, display.say, setup.folder.resume_command(), may_grow=resources.may_grow
+        )
         recorder.listen(self._watch.event)
 
     def run(self) -> dict[str, Any]:

@@ -397,17 +397,17 @@ class Settings:
         _machine("of a run whose worker died or whose memory ran out", integer(0), "N", resumable=True),
     ] = 3
     stall_s: Annotated[
-        float,
+        float | None,
         _machine(
             "end, to be resumed, where no run has had a process for so long, as when no machine has room for one",
             duration,
             "TIME",
             name="stall",
-            default="10m",
+            default="10m; never where an autoscaler may bring a machine",
             say=lambda seconds: f"{seconds:.15g}s",
             resumable=True,
         ),
-    ] = 600.0
+    ] = None
     fuse: Annotated[
         Fuse,
         _machine(

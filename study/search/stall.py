@@ -15,6 +15,9 @@ from study.record.events import Event, TrackingChanged
 SAID_AFTER = 60.0
 """Seconds of waiting after which a study says what it waits for."""
 
+DEFAULT = 600.0
+"""Seconds of waiting after which a study ends, where no autoscaler may bring a machine."""
+
 _LOOKS_EVERY = 1.0  # seconds
 
 
@@ -25,14 +28,21 @@ class StallWatch:
     and nothing has happened for `seconds`, it is told to leave. Where it comes by no more, since Ray does not answer
     it, a thread ends the process; the journal has everything by then.
 
+    Where an autoscaler may bring a machine, a study waits as long as that takes, unless it was told how long: spot
+    machines can be sold out for hours, and a night's study is to go on with the first that comes.
+
     Args:
-        seconds: How long the study may wait.
+        seconds: How long the study may wait; None: not told, `DEFAULT` unless `may_grow`.
         say: Shows a line to the user.
         resume: How to go on, for the user.
+        may_grow: Whether an autoscaler may bring a machine that takes runs.
     """
 
-    def __init__(self, seconds: float, say: Callable[[str], None], resume: str) -> None:
-        self._seconds, self._say, self._resume = seconds, say, resume
+    def __init__(
+        self, seconds: float | None, say: Callable[[str], None], resume: str, *, may_grow: bool = False
+    ) -> None:
+        self._waits = may_grow and seconds is None
+        self._seconds, self._say, self._resume = DEFAULT if seconds is None else seconds, say, resume
         self._said = False
         self._progress = self._seen = time.monotonic()
 
@@ -53,11 +63,13 @@ class StallWatch:
             return
         idle = now - self._progress
         what = f"{waiting} runs wait for a process: no machine has room for one, or none answers"
-        if idle >= self._seconds:
+        if idle >= self._seconds and not self._waits:
             raise StudyError(f"nothing has gone on for {idle:.0f} s: {what}; go on with: {self._resume}")
         if idle >= SAID_AFTER and not self._said:
             self._said = True
-            self._say(f"waiting   {what}; the study ends, to be resumed, {self._seconds:.0f} s after the last event")
+            ends = f"the study ends, to be resumed, {self._seconds:.0f} s after the last event"
+            waits = "the autoscaler has been asked for one, and the study goes on once it comes"
+            self._say(f"waiting   {what}; {waits if self._waits else ends}")
 
     @contextmanager
     def watching(self) -> Iterator[None]:
