@@ -8,6 +8,7 @@ from recorded_studies import made_up_trial, write_study
 
 from analysis.page.background import energy
 from analysis.study_files import read_study
+from study.cluster import nvml
 from study.record import tables
 from study.record.events import EnergySpent
 from study.record.folder import StudyFolder
@@ -95,12 +96,25 @@ class Nvml:
         found._obj.value = int(self.joules * 1000)
         return 0
 
+    def nvmlDeviceGetMemoryInfo_v2(self, device, found):  # noqa: N802
+        memory = found._obj
+        if memory.version != 0x2000028:  # nvmlMemory_v2: 40 bytes, version 2
+            return 25
+        memory.total, memory.reserved, memory.free, memory.used = 80 << 30, 1 << 29, 30 << 30, 49 << 30
+        return 0
+
 
 def test_a_gpus_counter_is_in_millijoules_and_one_that_nvml_does_not_know_has_none():
     (name, counter), *_ = gpu_counters("abc", Nvml()).items()
     assert (name, counter()) == ("GPU abc", (1.5, math.inf))
     assert gpu_counters("MIG", Nvml()) == {}
     assert gpu_counters(None) == {}
+
+
+def test_the_memory_of_a_gpu_that_processes_use_is_without_what_the_driver_keeps():
+    assert nvml.Gpu("abc", Nvml()).used() == 49 << 30
+    with pytest.raises(OSError, match="NVML says 6"):
+        nvml.Gpu("MIG", Nvml())
 
 
 def test_a_counter_that_a_driver_began_again_counts_from_there():

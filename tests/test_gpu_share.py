@@ -1,6 +1,10 @@
-"""How runs share a GPU, decided on a CPU from made-up measurements; no test here has seen a GPU."""
+"""How runs share a GPU, decided on a CPU from made-up measurements, and what a probe measures of a real one."""
 
+import math
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +23,7 @@ from study.search.gpu_probe import Problem, configs_to_measure, measure
 from study.training.trainer import Trainer
 
 GIB = 2**30
+ROOT = Path(__file__).resolve().parents[1]
 DIGITS = search_spaces.get("digits_ae")
 SHAPE = (1, 8, 8)
 
@@ -37,6 +42,19 @@ def test_as_many_runs_share_a_gpu_as_fit_in_nine_tenths_of_its_memory():
     share = divided(a_gpu(), cpus_per_gpu=16, cpus_per_run=1)
     assert (share.runs, share.fraction, share.reason) == (4, 0.25, "by memory")
     assert share.memory == int(0.9 * 24 * GIB / 4) - GIB
+
+
+def test_what_others_use_of_a_gpu_is_not_given_out_and_is_no_need_of_a_run():
+    share = divided(replace(a_gpu(total=80, peaks=(5,)), others=48 * GIB), cpus_per_gpu=16, cpus_per_run=1)
+    assert (share.runs, share.reason) == (4, "by memory")  # of 0.9 · 80 - 48 = 24
+    assert share.memory == 6 * GIB - GIB
+    assert "a GPU, 80.0 GiB, of which others use 48.0: a run takes 5.0 GiB at most" in str(share)
+
+
+def test_a_gpu_that_others_have_taken_is_one_on_which_nothing_fits():
+    share = divided(replace(a_gpu(), others=23 * GIB), cpus_per_gpu=16, cpus_per_run=1)
+    assert (share.runs, share.memory) == (1, 0)
+    assert "a run takes nothing that fits" in str(share)
 
 
 def test_a_run_needs_its_cpus_too():
@@ -100,14 +118,17 @@ class MadeUpMeter:
     device = torch.device("cpu")
     name = "made up"
 
-    def __init__(self, outside=500 * 2**20, step=100 * 2**20):
-        self.outside, self.step, self.configs = outside, step, -1
+    def __init__(self, outside=500 * 2**20, step=100 * 2**20, others=0):
+        self.outside, self.step, self.by_others, self.configs = outside, step, others, -1
 
     def total(self):
         return 8 * GIB
 
+    def others(self):
+        return self.by_others
+
     def used(self):
-        return self.outside + self.reserved()
+        return self.by_others + self.outside + self.reserved()
 
     def reserved(self):
         return 7
@@ -128,6 +149,13 @@ def test_a_probe_trains_what_it_is_given_and_adds_up_its_process(name):
     assert measured.overhead == 500 * 2**20 + 1000
     assert measured.peaks == (600 * 2**20, 700 * 2**20)
     assert (measured.gpu, measured.total) == ("made up", 8 * GIB)
+
+
+def test_a_probe_does_not_take_what_others_use_for_a_need_of_its_runs():
+    problem = Problem((dict(DIGITS.default),), SHAPE, 10, data_bytes=1000)
+    alone = measure(problem, meter=MadeUpMeter())
+    beside = measure(problem, meter=MadeUpMeter(others=5 * GIB))
+    assert beside == replace(alone, others=5 * GIB)
 
 
 def test_a_first_stage_is_measured_too(monkeypatch):
@@ -282,8 +310,33 @@ def test_a_studys_reported_configurations_are_what_is_measured(nodes):
     assert [config["architecture"] for config in problem.configs] == ["fashion/ae"]
 
 
+# What holds a GiB of a GPU until it is killed, and says so.
+_HOLDING = """
+import time, torch
+held = torch.empty(2**30, dtype=torch.uint8, device="cuda")
+print("held", flush=True)
+time.sleep(600)
+"""
+# What a process measures that has asked nothing of its GPU before, as the probe's.
+_MEASURED = f"""
+import search_spaces
+from study.search.gpu_probe import Problem, measure
+print(repr(measure(Problem((dict(search_spaces.get("digits_ae").default),), {SHAPE}, 10, data_bytes=2**20))))
+"""
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device was found")
-def test_a_real_gpu_is_measured():
-    measured = measure(Problem((dict(DIGITS.default),), SHAPE, 10, data_bytes=2**20))
-    assert 0 < measured.overhead < measured.peaks[0] < measured.total
+def test_a_real_gpu_is_measured_and_what_others_use_of_it_apart():
+    def measured():
+        done = subprocess.run([sys.executable, "-c", _MEASURED], capture_output=True, text=True, check=True, cwd=ROOT)
+        return eval(done.stdout, {"MeasuredGpu": MeasuredGpu, "inf": math.inf})
+
+    alone = measured()
+    assert 0 < alone.overhead < alone.peaks[0] < alone.total
+    with subprocess.Popen([sys.executable, "-c", _HOLDING], stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline()
+        beside = measured()
+        other.kill()
+    assert beside.others - alone.others >= GIB
+    assert abs(beside.overhead - alone.overhead) < GIB / 4

@@ -23,6 +23,7 @@ class MeasuredGpu:
         overhead: What each process needs before it has a network: the CUDA context, libraries, its copy of the data.
         peaks: What each config took at most, overhead included; None for one that did not fit.
         cpus: CPU cores, a count and no bytes, for each GPU on the machine of its kind that has fewest.
+        others: What processes that are none of this study's used of it as the probe began.
     """
 
     gpu: str
@@ -30,11 +31,17 @@ class MeasuredGpu:
     overhead: int
     peaks: tuple[int | None, ...]
     cpus: float = math.inf
+    others: int = 0
+
+    @property
+    def given_out(self) -> float:
+        """The bytes that are divided among the runs."""
+        return max(0.0, GIVEN_OUT * self.total - self.others)
 
     @property
     def largest(self) -> int | None:
         """The most that a config that fits took; None where none was tried or none fits."""
-        return max((peak for peak in self.peaks if peak is not None and peak <= GIVEN_OUT * self.total), default=None)
+        return max((peak for peak in self.peaks if peak is not None and peak <= self.given_out), default=None)
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class GpuShare:
         if self.measured is None:
             return None
         kinds = (self.measured, *(measured for measured, _ in self.roomier))
-        return min(max(0, int(GIVEN_OUT * kind.total / self.runs) - kind.overhead) for kind in kinds)
+        return min(max(0, int(kind.given_out / self.runs) - kind.overhead) for kind in kinds)
 
     def to_json(self) -> dict[str, Any]:
         """Return the share and what was measured as JSON can say it."""
@@ -78,8 +85,9 @@ class GpuShare:
         if not measured.peaks:
             return f"{share}: {self.reason}, of {measured.gpu}'s {gib(measured.total)} GiB"
         most = f"{gib(measured.largest)} GiB at most" if measured.largest else "nothing that fits"
+        taken = f", of which others use {gib(measured.others)}" if measured.others else ""
         return (
-            f"{share}: {self.reason}; measured on {measured.gpu}, {gib(measured.total)} GiB: "
+            f"{share}: {self.reason}; measured on {measured.gpu}, {gib(measured.total)} GiB{taken}: "
             f"a run takes {most}, {gib(measured.overhead)} of it before it has a network{self._unused}"
         )
 
@@ -114,7 +122,7 @@ def divided(measured: MeasuredGpu, cpus_per_gpu: float, cpus_per_run: float) -> 
         cpus_per_gpu: CPU cores that there are for each GPU, on the machine that has fewest.
         cpus_per_run: CPU cores that each run asks for.
     """
-    by_memory = 1 if measured.largest is None else int(GIVEN_OUT * measured.total // measured.largest)
+    by_memory = 1 if measured.largest is None else int(measured.given_out // measured.largest)
     limits = {
         "by memory": max(1, by_memory),
         f"by {cpus_per_gpu:g} CPUs for each GPU": max(1, math.floor(cpus_per_gpu / cpus_per_run)),

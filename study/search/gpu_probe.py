@@ -19,7 +19,7 @@ import models
 import search_spaces
 from models.own import OwnCode, in_use
 from search_spaces import Context, Space
-from study.cluster import gpu_share, joining
+from study.cluster import gpu_share, joining, nvml
 from study.cluster.gpu_share import MeasuredGpu
 from study.cluster.resources import Limits, training_bytes
 from study.data.image_data import ImageData
@@ -143,6 +143,9 @@ class Meter(Protocol):
     def total(self) -> int:
         """Return what the device has."""
 
+    def others(self) -> int:
+        """Return what other processes used of it before this one used any; 0 where that is not told."""
+
     def used(self) -> int:
         """Return what is used of it, by whomever."""
 
@@ -157,15 +160,23 @@ class Meter(Protocol):
 
 
 class CudaMeter:
-    """The memory of this process's first GPU."""
+    """The memory of this process's first GPU, of which it uses none yet."""
 
     def __init__(self) -> None:
         self.device = torch.device("cuda", 0)
         self.name = torch.cuda.get_device_name(self.device)
+        self._others = 0
+        # Its properties need no CUDA context; the first question for its memory makes one, of some hundred MiB.
+        with contextlib.suppress(OSError):
+            self._others = nvml.Gpu(str(torch.cuda.get_device_properties(self.device).uuid)).used()
 
     def total(self) -> int:
         """Return what the device has."""
         return torch.cuda.mem_get_info(self.device)[1]
+
+    def others(self) -> int:
+        """Return what other processes used of it before this one used any; 0 where that is not told."""
+        return self._others
 
     def used(self) -> int:
         """Return what is used of it, by whomever."""
@@ -239,13 +250,13 @@ def measure(
         else:
             peaks.append(meter.peak_reserved())
     meter.reset()
-    outside = max(0, meter.used() - meter.reserved())
+    outside = max(0, meter.used() - meter.reserved() - meter.others())
     overhead = outside + data.numel()
     needs = tuple(
         None if peak is None else max(outside + peak, overhead + _estimate(config, problem))
         for config, peak in zip(problem.configs, peaks, strict=True)
     )
-    return MeasuredGpu(meter.name, meter.total(), overhead, needs)
+    return MeasuredGpu(meter.name, meter.total(), overhead, needs, others=meter.others())
 
 
 def gpu_kinds() -> list[Kind]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import socket
 import threading
@@ -13,12 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from study.cluster import nvml
 from study.worker.job import EnergyReading
 
 POWERCAP = Path("/sys/class/powercap")
 """Where Linux shows the energy counters (RAPL) of Intel's and AMD's processors; root alone may read them."""
 
-_NVML = "libnvidia-ml.so.1"
 _EVERY_S = 60.0  # a package's counter begins again after some 2**18 J: 17 minutes at 250 W
 _KINDS = {"package": "processor", "dram": "memory"}  # of RAPL's zones; cores are parts of a package
 
@@ -89,21 +88,7 @@ def gpu_counters(uuid: str | None, library: Any = None) -> dict[str, Counter]:
     if uuid is None:
         return {}
     with suppress(OSError):
-        nvml = library or ctypes.CDLL(_NVML)
-        device = ctypes.c_void_p()
-        _checked(nvml.nvmlInit_v2())
-        _checked(nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}".encode(), ctypes.byref(device)))
-
-        def counter() -> tuple[float, float]:
-            millijoules = ctypes.c_ulonglong()
-            _checked(nvml.nvmlDeviceGetTotalEnergyConsumption(device, ctypes.byref(millijoules)))
-            return millijoules.value / 1e3, math.inf
-
-        counter()
-        return {f"GPU {uuid}": counter}
+        gpu = nvml.Gpu(uuid, library)
+        gpu.joules()
+        return {f"GPU {uuid}": lambda: (gpu.joules(), math.inf)}
     return {}
-
-
-def _checked(status: int) -> None:
-    if status != 0:
-        raise OSError(f"NVML says {status}")
