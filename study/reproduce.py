@@ -11,6 +11,7 @@ Examples:
     python study/reproduce.py --dry-run
     python study/reproduce.py 'fashion/*' --seeds 1
     python study/reproduce.py --time-budget 150m --max-concurrent 1
+    python study/reproduce.py 'flowers/*' --studies 4 --address auto --gpus-per-trial 0.25
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import os
 import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -37,14 +39,17 @@ from study.interrupt import Interrupted
 from study.record import commands, files
 from study.record.errors import INTERRUPTED, UsageError, choose_from
 from study.record.reproductions import BASELINES, KEPT, LIKE_THE_REPORT, PACES
-from study.record.settings import add_option, options, words_of
+from study.record.settings import LOCAL, add_option, options, words_of
 from study.record.values import duration, integer
 
 if TYPE_CHECKING:
-    from study.driver.reproductions import Reproduction
+    from study.driver.child import Child
+    from study.driver.reproductions import Planned, Reproduction
 
 _MACHINE = tuple(name for name, option in options().items() if option.resumable and option.with_reported)
 """Options of `study run` that say where and how a study runs: a resumed one may be given others."""
+
+_LOOKS_EVERY = 0.1  # seconds
 
 _GOES_ON = "interrupted; the same command goes on"
 
@@ -61,6 +66,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     commands.add_value(parser, "--seeds", integer(1), "N", "of each configuration (default: 5)", default=5)
     budget = "begin no study that does not fit into it, and stop at its end, such as 150m (default: none)"
     commands.add_value(parser, "--time-budget", duration, "TIME", budget)
+    several = (
+        "so many studies at a time, in one Ray, which --address names; the hours are of one at a time (default: 1)"
+    )
+    commands.add_value(parser, "--studies", integer(1), "N", several, default=1)
     parser.add_argument("--dry-run", action="store_true", help="say what is left and how long it takes; train nothing")
     commands.add_storage(parser)
     commands.add_out(parser, "folder of what is kept of finished studies (default: analysis/reproductions)", "DIR")
@@ -114,8 +123,12 @@ def claimed_components() -> dict[str, list[int]]:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from study.driver.reproductions import Machine, Paces, Reproduction, hours, plan_text, planned, probe_on
+    from study.driver.reproductions import Machine, Paces, Reproduction, plan_text, planned, probe_on
+    from study.settings.resolve import default_address
 
+    if asked.studies > 1 and (asked.address or default_address()) in LOCAL:
+        words = "needs --address: one Ray that divides the machine among them; `ray start --head` begins one"
+        raise UsageError(f"--studies {asked.studies} {words}")
     began = time.monotonic()
     reported, pca = selected(asked.keys)
     storage, kept = (Path(os.path.abspath(path.expanduser())) for path in (asked.storage, asked.out or KEPT))
@@ -137,29 +150,52 @@ def _run(asked: argparse.Namespace) -> int:
     if asked.dry_run:
         return 0
     paces.write_to(kept / PACES)
-    statuses: list[int] = [0]
-    left: list[str] = []
-    for key, components in pca.items():
-        statuses.append(_fit_pca(key, components, storage, kept, asked))
-    for one in plan:
-        remaining = None if asked.time_budget is None else asked.time_budget - (time.monotonic() - began)
-        if one.study.finished:
-            _keep(one.study, kept, again=False)
-        elif remaining is not None and one.seconds > remaining:
-            left.append(f"{one.study.title}, {hours(one.seconds)} hours")
-        elif one.study.folder.is_locked:
-            left.append(f"{one.study.title}, which another process runs")
-        else:
-            statuses.append(_train(one.study, kept, remaining, asked))
+    fitted = [_fit_pca(key, components, storage, kept, asked) for key, components in pca.items()]
+    trained, left = _train(plan, kept, began, asked)
     for line in left:
         print(f"left: {line}")
     print(f"{commands.hint('audit')} says what it means for the reports' claims")
-    return max(statuses)
+    return max([0, *fitted, *trained])
 
 
-def _train(study: Reproduction, kept: Path, seconds: float | None, asked: argparse.Namespace) -> int:
-    """Run a study to its end, or for so long, keep what it leaves, and return the exit status that it deserves."""
-    from study.driver.child import OUT_OF_TIME, run_to_end
+def _train(plan: Sequence[Planned], kept: Path, began: float, asked: argparse.Namespace) -> tuple[list[int], list[str]]:
+    """Train what is left of a plan, `--studies` at a time.
+
+    Returns:
+        The exit status of each study, and a line for each that is left.
+    """
+    from study.driver.child import leave
+    from study.driver.reproductions import hours
+
+    running: list[tuple[Reproduction, Child]] = []
+    waiting = deque(plan)
+    statuses, left = [], []
+    try:
+        while waiting or running:
+            while waiting and len(running) < asked.studies:
+                one = waiting.popleft()
+                remaining = None if asked.time_budget is None else asked.time_budget - (time.monotonic() - began)
+                if one.study.finished:
+                    _keep(one.study, kept, again=False)
+                elif remaining is not None and one.seconds > remaining:
+                    left.append(f"{one.study.title}, {hours(one.seconds)} hours")
+                elif one.study.folder.is_locked:
+                    left.append(f"{one.study.title}, which another process runs")
+                else:
+                    running.append((one.study, _begin(one.study, remaining, asked)))
+            for study, process in list(running):
+                if (status := process.status()) is not None:
+                    running.remove((study, process))
+                    statuses.append(_ended(study, status, kept, asked))
+            time.sleep(_LOOKS_EVERY if running else 0)
+    finally:
+        leave(process for _, process in running)
+    return statuses, left
+
+
+def _begin(study: Reproduction, seconds: float | None, asked: argparse.Namespace) -> Child:
+    """Begin a study or go on with it, for so long at most; beside others what it says goes to a file."""
+    from study.driver.child import Child
 
     name, storage = study.folder.name, str(study.storage)
     if study.folder.has_begun:
@@ -168,13 +204,32 @@ def _train(study: Reproduction, kept: Path, seconds: float | None, asked: argpar
         images = () if study.held_out else LIKE_THE_REPORT
         asks = ["--reported", study.key, "--confirm", f"1x{study.seeds}", *images]
         words = [*asks, "--name", name, "--storage", storage]
-    print(f"\n{study.title}: {study.progress}", flush=True)
-    status = run_to_end("run", [*words, *words_of(asked, _MACHINE)], seconds)
+    words += words_of(asked, _MACHINE)
+    if asked.studies == 1:
+        print(f"\n{study.title}: {study.progress}", flush=True)
+        return Child("run", words, seconds=seconds)
+    print(f"{study.title}: {study.progress}; what it says is in {os.path.relpath(_log_of(study))}", flush=True)
+    study.storage.mkdir(parents=True, exist_ok=True)
+    with _log_of(study).open("ab") as output:
+        return Child("run", words, seconds=seconds, output=output)
+
+
+def _log_of(study: Reproduction) -> Path:
+    return study.storage / f"{study.folder.name}.log"
+
+
+def _ended(study: Reproduction, status: int, kept: Path, asked: argparse.Namespace) -> int:
+    """Keep what a study leaves, if it came to its end, and return the exit status that it deserves."""
+    from study.driver.child import OUT_OF_TIME
+
     if status == OUT_OF_TIME:
         print(f"{study.title}: the time budget is used up; the same command goes on")
         return 0
     if status == INTERRUPTED:  # somebody asked the study itself to leave
         raise Interrupted
+    if asked.studies > 1:
+        how = "finished" if status == 0 else f"ended with {status}; {os.path.relpath(_log_of(study))} says why"
+        print(f"{study.title}: {how}", flush=True)
     if status == 0:
         _keep(study, kept, again=True)
     return status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import recorded_studies
 import torch
 from PIL import Image
+from ray.cluster_utils import Cluster
 from recorded_studies import made_up_seeds
 from study_processes import environment, prepare, table, wait_for
 
@@ -166,7 +168,7 @@ def test_the_plan_says_hours_and_what_does_not_fit_the_budget(tmp_path):
 
 
 def test_a_dry_run_measures_and_trains_nothing(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(child, "run_to_end", None)
+    monkeypatch.setattr(child, "Child", None)
     monkeypatch.setattr("study.training.pace.epoch_seconds", lambda *about: (36.0,))
     argv = ["fashion/base", "pca/mnist", "--storage", str(tmp_path / "results"), "--dry-run", "--max-concurrent", "1"]
     assert reproduce.main([*argv, "--seeds", "4"]) == 0
@@ -213,11 +215,15 @@ def finished_runs(tmp_path, monkeypatch):
     ran: list[list[str]] = []
     ends: dict[str, int] = {}
 
-    def run_to_end(verb, words, seconds=None):
-        ran.append([verb, *words])
-        return ends.get(words[words.index("--reported") + 1] if "--reported" in words else words[1], 0)
+    class Ended:
+        def __init__(self, verb, words, *, seconds=None, output=None):
+            ran.append([verb, *words])
+            self.key = words[words.index("--reported") + 1] if "--reported" in words else words[1]
 
-    monkeypatch.setattr(child, "run_to_end", run_to_end)
+        def status(self):
+            return ends.get(self.key, 0)
+
+    monkeypatch.setattr(child, "Child", Ended)
     monkeypatch.setattr(keeping, "keep", lambda folder, into: into / folder.name)
     monkeypatch.setattr(keeping, "compared", lambda folder, into: [])
     monkeypatch.setattr(reproduce, "KEPT", tmp_path / "kept")
@@ -280,6 +286,63 @@ def test_a_study_that_somebody_else_ended_ends_the_command(finished_runs):
     assert [words[2] for words in ran] == ["a/short", "a/x"]
 
 
+def test_several_studies_share_a_ray_and_say_what_they_do_in_files_of_their_own(finished_runs, monkeypatch, capsys):
+    storage, _, _ = finished_runs
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    argv = ["a/*", "--storage", str(storage), "--seeds", "1", "--studies", "2"]
+    assert reproduce.main(argv) == 2
+    assert "--studies 2 needs --address" in capsys.readouterr().err
+    going: list[str] = []
+    most: list[int] = []
+
+    class Running:
+        def __init__(self, verb, words, *, seconds=None, output=None):
+            self.key, self.asked = words[1], 0
+            output.write(f"{self.key} says this\n".encode())
+            going.append(self.key)
+
+        def status(self):
+            most.append(len(going))
+            self.asked += 1
+            if self.asked < 3:
+                return None
+            going.remove(self.key)
+            return 1 if self.key == "a/x" else 0
+
+    monkeypatch.setattr(child, "Child", Running)
+    assert reproduce.main([*argv, "--address", "auto"]) == 1
+    assert max(most) == 2
+    out = " ".join(capsys.readouterr().out.split())
+    assert "a/long: finished" in out
+    log = storage / "reproduce-a-x-x1.log"
+    assert log.read_text() == "a/x says this\n"
+    assert f"a/x: ended with 1; {os.path.relpath(log)} says why" in out
+
+
+def test_whoever_leaves_asks_every_study_to_leave_first(finished_runs, monkeypatch):
+    storage, _, _ = finished_runs
+    left = []
+
+    class Running:
+        def __init__(self, verb, words, *, seconds=None, output=None):
+            self.key, self.asked = words[1], False
+
+        def status(self):
+            return 130 if self.asked or self.key == "a/x" else None
+
+        def ask_to_leave(self):
+            self.asked = True
+
+        def wait(self):
+            assert self.asked
+            left.append(self.key)
+
+    monkeypatch.setattr(child, "Child", Running)
+    argv = ["a/*", "--storage", str(storage), "--seeds", "1", "--studies", "3", "--address", "auto"]
+    assert reproduce.main(argv) == 130
+    assert sorted(left) == ["a/long", "a/short"]
+
+
 # --- the process of a study
 
 
@@ -308,7 +371,7 @@ def test_a_process_ends_with_its_own_status_or_1_if_it_was_killed(script, capfd)
 
 
 def test_a_process_that_is_out_of_time_is_asked_to_leave(script):
-    assert child.run_to_end("run", [str(script), "60"], 1.0) == child.OUT_OF_TIME
+    assert child.Child("run", [str(script), "60"], seconds=1.0).wait() == child.OUT_OF_TIME
     assert script.with_suffix(".left").exists()
 
 
@@ -426,17 +489,18 @@ if any(word.endswith(("study/run.py", "study/reproduce.py")) for word in sys.ori
     config = next(space for space in digits.SPACES if space.family == "ae").default
     split = ReportedSplit(1257, 270, "Planted.")
     reported = entry(digits.DATASET, "ae", (40,), "Planted.", dict(config), split=split)
-    digits.REPORTED = {"digits/dense": reported}
+    smaller = entry(digits.DATASET, "ae", (40,), "Planted.", dict(config, latent_size=5), split=split)
+    digits.REPORTED = {"digits/dense": reported, "digits/smaller": smaller}
 """
-ARGV = ["digits/*", "--seeds", "1", "--cpus-per-trial", "1", "--max-concurrent", "1", "--out", "kept"]
+ARGV = ["--seeds", "1", "--cpus-per-trial", "1", "--max-concurrent", "1", "--out", "kept"]
 EPOCHS = 40
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     prepare(folder)
     (folder / "sitecustomize.py").write_text(PLANTED)
     env = environment() | {"PYTHONPATH": str(folder)}
-    command = [sys.executable, str(commands.script("reproduce")), *ARGV]
+    command = [sys.executable, str(commands.script("reproduce")), *words, *ARGV]
     with (folder / "output.txt").open("a") as log:
         return subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
 
@@ -452,6 +516,35 @@ def uninterrupted(config: dict[str, object], seed: int) -> list[dict[str, float]
     return [trainer.epoch() for _ in range(EPOCHS)]
 
 
+@pytest.fixture
+def shared_ray(monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    try:
+        yield found.address
+    finally:
+        found.shutdown()
+
+
+@pytest.mark.slow
+def test_two_studies_are_trained_at_a_time_in_one_ray(shared_ray, tmp_path):
+    process = start(tmp_path, "digits/*", "--studies", "2", "--address", shared_ray)
+    assert process.wait(600) == 0, (tmp_path / "output.txt").read_text()
+    times = []
+    for key in ("digits/dense", "digits/smaller"):
+        (row,) = table(tmp_path / "kept" / name_of(key, 1) / "confirm.csv")
+        assert (row["status"], row["epochs"]) == ("completed", str(EPOCHS))
+        assert f"{key}: finished" in (tmp_path / "output.txt").read_text()
+        folder = StudyFolder(tmp_path / "results" / name_of(key, 1))
+        assert "[confirmation]" in folder.path.with_name(f"{folder.name}.log").read_text()
+        events = [json.loads(line) for line in folder.journal.read_text().splitlines()]
+        epochs = [event["time"] for event in events if event["event"] == "epoch"]
+        times.append((epochs[0], epochs[-1]))
+    (begun, ended), (also_begun, also_ended) = times
+    assert begun < also_ended
+    assert also_begun < ended
+
+
 @pytest.mark.slow
 def test_ended_twice_it_ends_with_the_numbers_of_a_run_that_was_not(tmp_path, monkeypatch, capsys):
     name = name_of("digits/dense", 1)
@@ -461,7 +554,7 @@ def test_ended_twice_it_ends_with_the_numbers_of_a_run_that_was_not(tmp_path, mo
         return sum(len(run.epochs) for run in read_state(study.journal).confirmations) if study.has_begun else 0
 
     for least, number in ((5, signal.SIGKILL), (20, signal.SIGTERM)):
-        process = start(tmp_path)
+        process = start(tmp_path, "digits/dense")
         wait_for(lambda n=least: epochs() >= n, process)
         children = psutil.Process(process.pid).children(recursive=True)
         began, before = time.monotonic(), epochs()
@@ -472,7 +565,7 @@ def test_ended_twice_it_ends_with_the_numbers_of_a_run_that_was_not(tmp_path, mo
         for one in children:  # Ray's agents outlive their driver
             if one.is_running():
                 one.kill()
-    assert start(tmp_path).wait(600) == 0, (tmp_path / "output.txt").read_text()
+    assert start(tmp_path, "digits/dense").wait(600) == 0, (tmp_path / "output.txt").read_text()
     kept = tmp_path / "kept" / name
     (row,) = table(kept / "confirm.csv")
     assert (row["status"], row["epochs"], row["key"]) == ("completed", str(EPOCHS), "digits/dense")
@@ -484,6 +577,6 @@ def test_ended_twice_it_ends_with_the_numbers_of_a_run_that_was_not(tmp_path, mo
     # Nothing is left, and what was kept is there.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(search_spaces, "reported", lambda: {"digits/dense": entry(EPOCHS)})
-    monkeypatch.setattr(child, "run_to_end", None)
-    assert reproduce.main(ARGV) == 0
+    monkeypatch.setattr(child, "Child", None)
+    assert reproduce.main(["digits/*", *ARGV]) == 0
     assert "finished" in capsys.readouterr().out
