@@ -215,6 +215,15 @@ VERDICTS = [
         "No config beat the default; the network has 0.5 of PCA's error at the same size of code.",
     ),
     (
+        {
+            "gain": None,
+            "default": None,
+            "confirmed": [{"id": "t0000", "key": "default", "test": {}}],
+            "trials": {"completed": 1, "stopped": 0, "failed": 0},
+        },
+        "Only the default was tried; the network has 0.5 of PCA's error at the same size of code.",
+    ),
+    (
         {"gain": {"mean": 0.02, "ci95": None, "n": 1}, "metric": "val_accuracy", "ratio_to_pca": None},
         "Tuning gained 2 points of accuracy over the default (1 seed: no interval).",
     ),

@@ -50,6 +50,8 @@ def _tuning(summary: Mapping[str, Any]) -> str:
         chosen = bool(summary["confirmed"]) and _is_chosen(summary)
         if not chosen or summary["confirmed"][0].get("key") != "default":
             return ""
+        if sum(summary.get("trials", {}).values()) == 1:
+            return "only the default was tried"
         bounded = any(one.get("unmet") for one in summary["confirmed"])
         return f"no config{' that keeps the constraints' if bounded else ''} beat the default"
     metric, default = metrics.split_of(summary["metric"])[1], summary["default"]["test"]["mean"]
@@ -172,9 +174,10 @@ def _beside(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     if not _is_chosen(summary):
         return _capital(NOTHING_CHOSEN) + "."
     val = best["val"][summary["metric"]]
-    return (
-        f"The network was chosen on validation data, where it has {cell(val['mean'])} over {counted(val['n'], 'seed')}."
-    )
+    measured = f"it has {cell(val['mean'])} over {counted(val['n'], 'seed')}"
+    if len(summary["confirmed"]) == 1 and sum(summary.get("trials", {}).values()) == 1:
+        return f"No other config was tried; on validation data {measured}."
+    return f"The network was chosen on validation data, where {measured}."
 
 
 def _gain(summary: Mapping[str, Any]) -> Fact | None:
