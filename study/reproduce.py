@@ -49,8 +49,6 @@ if TYPE_CHECKING:
 _MACHINE = tuple(name for name, option in options().items() if option.resumable and option.with_reported)
 """Options of `study run` that say where and how a study runs: a resumed one may be given others."""
 
-_LOOKS_EVERY = 0.1  # seconds
-
 _GOES_ON = "interrupted; the same command goes on"
 
 
@@ -164,7 +162,7 @@ def _train(plan: Sequence[Planned], kept: Path, began: float, asked: argparse.Na
     Returns:
         The exit status of each study, and a line for each that is left.
     """
-    from study.driver.child import leave
+    from study.driver.child import LOOKS_EVERY, leave
     from study.driver.reproductions import hours
 
     running: list[tuple[Reproduction, Child]] = []
@@ -187,7 +185,8 @@ def _train(plan: Sequence[Planned], kept: Path, began: float, asked: argparse.Na
                 if (status := process.status()) is not None:
                     running.remove((study, process))
                     statuses.append(_ended(study, status, kept, asked))
-            time.sleep(_LOOKS_EVERY if running else 0)
+            if running:
+                time.sleep(LOOKS_EVERY)
     finally:
         leave(process for _, process in running)
     return statuses, left

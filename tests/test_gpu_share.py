@@ -335,8 +335,10 @@ def test_a_real_gpu_is_measured_and_what_others_use_of_it_apart():
     alone = measured()
     assert 0 < alone.overhead < alone.peaks[0] < alone.total
     with subprocess.Popen([sys.executable, "-c", _HOLDING], stdout=subprocess.PIPE) as other:
-        assert other.stdout.readline()
-        beside = measured()
-        other.kill()
+        try:
+            assert other.stdout.readline()
+            beside = measured()
+        finally:
+            other.kill()
     assert beside.others - alone.others >= GIB
     assert abs(beside.overhead - alone.overhead) < GIB / 4

@@ -50,7 +50,7 @@ def _tuning(summary: Mapping[str, Any]) -> str:
         chosen = bool(summary["confirmed"]) and _is_chosen(summary)
         if not chosen or summary["confirmed"][0].get("key") != "default":
             return ""
-        if sum(summary.get("trials", {}).values()) == 1:
+        if _is_alone(summary):
             return "only the default was tried"
         bounded = any(one.get("unmet") for one in summary["confirmed"])
         return f"no config{' that keeps the constraints' if bounded else ''} beat the default"
@@ -165,6 +165,11 @@ def _is_chosen(summary: Mapping[str, Any]) -> bool:
     return summary.get("chosen_by", summary["metric"]) is not None
 
 
+def _is_alone(summary: Mapping[str, Any]) -> bool:
+    """Whether there was one config, which no other was chosen against."""
+    return len(summary["confirmed"]) == 1 and sum(summary.get("trials", {}).values()) == 1
+
+
 def _named(trial: str, summary: Mapping[str, Any]) -> str:
     key = next((one["key"] for one in summary["confirmed"] if one["id"] == trial), None)
     return f"{trial} ({key})" if key and key.replace("/", "_") != trial else str(key or trial)
@@ -175,7 +180,7 @@ def _beside(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
         return _capital(NOTHING_CHOSEN) + "."
     val = best["val"][summary["metric"]]
     measured = f"it has {cell(val['mean'])} over {counted(val['n'], 'seed')}"
-    if len(summary["confirmed"]) == 1 and sum(summary.get("trials", {}).values()) == 1:
+    if _is_alone(summary):
         return f"No other config was tried; on validation data {measured}."
     return f"The network was chosen on validation data, where {measured}."
 

@@ -16,8 +16,11 @@ from study.record.commands import script
 
 OUT_OF_TIME = -1
 """In place of an exit status."""
+
+LOOKS_EVERY = 0.1
+"""Seconds between two questions for the status of what runs."""
+
 _LEAVE_SECONDS = 30.0  # a study leaves within 10 s; on a busy machine it may take longer
-_LOOKS_EVERY = 0.1  # seconds
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -76,7 +79,7 @@ class Child:
     def wait(self) -> int:
         """Return its exit status once it has ended."""
         while (status := self.status()) is None:
-            time.sleep(_LOOKS_EVERY)
+            time.sleep(LOOKS_EVERY)
         return status
 
     def ask_to_leave(self) -> None:
