@@ -97,9 +97,18 @@ def test_one_config_needs_no_choice_and_is_reported_beside_the_default(state):
     assert names(reporting) == ["t0002-s1", "t0000-s1", "t0002-s2", "t0000-s2"]
 
 
-@pytest.mark.parametrize(("confirm", "runs"), [("3x3", (9, 6)), ("1x2", (0, 4)), ("0", (0, 0))])
-def test_what_the_confirmation_costs_is_known_beforehand(confirm, runs):
-    assert confirmation.runs_at_most(settings("--confirm", confirm), SPACE, CONTEXT) == runs
+@pytest.mark.parametrize(
+    ("argv", "runs"),
+    [
+        ("--confirm 3x3", (9, 6)),
+        ("--confirm 1x2", (0, 4)),
+        ("--confirm 0", (0, 0)),
+        ("--confirm 3x3 --trials 2", (6, 6)),  # no more than there were trials
+        ("--confirm 3x3 --trials 1", (0, 3)),  # of the default, which is the first trial
+    ],
+)
+def test_what_the_confirmation_costs_is_known_beforehand(argv, runs):
+    assert confirmation.runs_at_most(settings(*argv.split()), SPACE, CONTEXT) == runs
 
 
 def test_nothing_is_confirmed_with_0(state):

@@ -29,6 +29,7 @@ from study.driver import child, keeping
 from study.driver.reproductions import Machine, Paces, Planned, Reproduction, plan_text, planned
 from study.record import commands
 from study.record.errors import UsageError
+from study.record.events import EpochEnded, Placed
 from study.record.folder import StudyFolder
 from study.record.journal import read_state
 from study.record.reproductions import name_of
@@ -142,9 +143,29 @@ def test_the_cheapest_comes_first_and_what_is_done_counts(tmp_path):
     around = plan[1].seconds - 2 * 5 * 10.0
     assert [one.seconds for one in plan] == [0, 100 + around, 30 * 7 + around, 2 * (30 + 300) + around]
     assert plan[2].pace == (7.0,)  # as it has recorded, whatever a probe says
+    (on_gpu,) = planned(studies[1:2], paces(tmp_path, 1.0), Machine("a GPU", "cuda", 1, 1))
+    assert on_gpu.pace == (10.0,)  # what a processor needed says nothing of it
     assert [one.study.progress for one in plan] == ["finished", "not begun", "50 of 80 epochs", "not begun"]
     both = planned(studies, paces(tmp_path, 1.0, 10.0), Machine("m", "cpu", 1, 2))
     assert both[-1].seconds == 330 + around  # two seeds at a time
+
+
+def test_of_a_study_that_has_moved_only_the_epochs_on_such_a_device_say_its_pace(tmp_path):
+    runs = made_up_seeds("a_moved", {"val_mse": [0.1]}, epochs=3, key="a/moved", seconds=0.5)
+    runs[0].status = "running"
+    folder = StudyFolder(recorded_studies.write_study(tmp_path, name_of("a/moved", 1), runs))
+
+    def measured(device: str) -> dict[int, float]:
+        return dict(Reproduction("a/moved", entry(9), 1, tmp_path).measured(device))
+
+    recorded_studies.record(folder, Placed(runs[0].id, "gpu-node", 7, 0, gpus=1.0))
+    epochs = [EpochEnded(runs[0].id, number, {"val_mse": 0.1, "seconds": 2.0}) for number in (4, 5)]
+    recorded_studies.record(folder, *epochs)
+    assert measured("cuda") == {0: 2.0}
+    recorded_studies.record(folder, Placed(runs[0].id, "laptop", 7, 0))
+    assert measured("cuda") == measured("cpu") == {}
+    recorded_studies.record(folder, EpochEnded(runs[0].id, 6, {"val_mse": 0.1, "seconds": 80.0}))
+    assert measured("cpu") == {0: 80.0}
 
 
 def test_a_finished_study_on_more_seeds_stands_for_one_on_fewer(tmp_path):

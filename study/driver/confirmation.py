@@ -108,9 +108,11 @@ def runs_at_most(settings: Settings, space: Space, context: Context) -> tuple[in
     if settings.reported:
         several, others = len(selected(settings.reported, space.name)), 0
     else:
-        others = len(space.points(context)) if settings.confirm_reported else 1
-        several = settings.confirm_top + (others if settings.confirm_reported else 0)
-    reported = settings.confirm_top if len(settings.objectives) > 1 else 1
+        best = min(settings.confirm_top, settings.trials)
+        # the first trial is the default: a search of one has nothing to compare with it
+        others = len(space.points(context)) if settings.confirm_reported else int(settings.trials > 1)
+        several = best + (others if settings.confirm_reported else 0)
+    reported = min(settings.confirm_top, settings.trials) if len(settings.objectives) > 1 else 1
     return several * seeds if several > 1 else 0, (reported + others) * seeds
 
 

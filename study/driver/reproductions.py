@@ -92,16 +92,16 @@ class Reproduction:
             return self.entry.epochs
         return (len(run.pretraining), len(run.epochs))[-len(self.entry.epochs) :]
 
-    @property
-    def measured(self) -> Mapping[int, float]:
-        """The mean seconds of an epoch that the study has recorded, by stage."""
-        found = {}
-        stages = ("pretraining", "epochs")[-len(self.entry.epochs) :]
-        for place, name in enumerate(stages):
-            seconds = [epoch["seconds"] for run in self.state.confirmations for epoch in getattr(run, name)]
-            if seconds:
-                found[place] = sum(seconds) / len(seconds)
-        return found
+    def measured(self, device: str) -> Mapping[int, float]:
+        """Return the mean seconds of an epoch that the study has recorded on such a device, by stage.
+
+        Of a run that has moved only the epochs since then count: those before it may be another machine's.
+        """
+        here = [run for run in self.state.confirmations if (run.part.gpus > 0) == (device == "cuda")]
+        pretraining = [epoch["seconds"] for run in here for epoch in run.pretraining[run.elsewhere[0] :]]
+        training = [epoch["seconds"] for run in here for epoch in run.epochs[run.elsewhere[1] :]]
+        stages = (pretraining, training)[-len(self.entry.epochs) :]
+        return {place: sum(seconds) / len(seconds) for place, seconds in enumerate(stages) if seconds}
 
     def seconds_left(self, pace: Stages, concurrent: int) -> float:
         """Return the seconds until the study is finished; of a finished one, 0.
@@ -230,12 +230,13 @@ class Planned:
 def planned(studies: Iterable[Reproduction], paces: Paces, machine: Machine) -> list[Planned]:
     """Return the studies with their estimates, that of which least is left first.
 
-    What a study has recorded itself says more of its pace than a probe.
+    What a study has recorded itself on such a device says more of its pace than a probe.
     """
     found = []
     for study in studies:
         probed = () if study.finished else paces.of(study.key, study.entry)
-        pace = tuple(study.measured.get(place, seconds) for place, seconds in enumerate(probed))
+        recorded = study.measured(machine.device)
+        pace = tuple(recorded.get(place, seconds) for place, seconds in enumerate(probed))
         found.append(Planned(study, pace, study.seconds_left(pace, machine.concurrent)))
     return sorted(found, key=lambda one: one.seconds)
 

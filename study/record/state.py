@@ -65,6 +65,7 @@ class Run:
     role: Role | None = None
     devices: float = 1.0
     part: Part = UNKNOWN  # of the machine that it trains on
+    elsewhere: tuple[int, int] = (0, 0)  # epochs of each stage that it had when it was last placed on a machine
     pretraining: list[Metrics] = field(default_factory=list)  # the first stage's epochs
     epochs: list[Metrics] = field(default_factory=list)
     status: Status = "running"
@@ -184,7 +185,8 @@ class StudyState:
                     self._counts[event.kind]["running"] += 1
             case Placed():
                 had = (event.node_type, event.gpu_model, event.gpus, event.cpus, event.share)
-                self.runs[event.id].part = Part(*had)
+                run = self.runs[event.id]
+                run.part, run.elsewhere = Part(*had), (len(run.pretraining), len(run.epochs))
             case Refused():
                 self.refused.append(event)
             case Pretrained():
