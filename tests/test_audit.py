@@ -281,6 +281,18 @@ def test_a_comparison_of_several_sides_needs_all_of_them_below_or_above(tmp_path
     assert verdict_of(tmp_path / "other", "cifar_ae/best_network") is Verdict.FAILS_OPEN
 
 
+def test_where_nothing_can_be_told_each_seed_is_shown(tmp_path):
+    """One seed of three that came to nothing looks like three that differ, by their mean and interval alone."""
+    write_study(tmp_path, "ae", runs("cifar_ae/2+2", test_mse_unclipped=[0.011, 0.29, 0.0109], epochs=100))
+    one = audited(tmp_path, "cifar_ae/2+2/testing_loss")
+    assert one.verdict is Verdict.UNDECIDED
+    assert ", by seed 0.011, 0.29, 0.0109 [3 seeds" in our_lines(one)[0]
+    write_study(tmp_path / "b", "ae", runs("cifar_ae/2+2", test_mse_unclipped=[0.1396, 0.1397, 0.1395], epochs=100))
+    decided = audited(tmp_path / "b", "cifar_ae/2+2/testing_loss")
+    assert decided.verdict is Verdict.HOLDS
+    assert "by seed" not in our_lines(decided)[0]
+
+
 def test_a_difference_is_taken_seed_by_seed(tmp_path):
     """The seeds differ by far more than the two networks, whose difference is the same with each."""
     rows = runs(F, train_eval_accuracy=[0.70, 0.80, 0.90], val_accuracy=[0.40, 0.51, 0.60])

@@ -138,6 +138,8 @@ def our_lines(one: Audited) -> list[str]:
         named = len(one.pieces) > 1 or piece.reading.measured.subject != one.claim.subject
         what = f"{piece.reading.measured.subject} " if named else ""
         value = "nothing yet" if piece.interval is None else interval_words(piece.interval)
+        if one.verdict is Verdict.UNDECIDED:
+            value += _each_seed(piece)
         lines.append(f"{what}{metric_words(piece)}: {value}" + (f" [{words}]" if words and not shared else ""))
     return [f"[each: {conditions[0]}]", *lines] if shared and conditions[0] else lines
 
@@ -146,6 +148,14 @@ def interval_words(interval: Interval) -> str:
     """Return a mean with its interval, or alone where it has none."""
     is_exact = interval.low == interval.high == interval.mean
     return cell(interval.mean, _DIGITS) if is_exact else with_interval(interval)
+
+
+def _each_seed(piece: Piece) -> str:
+    """Return what each seed gave, in order: whether all differ, or one alone from the others."""
+    values = piece.reading.sample.values if piece.reading.sample else {}
+    if not 1 < len(values) <= _MOST_SEEDS:
+        return ""
+    return ", by seed " + ", ".join(cell(values[seed] * piece.scale) for seed in sorted(values))
 
 
 def _conditions(piece: Piece) -> list[str]:
@@ -171,6 +181,7 @@ def _is_exact(reading: Reading) -> bool:
 _ROOM = 110  # columns below which four cells side by side are too narrow to read
 _MOST_LINES = 6  # numbers of ours per claim; the CSV file has them all
 _MOST_NOTES = 2
+_MOST_SEEDS = 5
 _STYLES = {
     Verdict.HOLDS: "green",
     Verdict.FAILS: "red",
