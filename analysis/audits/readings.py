@@ -13,8 +13,10 @@ import pandas as pd
 import search_spaces
 from analysis.audits.evidence import Evidence, MeasuredStudy
 from search_spaces import OPEN_LAYERS, Measured, Reported
+from study.record import metrics
 from study.record.intervals import Layers, Sample
 
+_CONFUSED = "test_confusion:"  # then the class and what it was taken for, see `Measured`
 _ALWAYS_WHOLE = ("params",)  # neither epochs nor the number of images change it, nor how it is trained
 
 
@@ -151,7 +153,18 @@ def _of_runs(measured: Measured, evidence: Evidence, together: Iterable[Measured
         return replace(reading, sample=Sample({}, next(iter(known.values()))))
     counts: list[Any] = list(runs.rows["params"].dropna().unique()) if "params" in runs.rows else []
     layers = Layers(entry.config["architecture"], int(counts[0])) if len(counts) == 1 else None
-    return replace(reading, sample=Sample.of(measured.metric, known, layers))
+    return replace(reading, sample=Sample(known, None, *_limits(measured.metric, runs), layers))
+
+
+def _limits(metric: str, runs: Runs) -> tuple[float, float]:
+    """Return the least and the most that a number of runs can be, which the metric's name alone may not tell."""
+    least, most = metrics.limits(metric)
+    if metric.startswith(_CONFUSED):  # no more than there are test images of the class
+        rows = [_taken_for(runs.study, row, metric) for row in runs.rows.to_dict("records")]
+        return least, max((float(sum(row.values())) for row in rows), default=most)
+    if metrics.split_of(metric)[1] == "loss" and runs.entry.config["family"] != "vae":
+        return 0.0, most  # a square error or a cross entropy; a VAE's may be a density, whose logarithm has no bound
+    return least, most
 
 
 def _reaches(epochs: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
@@ -199,14 +212,8 @@ def _same_settings(row: Mapping[Any, Any], config: Mapping[str, Any]) -> bool:
 
 def _value(study: MeasuredStudy, row: Mapping[Any, Any], measured: Measured) -> float | None:
     metric, run = measured.metric, str(row["confirm_id"])
-    if metric.startswith("test_confusion:"):
-        _, true, predicted = metric.split(":")
-        try:
-            table = study.confusion(run, str(row["confirm_of"]), int(row["seed"]))
-            names = study.data["class_names"]
-            return None if table is None else float(table[names.index(true), names.index(predicted)])
-        except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
-            return None  # damaged
+    if metric.startswith(_CONFUSED):
+        return _taken_for(study, row, metric).get(metric.split(":")[2])
     values = row if measured.epoch is None else study.at_epoch(run, measured.epoch) or {}
     # Networks that stay within [0, 1] have one error, and an earlier version clipped none.
     for name in (metric, metric.removesuffix("_unclipped")):
@@ -214,6 +221,17 @@ def _value(study: MeasuredStudy, row: Mapping[Any, Any], measured: Measured) -> 
         if value is not None and not pd.isna(value):
             return float(value)
     return None
+
+
+def _taken_for(study: MeasuredStudy, row: Mapping[Any, Any], metric: str) -> dict[str, float]:
+    """Return how many test images of a metric's class a run took for each class; empty where that is not known."""
+    try:
+        table = study.confusion(str(row["confirm_id"]), str(row["confirm_of"]), int(row["seed"]))
+        names = study.data["class_names"]
+        counts = [] if table is None else table[names.index(metric.split(":")[1])]
+        return {name: float(count) for name, count in zip(names, counts, strict=False)}
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
+        return {}  # damaged
 
 
 def _of_pca(measured: Measured, evidence: Evidence, dataset: str, components: int, beside: str | None) -> Reading:
@@ -259,4 +277,5 @@ def _of_data(measured: Measured, evidence: Evidence, dataset: str) -> Reading:
             counts = {f"{split}_images": size for split, size in sizes.items()}
             counts["classes"] = len(study.data["class_names"])
             return Reading(measured, Sample({}, float(counts[measured.metric])), source=study.name)
-    return Reading(measured, missing=f"no study of {dataset}")
+    dividing = "" if undivided else " that divides the training images itself"
+    return Reading(measured, missing=f"no study of {dataset}{dividing}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -89,11 +89,13 @@ def audit(claim: Claim, evidence: Evidence) -> Audited:
     """
     found: list[tuple[Verdict, str, str | None]] = []
     pieces: dict[tuple[str, Measured], Piece] = {}
-    for one in claim.audited_by:
+    readings = [list(_readings(one, evidence)) for one in claim.audited_by]
+    gaps = [_gaps(one, those) for one, those in zip(claim.audited_by, readings, strict=True)]
+    for place, (one, those) in enumerate(zip(claim.audited_by, readings, strict=True)):
         scale = one.scale if isinstance(one, Check) else 1.0
-        parts = [_piece(role, reading, scale) for role, reading in _readings(one, evidence)]
-        found.append(_judged(claim, one, [part.reading for part in parts], len(_sides(one)[0])))
-        pieces |= {(part.role, part.reading.measured): part for part in parts}
+        others = [gap for of_one in (*gaps[:place], *gaps[place + 1 :]) for gap in of_one]
+        found.append(_judged(claim, one, [reading for _, reading in those], gaps[place], others))
+        pieces |= {(role, reading.measured): _piece(role, reading, scale) for role, reading in those}
     if not found:
         return Audited(claim, Verdict.NO_TEST, Verdict.NO_TEST, None, ())
     verdict, words, direction = min(found, key=lambda one: list(Verdict).index(one[0]))
@@ -113,18 +115,15 @@ def _notes(audits: Iterable[Audit]) -> tuple[str, ...]:
 def judge_check(interval: Interval, value: float, tolerance: float) -> Verdict:
     """Say whether a claimed value is ours, all in one unit.
 
-    It is not if our interval, widened by the tolerance, leaves it out. Where the interval is wider than the tolerance
-    (or there is none, of one seed) the seeds differ by more than what is to be told apart, so that it says nothing:
-    otherwise a claim would hold the more easily, the fewer seeds there are. Seeds that do not differ have no interval
-    either: with three of them the claim holds if each has exactly what is claimed, such as 100 % of the images.
+    It is if our whole interval is within the tolerance of it, an equivalence as `judge_bound` asks for, and it is not
+    if the interval is wholly outside. An interval across the tolerance's end, or none (of one seed), says nothing: else
+    a claim would hold the more easily, the fewer seeds there are. Seeds that do not differ have no interval either:
+    with three of them the claim holds if each has exactly what is claimed, such as 100 % of the images.
     """
     if interval.low is None or interval.high is None:
         same = interval.n >= LEAST_SEEDS and math.isclose(interval.mean, value, rel_tol=ROUNDING)
         return Verdict.HOLDS if same else Verdict.UNDECIDED
-    if not interval.low - tolerance <= value <= interval.high + tolerance:
-        return Verdict.FAILS
-    reach = max(interval.high - interval.mean, interval.mean - interval.low)  # one end may be cut, such as at 100 %
-    return Verdict.HOLDS if reach <= tolerance else Verdict.UNDECIDED
+    return judge_bound(interval, value - tolerance, value + tolerance)
 
 
 def judge_bound(interval: Interval, at_least: float | None, at_most: float | None) -> Verdict:
@@ -137,16 +136,24 @@ def judge_bound(interval: Interval, at_least: float | None, at_most: float | Non
     return Verdict.HOLDS if inside else Verdict.UNDECIDED
 
 
-def judge_comparison(lower: Iterable[Sample], higher: Iterable[Sample]) -> Verdict:
-    """Say whether each of `lower` is below each of `higher`, by each two's difference.
+def differences(lower: Iterable[Sample], higher: Iterable[Sample]) -> list[Difference]:
+    """Return the difference of each of `lower` from each of `higher`.
 
-    In pairs or by Welch's test, with three seeds at least: the rule of `study.record.intervals`. The claim holds if
-    every pair is as it says, which needs no correction; it does not if one is the other way round, and that may be one
-    of many by chance, so that p has Holm's correction.
+    In pairs or by Welch's test: the rule of `study.record.intervals`.
     """
     above = list(higher)
-    gaps = [difference(one, other) for one in lower for other in above]
-    verdicts = [_judge_pair(gap, p) for gap, p in zip(gaps, holm([gap.p for gap in gaps]), strict=True)]
+    return [difference(one, other) for one in lower for other in above]
+
+
+def judge_comparison(gaps: Sequence[Difference], others: Iterable[Difference] = ()) -> Verdict:
+    """Say whether each lower number of a comparison is below each higher one, with three seeds at least.
+
+    The claim holds if every pair is as it says, which needs no correction; it does not if one is the other way round,
+    and that may be one of many by chance, so that p has Holm's correction over all the pairs of the claim: `others` are
+    those of its other comparisons.
+    """
+    corrected = holm([gap.p for gap in (*gaps, *others)])
+    verdicts = [_judge_pair(gap, p) for gap, p in zip(gaps, corrected, strict=False)]
     return min(verdicts, key=list(Verdict).index)
 
 
@@ -160,7 +167,19 @@ def _judge_pair(gap: Difference, p_holm: float | None) -> Verdict:
     return Verdict.FAILS if gap.low >= 0 and sure else Verdict.UNDECIDED
 
 
-def _judged(claim: Claim, one: Audit, readings: list[Reading], lower: int) -> tuple[Verdict, str, str | None]:
+def _gaps(one: Audit, readings: Iterable[tuple[str, Reading]]) -> list[Difference]:
+    """Return the differences of a comparison whose numbers are all there, of another audit none."""
+    if not isinstance(one, Comparison):
+        return []
+    samples = [(role, reading.sample) for role, reading in readings]
+    lower, higher = ([sample for side, sample in samples if side == name] for name in ("lower", "higher"))
+    there = [[sample for sample in side if sample is not None] for side in (lower, higher)]
+    return differences(*there) if there == [lower, higher] else []
+
+
+def _judged(
+    claim: Claim, one: Audit, readings: list[Reading], gaps: Sequence[Difference], others: Iterable[Difference]
+) -> tuple[Verdict, str, str | None]:
     """Return the verdict of one audit, its words, and the direction that a subset shows."""
     for reading in readings:
         if reading.sample is None and not reading.other_epochs:  # of too few epochs a later one is missing anyway
@@ -177,7 +196,7 @@ def _judged(claim: Claim, one: Audit, readings: list[Reading], lower: int) -> tu
     elif isinstance(one, Bound):
         verdict = judge_bound(samples[0].interval(), one.at_least, one.at_most)
     else:
-        verdict = judge_comparison(samples[:lower], samples[lower:])
+        verdict = judge_comparison(gaps, others)
     part = next((reading for reading in readings if reading.is_subset), None)
     if part is not None and verdict in _POINTS:
         direction = _POINTS[verdict]

@@ -15,11 +15,12 @@ class Claimed:
 
 @dataclass(frozen=True)
 class Curves:
-    """A figure of learning curves: a metric, without its split, of some configurations."""
+    """A figure of learning curves: a metric, without its split, of some configurations, with a note for its caption."""
 
     title: str
     metric: str
     keys: tuple[str, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,20 @@ _VAE_INPUTS = ("mnist_ae/{}", "mnist_ae/{}_bernoulli", "mnist_ae/{}_gaussian")
 _VAE_CODES = ("mnist_ae/{}_z2", "mnist_ae/{}", "mnist_ae/{}_z64")
 
 
+_EIGHT_BITS = (
+    " In nats of an 8-bit image; what was trained, and what the table below has, is the cross entropy of pixels in "
+    "[0, 1] and the KL divergence, a smaller number."
+)
+_SPOILT = " Training is of the inputs as they were spoilt, validation of clean images: not only the splits differ."
+
+
 def _vae(network: str, name: str) -> tuple[Curves, ...]:
     codes, inputs = (tuple(key.format(network) for key in keys) for keys in (_VAE_CODES, _VAE_INPUTS))
     return (
-        Curves(f"{name}: latent sizes of 2, 20 and 64, total loss", "nelbo", codes),
+        Curves(f"{name}: latent sizes of 2, 20 and 64, −ELBO", "nelbo", codes, _EIGHT_BITS),
         Curves(f"{name}: latent sizes, KL", "kl", codes),
-        Curves(f"{name}: latent sizes, reconstruction", "reconstruction", codes),
-        Curves(f"{name}: input as it is, binarised, and with noise", "nelbo", inputs),
+        Curves(f"{name}: latent sizes, reconstruction", "reconstruction", codes, _EIGHT_BITS),
+        Curves(f"{name}: input as it is, binarised, and with noise, −ELBO", "nelbo", inputs, _EIGHT_BITS + _SPOILT),
     )
 
 

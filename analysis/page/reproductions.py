@@ -137,8 +137,9 @@ def _claims_table(shown: Sequence[Audited], sources: _Sources) -> str:
     for one in shown:
         lines = [] if one.verdict is Verdict.MISSING else our_lines(one)
         ours = "<br>".join(_linked(line, sources) for line in lines)
-        rows.append([_escaped(one.claim.statement), claimed_words(one), ours or "–", f"**{_escaped(one.words)}**"])
-    return _table(["the report says", "claimed", "measured here", "verdict"], rows)
+        said = f"{_escaped(one.claim.statement)}<br>*{_escaped(one.claim.measures)}*"
+        rows.append([said, claimed_words(one), ours or "–", f"**{_escaped(one.words)}**"])
+    return _table(["the report says, *and what that measures*", "claimed", "measured here", "verdict"], rows)
 
 
 def _linked(text: str, sources: _Sources) -> str:
@@ -161,7 +162,7 @@ def _curves(part: Curves, report: str, sources: _Sources) -> Iterator[str]:
     drawn = plot_mean_curves(curves, part.metric)
     files.write(file, lambda target: drawn.savefig(target, format="png", dpi=_DPI, metadata={"Software": None}))
     seeds = ", ".join(f"{key} {counted(len(found[key].rows), 'seed')}" for key in curves)
-    yield f"### {part.title}\n\n![{part.title}]({sources.link(file)})\n\nMeans; training dashed. {seeds}.\n"
+    yield f"### {part.title}\n\n![{part.title}]({sources.link(file)})\n\nMeans; training dashed.{part.note} {seeds}.\n"
 
 
 def _pictures(part: Pictures, sources: _Sources) -> Iterator[str]:
