@@ -14,6 +14,7 @@ from analysis.page import headline
 from study.cluster import joining, pricing
 from study.cluster.resources import Resources
 from study.driver import estimate, launch
+from study.driver.reproductions import Machine
 from study.driver.summary import summarize, text
 from study.record import journal
 from study.record.errors import StudyError, UsageError
@@ -312,13 +313,15 @@ def test_the_report_says_the_cost_and_what_more_time_would_bring(tmp_path):
 
 
 def test_a_dry_run_goes_by_a_price_only_where_it_is_known_here(tmp_path):
-    def seconds(content, *words):
+    def seconds(content, *words, device="cpu"):
         file = tmp_path / "prices.yaml"
         file.write_text(f"currency: USD\n{content}")
-        return estimate._paid_seconds(settings("--prices", str(file), "--max-cost", "2", *words), 4)
+        machine = Machine("here", device, 1, 4)
+        return estimate._paid_seconds(settings("--prices", str(file), "--max-cost", "2", *words), machine)
 
-    assert seconds("processor: 0.5", "--cpus-per-trial", "2") == pytest.approx(1800.0)
-    assert seconds("gpu: 4", "--gpus-per-trial", "0.5") == pytest.approx(900.0)
+    assert seconds("processor: 0.5", "--cpus-per-trial", "2") == pytest.approx(7200.0)
+    assert seconds("gpu: 4", "--gpus-per-trial", "0.5") == pytest.approx(3600.0)
+    assert seconds("processor: 0.5", device="cuda") is None  # runs here have a GPU
     assert seconds("processor: 0.5\ngpu: 4") is None  # runs may have GPUs
     assert seconds("processor: 0.5\nworker: 4") is None  # this machine may be a worker
 
