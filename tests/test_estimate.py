@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 import search_spaces
-from study.driver import confirmation, dry_run, estimate
+from study.cluster.resources import Resources
+from study.driver import beginning, confirmation, dry_run, estimate
 from study.driver.estimate import Span
 from study.driver.reproductions import Machine
 from study.record import disk
@@ -92,8 +93,29 @@ def test_the_disk_is_what_the_study_itself_looks_for_of_the_largest_network():
     drawn = estimate.drawn_of(settings, context, listed, 2)
     found = estimate.estimate(settings, context, drawn, MACHINE, lambda config: (1.0,))
     largest = max(one.params for one in drawn)
-    assert found.disk.high == disk.needed(largest, running=2, kept=2, confirmed=8)
+    assert found.disk.high == disk.needed(largest, running=2, kept=2, confirmed=4)  # the 4 that report
     assert 0 < found.disk.low < found.disk.high
+
+
+@pytest.mark.parametrize(
+    ("argv", "runs", "left"),
+    [
+        (["--space", "digits_ae", "--confirm", "2x2"], (4, 4), 4),  # what only chose is deleted
+        (["--space", "fashion_classifier", "--reported", "fashion/classifier*", "--confirm", "1x2"], (4, 2), 6),
+    ],
+)
+def test_the_disk_has_room_for_the_networks_that_confirmation_leaves(argv, runs, left, monkeypatch):
+    settings = resolve.settings_of(command_line.parse(argv).given)
+    space = search_spaces.get(settings.space)
+    context = space_context(settings, space.image_shape, 10)
+    asked = []
+    monkeypatch.setattr(disk, "check", lambda *arguments, **counts: asked.append(counts["confirmed"]))
+    beginning.check_disk(settings, context, Resources(1.0, 0.0, 2, 2**40, 2.0))
+    assert confirmation.runs_at_most(settings, space, context) == runs
+    assert asked == [left]
+    monkeypatch.setattr(disk, "needed", lambda size, **counts: asked.append(counts["confirmed"]) or disk.BESIDES)
+    estimated(settings, lambda config: (1.0,))
+    assert set(asked) == {left}
 
 
 def test_device_hours_and_patience_bound_a_search():

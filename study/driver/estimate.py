@@ -147,7 +147,8 @@ def estimate(
         limit = f"--max-params {settings.max_params:,}" if settings.max_params else "the memory of this machine"
         limit += f" and keeps --constraint {' '.join(settings.constraints)}" if settings.constraints else ""
         return f"No estimate: {reason or f'no config fits into {limit}'}"
-    choosing, reporting = confirmation.runs_at_most(settings, search_spaces.get(settings.space), context)
+    space = search_spaces.get(settings.space)
+    choosing, reporting = confirmation.runs_at_most(settings, space, context)
     search = None
     if not settings.reported:
         least = min(settings.epochs, least_epochs(settings.scheduler, settings.epochs))
@@ -167,7 +168,8 @@ def estimate(
             search = Span(0.0, search.high)
     confirming = _phase(choosing, probed, concurrent) + _phase(reporting, probed, concurrent)
     params = [one.params for one in drawn]
-    kept = {"running": concurrent, "kept": settings.confirm_top, "confirmed": choosing + reporting}
+    left = confirmation.networks_at_most(settings, space, context)
+    kept = {"running": concurrent, "kept": settings.confirm_top, "confirmed": left}
     low, high = (disk.needed(round(size), **kept) for size in (median(params), max(params)))
     return Estimate(search, confirming, Span(low - disk.BESIDES, high), len(probed))
 
