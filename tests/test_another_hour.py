@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -130,7 +131,6 @@ def test_stopped_and_given_trials_take_time_and_are_not_what_the_sampler_brings(
             "12 of the sampler's trials completed, 20 needed",
         ),
         (searched(RISING), ("--sampler", "nsga2", "--objective", "val_mse,params"), "there are several objectives"),
-        (searched(RISING), ("--objective", "params"), "is not measured on validation images"),
         (searched(RISING, seconds=4000.0), (), "an hour completes less than one trial"),
     ],
 )
@@ -139,6 +139,11 @@ def test_what_is_not_known_is_not_said(state, words, why):
     assert found.gain is None
     assert found.what == "what more time would bring is not known"
     assert found.how.endswith(why)
+
+
+def test_nothing_is_said_of_a_study_of_an_earlier_version_that_searched_for_a_size_alone():
+    found = expected(searched(RISING), replace(settings(*RANDOM), objectives=("params",)))
+    assert (found.gain, found.how) == (None, "parameters is not measured on validation images")
 
 
 DRAWN = {

@@ -419,7 +419,7 @@ def test_print_config_of_defaults_leaves_out_the_name_which_has_the_date(empty_f
 @pytest.mark.parametrize(
     "argv",
     [
-        ["--space", "digits_vae", "--objective", "val_mse", "--time-budget", "20h"],
+        ["--space", "digits_vae", "--objective", "val_ratio_to_pca", "--time-budget", "20h"],
         ["--space", "digits_ae", "--objective", "val_mse,params", "--sampler", "nsga2", "--confirm", "0"],
         ["--reported", "cifar_cnn/*", "--epochs", "3", "--confirm", "1x3", "--as-reported"],
         ["--space", "digits_ae", "--smoke", "--compile", "--cpus-per-trial", "2"],

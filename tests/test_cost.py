@@ -14,6 +14,7 @@ from analysis.page import headline
 from study.cluster import joining, pricing
 from study.cluster.resources import Resources
 from study.driver import estimate, launch
+from study.driver.reproductions import Machine
 from study.driver.summary import summarize, text
 from study.record import journal
 from study.record.errors import StudyError, UsageError
@@ -87,7 +88,7 @@ def test_max_cost_ends_the_search_and_a_later_driver_counts_what_the_journal_say
     asked = priced("--max-cost", "0.05")
     first = Recorder(Journal(tmp_path / "journal.jsonl"), StudyState())
     first.record(StudyStarted(asked.to_json()))
-    budget = SearchBudget(asked, first.state, 0.0, "processor")
+    budget = SearchBudget(asked, first.state, "processor")
 
     def trial(number, **about):
         begun, *later = of_run(f"t000{number}", "trial", 0.1, seconds=1800.0)
@@ -98,7 +99,7 @@ def test_max_cost_ends_the_search_and_a_later_driver_counts_what_the_journal_say
     assert budget.spent() is None  # one processor hour: 0.04 of 0.05
     state = StudyState.fold(journal.read(tmp_path / "journal.jsonl"))
     state.apply(SessionStarted({}))
-    later = SearchBudget(asked, state, state.wall_s, "processor")
+    later = SearchBudget(asked, state, "processor")
     tell(state, *of_run("t0000-s1", "confirm", 0.1, seconds=36_000.0))  # no limit is of confirmation
     assert later.spent() is None
     tell(state, *trial(2))
@@ -312,13 +313,15 @@ def test_the_report_says_the_cost_and_what_more_time_would_bring(tmp_path):
 
 
 def test_a_dry_run_goes_by_a_price_only_where_it_is_known_here(tmp_path):
-    def seconds(content, *words):
+    def seconds(content, *words, device="cpu"):
         file = tmp_path / "prices.yaml"
         file.write_text(f"currency: USD\n{content}")
-        return estimate._paid_seconds(settings("--prices", str(file), "--max-cost", "2", *words), 4)
+        machine = Machine("here", device, 1, 4)
+        return estimate._paid_seconds(settings("--prices", str(file), "--max-cost", "2", *words), machine)
 
-    assert seconds("processor: 0.5", "--cpus-per-trial", "2") == pytest.approx(1800.0)
-    assert seconds("gpu: 4", "--gpus-per-trial", "0.5") == pytest.approx(900.0)
+    assert seconds("processor: 0.5", "--cpus-per-trial", "2") == pytest.approx(7200.0)
+    assert seconds("gpu: 4", "--gpus-per-trial", "0.5") == pytest.approx(3600.0)
+    assert seconds("processor: 0.5", device="cuda") is None  # runs here have a GPU
     assert seconds("processor: 0.5\ngpu: 4") is None  # runs may have GPUs
     assert seconds("processor: 0.5\nworker: 4") is None  # this machine may be a worker
 

@@ -93,6 +93,18 @@ def test_the_time_left_is_that_of_all_phases(tmp_path, a_minute_later):
     assert shown.display.confirmations == 9
 
 
+def test_the_time_left_of_a_budget_is_without_what_earlier_drivers_searched(tmp_path, a_minute_later):
+    shown = Shown(tmp_path, "--time-budget", "20m")
+    shown.state.search_wall_s = 600.0
+    shown.state.wall_s = 6000.0
+    settings, console = shown.display._settings, shown.display.console
+    shown.display = Display(settings, shown.state, "val_mse", console)
+    shown.display.begin("search")
+    shown.run(0.0123)
+    a_minute_later(shown)
+    assert shown.panel()[1].endswith("  9 min left")
+
+
 def test_rows_have_fixed_columns_of_80_with_a_head_and_the_time(tmp_path, a_minute_later):
     shown = Shown(tmp_path, terminal=False)
     a_minute_later(shown)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 import search_spaces
-from study.driver import confirmation, dry_run, estimate
+from study.cluster.resources import Resources
+from study.driver import beginning, confirmation, dry_run, estimate
 from study.driver.estimate import Span
 from study.driver.reproductions import Machine
 from study.record import disk
@@ -21,12 +22,12 @@ def settings_of(*argv):
     return resolve.settings_of(command_line.parse(["--space", "digits_ae", *argv]).given)
 
 
-def estimated(settings, probe, concurrent=2):
+def estimated(settings, probe, machine=MACHINE):
     space = search_spaces.get(settings.space)
     context = space_context(settings, space.image_shape, 10)
     listed = list(dry_run._reported(settings) if settings.reported else dry_run._drawn(settings, context, None))
-    drawn = estimate.drawn_of(settings, context, listed, concurrent)
-    return estimate.estimate(settings, context, drawn, concurrent, probe), context
+    drawn = estimate.drawn_of(settings, context, listed, machine.concurrent)
+    return estimate.estimate(settings, context, drawn, machine, probe), context
 
 
 @pytest.mark.parametrize(
@@ -90,21 +91,62 @@ def test_the_disk_is_what_the_study_itself_looks_for_of_the_largest_network():
     context = space_context(settings, space.image_shape, 10)
     listed = list(dry_run._drawn(settings, context, None))
     drawn = estimate.drawn_of(settings, context, listed, 2)
-    found = estimate.estimate(settings, context, drawn, 2, lambda config: (1.0,))
+    found = estimate.estimate(settings, context, drawn, MACHINE, lambda config: (1.0,))
     largest = max(one.params for one in drawn)
-    assert found.disk.high == disk.needed(largest, running=2, kept=2, confirmed=8)
+    assert found.disk.high == disk.needed(largest, running=2, kept=2, confirmed=4)  # the 4 that report
     assert 0 < found.disk.low < found.disk.high
+
+
+@pytest.mark.parametrize(
+    ("argv", "runs", "left"),
+    [
+        (["--space", "digits_ae", "--confirm", "2x2"], (4, 4), 4),  # what only chose is deleted
+        (["--space", "fashion_classifier", "--reported", "fashion/classifier*", "--confirm", "1x2"], (4, 2), 6),
+    ],
+)
+def test_the_disk_has_room_for_the_networks_that_confirmation_leaves(argv, runs, left, monkeypatch):
+    settings = resolve.settings_of(command_line.parse(argv).given)
+    space = search_spaces.get(settings.space)
+    context = space_context(settings, space.image_shape, 10)
+    asked = []
+    monkeypatch.setattr(disk, "check", lambda *arguments, **counts: asked.append(counts["confirmed"]))
+    beginning.check_disk(settings, context, Resources(1.0, 0.0, 2, 2**40, 2.0))
+    assert confirmation.runs_at_most(settings, space, context) == runs
+    assert asked == [left]
+    monkeypatch.setattr(disk, "needed", lambda size, **counts: asked.append(counts["confirmed"]) or disk.BESIDES)
+    estimated(settings, lambda config: (1.0,))
+    assert set(asked) == {left}
 
 
 def test_device_hours_and_patience_bound_a_search():
     def search(*argv):
         return estimated(settings_of("--trials", "500", "--epochs", "30", *argv), lambda config: (10.0,))[0].search
 
-    whole, hours, patient = search(), search("--device-hours", "0.01"), search("--patience", "5")
-    assert (hours.low, hours.high) == (18.0, 18.0)  # 36 processor seconds, two at a time
+    whole, hours, patient = search(), search("--device-hours", "1"), search("--patience", "5")
+    assert hours.low == 1800.0  # 3600 processor seconds, two at a time
+    # with the start of 500 runs, and the last run alone at the end: epochs alone count
+    assert hours.high == pytest.approx(1800 + 500 * 2 / 2 + 1.5 * 300)
+    assert hours.high < whole.high
     seeds = 2 * 300 / 2  # of the default, two more
     assert seeds < patient.low < whole.low
     assert patient.high > whole.high + seeds
+
+
+def test_a_limit_of_device_hours_that_few_trials_do_not_reach_cuts_nothing():
+    def search(*argv):
+        given = settings_of("--trials", "2", "--epochs", "30", "--scheduler", "none", *argv)
+        return estimated(given, lambda config: (10_000 / 30,), replace(MACHINE, concurrent=16))[0].search
+
+    assert search("--device-hours", "8") == search()  # two runs of 10,000 s, of two of the 16 places
+    assert search("--device-hours", "4").low == 2 * 3600
+
+
+def test_on_a_gpu_device_hours_are_of_gpus_however_many_processors_a_run_has():
+    gpu = Machine("a GPU", "cuda", 4, 2)
+    for words, run_has in (((), 1.0), (("--gpus-per-trial", "0.5"), 0.5), (("--gpus-per-trial", "0"), 4.0)):
+        settings = settings_of("--cpus-per-trial", "4", "--device-hours", "2", *words)
+        assert estimate._device_seconds(settings, gpu) == 7200 / run_has
+    assert estimate._device_seconds(settings_of("--cpus-per-trial", "4", "--device-hours", "2"), MACHINE) == 1800.0
 
 
 def test_networks_that_would_be_refused_are_not_tried():

@@ -175,6 +175,25 @@ def test_wall_time_is_that_of_the_drivers_and_not_of_the_pause_between_them():
     assert StudyState.fold(events).wall_s == 35.0
 
 
+def test_the_searchs_wall_time_is_that_before_its_end_over_all_drivers_and_again_once_it_goes_on():
+    events = [
+        StudyStarted({}, time=0.0),
+        run_event(),
+        RunEnded("t0000", "failed", None, {}, time=7200.0),
+        SearchEnded("trials", time=7200.0),
+        Finished({"best": None}, time=11_100.0),  # after 65 minutes of confirmation
+        SessionStarted({"trials": 4}, time=20_000.0),
+        SearchEnded("trials", time=20_030.0),
+        Finished({"best": None}, time=20_090.0),
+        SessionStarted({}, time=30_000.0),
+        TriedAgain("t0000", time=30_002.0),
+        RunEnded("t0000", "completed", None, {}, time=30_012.0),
+    ]
+    walls = [StudyState.fold(events[:known]).search_wall_s for known in range(1, len(events) + 1)]
+    assert walls == [0.0, 10.0, 7200.0, 7200.0, 7200.0, 7200.0, 7230.0, 7230.0, 7230.0, 7230.0, 7240.0]
+    assert StudyState.fold(events).wall_s == 11_100 + 90 + 12
+
+
 def test_a_clock_that_is_set_while_a_study_runs_does_not_change_how_long_it_took(tmp_path, monkeypatch):
     path = tmp_path / "journal.jsonl"
     clock, counter = [1000.0], [50.0]
@@ -189,6 +208,7 @@ def test_a_clock_that_is_set_while_a_study_runs_does_not_change_how_long_it_took
         recorder.record(SearchEnded("trials"))
     assert recorder.state.wall_s == 62.0
     assert read_state(path).wall_s == 62.0
+    assert read_state(path).search_wall_s == 31.0  # the second driver found it ended
 
 
 @pytest.mark.parametrize(

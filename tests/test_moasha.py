@@ -101,7 +101,20 @@ def settings(*argv):
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["--objective", "latent_size"], "--objective latent_size alone would find the smallest code"),
+        *(
+            (
+                ["--space", space, "--objective", alone],
+                f"--objective {alone} alone would search for that, and {ranks} would still choose the winner; give "
+                f"both, --objective {ranks},{alone}, or bound one with --constraint",
+            )
+            for space, ranks, alone in [
+                ("digits_ae", "val_mse", "latent_size"),
+                ("digits_ae", "val_mse", "params"),
+                ("digits_ae", "val_mse", "seconds"),
+                ("digits_vae", "val_nelbo", "val_mse"),
+                ("digits_classifier", "val_accuracy", "val_cross_entropy"),
+            ]
+        ),
         (
             ["--objective", "val_mse,latent_size", "--latent-size", "9"],
             "--latent-size 9 holds what --objective val_mse,latent_size searches",

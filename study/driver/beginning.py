@@ -122,7 +122,7 @@ def check_disk(settings: Settings, context: Context, resources: Resources) -> No
         max((count for count in counts if count <= limit), default=0),
         running=resources.concurrent,
         kept=settings.confirm_top,
-        confirmed=confirmation.runs_at_most(settings, space, context)[1],
+        confirmed=confirmation.networks_at_most(settings, space, context),
     )
 
 

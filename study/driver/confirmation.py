@@ -116,6 +116,15 @@ def runs_at_most(settings: Settings, space: Space, context: Context) -> tuple[in
     return several * seeds if several > 1 else 0, (reported + others) * seeds
 
 
+def networks_at_most(settings: Settings, space: Space, context: Context) -> int:
+    """Return how many runs of the confirmation leave their networks until the study's end: those that are tested.
+
+    Runs that choose are, in a study of reported configurations alone.
+    """
+    choosing, reporting = runs_at_most(settings, space, context)
+    return reporting + (choosing if settings.reported else 0)
+
+
 def chooses(settings: Settings) -> bool:
     """Return whether there are validation images to choose a winner by; else the test images would choose it."""
     split = reported_split(settings)

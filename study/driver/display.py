@@ -55,6 +55,7 @@ class Display:
         self._epochs = 0  # seen by this driver
         self._start = time.monotonic()
         self._opened = self._start - state.wall_s  # as if earlier drivers had gone on until now
+        self._searched_before = state.search_wall_s
         self._spinner = Spinner("dots")
         self.pca: Callable[[Run], float | None] = lambda run: None
         self._live = Live(console=self.console, get_renderable=self._panel, refresh_per_second=4, transient=True)
@@ -200,7 +201,7 @@ class Display:
         seconds_an_epoch = elapsed / self._epochs
         seconds = max(0.0, (total - done) * expected - running) * seconds_an_epoch
         if self._phase == "search" and self._settings.time_budget_s:
-            seconds = min(seconds, max(0.0, self._settings.time_budget_s - elapsed))
+            seconds = min(seconds, max(0.0, self._settings.time_budget_s - self._searched_before - elapsed))
         after = self.confirmations * self._settings.epochs * seconds_an_epoch
         return f"{duration(seconds + after)} left"
 

@@ -78,7 +78,7 @@ def _estimate(settings: Settings, context: Context, facts: _Facts, listed: list[
     machine = Machine.here(settings.cpus_per_trial, settings.gpus_per_trial, settings.max_concurrent)
     drawn = estimate.drawn_of(settings, context, listed, machine.concurrent)
     say_progress("study: some are trained for a few batches, to estimate what the study takes")
-    found = estimate.estimate(settings, context, drawn, machine.concurrent, _probe(settings, context, facts, machine))
+    found = estimate.estimate(settings, context, drawn, machine, _probe(settings, context, facts, machine))
     return estimate.text(found, settings, context, machine)
 
 

@@ -76,6 +76,10 @@ class Span:
     def __add__(self, other: Span) -> Span:
         return Span(self.low + other.low, self.high + other.high)
 
+    def within(self, limit: Span) -> Span:
+        """Return what it is where it ends at a limit, if that is reached."""
+        return Span(min(self.low, limit.low), min(self.high, limit.high))
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -126,7 +130,7 @@ def drawn_of(
 
 
 def estimate(
-    settings: Settings, context: Context, drawn: Sequence[Drawn], concurrent: int, probe: Probe
+    settings: Settings, context: Context, drawn: Sequence[Drawn], machine: Machine, probe: Probe
 ) -> Estimate | str:
     """Return what a study may take, or why that cannot be said.
 
@@ -134,59 +138,78 @@ def estimate(
         settings: The study's.
         context: What its space knows of the data.
         drawn: Configs of it; in a study of reported configurations all of them.
-        concurrent: How many runs train at a time.
+        machine: What it trains on.
         probe: Measures a config on this machine.
     """
+    concurrent = machine.concurrent
     probed, reason = _probed(settings, drawn, probe)
     if not probed:
         limit = f"--max-params {settings.max_params:,}" if settings.max_params else "the memory of this machine"
         limit += f" and keeps --constraint {' '.join(settings.constraints)}" if settings.constraints else ""
         return f"No estimate: {reason or f'no config fits into {limit}'}"
-    choosing, reporting = confirmation.runs_at_most(settings, search_spaces.get(settings.space), context)
+    space = search_spaces.get(settings.space)
+    choosing, reporting = confirmation.runs_at_most(settings, space, context)
     search = None
     if not settings.reported:
         least = min(settings.epochs, least_epochs(settings.scheduler, settings.epochs))
-        search = _phase(settings.trials, probed, concurrent, least)
+        search, runs = _phase(settings.trials, probed, concurrent, least), settings.trials
         if settings.patience is not None:  # at least as if no trial gained anything; the seeds of the default besides
             fewest = min(settings.trials, settings.patience + 1)
             low = _phase(fewest, probed, concurrent, least).low
             search = Span(low, search.high) + _phase(SEEDS - 1, probed[:1], concurrent)
-        paid = _paid_seconds(settings, concurrent)
-        for most in (settings.time_budget_s, _device_seconds(settings, concurrent), paid):
-            if most is not None:
-                search = Span(min(search.low, most), min(search.high, most))
+            runs += SEEDS - 1
+        paid = _paid_seconds(settings, machine)
+        for trained in (_device_seconds(settings, machine), paid):
+            if trained is not None:
+                search = search.within(_until(trained, runs, probed, concurrent))
+        if (most := settings.time_budget_s) is not None:
+            search = search.within(Span(most, most))
         if settings.max_cost and paid is None:
             search = Span(0.0, search.high)
     confirming = _phase(choosing, probed, concurrent) + _phase(reporting, probed, concurrent)
     params = [one.params for one in drawn]
-    runs = {"running": concurrent, "kept": settings.confirm_top, "confirmed": choosing + reporting}
-    low, high = (disk.needed(round(size), **runs) for size in (median(params), max(params)))
+    left = confirmation.networks_at_most(settings, space, context)
+    kept = {"running": concurrent, "kept": settings.confirm_top, "confirmed": left}
+    low, high = (disk.needed(round(size), **kept) for size in (median(params), max(params)))
     return Estimate(search, confirming, Span(low - disk.BESIDES, high), len(probed))
 
 
-def _device_seconds(settings: Settings, concurrent: int) -> float | None:
-    """Return the seconds after which `--device-hours` are used up, None without them; a run has one device at least.
+def _until(trained: float, runs: int, probed: Sequence[Probed], concurrent: int) -> Span:
+    """Return the seconds after which runs have trained for so many seconds in all, if they get so far.
 
-    On a GPU a run's share is measured when the study begins: with less than one the hours last longer.
+    At least as if they always trained side by side. At most with the start of each, which is no training; until the
+    last one has begun no place is free, and then the dearest of all may be left alone.
     """
+    at_once = min(runs, concurrent)
+    slower = _BESIDE_OTHERS if at_once > 1 else 1.0
+    return Span(trained / at_once, (trained + runs * RUN[1]) / at_once + slower * max(one.seconds() for one in probed))
+
+
+def _gpus(settings: Settings, machine: Machine) -> float:
+    """Return the GPUs of a run: a whole one, as `machine.concurrent` counts them, where its share is to be measured."""
+    return float(machine.device == "cuda") if settings.gpus_per_trial is None else settings.gpus_per_trial
+
+
+def _device_seconds(settings: Settings, machine: Machine) -> float | None:
+    """Return the seconds of training, of all runs, after which `--device-hours` are used up; None without them."""
     if settings.device_hours is None:
         return None
-    devices = settings.gpus_per_trial or settings.cpus_per_trial
-    return 3600 * settings.device_hours / (devices * concurrent)
+    return 3600 * settings.device_hours / (_gpus(settings, machine) or settings.cpus_per_trial)
 
 
-def _paid_seconds(settings: Settings, concurrent: int) -> float | None:
-    """Return the seconds after which `--max-cost` is used up; None without it, or where Ray alone could tell the price.
+def _paid_seconds(settings: Settings, machine: Machine) -> float | None:
+    """Return the seconds of training, of all runs, after which `--max-cost` is used up.
 
-    It can be told here where the file names no type of machine, and it is known whether a run has a GPU.
+    None without it, or where Ray alone could tell the price: it can be told here where the file names no type of
+    machine, and it is known whether a run has a GPU.
     """
     prices = of_settings(vars(settings))
     if prices is None or settings.max_cost is None or not prices.hourly.keys() <= {GPU, PROCESSOR}:
         return None
     if settings.gpus_per_trial is None and GPU in prices.hourly:
         return None
-    rate = prices.rate(Part(gpus=settings.gpus_per_trial or 0.0, cpus=settings.cpus_per_trial, share=1.0))
-    return 3600 * settings.max_cost / (rate * concurrent) if rate else None
+    rate = prices.rate(Part(gpus=_gpus(settings, machine), cpus=settings.cpus_per_trial, share=1.0))
+    return 3600 * settings.max_cost / rate if rate else None
 
 
 def _probed(settings: Settings, drawn: Sequence[Drawn], probe: Probe) -> tuple[list[Probed], str]:

@@ -67,7 +67,6 @@ class Session:
         architectures = models.FAMILIES[self._space.family].architectures.values()
         axes = any(known.starts_from_pca for known in architectures)
         self._worker, self._baselines = shared(setup, display.begin, axes=axes)
-        self._searched_before = recorder.state.wall_s  # seconds of earlier drivers, which count
         self._budget: SearchBudget | None = None  # of the search, once it has begun
         self._confirmed: list[Confirmed] = []
         self._tables_due = 0.0
@@ -185,7 +184,7 @@ class Session:
             self._display.say(f"search: nothing is searched; --trials above {given} would")
         self._display.begin("search")
         device = "GPU" if self._resources.gpus else "processor"
-        self._budget = SearchBudget(settings, self._state, self._searched_before, device)
+        self._budget = SearchBudget(settings, self._state, device)
         plan = SearchPlan(
             space=self._space,
             context=self._context,

@@ -90,7 +90,7 @@ def check(storage: Path, params: int, running: int, kept: int, confirmed: int) -
         params: Parameters of the largest network known before the search.
         running: Runs at once, each with its latest checkpoint.
         kept: Trials that keep their checkpoint after their end.
-        confirmed: Confirmation runs, each of which leaves its network until the study's end.
+        confirmed: Confirmation runs that are tested, each of which leaves its network until the study's end.
 
     Raises:
         UsageError: there is less space than that.

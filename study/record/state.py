@@ -125,6 +125,7 @@ class StudyState:
     confirmation_s: dict[Part, float] = field(default_factory=dict)  # the same of the runs that confirm
     energy: dict[str, dict[str, float]] = field(default_factory=dict)  # joules by kind, of each machine that was asked
     wall_s: float = 0.0
+    search_wall_s: float = 0.0  # those of `wall_s` in which the search had not ended
     _session_start: float = 0.0
     _wall_before: float = 0.0
     _counts: dict[Kind, dict[Status, int]] = field(init=False)  # of the runs, kept as they begin and end
@@ -172,6 +173,7 @@ class StudyState:
 
     def apply(self, event: Event) -> None:  # noqa: PLR0912, PLR0915 - a case for each kind of event
         """Take in one event; one that is already known changes nothing, nor do those that are for a person to read."""
+        searches, wall_before = self.search_ended is None, self.wall_s
         match event:
             case StudyStarted():
                 self.about, self.settings, self._session_start = event, event.settings, event.time
@@ -232,6 +234,8 @@ class StudyState:
             case Notified():
                 self.notified = event.status == "finished"
         self.wall_s = self._wall_before + self._since_start(event)
+        if searches:
+            self.search_wall_s += self.wall_s - wall_before
 
     def _seconds_at(self, event: Event) -> float:
         return round(self._wall_before + self._since_start(event), 3)

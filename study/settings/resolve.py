@@ -56,8 +56,11 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         _check_several(objectives, given.get("sampler", "tpe"), scheduler)
         if given.get("patience"):
             raise UsageError(f"--patience goes with one objective; the study's are {','.join(objectives)}")
-    elif objectives[0] == "latent_size":
-        raise UsageError("--objective latent_size alone would find the smallest code; give another beside it")
+    elif objectives[0] != metrics.ranked_by(objectives, space.metric):
+        raise UsageError(
+            f"--objective {objectives[0]} alone would search for that, and {space.metric} would still choose the "
+            f"winner; give both, --objective {space.metric},{objectives[0]}, or bound one with --constraint"
+        )
     if "latent_size" in objectives and given.get("latent_size"):
         raise UsageError(f"--latent-size {given['latent_size']} holds what --objective {','.join(objectives)} searches")
     if reported and given.get("confirm_top") == 0:
