@@ -24,7 +24,17 @@ from study.evaluation.image_errors import Errors
 from study.evaluation.samples import illustrate
 from study.record import constraints, files, kept, tables
 from study.record.errors import StudyError
-from study.record.events import STUDY, BaselineMeasured, Event, Finished, Remade, RunEnded, RunStarted, SearchEnded
+from study.record.events import (
+    STUDY,
+    BaselineMeasured,
+    Chooses,
+    Event,
+    Finished,
+    Remade,
+    RunEnded,
+    RunStarted,
+    SearchEnded,
+)
 from study.record.journal import Recorder
 from study.record.metrics import PCA_ERROR_FLOOR, RATIO
 from study.record.ranking import NOTHING_CHOSEN, best_trials
@@ -104,6 +114,8 @@ class Session:
         """Choose the winner, report on it and on what it is put beside, and return the confirmed configs, it first."""
         state, settings, metric = self._state, self._settings, self._space.metric
         chosen = self._fitting(confirmation.candidates(state, settings, self._space, self._context))
+        for run in confirmation.newly_choosing(state, settings, chosen):
+            self._recorder.record(Chooses(run.id))
         yield from self._training("choosing", confirmation.choosing(state, settings, chosen))
         beside = self._fitting(confirmation.beside(state, settings, self._space, self._context))
         candidates = list({candidate.id: candidate for candidate in (*chosen, *beside)}.values())

@@ -10,6 +10,7 @@ from study.record import metrics
 from study.record.events import (
     STUDY,
     BaselineMeasured,
+    Chooses,
     Config,
     Delivered,
     EnergySpent,
@@ -210,6 +211,8 @@ class StudyState:
                 run.ended_s = self._seconds_at(event)
             case TriedAgain():
                 self._try_again(self.runs[event.id])
+            case Chooses():
+                self.runs[event.id].role = "choose"
             case EnergySpent():
                 told = self.energy.setdefault(event.host, {})
                 told.update({kind: told.get(kind, 0.0) + joules for kind, joules in event.joules.items()})
