@@ -17,7 +17,7 @@ from study.search.budget import SearchBudget, Spread, spread_of_seeds, without_g
 from study.search.engine import BudgetStopper
 from study.search.job_list import Beside, JobList
 from study.settings import command_line, resolve
-from study.worker.job import Job, job_of
+from study.worker.job import Job, Report, StepResult, job_of, tune_result
 
 SPACE = search_spaces.get("digits_ae")
 
@@ -182,10 +182,12 @@ def test_patience_ends_searches_that_have_converged_and_not_those_that_gain():
 
 def test_runs_are_stopped_at_their_next_result_for_the_limit_that_was_reached():
     reached = None
-    stopper = BudgetStopper(lambda: reached)
-    assert not stopper("a", {})
+    stopper = BudgetStopper(lambda: reached, without_limit=["t0007"])
+    first, again = (tune_result(StepResult({name: Report(epoch=1)}), []) for name in ("t0000", "t0007"))
+    assert not stopper("a", first)
     reached = "patience"
-    assert stopper("a", {})
+    assert stopper("a", first)
+    assert not stopper("b", again)
     assert stopper.stopped == {"a": "patience"}
     assert not stopper.stop_all()
 

@@ -289,7 +289,9 @@ class Session:
         searches = not settings.reported and self._state.search_ended is None
         rule = settings.scheduler if searches else "none"
         keep = max(1, settings.confirm_top)
-        stopper = engine.BudgetStopper(self._spent)
+        # A limit that had ended the search before would end them in their first epoch, and nothing were tried.
+        again = [run.id for run in self._state.all_runs if run.tried_again] if self._spent() else []
+        stopper = engine.BudgetStopper(self._spent, again)
         part_of = pricing.parts(self._resources)
         placing = Placing(settings, self._recorder, part_of, self._folder)
         about = (self._recorder, self._folder, self._space.metric, keep, stopper)
