@@ -26,7 +26,7 @@ from study.search.budget import SearchBudget, Spread, spread_of_seeds, without_g
 from study.search.engine import BudgetStopper
 from study.search.job_list import Beside, JobList
 from study.settings import command_line, resolve
-from study.worker.job import Job, job_of
+from study.worker.job import Job, Report, StepResult, job_of, tune_result
 
 SPACE = search_spaces.get("digits_ae")
 
@@ -65,14 +65,14 @@ def test_device_hours_are_seconds_of_epochs_times_devices_of_the_search_alone():
 def test_device_hours_end_the_search_and_a_later_driver_counts_those_of_the_journal(tmp_path):
     path = tmp_path / "journal.jsonl"
     first = Recorder(Journal(path), StudyState())
-    budget = SearchBudget(settings("--device-hours", "0.05"), first.state, "processor")
+    budget = SearchBudget(settings("--device-hours", "0.05"), first.state, first.state.search_wall_s, "processor")
     for number in (0, 1):
         for event in of_run(f"t000{number}", "trial", 0.1):
             first.record(event)
     assert budget.spent() is None  # 120 of 180 s
     state = StudyState.fold(journal.read(path))
     state.apply(SessionStarted({}))
-    later = SearchBudget(settings("--device-hours", "0.05"), state, "processor")
+    later = SearchBudget(settings("--device-hours", "0.05"), state, state.search_wall_s, "processor")
     assert later.spent() is None
     tell(state, *of_run("t0002", "trial", 0.1, status="running"))
     assert later.spent() == "device hours"
@@ -82,7 +82,7 @@ def test_device_hours_end_the_search_and_a_later_driver_counts_those_of_the_jour
 @pytest.mark.parametrize("goes_on", [SessionStarted({"trials": 9}, time=20_000.0), TriedAgain("t0001", time=20_000.0)])
 def test_confirmation_takes_nothing_of_the_time_budget_of_a_search_that_goes_on(goes_on):
     def budget(hours):
-        return SearchBudget(settings("--time-budget", hours), state, "GPU")
+        return SearchBudget(settings("--time-budget", hours), state, state.search_wall_s, "GPU")
 
     state = StudyState.fold(
         [
@@ -103,12 +103,15 @@ def test_confirmation_takes_nothing_of_the_time_budget_of_a_search_that_goes_on(
 
 def test_a_search_has_a_trial_whatever_its_budget_and_the_first_limit_stays_the_reason():
     state = StudyState(search_wall_s=100.0)
-    budget = SearchBudget(settings("--time-budget", "1s", "--device-hours", "1"), state, "GPU")
+    budget = SearchBudget(settings("--time-budget", "1s", "--device-hours", "1"), state, state.search_wall_s, "GPU")
     assert budget.spent() is None
     tell(state, *of_run("t0000", "trial", 0.1, seconds=3600))
     assert budget.spent() == "time budget"
     assert budget.ending() == ("time budget", "the time budget of 1 s is used up")
-    assert SearchBudget(settings(), state, "GPU").ending() == ("trials", "all of its trials have been")
+    assert SearchBudget(settings(), state, 0.0, "GPU").ending() == (
+        "trials",
+        "all of its trials have been",
+    )
 
 
 def test_the_spread_is_that_of_the_defaults_seeds_that_had_their_whole_budget():
@@ -123,7 +126,7 @@ def test_the_spread_is_that_of_the_defaults_seeds_that_had_their_whole_budget():
     assert spread_of_seeds(state, "val_mse").seeds == 2
     state.runs["again2"].status = "failed"
     assert spread_of_seeds(state, "val_mse") is None
-    why = SearchBudget(settings("--patience", "1"), state, "GPU").ending()[1]
+    why = SearchBudget(settings("--patience", "1"), state, state.search_wall_s, "GPU").ending()[1]
     assert why.endswith("--patience ended nothing, as fewer than two seeds of the default had their whole budget")
 
 
@@ -142,7 +145,7 @@ def test_a_gain_is_one_beyond_the_spread_since_the_gain_before(values, spread, m
 
 def test_patience_counts_completed_and_stopped_trials_and_waits_for_the_spread():
     state = StudyState()
-    budget = SearchBudget(settings("--patience", "2"), state, "processor")
+    budget = SearchBudget(settings("--patience", "2"), state, state.search_wall_s, "processor")
     tell(state, *of_run("t0000", "trial", 0.2, key="default"))
     for number in (1, 2, 3):
         tell(state, *of_run(f"t000{number}", "trial", 0.2))
@@ -151,7 +154,7 @@ def test_patience_counts_completed_and_stopped_trials_and_waits_for_the_spread()
     assert budget.spent() == "patience"
     _, why = budget.ending()
     assert why == "2 trials without a gain of more than 0.01, the standard deviation of 3 seeds of the default"
-    patient = SearchBudget(settings("--patience", "4"), state, "processor")
+    patient = SearchBudget(settings("--patience", "4"), state, state.search_wall_s, "processor")
     tell(state, *of_run("t0004", "trial", None, status="failed"))  # says nothing of what there is to gain
     assert patient.spent() is None
     tell(state, *of_run("t0005", "trial", 0.01, status="stopped"))  # of fewer epochs: no gain
@@ -160,7 +163,7 @@ def test_patience_counts_completed_and_stopped_trials_and_waits_for_the_spread()
 
 def test_trials_that_were_stopped_while_the_seeds_trained_do_not_count_and_a_late_gain_does():
     state = StudyState()
-    budget = SearchBudget(settings("--patience", "10"), state, "processor")
+    budget = SearchBudget(settings("--patience", "10"), state, state.search_wall_s, "processor")
     tell(state, *of_run("t0000", "trial", 0.011, key="default", status="running"))
     for number in range(1, 13):
         tell(state, *of_run(f"t{number:04}", "trial", 0.05, status="stopped"))
@@ -183,7 +186,7 @@ def ends(values, seeds):
     """Say whether --patience 10 ends a search that has these values, one trial after the other, before its last."""
     state = StudyState()
     seeds_of_the_default(state, *seeds)
-    budget = SearchBudget(settings("--patience", "10"), state, "processor")
+    budget = SearchBudget(settings("--patience", "10"), state, state.search_wall_s, "processor")
     for number, value in enumerate(values, start=1):
         tell(state, *of_run(f"t{number:04}", "trial", value))
         if budget.spent():
@@ -213,10 +216,12 @@ def test_patience_ends_searches_that_have_converged_and_not_those_that_gain():
 
 def test_runs_are_stopped_at_their_next_result_for_the_limit_that_was_reached():
     reached = None
-    stopper = BudgetStopper(lambda: reached)
-    assert not stopper("a", {})
+    stopper = BudgetStopper(lambda: reached, without_limit=["t0007"])
+    first, again = (tune_result(StepResult({name: Report(epoch=1)}), []) for name in ("t0000", "t0007"))
+    assert not stopper("a", first)
     reached = "patience"
-    assert stopper("a", {})
+    assert stopper("a", first)
+    assert not stopper("b", again)
     assert stopper.stopped == {"a": "patience"}
     assert not stopper.stop_all()
 

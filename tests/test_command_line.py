@@ -227,6 +227,25 @@ def test_a_setting_that_differs_is_refused(argv, expected):
     assert expected in str(raised.value)
 
 
+def test_a_pareto_study_is_given_no_patience_later():
+    recorded = settings("--name", "night", "--objective", "val_mse,params")
+    with pytest.raises(UsageError, match="--patience goes with one objective; the study's are val_mse,params"):
+        resumed(recorded, "--patience", "9")
+    assert resumed(recorded, "--time-budget", "9s")[0].time_budget_s == 9
+
+
+@pytest.mark.parametrize(
+    "argv", ["--time-budget 5s", "--device-hours 1", "--patience 9", "--data /own/images", "--cache-dir /cache"]
+)
+def test_a_study_of_reported_configurations_is_given_nothing_later_that_goes_not_with_them(argv):
+    recorded = resolve.settings_of(command_line.parse(["--reported", "cifar_cnn/A", "--name", "night"]).given)
+    with pytest.raises(UsageError) as refused:
+        resumed(recorded, *argv.split())
+    option = argv.split()[0]
+    assert str(refused.value) == f"--resume night: {option} does not go with --reported, which the study has"
+    assert resumed(recorded, "--data", recorded.data, "--retries", "5")[0].retries == 5
+
+
 def test_reported_configurations_bring_their_space_and_their_own_epochs():
     chosen = resolve.settings_of(command_line.parse(["--reported", "flowers/final"]).given)
     assert (chosen.space, chosen.reported, chosen.trials, chosen.epochs) == (

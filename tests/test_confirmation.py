@@ -12,7 +12,7 @@ from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed
 from study.driver.summary import _digits, _interval, summarize, text
 from study.record import words
-from study.record.events import EpochEnded, RunEnded, RunStarted, StudyStarted
+from study.record.events import Chooses, EpochEnded, RunEnded, RunStarted, StudyStarted
 from study.record.folder import StudyFolder
 from study.record.intervals import Interval, mean_interval
 from study.record.ranking import best_trials, pareto_front
@@ -157,6 +157,56 @@ def test_what_fresh_seeds_say_changes_the_winner_no_more(state):
     confirmed(state, "t0002", [0.25, 0.27], [])
     add_run(state, "t0000-s5", [9.0], kind="confirm", confirm_of="t0000", role="report", final={"test_mse": 9.0})
     assert [one.candidate for one in ranked(state)] == ["t0000", "t0002"]
+
+
+def after_an_extension(state, *first):
+    """Let a search end with candidates of which only the first one was ranked, on whose seeds `first` was reported."""
+    given = settings("--confirm", "2x2")
+    candidates = confirmation.candidates(state, given, SPACE, CONTEXT)
+    for candidate, values in zip(candidates, first, strict=False):
+        for seed, value in enumerate(values, start=1):
+            job = candidate.job(given, seed, test=True)
+            about = {"kind": "confirm", "confirm_of": candidate.id, "role": "report", "key": candidate.key}
+            state.apply(RunStarted(job.id, number=seed, config={}, seed=job.seed, budget=3, params=1, **about))
+            state.apply(EpochEnded(job.id, 1, {"val_mse": value, "seconds": 1.0}))
+            state.apply(RunEnded(job.id, "completed", None, {"test_mse": 0.5}))
+    for run in confirmation.newly_choosing(state, given, candidates):
+        state.apply(Chooses(run.id))
+    return candidates
+
+
+def test_what_was_the_only_candidate_before_an_extension_can_win_by_the_validation_values_that_it_has(state):
+    after_an_extension(state, [0.10, 0.12])
+    _, choosing, _ = planned(state, "--confirm", "2x2")
+    assert names(choosing) == ["t0000-s1", "t0000-s2"]
+    confirmed(state, "t0000", [0.20, 0.22], [])
+    won, _ = ranked(state)
+    assert (won.candidate, won.mean("val_mse").mean) == ("t0002", pytest.approx(0.11))
+    _, _, reporting = planned(state, "--confirm", "2x2")
+    assert names(reporting) == ["t0002-s3", "t0000-s3", "t0002-s4", "t0000-s4"]
+    confirmed(state, "t0002", [], [0.30, 0.32])
+    won, _ = ranked(state)
+    assert won.mean("test_mse") == mean_interval([0.30, 0.32])  # not of what chose it
+
+
+def test_a_choice_is_made_by_the_seeds_that_two_configs_were_reported_on_when_one_was_put_beside_the_other(state):
+    after_an_extension(state, [0.10, 0.12], [0.20, 0.22])
+    chosen, choosing, reporting = planned(state, "--confirm", "2x2")
+    assert (len(chosen), choosing) == (2, [])
+    assert names(reporting) == ["t0002-s3", "t0000-s3", "t0002-s4", "t0000-s4"]
+    assert [(one.candidate, len(one.chose), len(one.reported)) for one in ranked(state)] == [
+        ("t0002", 2, 0),
+        ("t0000", 2, 0),
+    ]
+
+
+def test_what_reported_on_fresh_seeds_or_on_the_only_candidate_chooses_nothing_later(state):
+    candidates = after_an_extension(state)
+    given = settings("--confirm", "2x2")
+    confirmed(state, "t0002", [0.25, 0.27], [0.30, 0.32])
+    assert confirmation.newly_choosing(state, given, candidates) == []
+    after_an_extension(state, [0.10, 0.12])
+    assert confirmation.newly_choosing(state, given, candidates[:1]) == []
 
 
 def test_seeds_of_an_earlier_version_chose_and_reported(state):

@@ -88,7 +88,7 @@ def test_max_cost_ends_the_search_and_a_later_driver_counts_what_the_journal_say
     asked = priced("--max-cost", "0.05")
     first = Recorder(Journal(tmp_path / "journal.jsonl"), StudyState())
     first.record(StudyStarted(asked.to_json()))
-    budget = SearchBudget(asked, first.state, "processor")
+    budget = SearchBudget(asked, first.state, first.state.search_wall_s, "processor")
 
     def trial(number, **about):
         begun, *later = of_run(f"t000{number}", "trial", 0.1, seconds=1800.0)
@@ -99,7 +99,7 @@ def test_max_cost_ends_the_search_and_a_later_driver_counts_what_the_journal_say
     assert budget.spent() is None  # one processor hour: 0.04 of 0.05
     state = StudyState.fold(journal.read(tmp_path / "journal.jsonl"))
     state.apply(SessionStarted({}))
-    later = SearchBudget(asked, state, "processor")
+    later = SearchBudget(asked, state, state.search_wall_s, "processor")
     tell(state, *of_run("t0000-s1", "confirm", 0.1, seconds=36_000.0))  # no limit is of confirmation
     assert later.spent() is None
     tell(state, *trial(2))

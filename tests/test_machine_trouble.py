@@ -121,7 +121,7 @@ def test_a_run_that_is_tried_again_runs_in_a_study_that_goes_on():
     begun = [StudyStarted({}), RunStarted("t0000", "trial", 0, {}, 0, 3, 10, None), EpochEnded("t0000", 1, {})]
     state = StudyState.fold([*begun, ended, SearchEnded("trials"), TriedAgain("t0000")])
     run = state.runs["t0000"]
-    assert (run.status, run.reason, run.by_machine) == ("running", None, False)
+    assert (run.status, run.reason, run.by_machine, run.tried_again) == ("running", None, False, True)
     assert state.search_ended is None
 
 

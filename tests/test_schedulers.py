@@ -1,9 +1,12 @@
+import heapq
+import random
+
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
 from study.record.events import EpochEnded, RunEnded, RunStarted
 from study.record.state import StudyState
-from study.search.schedulers import build_scheduler, default_settings
+from study.search.schedulers import SchedulerSettings, build_scheduler, default_settings
 from study.settings.algorithms import SCHEDULERS
 from study.worker.job import EPOCH, Job, job_config
 
@@ -106,25 +109,77 @@ def test_asha_counts_a_resumed_trial_once_in_each_rung():
     assert {epoch: list(recorded) for epoch, recorded in rungs.items()} == {3: ["another"], 1: ["another"]}
 
 
+@pytest.mark.parametrize("lost", [0, 1, 2])  # epochs by which the checkpoint is behind the journal
 @pytest.mark.parametrize("name", ["asha", "median"])
-def test_a_trial_that_was_to_be_stopped_when_the_driver_died_is_stopped_by_the_next_one(name):
+def test_a_trial_that_was_to_be_stopped_when_the_driver_died_is_stopped_by_the_next_one(name, lost):
+    def built(state):
+        return build_scheduler(name, "val_mse", BUDGET, state, SchedulerSettings(grace_period=3, reduction_factor=3))
+
     order = [0, 1, 2, 3, 4, 5, 6]
     state = StudyState()
-    scheduler = build_scheduler(name, "val_mse", BUDGET, state)
-    ends = play(scheduler, state, [*order, 7], Controller())
-    assert ends[7] < BUDGET
+    ends = play(built(state), state, [*order, 7], Controller())
+    assert ends[7] == 3
     # The same, but the driver dies when the last epoch is in the journal and the trial's end is not.
     state = StudyState()
-    play(build_scheduler(name, "val_mse", BUDGET, state), state, order, Controller())
+    play(built(state), state, order, Controller())
     state.apply(run_event(7))
     for epoch in range(1, ends[7] + 1):
         metrics = {"val_mse": curve(7, epoch), "seconds": 0.1}
         state.apply(EpochEnded("t0007", epoch, metrics))
-    resumed = build_scheduler(name, "val_mse", BUDGET, state)
+    resumed = built(state)
     trial = TuneTrial(7, tune_id="another")
     resumed.on_trial_add(Controller(), trial)
-    repeated = {EPOCH: ends[7], "val_mse": curve(7, ends[7])}
-    assert resumed.on_trial_result(Controller(), trial, repeated) == TrialScheduler.STOP
+    for epoch in range(ends[7] - lost, ends[7] + 1):
+        decision = resumed.on_trial_result(Controller(), trial, {EPOCH: epoch, "val_mse": curve(7, epoch)})
+        assert decision == (TrialScheduler.STOP if epoch == ends[7] else TrialScheduler.CONTINUE)
+
+
+def test_the_median_rule_counts_an_epoch_that_is_repeated_once():
+    state = StudyState()
+    play(build_scheduler("median", "val_mse", BUDGET, state), state, [0], Controller(), epochs=4)
+    scheduler = build_scheduler("median", "val_mse", BUDGET, state)
+    trial = TuneTrial(0, tune_id="another")
+    scheduler.on_trial_add(Controller(), trial)
+    for epoch in (3, 4, 5, 4, 5, 6):  # from an earlier checkpoint, under the next driver and after a worker's death
+        scheduler.on_trial_result(Controller(), trial, {EPOCH: epoch, "val_mse": curve(0, epoch)})
+    assert [result[EPOCH] for result in scheduler._results[trial]] == [1, 2, 3, 4, 5, 6]
+
+
+def play_at_once(scheduler, state, trials, pace, results):
+    """Let trials run in four workers, those first that have not ended; the driver dies after so many results."""
+    busy, waiting = [], [run.number for run in state.trials if run.status == "running"]
+    waiting += range(len(state.trials), trials)
+    now = 0.0
+    for _ in range(results):
+        while waiting and len(busy) < 4:
+            number = waiting.pop(0)
+            state.apply(run_event(number))
+            trial = TuneTrial(number, tune_id=f"{id(scheduler)}-{number}")
+            scheduler.on_trial_add(Controller(), trial)
+            begins = max(1, len(state.runs[f"t{number:04d}"].epochs))  # that of its checkpoint is repeated
+            heapq.heappush(busy, (now + pace.random(), number, begins, trial))
+        if not busy:
+            return
+        now, number, epoch, trial = heapq.heappop(busy)
+        run_id, value = f"t{number:04d}", (7 * number % 11) / 10 + 1 / epoch
+        state.apply(EpochEnded(run_id, epoch, {"val_mse": value, "seconds": 0.1}))
+        result, last = {EPOCH: epoch, "val_mse": value}, epoch == BUDGET
+        if last or scheduler.on_trial_result(Controller(), trial, result) == TrialScheduler.STOP:
+            scheduler.on_trial_complete(Controller(), trial, result)
+            state.apply(RunEnded(run_id, "completed" if last else "stopped", None, {}))
+        else:
+            heapq.heappush(busy, (now + pace.random(), number, epoch + 1, trial))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", sorted(SCHEDULERS))
+def test_a_study_of_several_workers_is_gone_on_with_after_any_death_of_its_driver(name, seed):
+    """A replay knows more than the scheduler did whenever it judged, and may decide otherwise on what has gone on."""
+    pace, state = random.Random(seed), StudyState()
+    for trials in (12, 12, 12, 20, 20):  # resumed twice, then extended
+        play_at_once(build_scheduler(name, "val_mse", BUDGET, state), state, trials, pace, pace.randrange(5, 25))
+    play_at_once(build_scheduler(name, "val_mse", BUDGET, state), state, 20, pace, 20 * BUDGET)
+    assert [run.number for run in state.trials if run.status in ("completed", "stopped")] == list(range(20))
 
 
 def test_hyperband_spreads_trials_over_brackets_in_the_same_way_each_time():

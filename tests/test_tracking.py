@@ -20,6 +20,7 @@ from study.evaluation.served import SERVING
 from study.record import journal
 from study.record.errors import UsageError
 from study.record.events import (
+    Chooses,
     Delivered,
     EpochEnded,
     Pretrained,
@@ -401,6 +402,21 @@ def test_events_that_are_read_back_give_the_points_that_they_gave_live():
     again = Points()
     assert told == [point for event in events for point in again.of(from_json(event.to_json()))]
     assert delivered([*events, Delivered(id="b", time=8.0)]) == {"b"}
+    assert delivered([*events, Delivered(id="b", time=8.0), Chooses(id="b", time=9.0)]) == set()
+
+
+def test_a_seed_that_reported_and_comes_to_choose_says_so_in_mlflow(tmp_path):
+    first = Follower(tmp_path)
+    first.begin("t0000-s1", kind="confirm", confirm_of="t0000", role="report")
+    first.epoch(1, "t0000-s1")
+    first.end("t0000-s1", final={"test_mse": 0.25})
+    assert first.close()
+    second = Follower(tmp_path)
+    second.recorder.record(Chooses("t0000-s1"))  # its driver is killed before MLflow hears of it
+    third = Follower(tmp_path)
+    assert third.close()
+    confirmation = third.runs()[0]["t0000-s1"]
+    assert (confirmation.data.tags["role"], confirmation.info.status) == ("choose", "FINISHED")
 
 
 def test_the_best_so_far_goes_on_over_drivers_and_over_runs_that_mlflow_has(tmp_path):

@@ -99,6 +99,20 @@ if any("default_worker" in word for word in sys.orig_argv):
 """
 
 
+def test_failed_trials_of_a_search_that_a_limit_has_ended_are_tried_again_to_their_ends(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(BROKEN)
+    env = environment() | {"PYTHONPATH": str(tmp_path)}
+    argv = ["--trials", "3", "--scheduler", "none", "--confirm", "0", "--max-concurrent", "1"]
+    assert run(tmp_path, *SMALL, *argv, env=env).returncode == 0
+    (tmp_path / "sitecustomize.py").unlink()
+    # A limit that is reached at once, as one that had ended the search is.
+    done = run(tmp_path, "--resume", "night", "--retry-failed", "--device-hours", "1e-6", "--trials", "4")
+    assert done.returncode == 0, done.stdout + done.stderr
+    state = state_of(tmp_path)
+    assert [(run.status, len(run.epochs), run.reason) for run in state.trials] == [("completed", 3, None)] * 3
+    assert state.search_ended == "device hours"
+
+
 @pytest.mark.slow
 def test_a_worker_that_dies_more_often_than_the_retries_fails_its_trial_and_no_other(tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(PIDS)

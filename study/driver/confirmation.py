@@ -48,9 +48,12 @@ class Candidate:
             replicate: Which seed, from 1.
             test: Whether the test split is evaluated at the end.
         """
-        seed = derive_seed(settings.seed, _CONFIRMATION, replicate)
-        epochs = self.budget
+        epochs, seed = self.budget, _seed(settings, replicate)
         return Job(f"{self.id}-s{replicate}", self.config, seed, epochs.epochs, epochs.pretrain_epochs, test=test)
+
+
+def _seed(settings: Settings, replicate: int) -> int:
+    return derive_seed(settings.seed, _CONFIRMATION, replicate)
 
 
 @dataclass(frozen=True)
@@ -143,10 +146,25 @@ def choosing(state: StudyState, settings: Settings, chosen: Sequence[Candidate])
 
     The test split is evaluated only of reported configurations without a search, which are there to be measured.
     """
-    if len(chosen) < 2 or not chooses(settings):
+    if not _has_choice(settings, chosen):
         return []
     replicates = range(1, settings.confirm_seeds + 1)
     return _missing(state, settings, chosen, replicates, "choose", test=settings.reported is not None)
+
+
+def _has_choice(settings: Settings, chosen: Sequence[Candidate]) -> bool:
+    return len(chosen) > 1 and chooses(settings)
+
+
+def newly_choosing(state: StudyState, settings: Settings, chosen: Sequence[Candidate]) -> list[Run]:
+    """Return the runs that reported on the only candidate that there was, on the seeds that now choose among several.
+
+    So have those of what it was put beside. All candidates share these seeds, and what has chosen reports no more.
+    """
+    if not _has_choice(settings, chosen):
+        return []
+    seeds = {_seed(settings, replicate) for replicate in range(1, settings.confirm_seeds + 1)}
+    return [run for run in state.confirmations if run.role == "report" and run.seed in seeds]
 
 
 def reporting(

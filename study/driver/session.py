@@ -24,7 +24,17 @@ from study.evaluation.image_errors import Errors
 from study.evaluation.samples import illustrate
 from study.record import constraints, files, kept, tables
 from study.record.errors import StudyError
-from study.record.events import STUDY, BaselineMeasured, Event, Finished, Remade, RunEnded, RunStarted, SearchEnded
+from study.record.events import (
+    STUDY,
+    BaselineMeasured,
+    Chooses,
+    Event,
+    Finished,
+    Remade,
+    RunEnded,
+    RunStarted,
+    SearchEnded,
+)
 from study.record.journal import Recorder
 from study.record.metrics import PCA_ERROR_FLOOR, RATIO
 from study.record.ranking import NOTHING_CHOSEN, best_trials
@@ -67,6 +77,7 @@ class Session:
         architectures = models.FAMILIES[self._space.family].architectures.values()
         axes = any(known.starts_from_pca for known in architectures)
         self._worker, self._baselines = shared(setup, display.begin, axes=axes)
+        self._searched_before = recorder.state.search_wall_s  # seconds of earlier drivers, which count
         self._budget: SearchBudget | None = None  # of the search, once it has begun
         self._confirmed: list[Confirmed] = []
         self._tables_due = 0.0
@@ -103,6 +114,8 @@ class Session:
         """Choose the winner, report on it and on what it is put beside, and return the confirmed configs, it first."""
         state, settings, metric = self._state, self._settings, self._space.metric
         chosen = self._fitting(confirmation.candidates(state, settings, self._space, self._context))
+        for run in confirmation.newly_choosing(state, settings, chosen):
+            self._recorder.record(Chooses(run.id))
         yield from self._training("choosing", confirmation.choosing(state, settings, chosen))
         beside = self._fitting(confirmation.beside(state, settings, self._space, self._context))
         candidates = list({candidate.id: candidate for candidate in (*chosen, *beside)}.values())
@@ -184,7 +197,7 @@ class Session:
             self._display.say(f"search: nothing is searched; --trials above {given} would")
         self._display.begin("search")
         device = "GPU" if self._resources.gpus else "processor"
-        self._budget = SearchBudget(settings, self._state, device)
+        self._budget = SearchBudget(settings, self._state, self._searched_before, device)
         plan = SearchPlan(
             space=self._space,
             context=self._context,
@@ -276,7 +289,9 @@ class Session:
         searches = not settings.reported and self._state.search_ended is None
         rule = settings.scheduler if searches else "none"
         keep = max(1, settings.confirm_top)
-        stopper = engine.BudgetStopper(self._spent)
+        # A limit that had ended the search before would end them in their first epoch, and nothing were tried.
+        again = [run.id for run in self._state.all_runs if run.tried_again] if self._spent() else []
+        stopper = engine.BudgetStopper(self._spent, again)
         part_of = pricing.parts(self._resources)
         placing = Placing(settings, self._recorder, part_of, self._folder)
         about = (self._recorder, self._folder, self._space.metric, keep, stopper)

@@ -222,6 +222,14 @@ class TriedAgain(Event):
 
 
 @dataclass(frozen=True)
+class Chooses(Event):
+    """A seed that reported on a search's only candidate chooses: an extension has brought more, which share it."""
+
+    name: ClassVar[str] = "chooses"
+    id: str
+
+
+@dataclass(frozen=True)
 class EnergySpent(Event):
     """A machine took energy while runs were trained on it, by its own counters, which count all that it does.
 
@@ -340,6 +348,7 @@ EVENTS: Mapping[str, type[Event]] = {
         EpochEnded,
         RunEnded,
         TriedAgain,
+        Chooses,
         EnergySpent,
         Noted,
         BaselineMeasured,

@@ -10,6 +10,7 @@ from study.record import metrics
 from study.record.events import (
     STUDY,
     BaselineMeasured,
+    Chooses,
     Config,
     Delivered,
     EnergySpent,
@@ -71,6 +72,7 @@ class Run:
     status: Status = "running"
     reason: str | None = None
     by_machine: bool = False  # of a failed run: whether it may do better later, or elsewhere
+    tried_again: bool = False  # after it had failed
     final: Metrics = field(default_factory=dict)  # a confirmation's test metrics
     files: Files = field(default_factory=dict)  # a confirmation's network and samples
 
@@ -212,6 +214,8 @@ class StudyState:
                 run.ended_s = self._seconds_at(event)
             case TriedAgain():
                 self._try_again(self.runs[event.id])
+            case Chooses():
+                self.runs[event.id].role = "choose"
             case EnergySpent():
                 told = self.energy.setdefault(event.host, {})
                 told.update({kind: told.get(kind, 0.0) + joules for kind, joules in event.joules.items()})
@@ -258,7 +262,7 @@ class StudyState:
 
     def _try_again(self, run: Run) -> None:
         self._set_status(run, "running")
-        run.reason, run.by_machine = None, False
+        run.reason, run.by_machine, run.tried_again = None, False, True
         self.delivered.discard(run.id)
         self.summary, self.published, self.notified = None, False, False
         if run.kind != "confirm":

@@ -31,16 +31,17 @@ class SearchBudget:
 
     Args:
         settings: The study's.
-        state: What its journal says; time, hours, cost and trials without a gain are counted from it, whoever wrote it.
+        state: What its journal says; hours, cost and trials without a gain are counted from it, whoever wrote it.
+        searched_s: Seconds of the search before this driver, which count; what this one does before it begins does not.
         device: What a trial has: "GPU" or "processor".
     """
 
-    def __init__(self, settings: Settings, state: StudyState, device: str) -> None:
+    def __init__(self, settings: Settings, state: StudyState, searched_s: float, device: str) -> None:
         self._settings, self._state, self._device = settings, state, device
         self._metric = settings.objectives[0]
         self._prices = of_settings(vars(settings))
         budget = settings.time_budget_s
-        self._time_ends = None if budget is None else time.monotonic() + budget - state.search_wall_s
+        self._time_ends = None if budget is None else time.monotonic() + budget - searched_s
         self._reached: str | None = None
         self._spread: Spread | None = None  # by which patience has ended the search
         self._looked_at = -1  # ended runs when trials without a gain were last counted

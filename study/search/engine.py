@@ -6,7 +6,7 @@ A worker process imports this module before it is up, so nothing heavy is import
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from study.record.errors import StudyError, chain
 from study.record.metrics import mode
 from study.search.controller import controlled
 from study.search.last_runs import NOTHING, Ahead
-from study.worker.job import Job, job_config, jobs_of, tune_result
+from study.worker.job import Job, job_config, jobs_of, step_of, tune_result
 
 if TYPE_CHECKING:
     from study.cluster.resources import Resources
@@ -152,18 +152,19 @@ class BudgetStopper(Unpickled, tune.Stopper):
 
     Args:
         spent: Says which limit has been reached, None where none has.
+        without_limit: The ids of the runs that are never stopped.
 
     Attributes:
         stopped: By Tune's ids of the runs that had to stop, the limit. Tune asks the scheduler only of the others.
     """
 
-    def __init__(self, spent: Callable[[], str | None]) -> None:
-        self._spent = spent
+    def __init__(self, spent: Callable[[], str | None], without_limit: Collection[str] = ()) -> None:
+        self._spent, self._without_limit = spent, frozenset(without_limit)
         self.stopped: dict[str, str] = {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Say whether the run that reported `result` has to stop."""
-        if limit := self._spent():
+        if (limit := self._spent()) and self._without_limit.isdisjoint(step_of(result).reports):
             self.stopped[trial_id] = limit
         return trial_id in self.stopped
 

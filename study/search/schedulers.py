@@ -48,12 +48,12 @@ class _Remembering(Unpickled):
     """
 
     _state: StudyState
-    _condemned: dict[str, float]  # by Tune id: the epoch after which the replay stopped the run
+    _judged: dict[str, tuple[float, str]]  # by Tune id: the last epoch of which there was a decision, and the decision
 
     def remember(self, state: StudyState) -> None:
         """Replay the ended trials of `state`."""
         self._state = state
-        self._condemned = {}
+        self._judged = {}
         for run in state.trials:
             if run.status in ("completed", "stopped") and run.epochs:
                 trial = ReplayedTrial(run.id, job_config(Job(run.id, run.config, run.seed, run.budget)))
@@ -69,26 +69,28 @@ class _Remembering(Unpickled):
         if not self.judges(trial):
             return
         super().on_trial_add(tune_controller, trial)  # type: ignore[misc]
-        decision = TrialScheduler.CONTINUE
         run = self._state.runs[job_of(trial.config).id]
         for epoch in run.epochs:
             decision = super().on_trial_result(tune_controller, trial, _result(run, epoch))  # type: ignore[misc]
-        if decision == TrialScheduler.STOP:
-            self._condemned[trial.trial_id] = epoch["epoch"]
+            self._judged[trial.trial_id] = epoch["epoch"], decision
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Decide on a result.
 
         Where a driver was killed after it wrote an epoch down, and before it stopped the run, the next one hears of
-        that epoch again. Tune's schedulers decide on an epoch only once, so the decision of the replay stands.
+        that epoch again, and before it of earlier ones where the run's checkpoint is of an earlier epoch. An epoch is
+        decided on only once, as it is recorded once, so the decision of the replay stands.
         """
+        decision: str = TrialScheduler.CONTINUE
         if not self.judges(trial):
-            go_on: str = TrialScheduler.CONTINUE
-            return go_on
-        if self._condemned.pop(trial.trial_id, None) == result[EPOCH]:
-            stop: str = TrialScheduler.STOP
-            return stop
-        decision: str = super().on_trial_result(tune_controller, trial, result)  # type: ignore[misc]
+            return decision
+        epoch = result[EPOCH]
+        last, judgement = self._judged.get(trial.trial_id, (0, decision))
+        if epoch > last:
+            decision = super().on_trial_result(tune_controller, trial, result)  # type: ignore[misc]
+            self._judged[trial.trial_id] = epoch, decision
+        elif epoch == last:
+            decision = judgement
         return decision
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
@@ -129,12 +131,21 @@ class StudyAsha(_Remembering, AsyncHyperBandScheduler):
             set_bit_generator(shared)
 
 
-class StudyMedianStopping(_Remembering, MedianStoppingRule):
-    """Tune's median stopping rule, remembering."""
+class _MedianStopping(MedianStoppingRule):
+    """Tune's median stopping rule, for runs that may have gone on where a replay would have stopped them.
+
+    When such a run was judged, fewer others had come as far as it. Tune's rule takes no result after its verdict.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._means: dict[tuple[Any, float, int], Any] = {}
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Decide on a result, whatever was decided on an earlier one: there is a later one, so the run went on."""
+        self._stopped_trials.discard(trial)
+        decision: str = super().on_trial_result(tune_controller, trial, result)
+        return decision
 
     def _running_mean(self, trial: Any, time: float) -> Any:
         """Return Tune's running mean, which it works out anew for every trial at every result of any other one."""
@@ -144,6 +155,10 @@ class StudyMedianStopping(_Remembering, MedianStoppingRule):
         if (trial, time, count) not in self._means:
             self._means[trial, time, count] = super()._running_mean(trial, time)
         return self._means[trial, time, count]
+
+
+class StudyMedianStopping(_Remembering, _MedianStopping):
+    """The median stopping rule, remembering."""
 
 
 class StudyMoasha(_Remembering, Moasha):

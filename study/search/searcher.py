@@ -150,7 +150,9 @@ class StudySearcher(UnsavedSearcher):
         Raises:
             StudyError: two hundred networks in a row were too large, or could not be built.
         """
-        if self._unfinished:  # also where a limit is reached: each ends at its next result, as if nothing had happened
+        # Also where a limit is reached: one that ran then ends at its next result, as if nothing had happened, and one
+        # that had failed and is tried again is trained.
+        if self._unfinished:
             run = self._unfinished.pop(0)
             self._trials[trial_id] = self._resumed[run.id]
             self._reported[trial_id] = {int(epoch["epoch"]) for epoch in run.epochs}

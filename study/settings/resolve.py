@@ -54,8 +54,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     scheduler = given.get("scheduler", "none" if len(objectives) > 1 else "asha")
     if len(objectives) > 1:
         _check_several(objectives, given.get("sampler", "tpe"), scheduler)
-        if given.get("patience"):
-            raise UsageError(f"--patience goes with one objective; the study's are {','.join(objectives)}")
+        _check_patience(given.get("patience"), objectives)
     elif objectives[0] != metrics.ranked_by(objectives, space.metric):
         raise UsageError(
             f"--objective {objectives[0]} alone would search for that, and {space.metric} would still choose the "
@@ -119,7 +118,7 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
         recorded: Those of the study, from its journal.
 
     Raises:
-        UsageError: a setting was given that is not what the study has, or fewer trials than it has.
+        UsageError: a setting was given that is not what the study has or goes not with it, or fewer trials than it has.
     """
     before = Settings.from_json(recorded)
     values, resume = before.to_json(), f"--resume {before.name}:"
@@ -127,8 +126,6 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
         raise UsageError(f"{resume} --name {given['name']!r} is another study's; leave it out")
     if given.get("space", before.space) != before.space:
         raise UsageError(f"{resume} --space {given['space']!r} differs; the study's is {before.space}")
-    if before.reported and "trials" in given:
-        raise UsageError(f"{resume} --trials does not go with --reported, which the study has")
     data = {} if before.reported else {"data": before.data}
     given = {**given, "space_file": before.space_file}  # whose content is compared, wherever it lies
     if before.prices and "prices" not in given:  # as the study has them, whatever has become of the file
@@ -140,6 +137,8 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
                 continue
             if not option.resumable:
                 raise UsageError(f"{resume} --{name} differs ({now[field]}); the study's is {values[field]}")
+            if before.reported and not option.with_reported:
+                raise UsageError(f"{resume} --{name} does not go with --reported, which the study has")
             values[field] = now[field]
     values["address"] = given.get("address") or default_address() or values["address"]
     if tracking_uri.MASK in values["tracking_uri"]:
@@ -152,6 +151,7 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
         raise UsageError(f"--trials {values['trials']} is less than the study's {before.trials}; it may only grow")
     budgets = ("trials", "time_budget_s", "device_hours", "max_cost", "patience")
     more = {name: values[name] for name in budgets if values[name] != recorded.get(name)}
+    _check_patience(more.get("patience"), before.objectives)
     return Settings.from_json(values), more
 
 
@@ -308,6 +308,12 @@ def _check_registry(wanted: bool | None, uri: str) -> None:
     """Refuse to register a network where none is kept."""
     if wanted and tracking_uri.tracker_of(uri) != "MLflow":
         raise UsageError(f"--register is for MLflow; {tracking_uri.masked(uri)} keeps no networks")
+
+
+def _check_patience(patience: int | None, objectives: tuple[str, ...]) -> None:
+    """Refuse to end a search for want of a gain where a gain is not one number."""
+    if patience and len(objectives) > 1:
+        raise UsageError(f"--patience goes with one objective; the study's are {','.join(objectives)}")
 
 
 def _check_several(objectives: tuple[str, ...], sampler: str, scheduler: str) -> None:

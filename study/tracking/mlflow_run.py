@@ -10,6 +10,7 @@ from typing import Any, Literal
 from study.record import metrics
 from study.record.events import (
     STUDY,
+    Chooses,
     Delivered,
     Event,
     RunEnded,
@@ -46,11 +47,16 @@ class Pending:
 def delivered(events: Iterable[Event]) -> set[str]:
     """Return the runs of a journal that MLflow has in full, of whose events it lacks none.
 
-    A run that failed may be tried again, with its events before that; they are sent once more, and are the same.
+    A run that failed may be tried again, with its events before that, and one that reported may come to choose; they
+    are sent once more, and are the same.
     """
     events = list(events)
     found = {event.id for event in events if isinstance(event, Delivered)}
-    return found - {event.id for event in events if isinstance(event, RunEnded) and event.status == "failed"}
+    return found - {
+        event.id
+        for event in events
+        if isinstance(event, Chooses) or (isinstance(event, RunEnded) and event.status == "failed")
+    }
 
 
 class Outbox:
@@ -96,6 +102,8 @@ class Outbox:
                 again = self._of(event.id, ms)
                 again.tags |= {"status": "running", "reason": ""}
                 again.ended = ("RUNNING", ms)
+            case Chooses():
+                self._of(event.id, ms).tags["role"] = "choose"
             case Ending():
                 parent = self._of(STUDY, ms)
                 parent.points += ending_points(event)
