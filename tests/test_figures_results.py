@@ -304,6 +304,8 @@ def test_a_classifiers_errors_by_class_stand_beside_the_regression_in_place_of_o
     assert "the logistic regression on PCA codes of 64 components in 1, higher in 1" in found.caption
     assert found.table()["over_baseline"].isna().tolist() == [False, True]  # it makes no error there
     assert plot_class_errors(found).axes[0].get_xlabel() == "test error rate"
+    by_entropy = replace(of_classifier, about=of_classifier.about | {"objective": {"metric": "val_cross_entropy"}})
+    assert compute_class_errors(by_entropy).metric == "error_rate"  # whatever its trials are ranked by
     assert compute_class_accuracy(of_classifier) is None
 
 

@@ -8,6 +8,9 @@ from ray.tune.schedulers import TrialScheduler
 from study_processes import SMALL, run, state_of, summary_of, table
 from test_schedulers import Controller, TuneTrial
 
+from analysis.page.background import methods
+from analysis.page.parts import Paragraph
+from analysis.study_files import read_study
 from study.record.errors import UsageError
 from study.record.events import EpochEnded, RunEnded, RunStarted
 from study.record.state import StudyState
@@ -104,15 +107,14 @@ def settings(*argv):
         *(
             (
                 ["--space", space, "--objective", alone],
-                f"--objective {alone} alone would search for that, and {ranks} would still choose the winner; give "
-                f"both, --objective {ranks},{alone}, or bound one with --constraint",
+                f"--objective {alone} alone is no measure of how good a network is; give both, --objective "
+                f"{ranks},{alone}, or bound one with --constraint",
             )
             for space, ranks, alone in [
                 ("digits_ae", "val_mse", "latent_size"),
                 ("digits_ae", "val_mse", "params"),
                 ("digits_ae", "val_mse", "seconds"),
-                ("digits_vae", "val_nelbo", "val_mse"),
-                ("digits_classifier", "val_accuracy", "val_cross_entropy"),
+                ("digits_classifier", "val_accuracy", "params"),
             ]
         ),
         (
@@ -128,6 +130,36 @@ def settings(*argv):
 def test_objectives_that_mean_nothing_are_refused(argv, words):
     with pytest.raises(UsageError, match=words):
         settings(*argv)
+
+
+@pytest.mark.parametrize(
+    ("space", "objective", "ranks"),
+    [
+        ("digits_classifier", "val_cross_entropy", "val_cross_entropy"),
+        ("digits_vae", "val_mse", "val_mse"),
+        ("digits_vae", "val_mse,val_nelbo", "val_nelbo"),
+        ("digits_classifier", "params,val_calibration_error", "val_calibration_error"),
+        ("digits_ae", "params,latent_size", "val_mse"),
+    ],
+)
+def test_the_winner_is_chosen_by_what_was_searched_for(space, objective, ranks):
+    assert resolve.space_of(settings("--space", space, "--objective", objective)).metric == ranks
+
+
+def test_a_study_of_a_classifier_by_its_cross_entropy_is_ranked_so_and_still_put_beside_the_regression(tmp_path):
+    asked = ("--space", "digits_classifier", "--objective", "val_cross_entropy", "--confirm", "1x2")
+    done = run(tmp_path, *asked, "--trials", "2", "--epochs", "1", "--train-size", "200", "--name", "night")
+    assert done.returncode == 0, done.stdout + done.stderr
+    state, summary = state_of(tmp_path), summary_of(tmp_path)
+    best = min(state.trials, key=lambda one: one.last["val_cross_entropy"])
+    assert summary["best"]["trial_id"] == best.id
+    assert summary["metric"] == summary["chosen_by"] == "val_cross_entropy"
+    assert "test_accuracy" in summary["baseline"]
+    report = methods(read_study("night", tmp_path / "results"))
+    texts = [item.text for item in report.items if isinstance(item, Paragraph)]
+    assert any("A logistic regression on PCA codes" in text for text in texts)
+        "A logistic regression on PCA codes" in item.text for item in report.items if isinstance(item, Paragraph)
+    )
 
 
 @pytest.mark.slow

@@ -94,8 +94,13 @@ def mode(name: str) -> Mode:
 
 
 def ranked_by(objectives: Sequence[str], of_family: str) -> str:
-    """Return what a study's trials are ranked by: `RATIO` where that is an objective, else its family's metric."""
-    return RATIO if RATIO in objectives else of_family
+    """Return what a study's trials are ranked by.
+
+    `RATIO` where that is an objective, else its family's metric where it is one, else the first objective that is
+    measured on validation images, else its family's metric.
+    """
+    wanted = (RATIO, of_family, *(name for name in objectives if name.startswith("val_")))
+    return next((name for name in wanted if name in objectives), of_family)
 
 
 def sizes(config: Mapping[str, Any], params: int) -> dict[str, float]:

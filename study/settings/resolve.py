@@ -57,8 +57,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         _check_patience(given.get("patience"), objectives)
     elif objectives[0] != metrics.ranked_by(objectives, space.metric):
         raise UsageError(
-            f"--objective {objectives[0]} alone would search for that, and {space.metric} would still choose the "
-            f"winner; give both, --objective {space.metric},{objectives[0]}, or bound one with --constraint"
+            f"--objective {objectives[0]} alone is no measure of how good a network is; give both, --objective "
+            f"{space.metric},{objectives[0]}, or bound one with --constraint"
         )
     if "latent_size" in objectives and given.get("latent_size"):
         raise UsageError(f"--latent-size {given['latent_size']} holds what --objective {','.join(objectives)} searches")
