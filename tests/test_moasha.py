@@ -158,8 +158,6 @@ def test_a_study_of_a_classifier_by_its_cross_entropy_is_ranked_so_and_still_put
     report = methods(read_study("night", tmp_path / "results"))
     texts = [item.text for item in report.items if isinstance(item, Paragraph)]
     assert any("A logistic regression on PCA codes" in text for text in texts)
-        "A logistic regression on PCA codes" in item.text for item in report.items if isinstance(item, Paragraph)
-    )
 
 
 @pytest.mark.slow
