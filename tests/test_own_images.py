@@ -395,6 +395,23 @@ def test_copies_are_kept_in_one_split_and_counted(tmp_path: Path) -> None:
     assert "Pictures that are copies of another, pixel by pixel: 96 of 120" in data.notes[0]
 
 
+def test_a_class_of_few_different_pictures_lets_no_other_ones_copies_apart(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "pets", {"cat": 12, "dog": 12, "owl": 2})
+    for path in sorted(folder.rglob("*.png")):
+        for copy in range(3):
+            path.with_name(f"{path.stem}-{copy}.png").write_bytes(path.read_bytes())
+    data = load(str(folder), tmp_path)
+    for label in (0, 1):
+        seen = [{image.tobytes() for image in split.images[split.labels == label]} for split in data.splits.values()]
+        assert len(set.union(*seen)) == sum(map(len, seen)) == 12
+    assert all((split.labels == 2).any() for split in data.splits.values())
+    assert data.notes == (
+        "Pictures that are copies of another, pixel by pixel: 78 of 104.",
+        "Warning: identical pictures of classes with fewer than 3 different pictures of their own (owl) may stand in "
+        "several splits; others are kept in one.",
+    )
+
+
 def test_a_picture_of_two_classes_is_warned_of(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "pets", {"cat": 12, "dog": 12})
     (folder / "dog" / "cat.png").write_bytes((folder / "cat" / "000.png").read_bytes())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from study.data.finding import first_of
 from study.data.image_folder import Pictures
-from study.data.splits import MIN_PER_CLASS, grouped_order, held_out_order, three_way_order
+from study.data.splits import MIN_PER_CLASS, grouped_order, held_out_order, loosened
 from study.data.twins import groups as grouped
 from study.record.errors import DataError
 
@@ -41,18 +41,15 @@ def divide(pictures: Pictures, prints: list[bytes]) -> Divided:
     groups = grouped(prints)
     if not groups.any():
         raise DataError(f"the {len(groups):,} {pictures.what} are all the same: there is nothing to learn or compare")
-    notes = _values(pictures) + _copies(pictures, groups)
+    notes = _values(pictures)
     if pictures.splits is not None:
         orders, sentence = _given(pictures, groups)
-        return Divided(orders, sentence, tuple(notes))
+        return Divided(orders, sentence, (*notes, *_copies(pictures, groups)))
     sentence = "70/15/15 train/validation/test of the folder's images, stratified, seeded."
-    together = grouped_order(pictures.labels, groups)
-    if together is None:
-        notes.append(
-            "Warning: some class has fewer than 3 different pictures, so that identical ones stand in several splits."
-        )
-        return Divided(three_way_order(pictures.labels), sentence, tuple(notes))
-    return Divided(together, sentence, tuple(notes))
+    kept, short = loosened(pictures.labels, groups, MIN_PER_CLASS)
+    notes += _copies(pictures, groups, "" if len(short) else "; identical ones are kept in one split")
+    notes += _apart(pictures, short, MIN_PER_CLASS)
+    return Divided(grouped_order(pictures.labels, kept), sentence, tuple(notes))
 
 
 def _given(pictures: Pictures, groups: Order) -> tuple[tuple[Order, Order, Order], str]:
@@ -85,12 +82,20 @@ def _local(groups: Order) -> Order:
     return first[inverse]
 
 
-def _copies(pictures: Pictures, groups: Order) -> list[str]:
-    """Say how many pictures are copies of others, and which of them have two classes."""
+def _apart(pictures: Pictures, short: Order, least: int) -> list[str]:
+    """Say whose identical pictures are not kept together: those of classes with fewer than `least` different ones."""
+    if not len(short):
+        return []
+    names = first_of([pictures.class_names[label] for label in short])
+    few = f"classes with fewer than {least} different pictures of their own ({names})"
+    return [f"Warning: identical pictures of {few} may stand in several splits; others are kept in one."]
+
+
+def _copies(pictures: Pictures, groups: Order, together: str = "") -> list[str]:
+    """Say how many pictures are copies of others, `together` on where they are, and which of them have two classes."""
     copies = np.flatnonzero(groups != np.arange(len(groups)))
     if not len(copies):
         return []
-    together = "" if pictures.splits is not None else "; identical ones are kept in one split"
     notes = [f"Pictures that are copies of another, pixel by pixel: {len(copies):,} of {len(groups):,}{together}."]
     labels = pictures.labels
     torn = copies[labels[copies] != labels[groups[copies]]]

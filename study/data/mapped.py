@@ -34,7 +34,7 @@ Digest = Callable[..., str]
 
 SPLITS = ("train", "val", "test")
 
-_VERSION = 1  # of what the files hold
+_VERSION = 2  # of what the files hold, and of how images are divided
 _AT_ONCE = 512  # images that are written, or put in order, together
 
 
