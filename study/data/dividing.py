@@ -16,6 +16,7 @@ from study.record.errors import DataError
 
 Order = NDArray[np.int64]
 
+_LEAST_HELD_OUT = 2  # different pictures of a class, of which one is held out
 _DARK = 0.5  # of the format's range: 16 bits of which no image uses more were hardly meant so
 
 
@@ -43,8 +44,9 @@ def divide(pictures: Pictures, prints: list[bytes]) -> Divided:
         raise DataError(f"the {len(groups):,} {pictures.what} are all the same: there is nothing to learn or compare")
     notes = _values(pictures)
     if pictures.splits is not None:
-        orders, sentence = _given(pictures, groups)
-        return Divided(orders, sentence, (*notes, *_copies(pictures, groups)))
+        orders, sentence, short = _given(pictures, groups)
+        notes += _copies(pictures, groups) + _apart(pictures, short, _LEAST_HELD_OUT)
+        return Divided(orders, sentence, tuple(notes))
     sentence = "70/15/15 train/validation/test of the folder's images, stratified, seeded."
     kept, short = loosened(pictures.labels, groups, MIN_PER_CLASS)
     notes += _copies(pictures, groups, "" if len(short) else "; identical ones are kept in one split")
@@ -52,11 +54,16 @@ def divide(pictures: Pictures, prints: list[bytes]) -> Divided:
     return Divided(grouped_order(pictures.labels, kept), sentence, tuple(notes))
 
 
-def _given(pictures: Pictures, groups: Order) -> tuple[tuple[Order, Order, Order], str]:
-    """Take the splits that the folder has, and hold out what it lacks of the training images."""
+def _given(pictures: Pictures, groups: Order) -> tuple[tuple[Order, Order, Order], str, Order]:
+    """Take the splits that the folder has, and hold out what it lacks of the training images.
+
+    Returns:
+        Also the classes whose identical pictures could not be kept together.
+    """
     assert pictures.splits is not None
     train, val, test = (np.flatnonzero(pictures.splits == split) for split in ("train", "val", "test"))
     sentence = "The folder's own splits."
+    apart: Order = np.array([], np.int64)
     for name, missing in (("validation", not len(val)), ("test", not len(test))):
         if not missing:
             continue
@@ -68,12 +75,13 @@ def _given(pictures: Pictures, groups: Order) -> tuple[tuple[Order, Order, Order
                 f"{name} split, which the folder lacks; it needs {MIN_PER_CLASS}"
             )
         # Relative to the training images, of which alone the groups' first ones are to be.
-        local = _local(groups[train])
+        local, few = loosened(pictures.labels[train], _local(groups[train]), _LEAST_HELD_OUT)
+        apart = np.union1d(apart, few)
         rest, held = held_out_order(pictures.labels[train], local, np.arange(len(train)))
         sentence += f" {name.capitalize()}: 15 % of its training images held out, stratified, seeded."
         train, held = train[rest], train[held]
         val, test = (held, test) if name == "validation" else (val, held)
-    return (train, val, test), sentence
+    return (train, val, test), sentence, apart
 
 
 def _local(groups: Order) -> Order:
@@ -88,7 +96,7 @@ def _apart(pictures: Pictures, short: Order, least: int) -> list[str]:
         return []
     names = first_of([pictures.class_names[label] for label in short])
     few = f"classes with fewer than {least} different pictures of their own ({names})"
-    return [f"Warning: identical pictures of {few} may stand in several splits; others are kept in one."]
+    return [f"Warning: identical pictures of {few} may stand in several splits."]
 
 
 def _copies(pictures: Pictures, groups: Order, together: str = "") -> list[str]:
