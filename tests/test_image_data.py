@@ -211,6 +211,15 @@ def test_a_set_is_read_as_its_spec_says(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert sorted(path.name for path in tmp_path.rglob("*.bin")) == ["test.bin", "train.bin"]
 
 
+@pytest.mark.parametrize(("name", "image_size"), [("flowers", 100), ("cifar", None)])
+def test_a_set_whose_files_were_scaled_says_so_to_who_shows_its_networks_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, image_size: int | None
+) -> None:
+    split = Split(np.zeros((1, *DATASETS[name].image_shape), np.uint8), np.zeros(1, np.int64))
+    monkeypatch.setattr(built_in, "read", lambda *_: (split, split, split))
+    assert load(name, tmp_path).trained.image_size == image_size
+
+
 @pytest.mark.realdata
 def test_download_is_moved_into_place_without_its_archives(
     monkeypatch: pytest.MonkeyPatch, real_data_dir: Path, tiny_root: Path

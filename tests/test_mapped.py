@@ -143,7 +143,26 @@ def test_files_that_cannot_be_read_leave_no_cache(folder):
     (folder / "cat" / "003.png").write_bytes(b"no image")
     (folder / "dog" / "004.png").write_bytes(b"")
     assert "2 images cannot be used" in error_line(DataError, lambda: cached(folder))
+    assert not (folder.parent / "cache").exists()
+
+
+def test_files_that_cannot_be_decoded_leave_no_cache(tmp_path):
+    folder = make_folder(tmp_path / "pets", {"cat": 20, "dog": 20}, suffix=".bmp")
+    for path in (folder / "cat" / "003.bmp", folder / "dog" / "004.bmp"):
+        path.write_bytes(path.read_bytes()[:200])  # the headers are whole
+    assert "2 images cannot be used" in error_line(DataError, lambda: cached(folder))
     assert list((folder.parent / "cache").iterdir()) == []
+
+
+def test_a_file_that_cannot_be_read_is_refused_where_all_others_are_in_the_cache(folder):
+    bad = folder / "cat" / "new.png"
+    cached(folder)
+    bad.write_bytes(b"no image")
+    in_memory = error_line(DataError, lambda: load(str(folder), folder.parent))
+    assert error_line(DataError, lambda: cached(folder)) == in_memory
+    assert str(bad) in in_memory
+    bad.unlink()
+    cached(folder)
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(folder):

@@ -110,6 +110,22 @@ def test_a_split_that_the_folder_lacks_is_held_out_of_its_training_images(tmp_pa
     assert np.bincount(data.val.labels).tolist() == [3, 3]
 
 
+@pytest.mark.parametrize("missing", ["val", "test"])
+def test_a_class_of_one_picture_is_in_training_and_in_what_is_held_out(tmp_path: Path, missing: str) -> None:
+    for split in {"train", "val", "test"} - {missing}:
+        make_folder(tmp_path / "pets" / split, {"cat": 9, "dog": 1})
+    for copy in range(5):
+        dog = tmp_path / "pets" / "train" / "dog"
+        (dog / f"{copy}.png").write_bytes((dog / "000.png").read_bytes())
+    data = load(str(tmp_path / "pets"), tmp_path)
+    for split in data.splits.values():
+        assert np.bincount(split.labels, minlength=2).all()
+    assert (
+        "Warning: identical pictures of classes with fewer than 2 different pictures of their own (dog) may stand in "
+        "several splits."
+    ) in data.notes
+
+
 def test_splits_without_classes_are_of_one(tmp_path: Path) -> None:
     make_folder(tmp_path / "pets", {"train": 6, "valid": 2, "test": 2})
     data = load(str(tmp_path / "pets"), tmp_path)
@@ -393,6 +409,23 @@ def test_copies_are_kept_in_one_split_and_counted(tmp_path: Path) -> None:
     assert len(set.union(*seen)) == sum(map(len, seen))
     assert data.sizes == {"train": 80, "val": 20, "test": 20}
     assert "Pictures that are copies of another, pixel by pixel: 96 of 120" in data.notes[0]
+
+
+def test_a_class_of_few_different_pictures_lets_no_other_ones_copies_apart(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "pets", {"cat": 12, "dog": 12, "owl": 2})
+    for path in sorted(folder.rglob("*.png")):
+        for copy in range(3):
+            path.with_name(f"{path.stem}-{copy}.png").write_bytes(path.read_bytes())
+    data = load(str(folder), tmp_path)
+    for label in (0, 1):
+        seen = [{image.tobytes() for image in split.images[split.labels == label]} for split in data.splits.values()]
+        assert len(set.union(*seen)) == sum(map(len, seen)) == 12
+    assert all((split.labels == 2).any() for split in data.splits.values())
+    assert data.notes == (
+        "Pictures that are copies of another, pixel by pixel: 78 of 104.",
+        "Warning: identical pictures of classes with fewer than 3 different pictures of their own (owl) may stand in "
+        "several splits.",
+    )
 
 
 def test_a_picture_of_two_classes_is_warned_of(tmp_path: Path) -> None:

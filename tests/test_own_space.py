@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import cloudpickle
+import mlflow
 import numpy as np
 import pytest
 import torch
@@ -298,6 +299,28 @@ def test_mlflow_answers_by_a_network_of_one_s_own_where_trust_was_said_alone(tmp
         np.testing.assert_allclose(answer[column][0], expected[column][0], atol=1e-6)
     with pytest.raises(AssertionError, match=r"is code of its own, which loading runs; model_config="):
         asked(tmp_path, model.model_uri, [image], "alone")
+
+
+def test_a_network_that_says_nothing_of_images_goes_to_mlflow_as_what_it_is(tmp_path, capsys):
+    """An embedding is neither classes nor an image: nothing is there for `pyfunc` to answer, or `study predict`."""
+    file = written(
+        tmp_path,
+        ("    def probabilities(self, images):\n        return self(images).softmax(1)\n\n", ""),
+        of="proxies.py",
+    )
+    space = use(file).space
+    own_space.tried("default", space.default, search_spaces.Context(space.image_shape, 10))
+    network = models.build(space.default, space.image_shape, 10).eval()
+    models.save(network, space.default, space.image_shape, 10, tmp_path / "best")
+    model = logged(tmp_path, tmp_path / "best")
+    images = torch.rand(3, *space.image_shape)
+    with torch.no_grad():
+        torch.testing.assert_close(mlflow.pytorch.load_model(model.model_uri)(images), network(images))
+    info = mlflow.models.get_model_info(model.model_uri)
+    assert (list(info.flavors), info.signature) == (["pytorch"], None)
+    Image.new("L", (8, 8)).save(tmp_path / "one.png")
+    assert predict.main(["--model", str(tmp_path / "best"), str(tmp_path / "one.png"), "--trust"]) == 2
+    assert "gives neither probabilities of classes nor images: there is nothing to show" in capsys.readouterr().err
 
 
 def test_a_network_of_a_built_in_architecture_needs_no_trust(tmp_path):

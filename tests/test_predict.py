@@ -121,6 +121,16 @@ def test_an_image_goes_in_at_its_own_size_where_the_network_takes_any(tmp_path, 
     assert given == [(1, 3, taken[1], taken[0])]
 
 
+@pytest.mark.parametrize("size", [(32, 20), (640, 480)])
+def test_an_image_is_scaled_where_the_training_images_were_though_the_network_takes_any_size(tmp_path, given, size):
+    images = Trained(class_names=CIFAR_NAMES, image_size=32).to_json()
+    best = saved(tmp_path, "cifar_cnn/GAP", images=images)
+    file = tmp_path / "wide.png"
+    Image.new("RGB", size).save(file)
+    assert predict.main(["--model", str(best), str(file)]) == 0
+    assert given == [(1, 3, 32, 32)]
+
+
 @pytest.mark.parametrize("key", ["cifar_ae/2+2", "mnist_ae/vae_z2", "fashion/base"])
 def test_an_autoencoder_writes_original_beside_reconstruction_and_prints_the_error(tmp_path, capsys, empty_folder, key):
     best = saved(tmp_path, key)

@@ -21,7 +21,7 @@ from study_processes import environment, prepare
 import models
 import search_spaces
 from study import predict
-from study.data.image_data import Trained
+from study.data.image_data import Trained, load
 from study.evaluation.served import SERVING, Served
 from study.record.errors import DataError
 from study.tracking import mlflow_client
@@ -165,6 +165,27 @@ def test_images_of_different_sizes_go_in_at_their_own_where_the_network_takes_an
     with torch.no_grad():
         expected = [model.probabilities(torch.tensor(image).permute(2, 0, 1)[None] / 255)[0] for image in images]
     torch.testing.assert_close(torch.tensor(answer.iloc[:, 1:].to_numpy()).float(), torch.stack(expected))
+
+
+def test_a_file_is_read_as_its_training_image_was_where_those_were_scaled(tmp_path):
+    """The network takes any size, but an image twice as large is another one to it."""
+    folder = tmp_path / "photos"
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        for number in range(3):
+            image = pixels(48, 64, 3, seed=number + 3 * (name == "dog"))
+            Image.fromarray(image).save(folder / name / f"{number}.png")
+    data = load(str(folder), tmp_path, image_size=32)
+    entry = search_spaces.reported()["cifar_cnn/GAP"]
+    model = models.build(entry.config, data.image_shape, data.num_classes).eval()
+    best = tmp_path / "best"
+    models.save(model, entry.config, data.image_shape, data.num_classes, best, images=data.trained.to_json())
+    files = [path.read_bytes() for path in sorted(folder.rglob("*.png"))]
+    images = np.concatenate([split.images for split in data.splits.values()])
+    with torch.no_grad():
+        expected = model.probabilities(torch.tensor(images) / 255).numpy()
+    found = Served(best).predict(files).iloc[:, 1:].to_numpy()
+    np.testing.assert_allclose(np.sort(found, 0), np.sort(expected, 0), atol=1e-6)  # the splits have them in any order
 
 
 @pytest.mark.parametrize("family", ["classifier", "ae"])

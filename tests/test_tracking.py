@@ -491,6 +491,26 @@ def test_runs_whose_database_was_lost_are_made_and_sent_again_whole(tmp_path):
     check_whole(third, ("study", "t0000", "t0001", "t0002"))
 
 
+def test_a_failed_run_whose_database_was_lost_is_sent_again_with_its_epochs(tmp_path):
+    prepare(tmp_path)
+    shutil.copy(tmp_path / "mlflow.db", tmp_path / "new.db")
+    first = Follower(tmp_path)
+    first.begin()
+    for number in (1, 2):
+        first.epoch(number)
+    first.end(status="failed", reason="the loss is not finite")
+    assert first.close(status="interrupted")
+    second = Follower(tmp_path, "new.db")
+    assert second.close()
+    runs, client, _ = second.runs()
+    run = runs["t0000"]
+    assert (run.info.status, run.data.tags["reason"]) == ("FAILED", "the loss is not finite")
+    assert [(one.step, one.value) for one in client.get_metric_history(run.info.run_id, "val_mse")] == [
+        (1, 1.0),
+        (2, 0.5),
+    ]
+
+
 @pytest.mark.parametrize("lost", ["t0001", "study"])
 def test_a_run_that_mlflow_lost_is_made_again_and_the_others_stay(tmp_path, lost):
     first = two_ended_runs(tmp_path)

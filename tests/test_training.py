@@ -254,6 +254,12 @@ def test_a_last_batch_of_one_is_dropped(n, batches, monkeypatch):
     assert min(sizes) > 1
 
 
+def test_batches_of_one_image_are_all_trained_on():
+    run = trainer(data=splits(5), batch_size=1, batch_norm=False)
+    assert [len(batch) for batch in run.batches()] == [1] * 5
+    assert run.epoch()["train_loss"] > 0
+
+
 def test_training_metrics_are_means_over_images_and_not_over_batches():
     run = trainer(data=splits(100), batch_size=64, lr=1e-12, dropout=0.0, optimizer="adam")
     metrics = run.epoch()

@@ -77,5 +77,5 @@ def test_none_is_said_too() -> None:
 
 def test_without_copies_the_splits_are_as_they_always_were() -> None:
     labels = np.random.default_rng(0).integers(0, 4, 500)
-    for one, other in zip(three_way_order(labels), grouped_order(labels, np.arange(500)) or (), strict=True):
+    for one, other in zip(three_way_order(labels), grouped_order(labels, np.arange(500)), strict=True):
         assert np.array_equal(one, other)

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from study.data.finding import first_of
 from study.data.image_folder import Pictures
-from study.data.splits import MIN_PER_CLASS, grouped_order, held_out_order, three_way_order
+from study.data.splits import MIN_PER_CLASS, grouped_order, held_out_order, loosened
 from study.data.twins import groups as grouped
 from study.record.errors import DataError
 
 Order = NDArray[np.int64]
 
+_LEAST_HELD_OUT = 2  # different pictures of a class, of which one is held out
 _DARK = 0.5  # of the format's range: 16 bits of which no image uses more were hardly meant so
 
 
@@ -41,25 +42,28 @@ def divide(pictures: Pictures, prints: list[bytes]) -> Divided:
     groups = grouped(prints)
     if not groups.any():
         raise DataError(f"the {len(groups):,} {pictures.what} are all the same: there is nothing to learn or compare")
-    notes = _values(pictures) + _copies(pictures, groups)
+    notes = _values(pictures)
     if pictures.splits is not None:
-        orders, sentence = _given(pictures, groups)
+        orders, sentence, short = _given(pictures, groups)
+        notes += _copies(pictures, groups) + _apart(pictures, short, _LEAST_HELD_OUT)
         return Divided(orders, sentence, tuple(notes))
     sentence = "70/15/15 train/validation/test of the folder's images, stratified, seeded."
-    together = grouped_order(pictures.labels, groups)
-    if together is None:
-        notes.append(
-            "Warning: some class has fewer than 3 different pictures, so that identical ones stand in several splits."
-        )
-        return Divided(three_way_order(pictures.labels), sentence, tuple(notes))
-    return Divided(together, sentence, tuple(notes))
+    kept, short = loosened(pictures.labels, groups, MIN_PER_CLASS)
+    notes += _copies(pictures, groups, "" if len(short) else "; identical ones are kept in one split")
+    notes += _apart(pictures, short, MIN_PER_CLASS)
+    return Divided(grouped_order(pictures.labels, kept), sentence, tuple(notes))
 
 
-def _given(pictures: Pictures, groups: Order) -> tuple[tuple[Order, Order, Order], str]:
-    """Take the splits that the folder has, and hold out what it lacks of the training images."""
+def _given(pictures: Pictures, groups: Order) -> tuple[tuple[Order, Order, Order], str, Order]:
+    """Take the splits that the folder has, and hold out what it lacks of the training images.
+
+    Returns:
+        Also the classes whose identical pictures could not be kept together.
+    """
     assert pictures.splits is not None
     train, val, test = (np.flatnonzero(pictures.splits == split) for split in ("train", "val", "test"))
     sentence = "The folder's own splits."
+    apart: Order = np.array([], np.int64)
     for name, missing in (("validation", not len(val)), ("test", not len(test))):
         if not missing:
             continue
@@ -71,12 +75,13 @@ def _given(pictures: Pictures, groups: Order) -> tuple[tuple[Order, Order, Order
                 f"{name} split, which the folder lacks; it needs {MIN_PER_CLASS}"
             )
         # Relative to the training images, of which alone the groups' first ones are to be.
-        local = _local(groups[train])
+        local, few = loosened(pictures.labels[train], _local(groups[train]), _LEAST_HELD_OUT)
+        apart = np.union1d(apart, few)
         rest, held = held_out_order(pictures.labels[train], local, np.arange(len(train)))
         sentence += f" {name.capitalize()}: 15 % of its training images held out, stratified, seeded."
         train, held = train[rest], train[held]
         val, test = (held, test) if name == "validation" else (val, held)
-    return (train, val, test), sentence
+    return (train, val, test), sentence, apart
 
 
 def _local(groups: Order) -> Order:
@@ -85,12 +90,20 @@ def _local(groups: Order) -> Order:
     return first[inverse]
 
 
-def _copies(pictures: Pictures, groups: Order) -> list[str]:
-    """Say how many pictures are copies of others, and which of them have two classes."""
+def _apart(pictures: Pictures, short: Order, least: int) -> list[str]:
+    """Say whose identical pictures are not kept together: those of classes with fewer than `least` different ones."""
+    if not len(short):
+        return []
+    names = first_of([pictures.class_names[label] for label in short])
+    few = f"classes with fewer than {least} different pictures of their own ({names})"
+    return [f"Warning: identical pictures of {few} may stand in several splits."]
+
+
+def _copies(pictures: Pictures, groups: Order, together: str = "") -> list[str]:
+    """Say how many pictures are copies of others, `together` on where they are, and which of them have two classes."""
     copies = np.flatnonzero(groups != np.arange(len(groups)))
     if not len(copies):
         return []
-    together = "" if pictures.splits is not None else "; identical ones are kept in one split"
     notes = [f"Pictures that are copies of another, pixel by pixel: {len(copies):,} of {len(groups):,}{together}."]
     labels = pictures.labels
     torn = copies[labels[copies] != labels[groups[copies]]]

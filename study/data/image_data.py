@@ -55,16 +55,24 @@ class Trained:
         dtype: Of their pixels.
         value_range: The values in their files that stand for black and white, where they were said.
         class_names: A name for each class; none where they are not known.
+        image_size: Pixels a side that they were scaled and cropped to; None where they are of the size of their files,
+            and of an earlier version, which did not say.
     """
 
     dtype: np.dtype[Any] = np.dtype(np.uint8)  # noqa: RUF009  (a value)
     value_range: tuple[float, float] | None = None
     class_names: tuple[str, ...] = ()
+    image_size: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
         ends = self.value_range and list(self.value_range)
-        return {"class_names": list(self.class_names), "pixels": str(self.dtype), "value_range": ends}
+        return {
+            "class_names": list(self.class_names),
+            "pixels": str(self.dtype),
+            "value_range": ends,
+            "image_size": self.image_size,
+        }
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Trained:
@@ -73,11 +81,12 @@ class Trained:
         Raises:
             KeyError, TypeError, ValueError, AttributeError, IndexError: it is something else.
         """
-        ends = said.get("value_range")
+        ends, image_size = said.get("value_range"), said.get("image_size")
         return cls(
             np.dtype(said.get("pixels", "uint8")),
             ends and (float(ends[0]), float(ends[1])),
             tuple(str(name) for name in said["class_names"]),
+            None if image_size is None else int(image_size),
         )
 
 
@@ -89,6 +98,7 @@ class ImageData:
     digest: 16 hexadecimal digits of a SHA-256 of all pixels and labels in their order, whatever their name.
     value_range: the values in own files that stand for black and white, where they were said.
     found: lines for a person on what own files were found to be.
+    image_size: pixels a side that the images were scaled and cropped to, where they were.
     """
 
     name: str
@@ -101,6 +111,7 @@ class ImageData:
     notes: tuple[str, ...]
     value_range: tuple[float, float] | None = None
     found: tuple[str, ...] = ()
+    image_size: int | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -116,7 +127,7 @@ class ImageData:
     @property
     def trained(self) -> Trained:
         """What a network that is trained on them has to say of them."""
-        return Trained(self.train.images.dtype, self.value_range, self.class_names)
+        return Trained(self.train.images.dtype, self.value_range, self.class_names, self.image_size)
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -310,7 +321,8 @@ def _load_builtin(spec: DatasetSpec, data_dir: Path, progress: Callable[[str], N
 
     splits = built_in.read(spec, data_dir, progress)
     notes = (spec.preparation,) if spec.preparation else ()
-    return ImageData(spec.name, spec.class_names, *splits, _digest(*splits), spec.split, notes)
+    size = spec.image_shape[1] if spec.image_files else None  # files have sizes of their own
+    return ImageData(spec.name, spec.class_names, *splits, _digest(*splits), spec.split, notes, image_size=size)
 
 
 def own_source(source: str) -> Path:
@@ -365,6 +377,7 @@ def _of_pictures(
         (*pictures.notes, *notes),
         asked.value_range,
         tuple(pictures.described()),
+        asked.image_size,
     )
 
 

@@ -1,4 +1,4 @@
-"""An image from anywhere as a network takes it: its channels, and its own size where any will do."""
+"""An image from anywhere as a network takes it: its channels, and the size of its training images, or its own."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ LARGEST = 2**20
 class InputReader:
     """Reads images for a network, (channels, height, width), as its training images were read.
 
-    A network that takes any size gets an image in its own, if that is not too small for it and has at most `LARGEST`
-    pixels, to which it is scaled down otherwise. All others get it scaled and cropped to the size of their training:
-    the largest centred region of that aspect, as a folder of images is read.
+    A network that takes any size, and whose training images had the size of their files, gets an image in its own, if
+    that is not too small for it and has at most `LARGEST` pixels, to which it is scaled down otherwise. All others get
+    it scaled and cropped to the size of their training: the largest centred region of that aspect, as a folder of
+    images is read.
 
     Args:
         network: What was saved with the network.
@@ -88,12 +89,15 @@ class InputReader:
                 raise DataError(str(error).replace(str(path), name)) from error
 
     def _takes_any_size(self) -> bool:
-        """Return whether the network's weights do not depend on the size of the images: images of twice the size do.
+        """Return whether the network may be given images of other sizes than those that it was trained on.
 
-        Layers of a person's own file are given what they were trained on: nobody knows what else they take.
+        Its weights do not depend on the size, which images of twice the size tell. Where its training images were
+        scaled, others have to be, too: what they show would be larger or smaller. Layers of a person's own file are
+        given what they were trained on: nobody knows what else they take.
         """
         channels, height, width = self._network.image_shape
-        return self._network.code is None and self._fits((channels, 2 * height, 2 * width))
+        free = self._trained.image_size is None and self._network.code is None
+        return free and self._fits((channels, 2 * height, 2 * width))
 
 
 def _same_weights(network: Description, image_shape: tuple[int, int, int]) -> bool:

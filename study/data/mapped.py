@@ -34,7 +34,7 @@ Digest = Callable[..., str]
 
 SPLITS = ("train", "val", "test")
 
-_VERSION = 1  # of what the files hold
+_VERSION = 2  # of what the files hold, and of how images are divided
 _AT_ONCE = 512  # images that are written, or put in order, together
 
 
@@ -99,6 +99,7 @@ def cached(pictures: Pictures, cache_dir: Path, digest: Digest, progress: Progre
     Raises:
         DataError: the images cannot be decoded, or the cache cannot be written.
     """
+    refuse(pictures.bad)  # the others may be there from before the files were damaged
     folder = cache_dir / _key(pictures)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -202,7 +203,8 @@ def _decode(folder: Path, pictures: Pictures, progress: Progress) -> list[bytes]
     decoded.touch()
     known.touch()
     prints = _prints(decoded, known, pictures)
-    errors, tell, waiting = list(pictures.bad), told(pictures.what, len(pictures), progress), []
+    tell, waiting = told(pictures.what, len(pictures), progress), []
+    errors: list[DataError] = []
     if prints:
         progress(f"going on after {len(prints):,} images of {len(pictures):,} that are decoded in {folder}")
     with decoded.open("r+b") as images, known.open("r+b") as marks:

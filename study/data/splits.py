@@ -79,22 +79,34 @@ def three_way_order(labels: np.ndarray, fraction: float = 0.15) -> tuple[np.ndar
     return train, val, test
 
 
-def grouped_order(labels: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return what `three_way_order` does, but with the images of a group in one split.
-
-    The first image of each group is divided as ungrouped ones are, and the others follow it.
+def loosened(labels: np.ndarray, groups: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
+    """Take the images of classes that have too few groups to be divided out of these: each is a group of its own.
 
     Args:
         labels: int64 (n,).
         groups: int64 (n,): the index of the first image of the group that an image is of.
+        least: The groups that a class needs; one is of the class of its first image.
 
     Returns:
-        None where there are too few groups of a class for every split to hold one.
+        The groups, those of all other classes as they were, and the classes that had too few.
+    """
+    places, classes = np.arange(len(groups)), np.unique(labels)
+    of_firsts = labels[groups == places]
+    short = classes[[np.count_nonzero(of_firsts == label) < least for label in classes]]
+    return np.where(np.isin(labels, short), places, groups), short
+
+
+def grouped_order(labels: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `three_way_order` does, but with the images of a group in one split.
+
+    The first image of each group is divided as ungrouped ones are, and the others follow it. With at least
+    `MIN_PER_CLASS` groups of each class, every split holds every class.
+
+    Args:
+        labels: int64 (n,).
+        groups: int64 (n,): the index of the first image of the group that an image is of.
     """
     firsts = np.flatnonzero(groups == np.arange(len(groups)))
-    classes, counts = np.unique(labels[firsts], return_counts=True)
-    if len(classes) < len(np.unique(labels)) or counts.min() < MIN_PER_CLASS:
-        return None
     train, val, test = three_way_order(labels[firsts])
     return members(groups, firsts[train]), members(groups, firsts[val]), members(groups, firsts[test])
 

@@ -72,6 +72,19 @@ def trained_on(folder: Path, described: Description) -> Trained:
     return trained
 
 
+def can_be_asked(model: Network, image_shape: tuple[int, int, int]) -> bool:
+    """Return whether a network says something of images that can be shown: classes, or images of their shape.
+
+    One of a person's own family need do neither.
+    """
+    if isinstance(model, Predictive):
+        return True
+    images = torch.zeros(1, *image_shape)
+    with torch.inference_mode():
+        found = model(images)
+    return isinstance(found, Tensor) and found.shape == images.shape
+
+
 def probabilities(model: Predictive, images: NDArray[Any]) -> Tensor:
     """Return the probabilities of classes, float64 (n, classes), of images (n, channels, height, width)."""
     with torch.inference_mode():

@@ -95,9 +95,14 @@ class Served:
         return columns
 
 
-def example(folder: Path) -> pd.DataFrame:
-    """Return what the network in a folder answers to a black image; its own code has to be in use already."""
-    channels, height, width = models.describe(folder).image_shape
+def example(folder: Path) -> pd.DataFrame | None:
+    """Return what the network in a folder answers to a black image, None if it is one that cannot be asked.
+
+    Its own code has to be in use already.
+    """
+    channels, height, width = image_shape = models.describe(folder).image_shape
+    if not own_images.can_be_asked(models.load(folder), image_shape):
+        return None
     # Four rows or fewer might be taken for the channels.
     return Served(folder).predict(np.zeros((1, max(5, height), width, channels), np.uint8))
 

@@ -97,6 +97,8 @@ def log_data(client: MlflowClient, run_id: str, data: Mapping[str, Any]) -> None
 def log_model(client: MlflowClient, uri: str, run_id: str, folder: Path, serving: Serving) -> None:
     """Store a network in two flavours, once: for `mlflow.pytorch.load_model` and for `mlflow.pyfunc.load_model`.
 
+    One that cannot be asked about images has the first alone.
+
     Args:
         client: Of that URI.
         uri: The tracking URI.
@@ -138,29 +140,33 @@ class _Flavours:
         import search_spaces
         import study
 
+        answer = serving.example(folder)
         with _own_by_value():
             mlflow.pytorch.save_model(
                 models.load(folder),
                 path,
                 mlflow_model=mlflow_model,
-                signature=infer_signature(model_output=serving.example(folder)),
+                signature=None if answer is None else infer_signature(model_output=answer),
                 pip_requirements=_NEEDED,
                 serialization_format="pickle",
                 code_paths=[package.__path__[0] for package in (models, search_spaces, study)],
             )
-        (Path(path) / _NETWORK).mkdir()
-        for name in kept.OF_NETWORK:
-            if (folder / name).is_file():
-                shutil.copy(folder / name, Path(path) / _NETWORK)
-        mlflow.pyfunc.add_to_model(
-            mlflow_model,
-            loader_module=serving.module,
-            data=_NETWORK,
-            code=mlflow_model.flavors["pytorch"]["code"],
-            conda_env="conda.yaml",
-            python_env="python_env.yaml",
-            model_config=dict(serving.config),
-        )
+        if answer is None:
+            del mlflow_model.flavors[mlflow.pyfunc.FLAVOR_NAME]  # MLflow's own, which knows nothing of images
+        else:
+            (Path(path) / _NETWORK).mkdir()
+            for name in kept.OF_NETWORK:
+                if (folder / name).is_file():
+                    shutil.copy(folder / name, Path(path) / _NETWORK)
+            mlflow.pyfunc.add_to_model(
+                mlflow_model,
+                loader_module=serving.module,
+                data=_NETWORK,
+                code=mlflow_model.flavors["pytorch"]["code"],
+                conda_env="conda.yaml",
+                python_env="python_env.yaml",
+                model_config=dict(serving.config),
+            )
         mlflow_model.model_size_bytes = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
         mlflow_model.save(str(Path(path) / "MLmodel"))
 

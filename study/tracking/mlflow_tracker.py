@@ -184,15 +184,15 @@ class MLflowTracker:
         return f"tags.{UUID_TAG} = '{about.uuid}'" if about.uuid else f"tags.study = '{about.settings['name']}'"
 
     def _find_lost(self, there: set[str]) -> None:
-        """Forget the runs that MLflow does not have, and take them in again whole.
+        """Forget the runs that MLflow does not have, and take in again whole those that `started` left out.
 
         Its database was lost, or it is another MLflow than that of earlier drivers.
         """
         lost = {run_id for run_id, mlflow_id in self._known.items() if mlflow_id not in there}
-        delivered = {event.id for event in self._before if isinstance(event, Delivered)}
+        again = lost & delivered(self._before)  # the events of all others wait already
         self._known = {run_id: mlflow_id for run_id, mlflow_id in self._known.items() if run_id not in lost}
         for event in self._before:
-            if getattr(event, "id", None) in lost & delivered and not isinstance(event, Delivered):
+            if getattr(event, "id", None) in again and not isinstance(event, Delivered):
                 self._outbox.take(event)
         self._before = []
 

@@ -54,12 +54,12 @@ class Serving:
     Attributes:
         module: Its `_load_pyfunc(folder, config)` gives what has the method `predict`.
         config: What can be said where it is loaded, as it stands where nothing is.
-        example: What the network in a folder answers to one image.
+        example: What the network in a folder answers to one image; None if it is one that cannot be asked.
     """
 
     module: str
     config: Mapping[str, Any]
-    example: Callable[[Path], DataFrame]
+    example: Callable[[Path], DataFrame | None]
 
 
 class Tracker(Protocol):

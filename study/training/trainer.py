@@ -281,12 +281,12 @@ class Trainer:
         return max(-math.expm1(-1 / (self.config["averaged_epochs"] * steps)), _SHORT / (self._averaged_steps + 10))
 
     def batches(self) -> Iterator[Tensor]:
-        """Yield the indices of an epoch's batches; not a last one of one image, on which batch norm is undefined."""
-        n = len(self.data["train"][0])
+        """Yield the indices of an epoch's batches; not a short last one of one image, where batch norm is undefined."""
+        n, size = len(self.data["train"][0]), self.config["batch_size"]
         # To the device at once: a copy of each batch's indices would wait for the device each time.
         order = torch.randperm(n, generator=self.generators[ORDER]).to(self.device)
-        for batch in torch.split(order, self.config["batch_size"]):
-            if len(batch) > 1 or n == 1:
+        for batch in torch.split(order, size):
+            if len(batch) > 1 or size == 1 or n == 1:
                 yield batch
 
     def progress(self, seen: int) -> Tensor:
