@@ -82,6 +82,22 @@ def test_two_studies_get_one_verdict_by_what_both_are_ranked_by(tmp_path):
     assert gaps.loc["test_mse", "test"] == "paired"
 
 
+@pytest.mark.parametrize(
+    ("space", "metric"),
+    [("mnist_ae", "ratio_to_pca"), ("mnist_classifier", "calibration_error"), ("mnist_classifier", "cross_entropy")],
+)
+def test_the_verdict_goes_by_what_both_were_ranked_by_whatever_that_is(tmp_path, space, metric):
+    ranked = {"objective": {"metric": f"val_{metric}", "mode": "min"}}
+    for size, (name, values) in enumerate({"low": LOW, "high": HIGH}.items(), start=8):
+        others = {"test_mse" if space.endswith("ae") else "test_accuracy": values}
+        write(tmp_path, name, space, latent_size=size, **{f"test_{metric}": values}, **others, **ranked)
+    assert (
+        verdicts(tmp_path, "low", "high")[f"test_{metric}"] == "low is better than high"
+    )  # of no size is anything said
+    shown = side_by_side(compute_comparison(["low", "high"], tmp_path).winners)
+    assert f"test_{metric}" in set(shown["quantity"])
+
+
 def test_other_families_get_no_verdict_and_their_differences_are_shown(tmp_path):
     write(tmp_path, "ae", test_mse=LOW)
     write(tmp_path, "vae", "mnist_vae", test_mse=HIGH)

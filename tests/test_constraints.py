@@ -9,7 +9,9 @@ from test_confirmation import CONTEXT, SPACE, add_run, settings
 from test_searcher import Driver, error_of
 
 from analysis.figures.best_so_far import compute_best_so_far
+from analysis.figures.confirmation import compute_confirmation
 from analysis.figures.pareto import compute_pareto
+from analysis.figures.rate_distortion import compute_rate_distortion
 from analysis.page import sections
 from analysis.page.headline import verdict
 from analysis.study_files import read_study
@@ -259,6 +261,30 @@ def test_the_confirmed_configs_of_a_report_are_in_the_same_order(tmp_path):
     study = studied(tmp_path, bounds=["val_mse<=0.58"], confirm=seeds)
     assert confirmed_order(study) == ["t0002", "t0001"]
     assert compute_confirmed(study)["unmet"].tolist() == ["", "val_mse<=0.58"]
+
+
+def test_no_figure_names_a_winner_where_no_confirmed_config_keeps_the_constraints(tmp_path):
+    values = {"val_mse": [0.55, 0.56], "test_mse": [0.55, 0.56]}
+    seeds = made_up_seeds("t0001", values, config=dict(SPACE.default), params=50)
+    study = studied(tmp_path, bounds=["val_mse<=0.5"], confirm=seeds)
+    found = [compute_confirmation(study).caption, compute_rate_distortion(study).caption]
+    assert found[0].startswith(
+        "Nothing won, as no confirmed config keeps val_mse<=0.5; the first, t0001, has a test MSE"
+    )
+    assert found[1].startswith(
+        "The first confirmed config, no winner, as it does not keep val_mse<=0.5, has a test MSE"
+    )
+    (kept := tmp_path / "kept").mkdir()
+    study = studied(kept, bounds=["val_mse<=0.6"], confirm=seeds)
+    assert compute_confirmation(study).caption.startswith("The winner on validation data, t0001")
+    assert compute_rate_distortion(study).caption.startswith("The confirmed winner has")
+
+
+def test_there_is_no_best_so_far_where_no_trial_keeps_the_constraints(tmp_path):
+    assert compute_best_so_far(studied(tmp_path, bounds=["val_mse<=0.05"])) is None
+    (kept := tmp_path / "kept").mkdir()
+    found = compute_best_so_far(studied(kept, bounds=["val_mse>=0.15"]))  # the first, the best, does not
+    assert found.improvements["trial_id"].tolist() == ["t0001"]
 
 
 def test_a_study_without_constraints_has_no_such_column(tmp_path):

@@ -156,6 +156,18 @@ def test_best_trials_at_the_upper_bound_of_the_space_are_named(tmp_path):
     assert "dense depth" not in found.caption  # its lower bound is one layer
 
 
+def test_a_size_of_code_that_the_study_held_was_not_searched(tmp_path):
+    common = {
+        "depth": 1, "width": 64, "batch_norm": False, "activation": "relu", "dropout": 0.0, "output_activation": "none",
+        "corruption": "none", "sparsity": 0.0, "contraction": 0.0, "optimizer": "adam", "weight_decay": 0.0,
+        "schedule": "constant", "batch_size": 32, "latent_size": 16,
+    }  # fmt: skip
+    searched = study(tmp_path, [trial(n, 0.1 * n, lr=1e-3 * (n + 1) / 2, **common) for n in range(12)])
+    assert "latent_size" in set(compute_bounds(searched).parameters["parameter"])
+    held = replace(searched, about=searched.about | {"settings": searched.settings | {"latent_size": 16}})
+    assert "latent_size" not in set(compute_bounds(held).parameters["parameter"])
+
+
 def test_given_configurations_at_a_bound_ask_for_no_wider_range(tmp_path):
     """Reported batch sizes lie where they lie: only what the sampler suggested could have gone further."""
     common = {

@@ -87,7 +87,8 @@ def compute_differences(pairs: Sequence[Pair]) -> pd.DataFrame:
 def side_by_side(winners: Sequence[Winner]) -> pd.DataFrame:
     """Return a row per quantity and a column per study, as words for a reader; rows that none fills are left out."""
     columns = {one.study: _words(one) for one in winners}
-    names = [name for name in _ORDER if any(name in words for words in columns.values())]
+    known = dict.fromkeys(name for words in columns.values() for name in words)
+    names = [*(name for name in _ORDER if name in known), *(name for name in known if name not in _ORDER)]
     return pd.DataFrame(
         {"quantity": names} | {study: [words.get(name, "–") for name in names] for study, words in columns.items()}
     )
@@ -112,9 +113,8 @@ def _words(one: Winner) -> dict[str, str]:
     }
     ratio = _RATIOS[one.facts.baseline]
     names = {RATIO: ratio, "test_probe_accuracy": _PROBE}
-    for metric in METRICS:
-        if metric in one.samples:
-            words[names.get(metric, metric)] = with_interval(one.samples[metric].interval())
+    for metric, sample in one.samples.items():
+        words[names.get(metric, metric)] = with_interval(sample.interval())
     if one.pca_nelbo is not None:
         words[_PCA_NELBO] = cell(one.pca_nelbo)
     if RATIO not in one.samples and one.note:
@@ -167,7 +167,7 @@ class Scores:
 def compute_scores(winners: Sequence[Winner], pairs: Sequence[Pair]) -> Scores | None:
     """Return the scores to show, of at most four metrics; None where no two studies can be compared."""
     panels = {}
-    for metric in METRICS:
+    for metric in dict.fromkeys((*METRICS, *(pair.metric for pair in pairs if pair.metric is not None))):
         compared = {name for pair in pairs if pair.metric == metric for name in (pair.first, pair.second)}
         if compared:
             panels[metric] = tuple((w.study, w.samples[metric].interval()) for w in winners if w.study in compared)

@@ -29,7 +29,7 @@ METRICS = (
     "test_probe_accuracy",
     RATIO,
 )
-"""What is compared, in this order, where two studies have it."""
+"""What is compared, in this order, where two studies have it; then what they are ranked by, if it is none of these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +46,8 @@ class Winner:
         name: the trial's id or the key of a reported configuration; None where nothing is confirmed yet.
         config: its settings.
         params: its parameters.
-        samples: each of `METRICS` that it has, by seed; of `RATIO`, its error over that of the baseline, which has
-            none.
+        samples: each of `METRICS` and of what it is ranked by that it has, by seed, in that order; of `RATIO`, its
+            error over that of the baseline, which has none.
         seconds: of training, one run of it.
         epochs: of the last stage of a run, and `trials` how many the search had.
         note: why something is missing.
@@ -99,7 +99,7 @@ def winner_of(files: StudyFiles) -> Winner:
     if rows.empty:
         return Winner(**shared, **nothing, epochs=None, note="nothing was confirmed, so the test split was not touched")
     samples, layers = {}, Layers(str(best["config"].get("architecture")), int(best["params"]))
-    for metric in METRICS:
+    for metric in dict.fromkeys((*METRICS, metrics.on_test(shared["metric"]))):
         if metric in rows and rows[metric].notna().any():
             known = rows[rows[metric].notna()]
             samples[metric] = Sample.of(metric, dict(zip(known["seed"], known[metric], strict=True)), layers)
@@ -135,7 +135,7 @@ class Pair:
 
     Attributes:
         first: a study's name, as is `second`.
-        metric: of `METRICS`, or None where no metric of theirs can be compared.
+        metric: of their samples, or None where no metric of theirs can be compared.
         gap: the first minus the second; None where they cannot be compared.
         verdict: by the primary metric which is better, that it cannot be told, or why there is no verdict; None for the
             other metrics, which are shown without one.
@@ -208,7 +208,7 @@ def _others(first: Winner, second: Winner, *, judged: bool) -> list[Pair]:
     if first.name is None or second.name is None or _other_data(first, second) is not None:
         return []
     same_error = first.facts.compared == second.facts.compared
-    shared = [metric for metric in METRICS if metric in first.samples and metric in second.samples]
+    shared = [metric for metric in first.samples if metric in second.samples]
     # A classifier's ratio is of error rates, and its accuracy on codes is of a trained head, not of a linear probe.
     shared = [metric for metric in shared if same_error or metric not in (RATIO, "test_probe_accuracy")]
     primary = metrics.on_test(first.metric) if judged else None
@@ -231,6 +231,7 @@ def _verdict(first: Winner, second: Winner, gap: Difference, p: float | None) ->
     else:
         words = f"{first.study} and {second.study} cannot be told apart"
     sizes = [one.config.get("latent_size") for one in (first, second)]
-    if "accuracy" not in metric and sizes[0] != sizes[1]:
+    is_error = first.facts.baseline == "pca" and first.metric != metrics.RATIO
+    if is_error and sizes[0] != sizes[1]:
         words += f"; their codes have {sizes[0]} and {sizes[1]} numbers, and the error falls with the size"
     return words

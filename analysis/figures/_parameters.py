@@ -208,6 +208,8 @@ def sampled_ranges(study: StudyFiles, trials: pd.DataFrame) -> list[list[Range]]
         config = {str(key).removeprefix("config."): _plain(value) for key, value in row.items() if not pd.isna(value)}
         encoder = config if config.get("encoder") == "given" else None
         ask = _RangeReader(config)
+        if (held := study.settings.get("latent_size")) is not None:
+            ask.hold(latent_size=held)
         try:
             space.search(ask, search_spaces.Context(shape, classes, encoder=encoder), reported)
         except (KeyError, ValueError, TypeError):

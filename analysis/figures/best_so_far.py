@@ -42,7 +42,7 @@ class BestSoFar:
     @property
     def improvements(self) -> pd.DataFrame:
         """The trials that were better than all before them."""
-        return self.trials[self.trials["value"].notna() & self.trials["best"].diff().ne(0)]
+        return self.trials[self.trials["best"].notna() & self.trials["best"].diff().ne(0)]
 
     @property
     def caption(self) -> str:
@@ -63,7 +63,7 @@ def _ordinal(count: int) -> str:
 
 
 def compute_best_so_far(study: StudyFiles) -> BestSoFar | None:
-    """Return the ended trials in order; None where fewer than two have the objective."""
+    """Return the ended trials in order; None where fewer than two have the objective, or none keeps the constraints."""
     objective = objective_of(study)
     trials = study.trials[study.trials["status"].isin(["completed", "stopped", "failed"])]
     table = pd.DataFrame(
@@ -75,9 +75,9 @@ def compute_best_so_far(study: StudyFiles) -> BestSoFar | None:
         }
     )
     table = table.sort_values("ended_s", kind="stable", ignore_index=True)
-    if table["value"].notna().sum() < _LEAST_TRIALS:
-        return None
     ranked = table["value"].where(table["trial_id"].isin(keeping(trials)["trial_id"]))
+    if table["value"].notna().sum() < _LEAST_TRIALS or ranked.isna().all():
+        return None
     best = ranked.cummin() if objective.mode == "min" else ranked.cummax()
     table = table.assign(best=best.ffill(), trial=np.arange(1, len(table) + 1))
     board = compute_leaderboard(study, top=1)

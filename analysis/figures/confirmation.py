@@ -25,6 +25,7 @@ from analysis.trials import (
     numbers,
     objective_of,
     records,
+    unmet_by_mean,
 )
 from study.record import metrics
 from study.record.intervals import (
@@ -37,6 +38,7 @@ from study.record.intervals import (
     holm,
     told_apart,
 )
+from study.record.tables import UNMET
 from study.record.words import counted, number
 
 _TESTED = 3
@@ -109,6 +111,8 @@ class Confirmation:
         """What is seen, with its numbers."""
         best = self.configs.iloc[0]
         which = "The winner on validation data" if self._ranked else "Nothing was chosen; the first"
+        if unmet := best.get(UNMET):  # keeping ones come first
+            which = f"Nothing won, as no confirmed config keeps {unmet}; the first"
         first = f"{which}, {best['confirm_of']}, has a test {metrics.label(self._name)} of "
         first += number(best["test_mean"], 4) if np.isfinite(best["test_mean"]) else "–"
         if np.isfinite(best["test_low"]):
@@ -170,6 +174,8 @@ def compute_confirmation(study: StudyFiles) -> Confirmation | None:
     columns = {"value": "val", "test_value": "test", "config.architecture": "architecture"}
     kept = ["confirm_of", "seed", *columns, "params"]
     seeds = runs[[name for name in kept if name in runs]].rename(columns=columns)
+    if beyond := unmet_by_mean(study, runs):
+        configs[UNMET] = configs["confirm_of"].map(beyond).fillna("")
     return Confirmation(configs, seeds, _tests(seeds, order, objective), objective)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures import Drawing, style
-from analysis.figures.rate_distortion import by_size, confirmed_by_size, intervals, scatter
+from analysis.figures.rate_distortion import by_size, confirmed_by_size, intervals, named, scatter
 from analysis.study_files import StudyFiles
 from analysis.trials import ended_trials, nats_at, pca_nats
 from analysis.words import interval_text
@@ -43,7 +43,7 @@ class Nats:
         """What is seen, with its numbers."""
         split, rows = ("val", self.trials) if self.confirmed.empty else ("test", self.confirmed)
         best = rows.iloc[0]
-        who = "The best trial, which was not confirmed," if split == "val" else "The confirmed winner"
+        who = "The best trial, which was not confirmed," if split == "val" else named(best)
         text = f"{who} has a {metrics.label(f'{split}_nelbo')} of {number(best[f'{split}_nelbo'], 4)}"
         if split == "test" and np.isfinite(best["test_low"]):
             text += f" ({interval_text(best['test_low'], best['test_high'])}, {counted(best['seeds'], 'seed')})"

@@ -22,9 +22,11 @@ from analysis.trials import (
     pca_errors,
     pca_is_clipped,
     records,
+    unmet_by_mean,
 )
 from analysis.words import interval_text
 from study.record.metrics import PCA_ERROR_FLOOR, on_test
+from study.record.tables import UNMET
 from study.record.words import counted, number
 
 
@@ -56,7 +58,7 @@ class RateDistortion:
 
     @property
     def ratio(self) -> float | None:
-        """The headline: the winner's test MSE over PCA's at the same number of components, None where not known."""
+        """The test MSE of the first config over PCA's at the same number of components, None where not known."""
         if self.confirmed.empty or not np.isfinite(self.confirmed["ratio_to_pca"].iloc[0]):
             return None
         return float(self.confirmed["ratio_to_pca"].iloc[0])
@@ -77,8 +79,8 @@ class RateDistortion:
     def _headline(self) -> str:
         if not self.confirmed.empty:
             best = self.confirmed.iloc[0]
-            which = "confirmed winner" if np.isfinite(best["val_mse"]) else "first configuration"
-            error = f"The {which} has a test MSE of {number(best['test_mse'], 4)}"
+            who = named(best) if np.isfinite(best["val_mse"]) else "The first configuration"
+            error = f"{who} has a test MSE of {number(best['test_mse'], 4)}"
             if np.isfinite(best["test_low"]):
                 error += f" ({interval_text(best['test_low'], best['test_high'])}, {counted(best['seeds'], 'seed')})"
             error += f" with {best['latent_size']:,.0f} numbers a code"
@@ -154,7 +156,8 @@ def by_size(rows: pd.DataFrame, name: str, metric: str = "val_mse") -> pd.DataFr
 def confirmed_by_size(study: StudyFiles, metric: str = "val_mse") -> pd.DataFrame:
     """Return a row per confirmed config, the winner first, with the mean of a metric and its test namesake's interval.
 
-    Columns confirm_of, architecture, latent_size, the metric, its namesake, test_low, test_high and seeds.
+    Columns confirm_of, architecture, latent_size, the metric, its namesake, test_low, test_high and seeds; `UNMET`
+    where a config does not keep constraints in the mean. Those that do come first.
     """
     runs, test_metric = completed_confirmations(study), on_test(metric)
     rows = by_size(runs, "confirm_of", metric).assign(**{test_metric: numbers(runs, test_metric)})
@@ -177,7 +180,16 @@ def confirmed_by_size(study: StudyFiles, metric: str = "val_mse") -> pd.DataFram
                 "seeds": test.n,
             }
         )
-    return pd.DataFrame(found, columns=None if found else ["architecture", "latent_size", metric, test_metric])
+    table = pd.DataFrame(found, columns=None if found else ["architecture", "latent_size", metric, test_metric])
+    if found and (beyond := unmet_by_mean(study, runs)):
+        table[UNMET] = table["confirm_of"].map(beyond).fillna("")
+    return table
+
+
+def named(first: pd.Series) -> str:
+    """Return what the first row of `confirmed_by_size` is to a reader: the winner, where anything has won."""
+    unmet = first.get(UNMET)
+    return f"The first confirmed config, no winner, as it does not keep {unmet}," if unmet else "The confirmed winner"
 
 
 def _with_pca(rows: pd.DataFrame, pca: pd.DataFrame) -> pd.DataFrame:
