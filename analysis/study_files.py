@@ -120,6 +120,11 @@ class StudyFiles:
         return FamilyFacts.from_json(own["facts"]) if own else FAMILY_FACTS[self.family]
 
     @property
+    def classifies(self) -> bool:
+        """Whether its networks are compared by their errors of class, whatever its trials are ranked by."""
+        return self.facts.baseline == "linear_classifier"
+
+    @property
     def partial(self) -> str | None:
         """What has to be said of a study that is not finished, in a sentence; None for one that is."""
         return _PARTIAL.get(self.state)

@@ -90,7 +90,7 @@ class ClassErrors:
 def compute_class_errors(study: StudyFiles) -> ClassErrors | None:
     """Return the errors by class of the confirmed winner; None where none were kept, or there is one class."""
     arrays = study.arrays("per_class")
-    metric = "error_rate" if study.facts.baseline == "linear_classifier" else "mse"
+    metric = "error_rate" if study.classifies else "mse"
     if arrays is None or not {"images", "components", metric} <= arrays.keys():
         return None
     images, errors = arrays["images"], arrays[metric]

@@ -101,11 +101,11 @@ def methods(study: StudyFiles) -> Section:
     """Return what the numbers mean, what was not tested, and how to repeat the study."""
     data = study.about.get("data", {})
     metric = study.metric
-    classifies, chosen = study.facts.baseline == "linear_classifier", data.get("sizes", {}).get("val", 1) > 0
+    chosen = data.get("sizes", {}).get("val", 1) > 0
     baseline = (
         "A logistic regression on PCA codes, "
         + ("its number of components chosen on validation data" if chosen else "of the most components that were tried")
-        if classifies
+        if study.classifies
         else "PCA (exact eigendecomposition in double precision)"
     )
     items: list[Item] = [

@@ -213,9 +213,10 @@ def _statistics(study: StudyFiles) -> Iterator[str]:
         r"by seed, where architecture and number of parameters agree, else by Welch's test, with Holm's "
         r"correction~\cite{holm}. They cover neither another split nor other data."
     )
-    classifies = study.facts.baseline == "linear_classifier"
     baseline = (
-        "a logistic regression on PCA codes" if classifies else "PCA with as many components as the code has numbers"
+        "a logistic regression on PCA codes"
+        if study.classifies
+        else "PCA with as many components as the code has numbers"
     )
     nats = r", and probabilistic PCA~\cite{ppca} in nats" if study.facts.nats else ""
     yield (

@@ -234,9 +234,10 @@ def planned(studies: Iterable[Reproduction], paces: Paces, machine: Machine) -> 
     """
     found = []
     for study in studies:
-        probed = () if study.finished else paces.of(study.key, study.entry)
-        recorded = study.measured(machine.device)
-        pace = tuple(recorded.get(place, seconds) for place, seconds in enumerate(probed))
+        pace: Stages = ()
+        if not study.finished:
+            probed, recorded = paces.of(study.key, study.entry), study.measured(machine.device)
+            pace = tuple(recorded.get(place, seconds) for place, seconds in enumerate(probed))
         found.append(Planned(study, pace, study.seconds_left(pace, machine.concurrent)))
     return sorted(found, key=lambda one: one.seconds)
 
