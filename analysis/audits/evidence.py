@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,10 @@ class MeasuredStudy:
         self.as_reported: bool = settings.get("as_reported", False)
         if missing := [column for column in _NEEDED if column not in files.confirm]:
             raise KeyError(f"confirm.csv's column {missing[0]}")
-        self._epochs = files.confirm_history
         ended = files.confirm["status"] == "completed"
-        self.runs = files.confirm[ended & files.confirm["key"].notna()]
+        self.runs: list[dict[Any, Any]] = files.confirm[ended & files.confirm["key"].notna()].to_dict("records")
+        self._epochs = files.confirm_history
+        self._confusions: dict[str, np.ndarray | None] = {}
 
     @property
     def whole_sizes(self) -> dict[str, int] | None:
@@ -95,31 +97,40 @@ class MeasuredStudy:
             return None
         return {str(name): float(value) for name, value in rows.iloc[0].drop("confirm_id").dropna().items()}
 
-    def confusion(self, run_id: str, candidate: str, seed: int) -> np.ndarray | None:
+    def confusion(self, run: Mapping[Any, Any]) -> np.ndarray | None:
         """Return how many test images of a class (rows) were taken for another (columns), None where it is gone.
 
         Each run has its own beside its network, or in one table with the others; the winner's are in samples/ too.
         """
+        run_id = str(run["confirm_id"])
+        if run_id not in self._confusions:
+            self._confusions[run_id] = self._from_cells(run_id) if self._cells is not None else self._from_arrays(run)
+        return self._confusions[run_id]
+
+    @cached_property
+    def _cells(self) -> pd.DataFrame | None:
+        """What each run took for what, without the pairs that it never did; None where it is beside the networks."""
         table = self.folder.path / CONFUSION
-        if table.is_file():
-            return self._confusion(pd.read_csv(table, dtype={"true": str, "predicted": str}), run_id)
-        files = [self.folder.checkpoints / run_id / "predictions.npz"]
+        return pd.read_csv(table, dtype={"true": str, "predicted": str}) if table.is_file() else None
+
+    def _from_cells(self, run_id: str) -> np.ndarray | None:
+        assert self._cells is not None
+        names = self.data["class_names"]
+        confusion = np.zeros((len(names), len(names)), dtype=np.int64)
+        mine = self._cells[self._cells["confirm_id"] == run_id]
+        for cell in mine.to_dict("records"):
+            confusion[names.index(cell["true"]), names.index(cell["predicted"])] = cell["images"]
+        return confusion if len(mine) else None
+
+    def _from_arrays(self, run: Mapping[Any, Any]) -> np.ndarray | None:
+        files = [self.folder.checkpoints / str(run["confirm_id"]) / "predictions.npz"]
         best = (self.summary or {}).get("best") or {}
-        if best.get("trial_id") == candidate and (best.get("model") or {}).get("seed") == seed:
+        if best.get("trial_id") == str(run["confirm_of"]) and (best.get("model") or {}).get("seed") == int(run["seed"]):
             files.append(self.folder.samples / "predictions.npz")
         for file in files:
             if (arrays := read_arrays(file)) is not None:
                 return np.asarray(arrays["confusion"])
         return None
-
-    def _confusion(self, cells: pd.DataFrame, run_id: str) -> np.ndarray | None:
-        """Return the matrix of a run from the cells of all runs that are not 0; None where it has none."""
-        names = self.data["class_names"]
-        confusion = np.zeros((len(names), len(names)), dtype=np.int64)
-        mine = cells[cells["confirm_id"] == run_id]
-        for cell in mine.to_dict("records"):
-            confusion[names.index(cell["true"]), names.index(cell["predicted"])] = cell["images"]
-        return confusion if len(mine) else None
 
 
 def read_evidence(storage: Path | None, kept: Path | None = None) -> Evidence:

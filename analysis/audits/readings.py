@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,12 +57,12 @@ class Runs:
 
     study: MeasuredStudy
     entry: Reported
-    rows: pd.DataFrame
+    rows: Sequence[Mapping[Any, Any]]
 
     @property
     def epochs(self) -> tuple[int, ...]:
         """The epochs of each stage, the fewest of any run."""
-        first, last = int(self.rows["pretrain_epochs"].min()), int(self.rows["epochs"].min())
+        first, last = (int(min(row[stage] for row in self.rows)) for stage in ("pretrain_epochs", "epochs"))
         return (first, last) if len(self.entry.epochs) > 1 else (last,)
 
     @property
@@ -79,7 +79,7 @@ class Runs:
 
     def values(self, measured: Measured) -> dict[int, float]:
         """Return a number of the runs by seed, without those that have none."""
-        found = {int(row["seed"]): _value(self.study, row, measured) for row in self.rows.to_dict("records")}
+        found = {int(row["seed"]): _value(self.study, row, measured) for row in self.rows}
         return {seed: value for seed, value in found.items() if value is not None}
 
 
@@ -151,8 +151,8 @@ def _of_runs(measured: Measured, evidence: Evidence, together: Iterable[Measured
         return replace(reading, missing=f"the runs of {measured.subject} have no {measured.metric}{when}")
     if free:
         return replace(reading, sample=Sample({}, next(iter(known.values()))))
-    counts: list[Any] = list(runs.rows["params"].dropna().unique()) if "params" in runs.rows else []
-    layers = Layers(entry.config["architecture"], int(counts[0])) if len(counts) == 1 else None
+    counts = {int(row["params"]) for row in runs.rows if not pd.isna(row.get("params"))}
+    layers = Layers(entry.config["architecture"], counts.pop()) if len(counts) == 1 else None
     return replace(reading, sample=Sample(known, None, *_limits(measured.metric, runs), layers))
 
 
@@ -160,7 +160,7 @@ def _limits(metric: str, runs: Runs) -> tuple[float, float]:
     """Return the least and the most that a number of runs can be, which the metric's name alone may not tell."""
     least, most = metrics.limits(metric)
     if metric.startswith(_CONFUSED):  # no more than there are test images of the class
-        rows = [_taken_for(runs.study, row, metric) for row in runs.rows.to_dict("records")]
+        rows = [_taken_for(runs.study, row, metric) for row in runs.rows]
         return least, max((float(sum(row.values())) for row in rows), default=most)
     if metrics.split_of(metric)[1] == "loss" and runs.entry.config["family"] != "vae":
         return 0.0, most  # a square error or a cross entropy; a VAE's may be a density, whose logarithm has no bound
@@ -191,9 +191,7 @@ def runs_of(key: str, evidence: Evidence) -> list[Runs]:
     for study in evidence.studies:
         if study.dataset != dataset:
             continue  # a reported network on other data
-        rows = study.runs[study.runs["key"].isin(names)]
-        rows = rows[[_same_settings(row, entry.config) for row in rows.to_dict("records")]]
-        if len(rows):
+        if rows := [run for run in study.runs if run["key"] in names and _same_settings(run, entry.config)]:
             found.append(Runs(study, entry, rows))
     return found
 
@@ -226,7 +224,7 @@ def _value(study: MeasuredStudy, row: Mapping[Any, Any], measured: Measured) -> 
 def _taken_for(study: MeasuredStudy, row: Mapping[Any, Any], metric: str) -> dict[str, float]:
     """Return how many test images of a metric's class a run took for each class; empty where that is not known."""
     try:
-        table = study.confusion(str(row["confirm_id"]), str(row["confirm_of"]), int(row["seed"]))
+        table = study.confusion(row)
         names = study.data["class_names"]
         counts = [] if table is None else table[names.index(metric.split(":")[1])]
         return {name: float(count) for name, count in zip(names, counts, strict=False)}

@@ -227,15 +227,16 @@ def _sides(one: Audit) -> tuple[tuple[Measured, ...], tuple[Measured, ...]]:
 
 
 def _readings(one: Audit, evidence: Evidence) -> Iterator[tuple[str, Reading]]:
+    """Yield each number with its side. PCA's are of the networks' own study, where they have one study."""
     lower, higher = _sides(one)
-    networks = {
-        find(measured, evidence).source for measured in (*lower, *higher) if not measured.subject.startswith("pca/")
-    }
-    beside = networks.pop() if len(networks) == 1 else None
-    for measured in lower:
-        yield "lower" if higher else "measured", find(measured, evidence, beside=beside)
-    for measured in higher:
-        yield "higher", find(measured, evidence, beside=beside)
+    asked = [("lower" if higher else "measured", measured) for measured in lower]
+    asked += [("higher", measured) for measured in higher]
+    found = {measured: find(measured, evidence) for _, measured in asked if not measured.subject.startswith("pca/")}
+    sources = {reading.source for reading in found.values()}
+    beside = sources.pop() if len(sources) == 1 else None
+    with_pca = any(measured.subject.startswith("pca/") for measured in measured_by(one))
+    for side, measured in asked:
+        yield side, find(measured, evidence, beside=beside) if with_pca else found[measured]
 
 
 def _piece(role: str, reading: Reading, scale: float) -> Piece:

@@ -153,7 +153,7 @@ def _linked(text: str, sources: _Sources) -> str:
 
 def _curves(part: Curves, report: str, sources: _Sources) -> Iterator[str]:
     found = {key: runs for key in part.keys if (runs := sources.runs(key, f"val_{part.metric}")) is not None}
-    histories = {key: runs.study.history(list(runs.rows["confirm_id"])) for key, runs in found.items()}
+    histories = {key: runs.study.history([row["confirm_id"] for row in runs.rows]) for key, runs in found.items()}
     curves = compute_mean_curves(histories, part.metric)
     if not curves:
         return
