@@ -39,8 +39,7 @@ def _run(options: argparse.Namespace) -> None:
 
     model = own_images.load(options.model, trust=options.trust)
     described = describe(options.model)
-    if not own_images.can_be_asked(model, described.image_shape):
-        raise UsageError(f"{options.model} gives neither probabilities of classes nor images: there is nothing to show")
+    own_images.check_answers(model, described.image_shape, options.model)
     if isinstance(model, Predictive) and options.out is not None:
         raise UsageError(f"--out is for the pictures of an autoencoder; {options.model} is a classifier")
     if not isinstance(model, Predictive) and options.top is not None:

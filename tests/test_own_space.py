@@ -320,7 +320,10 @@ def test_a_network_that_says_nothing_of_images_goes_to_mlflow_as_what_it_is(tmp_
     assert (list(info.flavors), info.signature) == (["pytorch"], None)
     Image.new("L", (8, 8)).save(tmp_path / "one.png")
     assert predict.main(["--model", str(tmp_path / "best"), str(tmp_path / "one.png"), "--trust"]) == 2
-    assert "gives neither probabilities of classes nor images: there is nothing to show" in capsys.readouterr().err
+    nothing = "gives neither probabilities of classes nor images: there is nothing to show"
+    assert nothing in capsys.readouterr().err
+    with pytest.raises(UsageError, match=nothing):
+        served.Served(tmp_path / "best", trust=True)
 
 
 def test_a_network_of_a_built_in_architecture_needs_no_trust(tmp_path):

@@ -21,6 +21,10 @@ from study.record import files
 from study.record.errors import UsageError
 
 
+class NothingToShowError(UsageError):
+    """A network gives neither probabilities of classes nor images."""
+
+
 def load(folder: Path, *, trust: bool = False) -> Network:
     """Return the network that a study or `models.save` left in a folder.
 
@@ -72,17 +76,28 @@ def trained_on(folder: Path, described: Description) -> Trained:
     return trained
 
 
-def can_be_asked(model: Network, image_shape: tuple[int, int, int]) -> bool:
-    """Return whether a network says something of images that can be shown: classes, or images of their shape.
+def check_answers(model: Network, image_shape: tuple[int, int, int], folder: Path) -> None:
+    """Refuse a network that says nothing of images that can be shown: neither classes nor images of their shape.
 
     One of a person's own family need do neither.
+
+    Args:
+        model: The network.
+        image_shape: (channels, height, width) of the images that it was trained on.
+        folder: Where it was left, for the message.
+
+    Raises:
+        NothingToShowError: it gives neither.
     """
     if isinstance(model, Predictive):
-        return True
+        return
     images = torch.zeros(1, *image_shape)
     with torch.inference_mode():
         found = model(images)
-    return isinstance(found, Tensor) and found.shape == images.shape
+    if not (isinstance(found, Tensor) and found.shape == images.shape):
+        raise NothingToShowError(
+            f"{folder} gives neither probabilities of classes nor images: there is nothing to show"
+        )
 
 
 def probabilities(model: Predictive, images: NDArray[Any]) -> Tensor:

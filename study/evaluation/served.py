@@ -40,6 +40,7 @@ class Served:
 
     Raises:
         UntrustedCodeError: It has code of its own, and nobody said that it may run.
+        NothingToShowError: It gives neither probabilities of classes nor images.
         ConfigError, UsageError: A file is damaged; the message names it.
     """
 
@@ -47,6 +48,7 @@ class Served:
         self._network = models.load(folder, trust=trust)
         described = models.describe(folder)
         self._shape = described.image_shape
+        own_images.check_answers(self._network, self._shape, folder)
         self._trained = own_images.trained_on(folder, described)
         self._reader = InputReader(described, self._trained)
 
@@ -100,11 +102,13 @@ def example(folder: Path) -> pd.DataFrame | None:
 
     Its own code has to be in use already.
     """
-    channels, height, width = image_shape = models.describe(folder).image_shape
-    if not own_images.can_be_asked(models.load(folder), image_shape):
+    try:
+        served = Served(folder)
+    except own_images.NothingToShowError:
         return None
+    channels, height, width = models.describe(folder).image_shape
     # Four rows or fewer might be taken for the channels.
-    return Served(folder).predict(np.zeros((1, max(5, height), width, channels), np.uint8))
+    return served.predict(np.zeros((1, max(5, height), width, channels), np.uint8))
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Served:
