@@ -10,6 +10,7 @@ import numpy as np
 from analysis.study_files import StudyFiles
 from analysis.words import cell, interval_text
 from study.record import metrics
+from study.record.intervals import mean_interval
 from study.record.words import counted, number
 
 _LEAST_IMAGES = 30
@@ -111,13 +112,10 @@ def compute_over_images(study: StudyFiles) -> OverImages | None:
 
 def image_mean(values: np.ndarray, least: float = -math.inf, most: float = math.inf) -> ImageMean:
     """Return the mean of a value of each image, (n,), n ≥ 1, its interval cut at the least and most of a value."""
-    from scipy.stats import t
-
     n, mean = len(values), float(np.mean(values, dtype=np.float64))
     different = n - int(np.unique(values, return_counts=True)[1].max())
     if n < _LEAST_IMAGES:
         return ImageMean(mean, n, None, f"fewer than {_LEAST_IMAGES}")
     if different < _LEAST_DIFFERENT:
         return ImageMean(mean, n, None, f"all but {different} alike")
-    half = float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1, dtype=np.float64)) / math.sqrt(n)
-    return ImageMean(mean, n, (max(mean - half, least), min(mean + half, most)))
+    return ImageMean(mean, n, mean_interval(values.tolist(), least, most).ci95)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from analysis.study_files import StudyFiles
 from study.record import constraints, intervals, metrics, ranking
-from study.record.events import LIMITS
+from study.record.events import LIMITS, RANKED
 from study.record.intervals import Interval
 from study.record.metrics import Mode
 from study.record.tables import UNMET
@@ -57,6 +57,12 @@ def numbers(table: pd.DataFrame, column: str) -> pd.Series:
     return pd.to_numeric(table[column], errors="coerce").astype(float).replace([np.inf, -np.inf], np.nan)
 
 
+def trained_seconds(study: StudyFiles) -> float:
+    """Return the seconds of training of all runs of a study."""
+    tables = (study.trials, study.spread, study.confirm)
+    return float(sum(table["seconds"].sum() for table in tables if "seconds" in table))
+
+
 def records(table: pd.DataFrame) -> list[Any]:
     """Return the rows as named tuples; what type a field has is the table's affair."""
     return list(table.itertuples())
@@ -84,7 +90,7 @@ def ended_trials(study: StudyFiles) -> pd.DataFrame:
     objective = objective_of(study)
     trials = keeping(study.trials)
     trials = trials.assign(value=numbers(trials, objective.metric))
-    ended = trials[trials["status"].isin(["completed", "stopped"]) & trials["value"].notna()]
+    ended = trials[trials["status"].isin(RANKED) & trials["value"].notna()]
     epochs = numbers(ended, "epochs").fillna(0).astype(int)
     keys = [
         ranking.trial_key(status, reached, value, place, objective.mode)
@@ -105,7 +111,7 @@ def compute_beyond(study: StudyFiles) -> pd.DataFrame:
 
     Columns `trial_id`, `unmet`, `status`, `epochs`, `params`, the network's `config.*` and the metric.
     """
-    ended = study.trials[study.trials["status"].isin(["completed", "stopped"])]
+    ended = study.trials[study.trials["status"].isin(RANKED)]
     rows = ended.drop(keeping(ended).index)
     asked = [one.name for one in constraints.of_settings(study.settings)]
     columns = ["trial_id", UNMET, *_SHOWN[1:], study.metric, *asked, *(f"config.{name}" for name in asked)]

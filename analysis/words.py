@@ -101,16 +101,16 @@ def value_label(value: Any) -> str:
     return str(value)
 
 
-def interval_text(low: float, high: float, digits: int = DIGITS) -> str:
+def interval_text(low: float, high: float) -> str:
     """Return "low … high"."""
-    return f"{number(low, digits)} … {number(high, digits)}"
+    return f"{number(low)} … {number(high)}"
 
 
-def with_interval(interval: Interval, digits: int = DIGITS) -> str:
+def with_interval(interval: Interval) -> str:
     """Return a mean with its interval, "0.5 (0.4 to 0.6)"; where it has none, with why."""
     if interval.ci95 is None:
-        return f"{cell(interval.mean, digits)} ({interval.missing})"
-    return f"{cell(interval.mean, digits)} ({' to '.join(cell(end) for end in interval.ci95)})"
+        return f"{cell(interval.mean)} ({interval.missing})"
+    return f"{cell(interval.mean)} ({' to '.join(cell(end) for end in interval.ci95)})"
 
 
 def summary_interval(value: Mapping[str, Any]) -> str:

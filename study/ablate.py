@@ -99,7 +99,7 @@ def _words(options: argparse.Namespace) -> list[str]:
 
 def shown(table: Sequence[Row], metric: str, notes: Sequence[str], folder: StudyFolder) -> str:
     """Return an ablation as a table and sentences, in lines of at most 80 columns."""
-    from study.driver import listing
+    from study.record import terminal
 
     lines = [("step", "parameter", "gain", "95 % interval", "p (Holm)", "alone")]
     for row in table:
@@ -116,9 +116,9 @@ def shown(table: Sequence[Row], metric: str, notes: Sequence[str], folder: Study
         )
     return "\n".join(
         [
-            listing.table(lines, cut=1),
+            terminal.table(lines, cut=1),
             "* told from noise; alone: the gain of the same change from the default",
-            *map(listing.wrapped, [*ablation.sentences(table, metric), *notes]),
+            *map(terminal.wrapped, [*ablation.sentences(table, metric), *notes]),
             f"table   {folder.path / ablation.FILE}",
             f"report  {commands.hint('report', folder.name, *commands.storage_words(folder.path.parent))}",
         ]

@@ -19,10 +19,10 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import search_spaces
-from study.driver.listing import wrapped
 from study.record import commands, files, tables
 from study.record.errors import UsageError
 from study.record.settings import add_option
+from study.record.terminal import wrapped
 from study.record.values import distinct, integer
 
 

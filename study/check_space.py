@@ -19,10 +19,10 @@ if __package__ in (None, ""):
     # Run as a file: look for modules in the repository, not in this folder, where they would hide others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from study.driver.listing import wrapped
 from study.record import commands
 from study.record.errors import UsageError, first_line
 from study.record.settings import add_option
+from study.record.terminal import wrapped
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -65,7 +65,7 @@ def storage_of(folder: Path) -> BaseStorage:
     Raises:
         UsageError: there is no search that can be shown.
     """
-    from study.driver.listing import wrapped
+    from study.record.terminal import wrapped
     from study.search.storages import together
 
     if not folder.is_dir():

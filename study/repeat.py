@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def compared_table(values: Sequence[Value]) -> str:
     """Return the values of a run's last epoch and of its end as a table, in full precision."""
-    from study.driver.listing import table
+    from study.record.terminal import table
 
     last = [value.place for value in values if value.place != "end"][-1:]
     rows = [("metric", "recorded", "again", "apart by")]

@@ -232,8 +232,7 @@ def _words(name: str, value: object) -> list[str]:
     """Return the words of a command line that say an option's value."""
     if isinstance(value, bool) and options()[name].say is None:
         return [f"--{name}"] if value else [f"--no-{name}"]
-    text = ",".join(map(plain, value)) if isinstance(value, list | tuple) else plain(value)
-    return [f"--{name}", text]
+    return [f"--{name}", plain(value)]
 
 
 def _score(value: Any) -> tuple[float, float | None, float | None, int]:

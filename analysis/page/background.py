@@ -14,7 +14,7 @@ from analysis.trials import given_and_suggested, suggested
 from analysis.words import cell, environments, joined, machine, machines, versions
 from study.record import metrics
 from study.record.ranking import NOTHING_CHOSEN
-from study.record.settings import options, repeat_words
+from study.record.settings import place_fields, repeat_words
 from study.record.words import number
 
 
@@ -22,7 +22,7 @@ def settings(study: StudyFiles) -> Section:
     """Return the settings of a study, its data and the machine."""
     about = study.about
     data, environment = about.get("data", {}), about.get("environment", {})
-    places = {field for option in options().values() if option.place for field in option.fields}
+    places = place_fields()
     chosen = {
         key: value for key, value in about.get("settings", {}).items() if value not in (None, []) and key not in places
     }

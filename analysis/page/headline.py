@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.over_images import compute_over_images
 from analysis.page.parts import Fact, Facts, Section
 from analysis.study_files import StudyFiles
-from analysis.trials import compute_leaderboard, given_and_suggested
+from analysis.trials import compute_leaderboard, given_and_suggested, trained_seconds
 from analysis.words import cell, config_words, machines, summary_interval
 from study.record import metrics
 from study.record.intervals import LEAST_SEEDS
@@ -284,7 +284,7 @@ def _cost(study: StudyFiles) -> Fact:
     trials = ", ".join(f"{number_of} {status}" for status, number_of in statuses.items())
     tables = (study.trials, study.spread, study.confirm)
     epochs = int(sum(table["epochs"].sum() for table in tables if "epochs" in table))
-    trained = float(sum(table["seconds"].sum() for table in tables if "seconds" in table))
+    trained = trained_seconds(study)
     clock = f"{duration(study.summary['wall_s'])} on the clock, " if study.summary else ""
     place = machines(study.about)
     confirmed = f"{counted(len(study.confirm), 'confirmation run')}, " if len(study.confirm) else ""

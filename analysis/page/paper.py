@@ -16,7 +16,7 @@ from analysis.page.background import energy, repeat_commands
 from analysis.page.headline import verdict
 from analysis.page.remarks import hypothesis, remarks
 from analysis.study_files import StudyFiles
-from analysis.trials import compute_confirmed, given_and_suggested
+from analysis.trials import compute_confirmed, given_and_suggested, trained_seconds
 from analysis.words import cell, environments, interval_text, joined, machines, parameter_label, versions
 from study.record import files, metrics
 from study.record.ranking import NOTHING_CHOSEN
@@ -231,9 +231,9 @@ def _machine(study: StudyFiles) -> Iterator[str]:
         for environment in environments(study.about)
     )
     took = f"took {duration(study.summary['wall_s'])} on the clock and " if study.summary else ""
-    tables = (study.trials, study.spread, study.confirm)
-    seconds = float(sum(table["seconds"].sum() for table in tables if "seconds" in table))
-    yield latex(f"The study {took}{duration(seconds)} of training on {machines(study.about)}. {energy(study)}")
+    yield latex(
+        f"The study {took}{duration(trained_seconds(study))} of training on {machines(study.about)}. {energy(study)}"
+    )
     yield rf"Networks are PyTorch's~\cite{{pytorch}}; {latex('; and later on '.join(programs))}."
 
 

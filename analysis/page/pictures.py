@@ -38,6 +38,7 @@ MODULES = (
 )
 """The modules of `analysis/figures`, in the order in which their figures stand in a section."""
 
+_SVG = "image/svg+xml"
 _SVG_LIMIT = 250_000  # bytes; scatter plots and heat maps with thousands of marks are smaller as pixels
 _DPI = 160
 _CSS_DPI = 116  # a figure of 6 inches is 700 px wide, as its letters want
@@ -62,22 +63,24 @@ def drawn(drawing: Drawing[Any], study: StudyFiles) -> list[Item]:
     more = [Table(one.name, one.caption, one.frame, folded=True) for one in drawing.more(data)]
     wide = embed(drawing.plot(data), title, data.caption)
     with style.narrow():
-        small = embed(drawing.plot(data), title, data.caption)
+        small = embed(drawing.plot(data), title, data.caption, as_svg=wide.media_type == _SVG)
     return [replace(wide, narrow=small), numbers, *more]
 
 
-def embed(figure: Figure, title: str, caption: str) -> Picture:
-    """Return a figure as a picture of a page, SVG, or PNG where that would be large; it always has the same bytes.
+def embed(figure: Figure, title: str, caption: str, *, as_svg: bool = True) -> Picture:
+    """Return a figure as a picture of a page; it always has the same bytes.
 
-    As SVG it has no paper of its own, and a reader whose screen is dark sees it in `style.DARK`.
+    PNG, or `as_svg` unless that is large. As SVG it has no paper of its own, and a reader whose screen is dark sees it
+    in `style.DARK`.
     """
     width = round(figure.get_figwidth() * _CSS_DPI)
     FigureCanvasAgg(figure)
-    # Letters as outlines: a reader's machine need not have the font.
-    with mpl.rc_context({"svg.hashsalt": title, "svg.fonttype": "path"}):
-        data = _saved(figure, "none", format="svg", metadata={"Date": None, "Creator": None})
-    if len(data) <= _SVG_LIMIT:
-        return Picture(title, caption, "image/svg+xml", data.replace(b"</svg>", _dark() + b"</svg>"), width)
+    if as_svg:
+        # Letters as outlines: a reader's machine need not have the font.
+        with mpl.rc_context({"svg.hashsalt": title, "svg.fonttype": "path"}):
+            data = _saved(figure, "none", format="svg", metadata={"Date": None, "Creator": None})
+        if len(data) <= _SVG_LIMIT:
+            return Picture(title, caption, _SVG, data.replace(b"</svg>", _dark() + b"</svg>"), width)
     data = _saved(figure, "white", format="png", dpi=_DPI, metadata={"Software": None})
     return Picture(title, caption, "image/png", data, width)
 

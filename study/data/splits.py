@@ -9,6 +9,9 @@ import numpy as np
 SPLIT_SEED = 2025
 """Seed of every split that this project draws; not the study's seed, so that studies can be compared."""
 
+HELD_OUT = 0.15
+"""The part of the images that each split besides training takes, where a set has no division of its own."""
+
 MIN_PER_CLASS = 3
 """The fewest images of a class that a three-way split can divide: one each."""
 
@@ -42,13 +45,13 @@ def random_order(count: int, seed: int = SPLIT_SEED) -> np.ndarray:
     return np.argsort(np.random.PCG64(seed).random_raw(count), kind="stable")
 
 
-def stratified_order(labels: np.ndarray, seed: int = SPLIT_SEED) -> np.ndarray:
+def stratified_order(labels: np.ndarray) -> np.ndarray:
     """Shuffle the indices of `labels`, shape (n,), so that every prefix is a stratified sample.
 
     The first `k` hold every class once k is the number of classes or more, and of a class with `m` of the
     `n` images about k·m/n, at most rounded up. Longer prefixes contain the shorter ones.
     """
-    shuffled = random_order(len(labels), seed)
+    shuffled = random_order(len(labels))
     _, codes, sizes = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
     starts = np.cumsum(sizes) - sizes
     rank = np.empty(len(labels), dtype=np.int64)  # 0 for the first image of its class, 1 for the second, …
@@ -62,18 +65,18 @@ def hold_out(data: Split, count: int, *, stratified: bool) -> tuple[Split, Split
     return data.take(order[count:]), data.take(order[:count])
 
 
-def three_way(data: Split, fraction: float = 0.15) -> tuple[Split, Split, Split]:
-    """Divide `data` into train, validation and test, the last two of `fraction` of the images each.
+def three_way(data: Split) -> tuple[Split, Split, Split]:
+    """Divide `data` into train, validation and test, the last two of `HELD_OUT` of the images each.
 
     Stratified: with at least `MIN_PER_CLASS` images of each class, every split holds every class.
     """
-    train, val, test = three_way_order(data.labels, fraction)
+    train, val, test = three_way_order(data.labels)
     return data.take(train), data.take(val), data.take(test)
 
 
-def three_way_order(labels: np.ndarray, fraction: float = 0.15) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def three_way_order(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the indices of the images of train, validation and test that `three_way` takes."""
-    count = max(len(np.unique(labels)), round(fraction * len(labels)))
+    count = max(len(np.unique(labels)), round(HELD_OUT * len(labels)))
     rest, test = _held_out(labels, np.arange(len(labels)), count)
     train, val = _held_out(labels, rest, count)
     return train, val, test
@@ -111,12 +114,10 @@ def grouped_order(labels: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, n
     return members(groups, firsts[train]), members(groups, firsts[val]), members(groups, firsts[test])
 
 
-def held_out_order(
-    labels: np.ndarray, groups: np.ndarray, among: np.ndarray, fraction: float = 0.15
-) -> tuple[np.ndarray, np.ndarray]:
-    """Divide the indices `among` into the rest and a stratified fraction of them, whole groups of images each."""
+def held_out_order(labels: np.ndarray, groups: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Divide the indices `among` into the rest and a stratified `HELD_OUT` of them, whole groups of images each."""
     firsts = among[groups[among] == among]
-    rest, held = _held_out(labels, firsts, max(len(np.unique(labels)), round(fraction * len(firsts))))
+    rest, held = _held_out(labels, firsts, max(len(np.unique(labels)), round(HELD_OUT * len(firsts))))
     return members(groups, rest, among), members(groups, held, among)
 
 

@@ -12,7 +12,6 @@ from search_spaces import Between
 from study.driver import repeating
 from study.driver.ablation_path import Asked, changed
 from study.driver.estimate import RUN, START
-from study.driver.listing import table, wrapped
 from study.driver.repeating import Source
 from study.driver.reproductions import Machine
 from study.record import folder as folders
@@ -22,6 +21,7 @@ from study.record.commands import hint
 from study.record.errors import UsageError
 from study.record.settings import Settings
 from study.record.state import StudyState
+from study.record.terminal import table, wrapped
 from study.record.words import duration
 from study.settings.resolve import default_address, space_context, space_of
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from search_spaces import Between
-from study.driver.listing import short
 from study.record.ablation import Step, Trained
 from study.record.events import Config, Role
 from study.record.metrics import Mode
 from study.record.ranking import confirmed_order
+from study.record.terminal import short
 from study.record.words import counted
 
 PATHS = ("greedy", "ranked")

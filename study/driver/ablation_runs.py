@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import models
 from search_spaces import Between
-from study.driver.confirmation import Candidate, Planned
+from study.driver.confirmation import Candidate, Planned, left_of
 from study.record.ablation import Trained
 from study.record.events import Config, Role
 from study.record.intervals import Layers, Sample
@@ -66,8 +66,7 @@ class AblationRuns:
                 name = f"{one.id}-{_ROLES[role][1]}{number}"
                 job = Job(name, one.config, seed, one.budget.epochs, one.budget.pretrain_epochs)
                 planned.append(Planned(one, job, role))
-        runs = self._state.runs
-        return [one for one in planned if one.job.id not in runs or runs[one.job.id].status == "running"]
+        return left_of(planned, self._state)
 
     def measured(self, config: Config, role: Role) -> Trained:
         """Return the objective of a config on the seeds of a role, as far as they have completed."""

@@ -17,7 +17,6 @@ from study.driver.ablation_path import Asked, Wanted, walk
 from study.driver.ablation_runs import AblationRuns
 from study.driver.context import Setup
 from study.driver.display import Display
-from study.driver.listing import wrapped
 from study.driver.session import Session
 from study.interrupt import Interrupted
 from study.record import disk, files, journal, metrics, tables
@@ -29,6 +28,7 @@ from study.record.events import Event, RunEnded, SessionStarted, StudyStarted, T
 from study.record.journal import Journal, Recorder
 from study.record.state import StudyState
 from study.record.tables import Row
+from study.record.terminal import wrapped
 
 
 def run(

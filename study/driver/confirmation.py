@@ -40,6 +40,11 @@ class Candidate:
     params: int
     budget: Budget
 
+    @classmethod
+    def of(cls, run: Run) -> Candidate:
+        """Return a run's config, under the run's id and with its own budget."""
+        return cls(run.id, run.config, run.key, run.params, Budget(run.budget, run.pretrain_budget))
+
     def job(self, settings: Settings, replicate: int, *, test: bool) -> Job:
         """Return the run of one seed; every candidate has the same seeds.
 
@@ -66,6 +71,12 @@ class Planned:
     kind: Kind = "confirm"
 
 
+def left_of(planned: Iterable[Planned], state: StudyState) -> list[Planned]:
+    """Return the planned runs that have not ended."""
+    runs = state.runs
+    return [one for one in planned if one.job.id not in runs or runs[one.job.id].status == "running"]
+
+
 def candidates(state: StudyState, settings: Settings, space: Space, context: Context) -> list[Candidate]:
     """Return the configs to confirm: the best trials, then the default and the reported ones if asked for.
 
@@ -81,11 +92,7 @@ def candidates(state: StudyState, settings: Settings, space: Space, context: Con
     best = _best(state, settings, space)
     # Beside bounds that are measured, one that was confirmed before an extension may be the only one to keep them.
     known = {run.confirm_of for run in state.confirmations if run.role == "choose"} if settings.constraints else set()
-    chosen = [
-        Candidate(run.id, run.config, run.key, run.params, Budget(run.budget, run.pretrain_budget))
-        for place, run in enumerate(best)
-        if place < settings.confirm_top or run.id in known
-    ]
+    chosen = [Candidate.of(run) for place, run in enumerate(best) if place < settings.confirm_top or run.id in known]
     given = _given(state, settings, space, context) if settings.confirm_reported else []
     return list({candidate.id: candidate for candidate in (*chosen, *given)}.values())
 
@@ -199,7 +206,7 @@ def further_seeds(state: StudyState, settings: Settings, space: Space, context: 
         job = Job(f"again{number}", default.config, seed, epochs.epochs, epochs.pretrain_epochs)
         candidate = replace(default, key=f"default again {number}")
         planned.append(Planned(candidate, job, None, "spread"))
-    return [one for one in planned if one.job.id not in state.runs or state.runs[one.job.id].status == "running"]
+    return left_of(planned, state)
 
 
 def beside(state: StudyState, settings: Settings, space: Space, context: Context) -> list[Candidate]:
@@ -235,7 +242,7 @@ def _missing(
         for replicate in replicates
         for candidate in candidates
     ]
-    return [one for one in planned if one.job.id not in state.runs or state.runs[one.job.id].status == "running"]
+    return left_of(planned, state)
 
 
 @dataclass(frozen=True)

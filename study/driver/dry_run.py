@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import search_spaces
 from search_spaces import Context
-from study.driver.listing import short, wrapped
 from study.record.commands import say_progress
 from study.record.constraints import of_texts
 from study.record.settings import Settings
+from study.record.terminal import short, wrapped
 from study.settings.resolve import reported_split, selected, space_context
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ import search_spaces
 from search_spaces import Context
 from study.cluster.resources import Limits
 from study.driver import confirmation
-from study.driver.listing import table, wrapped
 from study.driver.reproductions import Machine
 from study.record import disk
 from study.record.constraints import of_texts
@@ -22,6 +21,7 @@ from study.record.errors import first_line
 from study.record.machine import cores, memory
 from study.record.prices import GPU, PROCESSOR, Part, of_settings
 from study.record.settings import Settings
+from study.record.terminal import table, wrapped
 from study.record.words import counted, duration
 from study.search.budget import SEEDS
 from study.search.sampling import reported_budget, searched_budget

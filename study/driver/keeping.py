@@ -16,7 +16,7 @@ from PIL import Image
 from study.record import files, journal, tables
 from study.record.folder import StudyFolder
 from study.record.reproductions import CONFUSION, CONFUSION_COLUMNS, TABLES
-from study.record.settings import options
+from study.record.settings import place_fields
 from study.record.state import StudyState
 
 MOST_BYTES = 300_000
@@ -52,7 +52,7 @@ def keep(folder: StudyFolder, into: Path) -> Path:
 def _about(state: StudyState) -> dict[str, Any]:
     """Return study.json without the settings that say where a study runs or is kept, and with its hours."""
     about = {key: value for key, value in tables.about(state).items() if key != "place"}
-    places = {field for option in options().values() if option.place for field in option.fields}
+    places = place_fields()
     settings = {key: value for key, value in state.settings.items() if key not in places}
     hours = {
         "wall": state.wall_s / 3600,

@@ -16,12 +16,12 @@ from uuid import uuid4
 
 from study import interrupt
 from study.driver import inputs
-from study.driver.listing import wrapped
 from study.interrupt import Interrupted
 from study.record import tracking_uri
 from study.record.commands import say_progress
 from study.record.errors import INTERRUPTED, DataError, StudyError
 from study.record.events import Notified, Published, SessionStarted, StudyStarted, TrackingChanged, TriedAgain, own
+from study.record.terminal import wrapped
 from study.record.tracking_uri import masked
 
 if TYPE_CHECKING:

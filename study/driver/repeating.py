@@ -92,7 +92,7 @@ def chosen(source: Source, run_id: str) -> Run:
     if run_id not in runs:
         raise UsageError(choose_from(f"run of {source.named}", run_id, runs))
     run = runs[run_id]
-    if run.status not in ("completed", "stopped"):
+    if not run.is_ranked:
         why = f" ({run.reason})" if run.reason else ""
         raise UsageError(f"{run_id} of {source.named} is {run.status}{why}: it has no end to compare with")
     if not run.epochs and not run.final:

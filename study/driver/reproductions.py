@@ -14,12 +14,12 @@ from typing import Any
 import search_spaces
 from search_spaces import Reported
 from study.driver.environment import cpu_model
-from study.driver.listing import table, wrapped
 from study.record import commands, files, journal
 from study.record.folder import StudyFolder
 from study.record.machine import cores
 from study.record.reproductions import name_of
 from study.record.state import Run, StudyState
+from study.record.terminal import table, wrapped
 from study.record.words import number
 
 Stages = tuple[float, ...]

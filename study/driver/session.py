@@ -19,7 +19,6 @@ from study.driver.comparison import compare
 from study.driver.confirmation import Candidate, Confirmed, Planned
 from study.driver.context import Setup, beside_pca, shared
 from study.driver.display import Display
-from study.driver.listing import wrapped
 from study.evaluation.image_errors import Errors
 from study.evaluation.samples import illustrate
 from study.record import constraints, files, kept, tables
@@ -39,6 +38,7 @@ from study.record.journal import Recorder
 from study.record.metrics import PCA_ERROR_FLOOR, RATIO
 from study.record.ranking import NOTHING_CHOSEN, best_trials
 from study.record.state import Run
+from study.record.terminal import wrapped
 from study.record.words import counted
 from study.search import engine
 from study.search.budget import SearchBudget
@@ -50,7 +50,6 @@ from study.search.searcher import SearchPlan, StudySearcher
 from study.search.stall import StallWatch
 from study.settings.resolve import space_context, space_of
 from study.training import checkpoint
-from study.training.stages import Budget
 from study.worker.job import Job
 
 _TABLES_EVERY_S = 20.0  # the CSV files of a running study are about this much behind its journal, long ones further
@@ -356,7 +355,7 @@ class Session:
     def _train_again(self, run: Run) -> None:
         """Train a run that has ended once more, from its seed, for the files that it left."""
         self._display.say(f"{run.id:<9} what it has left is missing or damaged: it is trained again")
-        candidate = Candidate(run.id, run.config, run.key, run.params, Budget(run.budget, run.pretrain_budget))
+        candidate = Candidate.of(run)
         epochs, test = len(run.epochs), run.kind == "confirm"
         job = Job(run.id, run.config, run.seed, run.budget, run.pretrain_budget, until=epochs, test=test)
         self._tune(self._training("mending", [Planned(candidate, job, run.role or "report")]))

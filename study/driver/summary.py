@@ -9,7 +9,6 @@ from search_spaces import Space
 from study.driver import another_hour
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed, chooses, gain
-from study.driver.listing import short, table, wrapped
 from study.record import constraints, metrics
 from study.record.commands import hint, storage_words
 from study.record.constraints import Constraint
@@ -19,6 +18,7 @@ from study.record.prices import NOT_COUNTED, of_settings
 from study.record.ranking import NOTHING_CHOSEN, best_trials, keeping, pareto_front
 from study.record.settings import Settings
 from study.record.state import StudyState
+from study.record.terminal import short, table, wrapped
 from study.record.words import DIGITS, counted, duration, number, ratio
 from study.tracking.implementations import how_to_open
 
@@ -119,7 +119,7 @@ def _cost(state: StudyState, settings: Settings) -> dict[str, Any] | None:
 
 def _constraints(state: StudyState, asked: list[Constraint], confirmed: list[Confirmed]) -> dict[str, Any]:
     """Return the constraints of a study, how many of its ended trials keep them all, and what has to be said."""
-    ended = [run for run in state.trials if run.status in ("completed", "stopped")]
+    ended = [run for run in state.trials if run.is_ranked]
     those = {run.id for run in keeping(state)} & {run.id for run in ended}
     note = None
     if ended and not those:

@@ -11,6 +11,8 @@ STUDY = "study"
 """The study's own place among the ids of its runs."""
 
 Status = Literal["running", "completed", "stopped", "failed"]
+RANKED: tuple[Status, ...] = ("completed", "stopped")
+"""Those of a trial that has a value; one that failed has none."""
 Kind = Literal["trial", "confirm", "spread"]
 """A trial of the search, a seed of a confirmation, or a further seed of the default, for how far seeds differ."""
 Role = Literal["choose", "report"]

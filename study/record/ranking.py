@@ -47,7 +47,7 @@ def best_trials(state: StudyState, metric: str, among: Sequence[Run] | None = No
         metric: What they are ranked by.
         among: Some of the study's trials, instead of all.
     """
-    ended = [run for run in keeping(state, among) if run.status in ("completed", "stopped") and metric in run.last]
+    ended = [run for run in keeping(state, among) if run.is_ranked and metric in run.last]
     return sorted(
         ended, key=lambda run: trial_key(run.status, len(run.epochs), run.last[metric], run.number, mode(metric))
     )
@@ -80,10 +80,12 @@ def on_front(points: Sequence[Sequence[float]]) -> list[bool]:
 
     One dominates another if it is at least as good in every objective and better in one.
     """
-    return [
-        not any(other != mine and all(a <= b for a, b in zip(other, mine, strict=True)) for other in points)
-        for mine in points
-    ]
+    front: list[tuple[float, ...]] = []
+    for mine in sorted(map(tuple, points)):  # none of them is dominated by a later one
+        if not any(other != mine and all(a <= b for a, b in zip(other, mine, strict=True)) for other in front):
+            front.append(mine)
+    found = set(front)
+    return [tuple(point) in found for point in points]
 
 
 def pareto_front(state: StudyState, metrics: Iterable[str]) -> list[Run]:

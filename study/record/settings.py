@@ -466,6 +466,11 @@ def options() -> Mapping[str, Option]:
     return found
 
 
+def place_fields() -> frozenset[str]:
+    """Return the settings that say where a study runs or is kept, and nothing of what it does."""
+    return frozenset(field for option in options().values() if option.place for field in option.fields)
+
+
 def _completed(option: Option, field: str, default: object) -> Option:
     """Return an option with the fields that it stands for and what the help says of its default."""
     shown = option.default
@@ -531,5 +536,7 @@ def repeat_words(recorded: Mapping[str, Any]) -> list[str]:
 
 
 def plain(value: object) -> str:
-    """Return a value as a command line says it."""
+    """Return a value, or several, as a command line says it."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(plain, value))
     return f"{value:.15g}" if isinstance(value, float) else str(value)

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from study.record import metrics
 from study.record.events import (
+    RANKED,
     STUDY,
     BaselineMeasured,
     Chooses,
@@ -75,6 +76,11 @@ class Run:
     tried_again: bool = False  # after it had failed
     final: Metrics = field(default_factory=dict)  # a confirmation's test metrics
     files: Files = field(default_factory=dict)  # a confirmation's network and samples
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether it ended with a value, before its whole budget or after it."""
+        return self.status in RANKED
 
     @property
     def last(self) -> Metrics:

@@ -199,8 +199,7 @@ def _unmet(state: StudyState, run: Run) -> Row:
     asked = constraints.of_settings(state.settings)
     if not asked:
         return {}
-    ended = run.status in ("completed", "stopped")
-    return {UNMET: constraints.said(constraints.unmet(asked, run.facts)) if ended else None}
+    return {UNMET: constraints.said(constraints.unmet(asked, run.facts)) if run.is_ranked else None}
 
 
 def _config(run: Run) -> Row:

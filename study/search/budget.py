@@ -139,7 +139,7 @@ def without_gain(values: Iterable[float | None], spread: float, of: Mode) -> int
 
 
 def _values(state: StudyState, metric: str) -> list[float | None]:
-    ended = [run for run in state.trials if run.status in ("completed", "stopped")]
+    ended = [run for run in state.trials if run.is_ranked]
     ended.sort(key=lambda run: (run.ended_s or 0.0, run.number))
     comparable = {run.id for run in keeping(state) if run.status == "completed"}
     return [run.known.get(metric) if run.id in comparable else None for run in ended]

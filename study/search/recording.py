@@ -64,7 +64,7 @@ class TuneRecorder(Unpickled, tune.Callback):
         self._energy, self._energy_due = EnergyAccount(), 0.0
         self._fault: Exception | None = None
         self._failed_by_machine = 0  # runs, since the last one that did not fail
-        self._kept: set[str] = {run.id for run in recorder.state.trials if run.status in ("completed", "stopped")}
+        self._kept: set[str] = {run.id for run in recorder.state.trials if run.is_ranked}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Leave between two steps of Tune's loop, several of which pass in a second, if the user asked to.

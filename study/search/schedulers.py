@@ -55,7 +55,7 @@ class _Remembering(Unpickled):
         self._state = state
         self._judged = {}
         for run in state.trials:
-            if run.status in ("completed", "stopped") and run.epochs:
+            if run.is_ranked and run.epochs:
                 trial = ReplayedTrial(run.id, job_config(Job(run.id, run.config, run.seed, run.budget)))
                 self.on_trial_add(None, trial)
                 super().on_trial_complete(None, trial, _result(run, run.last))  # type: ignore[misc]

@@ -344,7 +344,7 @@ class StudySearcher(UnsavedSearcher):
             intermediate_values=intermediate,
             trial_id=facts["number"],
         )
-        if run and run.status in ("completed", "stopped"):
+        if run and run.is_ranked:
             for name, excess in self._excess(run.facts).items():
                 frozen.set_constraint(name, excess)
         return frozen

@@ -151,7 +151,7 @@ def _text(option: Option, value: object) -> str:
     """Return a value of a file as the command line says it; YAML reads the words on and off as true and false."""
     if isinstance(value, bool):
         return str(value).lower() if option.read is flag else ("off", "on")[value]
-    return ",".join(map(plain, value)) if isinstance(value, list | tuple) else plain(value)
+    return plain(value)
 
 
 def _dest(name: str) -> str:
