@@ -103,7 +103,7 @@ def value_label(value: Any) -> str:
 
 def interval_text(low: float, high: float) -> str:
     """Return "low … high"."""
-    return f"{number(low)} … {number(high)}"
+    return f"{number(low, DIGITS)} … {number(high, DIGITS)}"
 
 
 def with_interval(interval: Interval) -> str:
