@@ -9,16 +9,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures import Drawing, style
-from analysis.figures.rate_distortion import by_size, confirmed_by_size, intervals, named, scatter
+from analysis.figures._by_size import BySize, by_size, confirmed_by_size, interval_of_test, named, panels
 from analysis.study_files import StudyFiles
 from analysis.trials import ended_trials, nats_at, pca_nats
-from analysis.words import interval_text
 from study.record import metrics
-from study.record.words import counted, number
+from study.record.words import number
 
 
 @dataclass(frozen=True, eq=False)
-class Nats:
+class Nats(BySize):
     """Trials, confirmed configs and probabilistic PCA by latent size.
 
     Attributes:
@@ -29,15 +28,6 @@ class Nats:
         pca: n_components, val_nelbo, test_nelbo: with at most so many components.
     """
 
-    trials: pd.DataFrame
-    confirmed: pd.DataFrame
-    pca: pd.DataFrame
-
-    def table(self) -> pd.DataFrame:
-        """Return trials and confirmed configs below each other; `what` says which."""
-        table = pd.concat([self.trials.assign(what="trial"), self.confirmed.assign(what="confirmed")])
-        return table.reset_index(drop=True)
-
     @property
     def caption(self) -> str:
         """What is seen, with its numbers."""
@@ -45,8 +35,7 @@ class Nats:
         best = rows.iloc[0]
         who = "The best trial, which was not confirmed," if split == "val" else named(best)
         text = f"{who} has a {metrics.label(f'{split}_nelbo')} of {number(best[f'{split}_nelbo'], 4)}"
-        if split == "test" and np.isfinite(best["test_low"]):
-            text += f" ({interval_text(best['test_low'], best['test_high'])}, {counted(best['seeds'], 'seed')})"
+        text += interval_of_test(best) if split == "test" else ""
         text += f" with {best['latent_size']:,.0f} numbers a code"
         pca = best[f"pca_{split}_nelbo"]
         beside = f"probabilistic PCA {number(pca, 4)} with at most as many" if np.isfinite(pca) else "PCA none there"
@@ -76,26 +65,12 @@ def _with_pca(rows: pd.DataFrame, pca: pd.DataFrame) -> pd.DataFrame:
 
 def plot_nats(data: Nats) -> Figure:
     """Draw validation nats of the trials, and test nats of what was confirmed, both beside PCA's curve."""
-    panels = [split for split, rows in (("val", data.trials), ("test", data.confirmed)) if not rows.empty]
-    drawn, axes = style.figure(1.0 + 2.9 * len(panels), len(panels), sharex=True)
-    marks = style.marks([*data.trials["architecture"], *data.confirmed["architecture"]])
-    sizes = pd.concat([data.trials["latent_size"], data.confirmed["latent_size"]])
-    for axis, split in zip(axes, panels, strict=True):
-        pca = data.pca[data.pca["n_components"].between(sizes.min() / 2, sizes.max() * 2)]
-        axis.plot(pca["n_components"], pca[f"{split}_nelbo"], color=style.INK, linewidth=1.4, label="probabilistic PCA")
-        if split == "val":
-            scatter(axis, data.trials, "val_nelbo", marks)
-        else:
-            intervals(axis, data.confirmed, "test_nelbo", marks, named="val" not in panels)
-        style.title(axis, "Trials, on validation images" if split == "val" else "Confirmed, on test images")
+    drawn, axes = panels(data, "nelbo", data.near_pca, "probabilistic PCA", "latent size, or most components of PCA")
+    for split, axis in axes.items():
         axis.set_ylabel("−ELBO (nats per image)")
         values = (data.trials if split == "val" else data.confirmed)[f"{split}_nelbo"]
         if style.spans_decades(values):  # of a network that learnt nothing
             style.log_axis(axis, "y")
-        axis.set_xlim(sizes.min() / 1.6, sizes.max() * 1.6)
-        style.log_axis(axis, "x")
-    axes[-1].set_xlabel("latent size, or most components of PCA")
-    style.legend_below(drawn, axes[0])
     return drawn
 
 

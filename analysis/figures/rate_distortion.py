@@ -12,26 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from analysis.figures import Drawing, style
+from analysis.figures._by_size import BySize, by_size, confirmed_by_size, interval_of_test, named, panels
 from analysis.study_files import StudyFiles
-from analysis.trials import (
-    completed_confirmations,
-    confirmed_order,
-    ended_trials,
-    mean_of,
-    numbers,
-    pca_errors,
-    pca_is_clipped,
-    records,
-    unmet_by_mean,
-)
-from analysis.words import interval_text
-from study.record.metrics import PCA_ERROR_FLOOR, on_test
-from study.record.tables import UNMET
-from study.record.words import counted, number
+from analysis.trials import ended_trials, pca_errors, pca_is_clipped
+from study.record.metrics import PCA_ERROR_FLOOR
+from study.record.words import number
 
 
 @dataclass(frozen=True, eq=False)
-class RateDistortion:
+class RateDistortion(BySize):
     """Trials, confirmed configs and PCA by latent size.
 
     Attributes:
@@ -43,18 +32,15 @@ class RateDistortion:
         clipped: whether the reconstructions were clipped to [0, 1] before their errors were taken, PCA's and networks'.
     """
 
-    trials: pd.DataFrame
-    confirmed: pd.DataFrame
-    pca: pd.DataFrame
     clipped: bool = True
 
     def table(self) -> pd.DataFrame:
         """Return trials and confirmed configs below each other; `what` says which, PSNR is −10 log10 of the MSE."""
-        table = pd.concat([self.trials.assign(what="trial"), self.confirmed.assign(what="confirmed")])
+        table = super().table()
         for split in ("val", "test"):
             if f"{split}_mse" in table:
                 table[f"{split}_psnr_of_mse"] = -10 * np.log10(table[f"{split}_mse"].astype(float))
-        return table.reset_index(drop=True)
+        return table
 
     @property
     def ratio(self) -> float | None:
@@ -80,9 +66,7 @@ class RateDistortion:
         if not self.confirmed.empty:
             best = self.confirmed.iloc[0]
             who = named(best) if np.isfinite(best["val_mse"]) else "The first configuration"
-            error = f"{who} has a test MSE of {number(best['test_mse'], 4)}"
-            if np.isfinite(best["test_low"]):
-                error += f" ({interval_text(best['test_low'], best['test_high'])}, {counted(best['seeds'], 'seed')})"
+            error = f"{who} has a test MSE of {number(best['test_mse'], 4)}{interval_of_test(best)}"
             error += f" with {best['latent_size']:,.0f} numbers a code"
             if self.ratio is None:
                 return f"{error}; PCA has no error to compare it with at that size."
@@ -139,59 +123,6 @@ def equivalent_rank(error: float, components: np.ndarray, errors: np.ndarray) ->
     return float(np.exp(found)), ""
 
 
-def by_size(rows: pd.DataFrame, name: str, metric: str = "val_mse") -> pd.DataFrame:
-    """Return the columns `name`, architecture, latent_size and a validation metric, without rows that lack either."""
-    found = pd.DataFrame(
-        {
-            name: rows.get(name),
-            "architecture": rows.get("config.architecture", pd.Series(dtype=object)),
-            "latent_size": numbers(rows, "config.latent_size"),
-            metric: numbers(rows, metric),
-        }
-    )
-    measured = found[metric].notna() | numbers(rows, on_test(metric)).notna()
-    return found[found["latent_size"].notna() & measured]
-
-
-def confirmed_by_size(study: StudyFiles, metric: str = "val_mse") -> pd.DataFrame:
-    """Return a row per confirmed config, the winner first, with the mean of a metric and its test namesake's interval.
-
-    Columns confirm_of, architecture, latent_size, the metric, its namesake, test_low, test_high and seeds; `UNMET`
-    where a config does not keep constraints in the mean. Those that do come first.
-    """
-    runs, test_metric = completed_confirmations(study), on_test(metric)
-    rows = by_size(runs, "confirm_of", metric).assign(**{test_metric: numbers(runs, test_metric)})
-    found = []
-    for name in confirmed_order(study):
-        mine = rows[rows["confirm_of"] == name]
-        if mine[test_metric].isna().all():
-            continue
-        chose, tested = runs.loc[mine.index, "value"].notna(), runs.loc[mine.index, "test_value"].notna()
-        test = mean_of(mine.loc[tested, test_metric].dropna(), test_metric)
-        found.append(
-            {
-                "confirm_of": name,
-                "architecture": mine["architecture"].iloc[0],
-                "latent_size": mine["latent_size"].iloc[0],
-                metric: mine.loc[chose if chose.any() else mine.index, metric].mean(),
-                test_metric: test.mean,
-                "test_low": test.ci95[0] if test.ci95 else np.nan,
-                "test_high": test.ci95[1] if test.ci95 else np.nan,
-                "seeds": test.n,
-            }
-        )
-    table = pd.DataFrame(found, columns=None if found else ["architecture", "latent_size", metric, test_metric])
-    if found and (beyond := unmet_by_mean(study, runs)):
-        table[UNMET] = table["confirm_of"].map(beyond).fillna("")
-    return table
-
-
-def named(first: pd.Series) -> str:
-    """Return what the first row of `confirmed_by_size` is to a reader: the winner, where anything has won."""
-    unmet = first.get(UNMET)
-    return f"The first confirmed config, no winner, as it does not keep {unmet}," if unmet else "The confirmed winner"
-
-
 def _with_pca(rows: pd.DataFrame, pca: pd.DataFrame) -> pd.DataFrame:
     at_size = pca.set_index("n_components")
     ranks = [
@@ -210,21 +141,11 @@ def _with_pca(rows: pd.DataFrame, pca: pd.DataFrame) -> pd.DataFrame:
 
 def plot_rate_distortion(data: RateDistortion) -> Figure:
     """Draw validation errors of the trials, and test errors of what was confirmed, both beside PCA's curve."""
-    panels = [split for split, rows in (("val", data.trials), ("test", data.confirmed)) if not rows.empty]
-    drawn, axes = style.figure(1.0 + 3.1 * len(panels), len(panels), sharex=True)
-    marks = style.marks([*data.trials["architecture"], *data.confirmed["architecture"]])
-    for axis, split in zip(axes, panels, strict=True):
-        pca = data.pca[data.pca[f"{split}_mse"].notna()]
-        axis.plot(pca["n_components"], pca[f"{split}_mse"], color=style.INK, linewidth=1.4, label="PCA")
-        if split == "val":
-            scatter(axis, data.trials, "val_mse", marks)
-        else:
-            intervals(axis, data.confirmed, "test_mse", marks, named="val" not in panels)
-        style.title(axis, "Trials, on validation images" if split == "val" else "Confirmed, on test images")
+    drawn, axes = panels(data, "mse", data.pca, "PCA", "latent size, or components of PCA")
+    for split, axis in axes.items():
         axis.set_ylabel("MSE per pixel")
         _zoom(axis, data, split)
         style.log_axis(axis, "y")
-        style.log_axis(axis, "x")
         decibels = axis.secondary_yaxis("right", functions=(_psnr, _mse))
         decibels.set_ylabel("PSNR (dB)", fontsize=10)
         # A function axis of a logarithmic one takes over its scale; decibels are logarithmic already.
@@ -232,50 +153,14 @@ def plot_rate_distortion(data: RateDistortion) -> Figure:
         decibels.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
         decibels.yaxis.set_minor_locator(NullLocator())
         decibels.tick_params(labelsize=9)
-    axes[-1].set_xlabel("latent size, or components of PCA")
-    style.legend_below(drawn, axes[0])
     return drawn
 
 
-def scatter(axis: Axes, trials: pd.DataFrame, metric: str, marks: dict[str, tuple[str, str]]) -> None:
-    """Draw a metric of trials by their latent size, with a mark per architecture."""
-    for name, rows in trials.groupby("architecture", sort=False):
-        colour, marker = marks[str(name)]
-        axis.scatter(
-            rows["latent_size"], rows[metric], 42, colour, marker=marker, alpha=0.75, linewidths=0, label=str(name)
-        )
-
-
-def intervals(
-    axis: Axes, confirmed: pd.DataFrame, metric: str, marks: dict[str, tuple[str, str]], *, named: bool
-) -> None:
-    """Draw the means of a metric and their intervals, columns `test_low` and `test_high`, by latent size."""
-    seen: set[str] = set()
-    for row in records(confirmed):
-        colour, marker = marks[row.architecture]
-        mean = getattr(row, metric)
-        spread = [[mean - row.test_low], [row.test_high - mean]]
-        axis.errorbar(
-            row.latent_size,
-            mean,
-            yerr=np.nan_to_num(spread),
-            color=colour,
-            marker=marker,
-            markersize=8,
-            capsize=4,
-            label=row.architecture if named and row.architecture not in seen else None,
-        )
-        seen.add(row.architecture)
-
-
 def _zoom(axis: Axes, data: RateDistortion, split: str) -> None:
-    """Show the sizes and errors that networks had, and PCA around them."""
-    sizes = pd.concat([data.trials["latent_size"], data.confirmed["latent_size"]])
-    errors = pd.concat([data.trials["val_mse"]] if split == "val" else [data.confirmed["test_mse"]])
-    pca = data.pca[data.pca["n_components"].between(sizes.min() / 2, sizes.max() * 2)][f"{split}_mse"].dropna()
-    pca = pca[pca > errors.min() / 20]
-    everything = pd.concat([errors, pca])
-    axis.set_xlim(sizes.min() / 1.6, sizes.max() * 1.6)
+    """Show the errors that networks had, and PCA around them."""
+    errors = data.trials["val_mse"] if split == "val" else data.confirmed["test_mse"]
+    pca = data.near_pca[f"{split}_mse"].dropna()
+    everything = pd.concat([errors, pca[pca > errors.min() / 20]])
     axis.set_ylim(everything.min() / 1.3, everything.max() * 1.3)
 
 
