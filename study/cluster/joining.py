@@ -334,6 +334,8 @@ def ask_every_node(
 def _check_address(address: str, patience: float) -> None:
     """Connect to `address`, or raise within three seconds and `patience`; Ray itself waits for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise UsageError(f"--address {address!r}: give HOST:PORT, such as 10.0.0.1:6379, or auto")
     ends = time.monotonic() + patience
     while True:
         try:
