@@ -26,6 +26,9 @@ VENV=${STUDY_VENV:-$SLURM_SUBMIT_DIR/.venv}          # the virtual environment, 
 export STUDY_DATA=${STUDY_DATA:-$HOME/.cache/study-data}  # where data sets lie, as compute nodes seldom can download
 SCRATCH=${STUDY_SCRATCH:-/tmp}                       # on a node's own disk; short, as the paths of sockets may be
 GOES=${STUDY_GOES:-20}                               # the most that a study costs is so many times the wall limit
+# As SLURM is asked for it: one task of every array has the array's own number, and that means all of its tasks.
+JOB=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+JOB=${JOB:-$SLURM_JOB_ID}
 NODE_FOLDER=$SCRATCH/study-$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}
 
 fail() { echo "cluster-slurm.sh: $1" >&2; exit 2; }
@@ -85,7 +88,7 @@ await_death_of() {
         timeout 10 bash -c ": > /dev/tcp/${1%:*}/${1##*:}" 2> /dev/null && missed=0
     done
     echo "$(hostname): there is no head at $1 any more: the job is queued again" >&2
-    scontrol requeue "$SLURM_JOB_ID"
+    scontrol requeue "$JOB"
 }
 
 leaving="" child="" head=""
@@ -125,7 +128,7 @@ go() {
     # A step for each node, so that one which dies takes no other with it.
     for host in $(scontrol show hostnames "$SLURM_JOB_NODELIST" | grep -vx "$SLURMD_NODENAME"); do
         srun --nodes=1 --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --nodelist="$host" \
-            bash -c "$(declare -p NODE_FOLDER); $(declare -f node other_node await_death_of); other_node $address" &
+            bash -c "$(declare -p JOB NODE_FOLDER); $(declare -f node other_node await_death_of); other_node $address" &
     done
     export RAY_ADDRESS=$address TMPDIR=$NODE_FOLDER
     # Mistakes are told at once. A job that has been queued again goes on with the nodes that there are.
@@ -137,7 +140,7 @@ go() {
 status=0
 go "$@" || status=$?
 # Ray's files go with Ray. The steps are asked by SLURM, as an srun that gets a signal kills its step at once.
-scancel --signal=TERM "$SLURM_JOB_ID" 2> /dev/null || true
+scancel --signal=TERM "$JOB" 2> /dev/null || true
 [ -z "$head" ] || kill -TERM "$head" 2> /dev/null || true
 for _ in {1..20}; do
     [ -n "$(jobs -rp)" ] || break
@@ -146,6 +149,6 @@ done
 if [ $status -ne 0 ] && [ "$leaving" = again ]; then
     [ "${SLURM_RESTART_COUNT:-0}" -lt $((GOES - 1)) ] || fail "study $name is not finished after GOES=$GOES goes"
     echo "cluster-slurm.sh: the wall limit is near; study $name goes on when the job starts again"
-    scontrol requeue "$SLURM_JOB_ID"
+    scontrol requeue "$JOB"
 fi
 exit $status

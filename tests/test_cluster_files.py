@@ -2,6 +2,8 @@
 
 import copy
 import re
+import shlex
+import subprocess
 import tomllib
 
 import pytest
@@ -40,6 +42,21 @@ def test_a_driver_is_begun_so_that_it_outlives_the_connection(name):
     assert f"#     ray submit --tmux {name} study/run.py" in heading
     assert f"ray submit {name}" not in heading
     assert shipped(name)["head_setup_commands"][0].startswith("command -v tmux > /dev/null || (sudo apt-get ")
+
+
+@pytest.mark.parametrize("name", [AWS, LOCAL, "cluster-gcp.yaml", "docs/clusters.md"])
+def test_a_word_with_signs_of_the_shell_comes_to_the_head_as_documented(name, monkeypatch, tmp_path):
+    from ray.scripts import scripts
+
+    (documented,) = re.findall(r"""--constraint "\S+\"""", (REPOSITORY / name).read_text())
+    sent = []
+    monkeypatch.setattr(scripts, "rsync", lambda *arguments, **options: None)
+    monkeypatch.setattr(scripts, "exec_cluster", lambda *arguments, cmd, **options: sent.append(cmd))
+    scripts.submit.main(["--tmux", AWS, "study/run.py", *shlex.split(documented)], standalone_mode=False)
+    shell = ["bash", "-c", f"python() {{ printf '%s\n' \"$@\"; }}; {sent[0]}"]
+    said = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert said[1:] == ["--constraint", "params<=1e6"]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", [AWS, LOCAL])

@@ -125,6 +125,15 @@ def test_a_cluster_that_is_not_there_is_bad_input():
         pass
 
 
+@pytest.mark.parametrize(
+    "address", ["localhost", "127.0.0.1:", "ray://127.0.0.1", ":6379", "127.0.0.1:x", "127.0.0.1:0", "127.0.0.1:65536"]
+)
+def test_an_address_without_a_host_or_a_port_is_told_what_is_allowed(address):
+    with pytest.raises(UsageError) as told, joining.joined(address):
+        pass
+    assert str(told.value) == f"--address {address!r}: give HOST:PORT, such as 10.0.0.1:6379, or auto"
+
+
 def test_a_process_that_computed_once_does_not_stay_with_what_it_took(tmp_path):
     """The PCA of images that are larger than memory left half a gigabyte in an idle process, beside the trials."""
     script = tmp_path / "once.py"

@@ -11,6 +11,7 @@ from ray.autoscaler._private.kuberay import node_provider
 
 from study.cluster import joining, resources
 from study.cluster.resources import Growth, Machines, growth_of
+from study.record import machine
 from study.record.errors import UsageError
 from study.record.settings import Settings
 
@@ -122,6 +123,17 @@ def test_a_cluster_of_kuberay_that_is_fixed_or_may_not_be_read_has_what_is_there
         assert resources.growth_of_cluster() is None
         with pytest.raises(UsageError, match="no machine has more than 0"):
             resources.of_each_run(settings())
+
+
+def test_a_ray_of_ones_own_on_the_head_of_a_cluster_waits_for_none_of_its_machines(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    (tmp_path / resources.AUTOSCALING.name).write_text(yaml.safe_dump(config(gpu={"resources": GPU, "max_workers": 3})))
+    with joining.joined("local"):
+        assert resources.growth_of_cluster() is None
+        share = resources.of_each_run(settings())
+    assert (share.concurrent, share.gpus, share.may_grow) == (2, 0, False)
 
 
 def test_max_concurrent_bounds_the_places(ray_of):

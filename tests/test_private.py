@@ -1,5 +1,6 @@
 """What a study and its Ray leave on the machine: nothing that others can read, and nothing once they are gone."""
 
+import fcntl
 import json
 import os
 import stat
@@ -31,6 +32,25 @@ def test_a_temporary_folder_is_private_and_goes_with_its_driver(temporary):
         assert one != other
         for path in (one, other):
             assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_folder_that_another_driver_removes_before_it_is_locked_is_made_again(temporary, monkeypatch):
+    lock, others = fcntl.flock, []
+
+    def late(descriptor, how):
+        if not others:
+            others.append("another driver, which looks for what dead ones left")
+            with scratch.folder():
+                pass
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with scratch.folder() as path:
+        assert list(temporary.iterdir()) == [path]
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        with scratch.folder():
+            assert path.is_dir()
     assert list(temporary.iterdir()) == []
 
 

@@ -1,6 +1,6 @@
 """cluster-slurm.sh under SLURM on isolated hosts: a wall limit in mid-trial, a node that dies, a report at home.
 
-The tests share one job, which goes on from each to the next.
+But for the one of an array, the tests share a job, which goes on from each to the next.
 """
 
 import csv
@@ -66,6 +66,16 @@ class Site:
     def state(self):
         return read_state(self.study / "journal.jsonl")
 
+    def submit(self, words):
+        """Send a job of an hour and return its number."""
+        given = f"--export=ALL,STUDY_STORAGE=/mnt/study/results,STUDY_VENV=/home/{USER}/.study-venv"
+        return self.slurm.submit(f"{given} --cpus-per-task=1 --time=60 {words}", PROJECT)
+
+    def end_soon(self, job):
+        """Give a running job a wall limit of which it hears within `LEAVING`."""
+        hours, minutes, _ = map(int, self.slurm.job(job)["RunTime"].split(":"))
+        self.update(job, f"TimeLimit={60 * hours + minutes + 2}")
+
     def update(self, job, words):
         """Change a job, as soon as SLURM takes it: not while the job ends."""
         command = f"scontrol update JobId={job} {words}"
@@ -98,12 +108,26 @@ def site(tmp_path_factory):
 def job(site):
     """The number of a job whose study trains on every node."""
     (site.storage / "resting").touch()
-    words = f"--nodes=3 --cpus-per-task=1 --time=60 cluster-slurm.sh night {OPTIONS}"
-    number = site.slurm.submit(
-        f"--export=ALL,STUDY_STORAGE=/mnt/study/results,STUDY_VENV=/home/{USER}/.study-venv {words}", PROJECT
-    )
+    number = site.submit(f"--nodes=3 cluster-slurm.sh night {OPTIONS}")
     site.wait_for(lambda: studies.busy_hosts(site.study, 1) == set(NODES), 1200, "every node trains")
     return number
+
+
+def test_a_task_of_an_array_that_reaches_its_wall_limit_or_its_end_leaves_the_other_alone(site):
+    (site.storage / "resting").touch()
+    words = f"--space space.py --sampler random --scheduler none --trials 1 --epochs {EPOCHS} --confirm 0"
+    array = site.submit(f"--array=0-1 --nodes=1 cluster-slurm.sh array-%a {words} --seed %a")
+    tasks = {f"{array}_{i}": site.storage / "results" / f"array-{i}" for i in (0, 1)}
+    site.wait_for(lambda: all(studies.busy_hosts(study, 1) for study in tasks.values()), 1200, "both tasks train")
+    (early,) = [task for task in tasks if site.slurm.job(task)["JobId"] == array]  # its number is the array's, too
+    (other,) = tasks.keys() - {early}
+    site.end_soon(early)
+    site.wait_for(lambda: site.slurm.job(early)["Restarts"] == "1", LEAVING + 60, "the task is queued again")
+    assert [site.slurm.job(other)[key] for key in ("JobState", "Restarts")] == ["RUNNING", "0"]
+    (site.storage / "resting").unlink()
+    for task in tasks:
+        site.wait_for(lambda task=task: site.slurm.job(task)["JobState"] == "COMPLETED", 1200, "the tasks end")
+    assert site.slurm.job(other)["Restarts"] == "0"
 
 
 def test_files_on_the_nodes_are_the_user_s_alone(site, job):
@@ -114,8 +138,7 @@ def test_files_on_the_nodes_are_the_user_s_alone(site, job):
 def test_a_job_near_its_wall_limit_leaves_in_mid_trial_and_goes_on_when_it_is_queued_again(site, job):
     started = time.monotonic()
     assert site.slurm.job(job)["Restarts"] == "0"
-    hours, minutes, _ = map(int, site.slurm.job(job)["RunTime"].split(":"))
-    site.update(job, f"TimeLimit={60 * hours + minutes + 2}")
+    site.end_soon(job)
     site.wait_for(lambda: site.slurm.job(job)["Restarts"] == "1", LEAVING + 60, "the job is queued again")
     site.update(job, "TimeLimit=60")
     before = site.state()

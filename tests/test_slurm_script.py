@@ -137,6 +137,19 @@ def test_the_tasks_of_an_array_are_studies_of_their_own(site):
     assert any("--name night-3 --or-resume" in call and "--seed 3" in call for call in calls(site))
 
 
+def test_a_task_that_has_the_number_of_its_array_leaves_the_other_tasks_alone(site):
+    numbers = {"SLURM_JOB_ID": "77", "SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": "3"}
+    job = start(site, "night-%a", **numbers)
+    wait_for(site, "training")
+    job.send_signal(signal.SIGUSR1)
+    end(job, status=130)
+    said = calls(site)
+    assert said[-2:] == ["scancel --signal=TERM 77_3", "scontrol requeue 77_3"]
+    (sent,) = [call for call in said if call.startswith("srun")]  # to the other node, which may queue the job again
+    assert 'declare -- JOB="77_3"' in sent
+    assert not any("SLURM_JOB_ID" in call for call in said)
+
+
 def test_what_is_missing_is_one_line(site):
     for words, environment, said in (
         (["--space", "digits_ae"], {}, "the study's name comes first"),

@@ -33,6 +33,7 @@ _CONNECT_SECONDS = 3.0
 _STARTS = 5  # of a Ray of one's own, which gives its processes 30 s each time: on a busy machine they need longer
 _FOR_MESSAGES = 256 * 2**20  # bytes of the object store, besides the images
 _WORKER = ["study.worker.ready", "study.search.engine"]  # what a process that is to train imports
+_OWN = "study/own-ray"  # the label of the node of a Ray of one's own
 _IDLE_MS = 60_000
 """How long a process may be idle. Ray's own second is over while a busy machine goes from reserving cores for a run,
 which leaves none for idle processes, to the run itself, which then has a new process started."""
@@ -131,6 +132,7 @@ def _start(leaving: ExitStack, data_bytes: int | None, runs: int, quiet: Mapping
                 ray.init(
                     address="local",
                     num_cpus=machine.cores(),
+                    labels={_OWN: "true"},
                     object_store_memory=None if data_bytes is None else int(1.1 * data_bytes) + _FOR_MESSAGES,
                     include_dashboard=False,
                     _system_config=config,
@@ -273,6 +275,11 @@ def nodes(*, alive: bool = True) -> list[dict[str, Any]]:
     return [node for node in known if node["Alive"] or not alive]
 
 
+def is_own(node: Mapping[str, Any]) -> bool:
+    """Return whether a node, as `nodes` tells of it, is a Ray of one's own: it has no others, and none will come."""
+    return _OWN in node.get("Labels", {})
+
+
 def await_nodes(count: int, seconds: float) -> None:
     """Wait until at least so many nodes are alive, or for so many seconds."""
     ends = time.monotonic() + seconds
@@ -327,6 +334,8 @@ def ask_every_node(
 def _check_address(address: str, patience: float) -> None:
     """Connect to `address`, or raise within three seconds and `patience`; Ray itself waits for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise UsageError(f"--address {address!r}: give HOST:PORT, such as 10.0.0.1:6379, or auto")
     ends = time.monotonic() + patience
     while True:
         try:

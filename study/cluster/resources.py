@@ -79,15 +79,18 @@ def alive() -> list[Machines]:
 def growth_of_cluster() -> Growth | None:
     """Return what the autoscaler may make of the joined Ray; None without one, or on another node than the head.
 
+    A Ray of one's own has none, also where it runs on the head of a cluster.
+
     Raises:
         yaml.YAMLError: the cluster's file, which Ray has written, is damaged.
     """
     import ray
 
     here = ray.get_runtime_context().get_node_id()
-    own = next(node["Resources"] for node in joining.nodes() if node["NodeID"] == here)
-    config = _autoscaling() if _HEAD in own else None
-    return growth_of(config, machine(own)) if config else None
+    node = next(node for node in joining.nodes() if node["NodeID"] == here)
+    has = node["Resources"]
+    config = _autoscaling() if _HEAD in has and not joining.is_own(node) else None
+    return growth_of(config, machine(has)) if config else None
 
 
 def _autoscaling() -> Mapping[str, Any] | None:

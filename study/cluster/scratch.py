@@ -30,14 +30,26 @@ def folder() -> Iterator[Path]:
     base = _base()
     for left in base.glob(f"{_PREFIX}*"):
         _remove_if_dead(left)
-    path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))  # 0700
-    descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))  # 0700
+        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not _is_at(path / _LOCK, descriptor):
+                continue  # another driver took it for a dead one's before it was locked
+            yield path
+            return
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Return whether an open file still lies at a path."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-        os.close(descriptor)
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _base() -> Path:
