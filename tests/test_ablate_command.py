@@ -141,6 +141,15 @@ def test_an_ablation_is_shown_in_80_columns_with_marks_where_something_is_told(t
     assert "Earned: optimizer 0.0" in said.replace("\n", " ")
 
 
+def test_a_run_that_failed_on_the_way_is_no_fresh_seed(tmp_path):
+    finished(tmp_path)
+    subject = ablating.opened("night", tmp_path, {}, trust=False)
+    *_, last = (run for run in subject.source.state.confirmations if run.confirm_of == "t0001")
+    last.status, last.epochs = "failed", [{"val_mse": 0.9}]
+    (said,) = ablating.flattered(subject)
+    assert "the confirmation at 0.01005 in the mean of 2 fresh seeds" in said
+
+
 def test_the_line_that_goes_on_means_the_same_ablation(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     given = ["night", "--seeds", "4", "--path", "ranked", "--most-runs", "60", "--time-budget", "2h", "--trust"]

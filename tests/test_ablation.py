@@ -15,7 +15,7 @@ from search_spaces import Between, Context, drawn
 from study.driver.ablation_path import Asked, walk
 from study.driver.ablation_runs import AblationRuns
 from study.record import ablation
-from study.record.ablation import Trained, flattery, flattery_sentence, rows, sentences
+from study.record.ablation import Step, Trained, flattery, flattery_sentence, rows, sentences
 from study.record.events import EpochEnded, RunEnded, RunStarted, StudyStarted
 from study.record.intervals import Layers, Sample
 from study.record.settings import Settings
@@ -325,6 +325,27 @@ def test_one_parameter_needs_no_choice():
     assert rows(steps, "val_mse")[0]["told_apart"]
 
 
+def test_gains_of_fewer_seeds_than_others_are_said_to_be_so():
+    """A seed of the winner has failed: what lies clear of 0 is not told from noise for that reason alone."""
+    default, on_path, winner = (
+        Trained(name, Sample.of("val_mse", values, Layers("dense", 10)))
+        for name, values in (
+            ("default", {1: 0.0200, 2: 0.0205, 3: 0.0199}),
+            ("on path", {1: 0.0100, 2: 0.0104, 3: 0.0098}),
+            ("winner", {1: 0.0090, 2: 0.0095}),
+        )
+    )
+    table = rows(
+        [Step(("lr",), "0.1", default, on_path), Step(("width",), "64", on_path, winner)],
+        "val_mse",
+    )
+    said = sentences(table, "val_mse")
+    assert [row["n"] for row in table] == [3, 2, 2]
+    assert "on 2 to 3 seeds that chose no step" in said[0]
+    assert any(line.startswith("From the default to the winner: 0.01") and "noise by 2 seeds." in line for line in said)
+    assert "Fewer than 3 seeds, as others failed, tell nothing from noise: width." in said
+
+
 def test_how_far_the_search_flattered_its_winner_is_said_with_its_interval():
     fresh = {1: 0.0100, 2: 0.0101, 3: 0.0102, 4: 0.0101}
     gap = flattery("val_mse", 0.0090, fresh)
@@ -336,8 +357,8 @@ def test_how_far_the_search_flattered_its_winner_is_said_with_its_interval():
     )
     assert "the search's value is better by 0.0011 (0.0009701 to 0.00123)" in said
     assert "is worse by 0.0009" in flattery_sentence("val_mse", "t0007", 0.0110, fresh)
-    for found, seeds in ((0.01005, fresh), (0.0090, {1: 0.01, 2: 0.0101})):
-        assert "cannot be told from noise" in flattery_sentence("val_mse", "t0007", found, seeds)
+    for found, seeds, why in ((0.01005, fresh, "."), (0.0090, {1: 0.01, 2: 0.0101}, " by fewer than 3 seeds.")):
+        assert f"cannot be told from noise{why}" in flattery_sentence("val_mse", "t0007", found, seeds)
 
 
 SETTINGS = Settings.from_json(

@@ -145,7 +145,7 @@ def flattered(subject: Subject) -> list[str]:
     fresh = {
         run.seed: run.last[metric]
         for run in state.confirmations
-        if run.confirm_of == subject.winner and run.role == "report" and metric in run.last
+        if (run.confirm_of, run.role, run.status) == (subject.winner, "report", "completed") and metric in run.last
     }
     if trial is None or trial.status != "completed" or metric not in trial.last or not fresh:
         return []

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from study.record import metrics
-from study.record.intervals import Difference, Sample, difference, holm, told_apart
+from study.record.intervals import LEAST_SEEDS, Difference, Sample, difference, holm, told_apart
 from study.record.tables import Row
 from study.record.words import DIGITS, counted, number
 
@@ -147,7 +147,8 @@ def flattery(metric: str, found: float, fresh: Mapping[int, float]) -> Differenc
 def sentences(table: Sequence[Row], metric: str) -> list[str]:
     """Return what the rows of an ablation say, in sentences no surer than its seeds."""
     *steps, whole = table
-    seeds = counted(max(int(row["n"]) for row in table), "seed")
+    counts = sorted({int(row["n"]) for row in table if row["n"]}) or [0]
+    seeds = counted(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
     told = [row for row in steps if row["told_apart"]]
     earned, lost = [[_said(row) for row in told if (row["gain"] > 0) == positive] for positive in (True, False)]
     said = [
@@ -159,6 +160,8 @@ def sentences(table: Sequence[Row], metric: str) -> list[str]:
         others = len(steps) - len(told)
         said.append(f"The other {counted(others, 'step') if others > 1 else 'step'} cannot be told from noise.")
     said.append(f"From the default to the winner: {_of(whole, 'gain')}{_unsure(whole)}.")
+    if few := [row["parameter"] for row in steps if 0 < row["n"] < LEAST_SEEDS]:
+        said.append(f"Fewer than {LEAST_SEEDS} seeds, as others failed, tell nothing from noise: {', '.join(few)}.")
     said += _interactions(steps)
     said.append(
         f"p after Holm's correction over {counted(sum(row['p'] is not None for row in steps), 'step')}; "
@@ -172,7 +175,10 @@ def _said(row: Row) -> str:
 
 
 def _unsure(row: Row) -> str:
-    return "" if row["told_apart"] else ", which cannot be told from noise"
+    if row["told_apart"]:
+        return ""
+    few = f" by {counted(row['n'], 'seed')}" if 0 < row["n"] < LEAST_SEEDS else ""
+    return f", which cannot be told from noise{few}"
 
 
 def _interactions(steps: Sequence[Row]) -> list[str]:
@@ -207,7 +213,8 @@ def flattery_sentence(metric: str, config: str, found: float, fresh: Mapping[int
         f"in the mean of {counted(len(fresh), 'fresh seed')}"
     )
     if not told_apart(gap, gap.p):
-        return f"{beside}: whether the search's value flattered it cannot be told from noise."
+        few = f" by fewer than {LEAST_SEEDS} seeds" if len(fresh) < LEAST_SEEDS else ""
+        return f"{beside}: whether the search's value flattered it cannot be told from noise{few}."
     word = "better" if gap.mean > 0 else "worse"
     low, high = gap.ci95 or (gap.mean, gap.mean)
     ends = sorted((abs(low), abs(high)))
