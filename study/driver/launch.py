@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 _LEAVE_SECONDS = 4.0  # that the tracker may take after Ctrl-C; Ray's shutdown needs the rest of the ten
 _LISTED = 5  # files in a message
-_PLACES = ("data", "labels", "cache_dir", "data_dir", "tracking_uri", "prices_file", "prices")
+_OF_IMAGES = ("data", "labels", "cache_dir", "data_dir")
+"""Settings that say where the images lie."""
+_PLACES = (*_OF_IMAGES, "tracking_uri", "prices_file", "prices")
 """Settings that a resumed study may have elsewhere or otherwise, and that the next one is to go on with."""
 _DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 
@@ -144,7 +146,8 @@ def resume(
         used = settings.written()
         moved = {place: used[place] for place in _PLACES if used[place] != state.settings.get(place)}
         tracking_uri.check_folder(settings.tracking_uri)
-        elsewhere = "tracking_uri" in moved or tracking_uri.is_gone(settings.tracking_uri)
+        elsewhere = not moved.keys().isdisjoint((*_OF_IMAGES, "tracking_uri"))
+        elsewhere = elsewhere or tracking_uri.is_gone(settings.tracking_uri)
         finished = state.summary is not None and not changed
         failed = [run for run in state.runs.values() if run.status == "failed"]
         again = [TriedAgain(run.id) for run in failed if retry_failed or (run.by_machine and not finished)]
