@@ -1,9 +1,11 @@
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 import search_spaces
+from study.driver import dry_run, inputs
 from study.record.errors import UsageError
 from study.record.settings import Settings, options, repeat_words
 from study.run import main
@@ -290,6 +292,21 @@ def test_a_dry_run_builds_the_default_first_and_says_what_would_be_refused(capsy
     assert max(map(len, lines)) <= 80
     assert " latent_size=108, " in "".join(lines)
     assert list(empty_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("doing", [["--dry-run"], []])
+def test_a_code_of_more_numbers_than_an_image_is_warned_of(capsys, empty_folder, monkeypatch, doing):
+    def refuse(*_, **__):
+        raise UsageError("far enough")
+
+    monkeypatch.setattr(dry_run, "_drawn", refuse)
+    monkeypatch.setattr(inputs, "encoder_of", refuse)
+    monkeypatch.setattr(inputs, "ray_joined", lambda *_: nullcontext())
+    assert main(["--space", "digits_ae", "--latent-size", "64", *doing]) == 2
+    assert capsys.readouterr().err == "study: far enough\n"
+    assert main(["--space", "digits_ae", "--latent-size", "65", *doing]) == 2
+    words = " ".join(capsys.readouterr().err.split())
+    assert words.startswith("study: --latent-size 65 is more than the 64 numbers of an image: nothing is compressed, ")
 
 
 def test_a_dry_run_is_of_a_study_that_is_to_be_begun(capsys, empty_folder):

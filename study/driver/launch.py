@@ -52,7 +52,7 @@ def start(settings: Settings, *, trust: bool = False) -> int:
     from study.data.image_data import bytes_in_memory, known_bytes, urgent
     from study.data.twins import across
     from study.record import folder as folders
-    from study.settings.resolve import space_context
+    from study.settings.resolve import space_context, warning_of_size
     from study.tracking import implementations
 
     folders.check_new(settings.storage_path, settings.name)
@@ -62,6 +62,8 @@ def start(settings: Settings, *, trust: bool = False) -> int:
             # What reads the images takes seconds to import: it is, while Ray's processes start.
             leaving.enter_context(inputs.ray_joined(settings, known))
         data = inputs.load(settings)
+        if warning := warning_of_size(settings, data.image_shape):
+            say_progress(wrapped(warning, 4))
         encoder = inputs.encoder_of(settings, data, trust=trust)
         context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
         if settings.space_file:
