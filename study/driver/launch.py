@@ -58,7 +58,9 @@ def start(settings: Settings, *, trust: bool = False) -> int:
     folders.check_new(settings.storage_path, settings.name)
     implementations.check(settings.tracking_uri)
     with ExitStack() as leaving:
-        if (known := known_bytes(settings.data)) is not None:
+        # A file of one's own is checked on the images before anything starts.
+        known = None if settings.space_file else known_bytes(settings.data)
+        if known is not None:
             # What reads the images takes seconds to import: it is, while Ray's processes start.
             leaving.enter_context(inputs.ray_joined(settings, known))
         data = inputs.load(settings)
