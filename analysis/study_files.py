@@ -16,7 +16,7 @@ import pandas as pd
 from search_spaces import FAMILY_FACTS, FamilyFacts
 from study.record import ablation, files, journal, tables
 from study.record.errors import StudyError, UsageError, one_line
-from study.record.folder import StudyFolder
+from study.record.folder import StudyFolder, did_you_mean
 from study.record.tables import BASELINE, CONFIRM, CONFIRM_HISTORY, HISTORY, PRETRAINING, SPREAD, TRIALS, UNMET, Table
 from study.record.words import counted
 
@@ -164,7 +164,8 @@ def read_study(name: str, storage: Path) -> StudyFiles:
     folder = StudyFolder(storage / name)
     if Path(name).name != name or not folder.journal.is_file():
         known = sorted(path.parent.name for path in storage.glob(f"*/{folder.journal.name}"))
-        raise NoStudyError(f"there is no study {name!r} in {storage}; there are: {', '.join(known) or 'none'}")
+        meant = did_you_mean(storage, name)
+        raise NoStudyError(f"there is no study {name!r} in {storage}{meant}; there are: {', '.join(known) or 'none'}")
     begins = f"study {name!r} has no tables yet; they come with its first ended trial"
     if folder.is_locked:
         if not (folder.path / tables.ABOUT).is_file():

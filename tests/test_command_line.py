@@ -541,7 +541,18 @@ def test_study_names_its_commands_and_passes_their_words_on(capsys, empty_folder
     assert "cifar_ae" in capsys.readouterr().out
     assert study(["resume", "nihgt"]) == 2
     assert "--resume 'nihgt': there is no study in" in capsys.readouterr().err
+    for words in ([], ["--storage", "results"]):
+        assert study(["resume", *words]) == 2
+        assert capsys.readouterr().err == "study: NAME is missing: the study's name, before any option\n"
     assert study(["run", "--space", "digits_ae", "--trials", "0"]) == 2
+
+
+def test_the_help_of_a_resume_is_that_of_a_run(capsys):
+    from study.__main__ import main as study
+
+    with pytest.raises(SystemExit, match=r"^0$"):
+        study(["resume", "--help"])
+    assert "--retry-failed" in capsys.readouterr().out
 
 
 def test_hints_are_commands_as_this_process_was_started(monkeypatch):
