@@ -552,7 +552,9 @@ def test_the_help_of_a_resume_is_that_of_a_run(capsys):
 
     with pytest.raises(SystemExit, match=r"^0$"):
         study(["resume", "--help"])
-    assert "--retry-failed" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "for which some are trained for a few batches" in said
+    assert "a folder of images, or a .npy or .npz file of them" in said
 
 
 def test_hints_are_commands_as_this_process_was_started(monkeypatch):
