@@ -16,8 +16,9 @@ import pandas as pd
 from search_spaces import FAMILY_FACTS, FamilyFacts
 from study.record import ablation, files, journal, tables
 from study.record.errors import StudyError, UsageError, one_line
-from study.record.folder import StudyFolder
+from study.record.folder import StudyFolder, did_you_mean
 from study.record.tables import BASELINE, CONFIRM, CONFIRM_HISTORY, HISTORY, PRETRAINING, SPREAD, TRIALS, UNMET, Table
+from study.record.words import counted
 
 LARGEST_ARRAYS = 512 * 2**20
 """Bytes of a file of samples, as it lies there and unpacked: more is no study's."""
@@ -47,7 +48,7 @@ _PARTIAL: dict[State, str] = {
 
 
 class NoStudyError(UsageError):
-    """There is no study to read: it is unknown, has not written its tables yet, or its files are damaged."""
+    """There is no study to read: it is unknown, has not written its tables yet, or its files are missing or damaged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,22 +158,32 @@ def read_study(name: str, storage: Path) -> StudyFiles:
     """Read the study `name` below the storage folder.
 
     Raises:
-        NoStudyError: there is no such study, it has not written its tables yet, or they are damaged; the message, of
-            one line, says which.
+        NoStudyError: there is no such study, it has not written its tables yet, or they are missing or damaged; the
+            message, of one line, says which.
     """
     folder = StudyFolder(storage / name)
     if Path(name).name != name or not folder.journal.is_file():
         known = sorted(path.parent.name for path in storage.glob(f"*/{folder.journal.name}"))
-        raise NoStudyError(f"there is no study {name!r} in {storage}; there are: {', '.join(known) or 'none'}")
-    if not (folder.path / tables.ABOUT).is_file():
-        raise NoStudyError(f"study {name!r} has no tables yet; they come with its first ended trial")
+        meant = did_you_mean(storage, name)
+        raise NoStudyError(f"there is no study {name!r} in {storage}{meant}; there are: {', '.join(known) or 'none'}")
+    begins = f"study {name!r} has no tables yet; they come with its first ended trial"
     if folder.is_locked:
+        if not (folder.path / tables.ABOUT).is_file():
+            raise NoStudyError(begins)
         return read_tables(folder.path, "running", ended=False)
     try:
         state = journal.read_state(folder.journal)
     except StudyError as error:
         raise NoStudyError(one_line(error)) from None
-    return read_tables(folder.path, "interrupted", ended=state.summary is not None)
+    finished = state.summary is not None
+    expected = [*tables.ALWAYS, *([tables.SUMMARY] if finished else [])]
+    if missing := [file for file in expected if not (folder.path / file).is_file()]:
+        if all(run.status == "running" for run in state.all_runs):
+            raise NoStudyError(begins)
+        more = f" and {counted(len(missing) - 1, 'more file')}" if len(missing) > 1 else ""
+        again = f"made again from its journal by: {folder.resume_command()}"
+        raise NoStudyError(f"study {name!r} lacks {missing[0]}{more}, {again}")
+    return read_tables(folder.path, "interrupted", ended=finished)
 
 
 def read_kept(folder: Path) -> StudyFiles:

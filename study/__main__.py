@@ -51,6 +51,10 @@ def command() -> NoReturn:
 def _run(verb: str, rest: list[str]) -> int:
     if verb not in _VERBS:
         raise UsageError(choose_from("command", verb, _VERBS))
+    if verb == "resume" and (not rest or rest[0].startswith("-")):
+        if not {"-h", "--help"} & {*rest}:
+            raise UsageError("NAME is missing: the study's name, before any option")
+        verb = "run"
     if verb in ("resume", "list"):
         verb, rest = "run", [f"--{verb}", *rest]
     module = importlib.import_module(SCRIPTS[verb].removesuffix(".py").replace("/", "."))

@@ -179,7 +179,7 @@ def load(name_or_folder: str | Path, storage: str | Path = STORAGE) -> Study:
     """Return a study, finished or not, by its name below the folder `storage`, or by its own folder.
 
     Raises:
-        UsageError: there is none, it has no tables yet, or they are damaged.
+        UsageError: there is none, it has no tables yet, or they are missing or damaged.
     """
     folder = Path(name_or_folder).expanduser()
     if folder.name != str(name_or_folder):

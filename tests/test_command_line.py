@@ -1,9 +1,11 @@
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 import search_spaces
+from study.driver import dry_run, inputs
 from study.record.errors import UsageError
 from study.record.settings import Settings, options, repeat_words
 from study.run import main
@@ -292,6 +294,21 @@ def test_a_dry_run_builds_the_default_first_and_says_what_would_be_refused(capsy
     assert list(empty_folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("doing", [["--dry-run"], []])
+def test_a_code_of_more_numbers_than_an_image_is_warned_of(capsys, empty_folder, monkeypatch, doing):
+    def refuse(*_, **__):
+        raise UsageError("far enough")
+
+    monkeypatch.setattr(dry_run, "_drawn", refuse)
+    monkeypatch.setattr(inputs, "encoder_of", refuse)
+    monkeypatch.setattr(inputs, "ray_joined", lambda *_: nullcontext())
+    assert main(["--space", "digits_ae", "--latent-size", "64", *doing]) == 2
+    assert capsys.readouterr().err == "study: far enough\n"
+    assert main(["--space", "digits_ae", "--latent-size", "65", *doing]) == 2
+    words = " ".join(capsys.readouterr().err.split())
+    assert words.startswith("study: --latent-size 65 is more than the 64 numbers of an image: nothing is compressed, ")
+
+
 def test_a_dry_run_is_of_a_study_that_is_to_be_begun(capsys, empty_folder):
     assert main(["--resume", "night", "--dry-run"]) == 2
     assert "--dry-run is of a study that is to be begun" in capsys.readouterr().err
@@ -524,7 +541,20 @@ def test_study_names_its_commands_and_passes_their_words_on(capsys, empty_folder
     assert "cifar_ae" in capsys.readouterr().out
     assert study(["resume", "nihgt"]) == 2
     assert "--resume 'nihgt': there is no study in" in capsys.readouterr().err
+    for words in ([], ["--storage", "results"]):
+        assert study(["resume", *words]) == 2
+        assert capsys.readouterr().err == "study: NAME is missing: the study's name, before any option\n"
     assert study(["run", "--space", "digits_ae", "--trials", "0"]) == 2
+
+
+def test_the_help_of_a_resume_is_that_of_a_run(capsys):
+    from study.__main__ import main as study
+
+    with pytest.raises(SystemExit, match=r"^0$"):
+        study(["resume", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "for which some are trained for a few batches" in said
+    assert "a folder of images, or a .npy or .npz file of them" in said
 
 
 def test_hints_are_commands_as_this_process_was_started(monkeypatch):

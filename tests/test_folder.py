@@ -6,7 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from recorded_studies import write_study
 
+from analysis import compare, leaderboard
+from study import simulate
 from study.driver import inputs, launch
 from study.record import files as atomic
 from study.record import folder
@@ -89,6 +92,18 @@ def test_storage_on_a_read_only_mount_is_refused(tmp_path):
 def test_names_that_could_leave_the_storage_folder_are_refused(name):
     with pytest.raises(UsageError, match="cannot name a study"):
         folder.check_name(name)
+
+
+def test_a_path_in_place_of_a_name_is_answered_with_the_name_and_by_what_was_typed(tmp_path, monkeypatch, capsys):
+    write_study(tmp_path / "results", "night", [])
+    monkeypatch.chdir(tmp_path)
+    assert simulate.main(["results/night"]) == 2
+    expected = "study: NAME 'results/night' cannot name a study (did you mean night?); allowed: up to 100 letters"
+    assert capsys.readouterr().err.startswith(expected)
+    for command in (leaderboard, compare):
+        assert command.main(["results/night"]) == 2
+        expected = "study: there is no study 'results/night' in results (did you mean night?); there are: night\n"
+        assert capsys.readouterr().err == expected
 
 
 def test_resuming_an_unknown_study_names_the_nearest(tmp_path):

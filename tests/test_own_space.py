@@ -38,7 +38,7 @@ from models import own, registry
 from study import check_space, new_space, predict
 from study import run as run_command
 from study.data import image_data, own_file
-from study.driver import own_space
+from study.driver import inputs, own_space
 from study.evaluation import served
 from study.record.errors import UsageError
 from study.record.folder import StudyFolder
@@ -220,11 +220,20 @@ UNBUILDABLE = [
 
 
 @pytest.mark.parametrize(("change", "expected"), UNBUILDABLE, ids=["bounds", "key", "layer", "code"])
-def test_a_config_that_cannot_be_trained_is_named_before_ray_starts(change, expected, tmp_path):
+def test_a_config_that_cannot_be_trained_is_named(change, expected, tmp_path):
     file = written(tmp_path, change)
     space = use(file).space
     with pytest.raises(UsageError, match=expected):
         own_space.check(space, search_spaces.Context(space.image_shape, 2))
+
+
+def test_a_file_for_a_built_in_data_set_is_checked_before_ray_starts(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(inputs, "ray_joined", lambda *_: pytest.fail("Ray starts"))
+    file = written(tmp_path, ("        return self.decode(self.encode(images))", "        return odd"), of="vq.py")
+    assert run_command.main(["--space", str(file), "--name", "night"]) == 2
+    assert "mine.py, line " in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["mine.py"]
 
 
 def test_a_config_that_fails_later_is_refused_and_named(tmp_path):

@@ -510,10 +510,30 @@ def test_report_that_cannot_be_written_is_one_line_and_exit_2(storage, no_figure
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_study_without_tables_yet_is_refused(storage):
-    (storage / "night" / "study.json").unlink()
+def test_study_without_tables_yet_is_refused(tmp_path):
+    write_study(tmp_path, "new", [made_up_trial(0, status="running")], search_end=False)
+    (tmp_path / "new" / "study.json").unlink()
     with pytest.raises(NoStudyError, match="no tables yet"):
-        read_study("night", storage)
+        read_study("new", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        (["study.json"], "lacks study.json, made again"),
+        (["study.json", "trials.csv", "history.csv"], "lacks study.json and 2 more files, made again"),
+        (["baseline.csv"], "lacks baseline.csv, made again"),
+        (["summary.json"], "lacks summary.json, made again"),  # without it, it would be an interrupted one
+    ],
+)
+def test_a_finished_study_that_has_lost_files_names_what_makes_them_again(tmp_path, lost, words):
+    folder = write_study(tmp_path, "done", [made_up_trial(0, epochs=[{"val_mse": 0.1}])], summary={"best": None})
+    for file in lost:
+        (folder / file).unlink()
+    with pytest.raises(NoStudyError) as refused:
+        read_study("done", tmp_path)
+    assert words in str(refused.value)
+    assert StudyFolder(folder).resume_command() in str(refused.value)
 
 
 @dataclass(frozen=True)

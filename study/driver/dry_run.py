@@ -13,7 +13,7 @@ from study.record.commands import say_progress
 from study.record.constraints import of_texts
 from study.record.settings import Settings
 from study.record.terminal import short, wrapped
-from study.settings.resolve import reported_split, selected, space_context
+from study.settings.resolve import reported_split, selected, space_context, warning_of_size
 
 if TYPE_CHECKING:
     from study.data.image_data import ImageData
@@ -32,6 +32,8 @@ def dry_run(settings: Settings, trials: int | None, *, trust: bool = False) -> s
         study.record.errors.UsageError: the data, if they are a folder, cannot be read.
     """
     facts = _about_data(settings)
+    if warning := warning_of_size(settings, facts.image_shape):
+        say_progress(wrapped(warning, 4))
     encoder = None
     if settings.encoder_from:
         from study.training import checkpoint

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 _LEAVE_SECONDS = 4.0  # that the tracker may take after Ctrl-C; Ray's shutdown needs the rest of the ten
 _LISTED = 5  # files in a message
-_PLACES = ("data", "labels", "cache_dir", "data_dir", "tracking_uri", "prices_file", "prices")
+_OF_IMAGES = ("data", "labels", "cache_dir", "data_dir")
+"""Settings that say where the images lie."""
+_PLACES = (*_OF_IMAGES, "tracking_uri", "prices_file", "prices")
 """Settings that a resumed study may have elsewhere or otherwise, and that the next one is to go on with."""
 _DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 
@@ -50,16 +52,20 @@ def start(settings: Settings, *, trust: bool = False) -> int:
     from study.data.image_data import bytes_in_memory, known_bytes, urgent
     from study.data.twins import across
     from study.record import folder as folders
-    from study.settings.resolve import space_context
+    from study.settings.resolve import space_context, warning_of_size
     from study.tracking import implementations
 
     folders.check_new(settings.storage_path, settings.name)
     implementations.check(settings.tracking_uri)
     with ExitStack() as leaving:
-        if (known := known_bytes(settings.data)) is not None:
+        # A file of one's own is checked on the images before anything starts.
+        known = None if settings.space_file else known_bytes(settings.data)
+        if known is not None:
             # What reads the images takes seconds to import: it is, while Ray's processes start.
             leaving.enter_context(inputs.ray_joined(settings, known))
         data = inputs.load(settings)
+        if warning := warning_of_size(settings, data.image_shape):
+            say_progress(wrapped(warning, 4))
         encoder = inputs.encoder_of(settings, data, trust=trust)
         context = space_context(settings, data.image_shape, data.num_classes, encoder.keys if encoder else None)
         if settings.space_file:
@@ -144,7 +150,8 @@ def resume(
         used = settings.written()
         moved = {place: used[place] for place in _PLACES if used[place] != state.settings.get(place)}
         tracking_uri.check_folder(settings.tracking_uri)
-        elsewhere = "tracking_uri" in moved or tracking_uri.is_gone(settings.tracking_uri)
+        elsewhere = not moved.keys().isdisjoint((*_OF_IMAGES, "tracking_uri"))
+        elsewhere = elsewhere or tracking_uri.is_gone(settings.tracking_uri)
         finished = state.summary is not None and not changed
         failed = [run for run in state.runs.values() if run.status == "failed"]
         again = [TriedAgain(run.id) for run in failed if retry_failed or (run.by_machine and not finished)]

@@ -151,18 +151,26 @@ class AblationFolder(StudyFolder):
         return hint("ablate", study.name, *self.words, *words, *storage_words(study.parent))
 
 
-def check_name(name: str) -> str:
-    """Return `name` if it can name a folder below the storage folder and nothing else.
+def check_name(name: str, option: str = "--name", storage: Path | None = None) -> str:
+    """Return `name`, which `option` asked for, if it can name a folder below the storage folder and nothing else.
 
     Raises:
-        UsageError: it has a path separator, a leading dot or another character outside the allowed ones.
+        UsageError: it has a path separator, a leading dot or another character outside the allowed ones; of the path of
+            a study below `storage` the message says the study's name.
     """
     if not _NAME.fullmatch(name):
+        meant = did_you_mean(storage, name) if storage else ""
         raise UsageError(
-            f"--name {name!r} cannot name a study; allowed: up to 100 letters, digits, '.', '_', '+', '-', "
+            f"{option} {name!r} cannot name a study{meant}; allowed: up to 100 letters, digits, '.', '_', '+', '-', "
             "the first a letter or digit, no path"
         )
     return name
+
+
+def did_you_mean(storage: Path, name: str) -> str:
+    """Return " (did you mean NIGHT?)" where `name` is a path whose last part is a study below `storage`, else ""."""
+    last = Path(name).name
+    return f" (did you mean {last}?)" if last != name and StudyFolder(storage / last).has_begun else ""
 
 
 def existing(storage: Path, name: str, option: str = "--resume") -> StudyFolder:
@@ -171,7 +179,7 @@ def existing(storage: Path, name: str, option: str = "--resume") -> StudyFolder:
     Raises:
         UsageError: there is none; the message names the nearest one that exists.
     """
-    folder = StudyFolder(storage / check_name(name))
+    folder = StudyFolder(storage / check_name(name, option, storage))
     if not folder.has_begun:
         known = [entry.name for entry in storage.glob("*") if StudyFolder(entry).has_begun]
         if not known:

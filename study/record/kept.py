@@ -63,7 +63,7 @@ def damaged(folder: StudyFolder, state: StudyState) -> list[str]:
     """
     if state.files:
         return [name for name, expected in state.files.items() if not is_intact(folder.path / name, expected)]
-    expected = [tables.ABOUT, tables.SUMMARY, *(table.file for table in tables.TABLES if not table.optional)]
+    expected = [*tables.ALWAYS, tables.SUMMARY]
     if state.summary is not None and state.summary["best"] is not None:
         expected += [f"{folder.best.name}/{name}" for name in NETWORK]
     paths = {name: folder.path / name for name in expected}

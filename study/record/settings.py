@@ -302,7 +302,7 @@ class Settings:
     data: Annotated[
         str,
         _data(
-            "the family on other data: a data set, a folder of images, or a .npz of images and labels",
+            "the family on other data: a data set, a folder of images, or a .npy or .npz file of them",
             metavar="NAME|PATH",
             default="the space's",
             resumable=True,

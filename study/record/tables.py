@@ -170,6 +170,8 @@ CONFIRM_HISTORY = Table("confirm_history", ("confirm_id", "epoch", "seconds"), c
 PRETRAINING = Table("pretraining", ("run_id", "epoch", "seconds"), pretraining, optional=True)
 SPREAD = Table("spread", ("run_id", "seed", *_END), spread, optional=True)
 TABLES = (TRIALS, HISTORY, CONFIRM, BASELINE, CONFIRM_HISTORY, PRETRAINING, SPREAD)
+ALWAYS = (ABOUT, *(table.file for table in TABLES if not table.optional))
+"""The files that `write` leaves of any study."""
 
 
 def _epochs(name: str, runs: list[Run]) -> list[Row]:

@@ -126,7 +126,11 @@ def _parser() -> Parser:
         help="with --resume: try all failed runs again, not only those that the machine failed",
     )
     add_trust(doing, "with --resume of a study from elsewhere, or --encoder-from")
-    doing.add_argument("--dry-run", action="store_true", help="sample configs, build them, print sizes; train nothing")
+    doing.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="sample configs, build them, print sizes and times, for which some are trained for a few batches",
+    )
     doing.add_argument("--print-config", action="store_true", help="print the settings as a file for --config and exit")
     doing.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML file of settings by option name; the command line wins"

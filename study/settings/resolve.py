@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import shutil
@@ -230,6 +231,17 @@ def space_context(
         encoder=encoder,
         latent_size=settings.latent_size,
         every_size="latent_size" in settings.objectives and not settings.smoke,
+    )
+
+
+def warning_of_size(settings: Settings, image_shape: tuple[int, int, int]) -> str | None:
+    """Return what is to be said of a `--latent-size` of more numbers than an image has, None of any other."""
+    size, numbers = settings.latent_size, math.prod(image_shape)
+    if size is None or size <= numbers:
+        return None
+    return (
+        f"study: --latent-size {size} is more than the {numbers:,} numbers of an image: nothing is compressed, and PCA "
+        "has no code of that size to compare with"
     )
 
 
