@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+from recorded_studies import made_up_seeds
 from test_report import ABOUT, SETTINGS, SUMMARY, confirmations, left_by_a_study, run, trials
 
 from analysis.page import pictures
@@ -85,8 +86,38 @@ def test_runs_that_chose_among_reported_configurations_and_read_the_test_images_
     assert "By 6 confirmation runs, once each; nothing went by it" in checklist(study)
 
 
+def test_confirmation_runs_that_failed_are_counted_and_are_no_seeds(storage):
+    values = {"val_mse": [0.20, 0.22, 0.24], "test_mse": [0.21, 0.23, 0.25]}
+    named = [(role, of) for role in ("choose", "report") for of in ("t0000", "t0002")]
+    runs = [one for role, of in named for one in made_up_seeds(of, values, role=role)]
+    for number, one in enumerate(runs):
+        one.id, one.seed = f"r{number}", number
+        one.final = one.final if one.role == "report" else {}
+    runs[2].status = runs[8].status = "failed"
+    runs[8].final = {}
+    left_by_a_study(storage, trials() + runs)
+    study = read_study("night", storage)
+    assert "The 2 configurations that did best were trained again on 2 to 3 seeds each" in protocol(study)
+    assert "Test scores are of 2 configurations, 2 to 3 seeds each" in protocol(study)
+    said = checklist(study)
+    assert "2 to 3 seeds to report, which took no part in the choice; 2 to 3 seeds to choose." in said
+    assert "1 trial failed (trials.csv has why) and 2 confirmation runs failed (confirm.csv has why); no other." in said
+
+
+def test_a_config_none_of_whose_choosing_seeds_was_completed_is_counted_with_none(storage):
+    runs = confirmations() + confirmations()
+    for number, one in enumerate(runs):
+        one.id, one.seed, one.role = f"r{number}", number, "choose"
+        one.confirm_of, one.status = ("t0000", "failed") if number < 2 else ("t0002", "completed")
+        one.final = {}
+    left_by_a_study(storage, trials() + runs)
+    said = protocol(read_study("night", storage))
+    assert "The 2 configurations that did best were trained again on 0 to 2 seeds each" in said
+    assert "No run read the test images; no run that was to report was completed." in said
+
+
 def test_a_study_without_a_choice_says_that_no_seed_chose(study):
-    assert "- **How many seeds?** 2 to report; none to choose." in checklist(study)
+    assert "- **How many seeds?** 2 seeds to report; none to choose." in checklist(study)
 
 
 def test_the_checklist_counts_the_runs_that_read_the_test_split(study):

@@ -20,6 +20,7 @@ from analysis.trials import compute_confirmed, given_and_suggested, trained_seco
 from analysis.words import cell, environments, interval_text, joined, machines, parameter_label, versions
 from study.record import files, metrics
 from study.record.ranking import NOTHING_CHOSEN
+from study.record.tables import CONFIRM, SPREAD, TRIALS
 from study.record.words import counted, duration
 
 _COLUMN = 3.4  # inches of a paper's column
@@ -172,27 +173,36 @@ def _confirmation(study: StudyFiles) -> Iterator[str]:
     if done.empty:
         yield "No configuration was confirmed, and the test split was not read."
         return
-    choosing, reporting = _by_role(done)
+    choosing, reporting = _by_role(runs)[0], _by_role(done)[1]
     if len(choosing):
-        configs, seeds = choosing["confirm_of"].nunique(), choosing.groupby("confirm_of").size().max()
         trained = "were trained" if study.settings.get("reported") else "that did best were trained again"
         yield (
-            f"The {counted(configs, 'configuration')} {trained} on {counted(seeds, 'seed')} each, and the one with the "
-            "best mean validation value was selected."
+            f"The {counted(choosing['confirm_of'].nunique(), 'configuration')} {trained} on {_seeds_each(choosing)} "
+            "each, and the one with the best mean validation value was selected."
         )
     elif study.summary and study.summary.get("chosen_by", "") is None:
         yield latex(f"There were {NOTHING_CHOSEN}.")
-    seeds = reporting.groupby("confirm_of").size().max() if len(reporting) else 0
+    others = _tested(choosing)
+    if reporting.empty:
+        scores = f"Test scores are of the seeds that chose, {counted(others, 'run')} in all"
+        yield f"{scores if others else 'No run read the test images'}; no run that was to report was completed."
+        return
     names = counted(reporting["confirm_of"].nunique(), "configuration")
     fresh = " that took no part in any choice" if len(choosing) else ""
-    others = _tested(choosing)
     rest = (
         f"of the others they are of the seeds that chose, {counted(others, 'run')} in all, which read the test images "
         "as well; nothing went by that"
         if others
         else "no other run read the test images"
     )
-    yield f"Test scores are of {names}, {counted(int(seeds), 'seed')} each{fresh}; {rest}."
+    yield f"Test scores are of {names}, {_seeds_each(reporting)} each{fresh}; {rest}."
+
+
+def _seeds_each(runs: pd.DataFrame) -> str:
+    """Return how many of each config's runs were completed: "3 seeds", or "2 to 3 seeds" where that differs."""
+    completed = (runs["status"] == "completed").groupby(runs["confirm_of"]).sum()
+    least, most = int(completed.min()), int(completed.max())
+    return f"{least} to {counted(most, 'seed')}" if least < most else counted(most, "seed")
 
 
 def _by_role(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -239,9 +249,8 @@ def _machine(study: StudyFiles) -> Iterator[str]:
 
 def checklist(study: StudyFiles) -> str:
     """Return the questions that a reviewer asks, with this study's answers, in Markdown."""
-    runs, settings = study.confirm, study.settings
-    choosing, seeds = _by_role(runs)[0], settings.get("confirm_seeds", 0)
-    failed = int((study.trials["status"] == "failed").sum())
+    runs = study.confirm
+    choosing, _ = _by_role(runs)
     answers = [
         ("What was found?", verdict(study)),
         ("What was expected beforehand?", hypothesis(study)),
@@ -250,15 +259,33 @@ def checklist(study: StudyFiles) -> str:
         ("Was the test split used to choose anything?", "No."),
         ("How often was the test split read?", f"By {counted(_tested(runs), 'confirmation run')}, once each"
          f"{'; nothing went by it' if _tested(choosing) else ', after the choice'}."),
-        ("How many seeds?", f"{seeds} to choose and as many fresh ones to report." if len(choosing)
-         else f"{seeds} to report; none to choose."),
-        ("Which runs are left out?", f"None: {counted(failed, 'trial')} failed, and the table of trials has them."),
+        ("How many seeds?", _seeds(runs)),
+        ("Which runs are left out?", _left_out(study)),
         ("Had the baseline the same data and care?", "It saw the same training images; it has no other settings."),
         ("Is every number to be had?", "In full precision in trials.csv, history.csv, confirm.csv and baseline.csv."),
         ("How is it repeated?", " && ".join(f"`{line}`" for line in repeat_commands(study))),
         ("What is not known?", "Another split, other data, longer training, configurations outside the space."),
     ]  # fmt: skip
     return "\n".join([f"# Study {study.name}: checklist", "", *(f"- **{asks}** {says}" for asks, says in answers), ""])
+
+
+def _seeds(runs: pd.DataFrame) -> str:
+    choosing, reporting = _by_role(runs)
+    fresh = ", which took no part in the choice" if len(choosing) else ""
+    asked = ((reporting, f"to report{fresh}"), (choosing, "to choose"))
+    return "; ".join(f"{_seeds_each(mine) if len(mine) else 'none'} {what}" for mine, what in asked) + "."
+
+
+def _left_out(study: StudyFiles) -> str:
+    """Return what failed, and the tables that have it."""
+    tables = (
+        ("trial", study.trials, TRIALS),
+        ("spread run", study.spread, SPREAD),
+        ("confirmation run", study.confirm, CONFIRM),
+    )
+    failed = [(kind, int((runs["status"] == "failed").sum()), table.file) for kind, runs, table in tables]
+    words = [f"{counted(count, kind)} failed ({file} has why)" for kind, count, file in failed if count]
+    return f"{joined(words)}; no other." if words else "None."
 
 
 def _figures(study: StudyFiles, drawings: Drawings, folder: Path) -> Iterator[tuple[str, str]]:
