@@ -53,8 +53,8 @@ def test_the_protocol_says_data_search_seeds_statistics_versions_and_hours(study
         "500 training and 90 validation images",
         r"digest abc of the decoded",
         r"space digits\_ae (Table~\ref{tab:space}) with Optuna~\cite{optuna}",
-        r"4 trials (0 given, 4 suggested) of at most 2 epochs each, drawn by tpe~\cite{tpe}",
-        r"asha~\cite{asha} stopped them early",
+        r"4 trials (0 given, 4 suggested) of at most 2 epochs each, the suggested ones drawn by tpe~\cite{tpe}",
+        r"; asha~\cite{asha} stopped 1 early.",
         "Test scores are of 1 configuration, 2 seeds each; no other run read the test images.",
         "took 2 min on the clock and",
         "A CPU, 2 cores, no GPU",
@@ -84,6 +84,44 @@ def test_runs_that_chose_among_reported_configurations_and_read_the_test_images_
     assert "no other run read" not in protocol(study)
     assert "4 runs in all, which read the test images as well; nothing went by that" in protocol(study)
     assert "By 6 confirmation runs, once each; nothing went by it" in checklist(study)
+
+
+def test_nothing_was_tuned_where_the_one_trial_was_given(storage):
+    (given, *_) = trials()
+    given.key = "default"
+    left_by_a_study(storage, [given, *confirmations()])
+    study = read_study("night", storage)
+    said = protocol(study)
+    assert "Nothing was tuned: we ran given trials of the space" in said
+    assert (
+        r"1 trial (1 given, 0 suggested) of at most 2 epochs; asha~\cite{asha} stopped none early. Study seed 3."
+        in said
+    )
+    assert "drawn by" not in said
+    assert space_table(study) == "% nothing was searched\n"
+    assert "- **What was tuned, and on what?** Nothing: 1 trial (1 given, 0 suggested)." in checklist(study)
+    assert "By 2 confirmation runs, once each." in checklist(study)
+
+
+def test_a_trial_that_the_end_of_the_search_cut_off_was_not_stopped_by_the_scheduler(storage):
+    runs = trials()
+    runs[1].reason = "by the time budget, after epoch 1 of 2"
+    left_by_a_study(storage, runs + confirmations())
+    assert r"asha~\cite{asha} stopped none early, and the end of the search cut 1 off." in protocol(
+        read_study("night", storage)
+    )
+
+
+def test_nothing_was_tuned_where_reported_configurations_were_trained(storage):
+    left_by_a_study(storage, confirmations(), settings=SETTINGS | {"reported": "fashion/*", "trials": 0})
+    said = checklist(read_study("night", storage))
+    assert "- **What was tuned, and on what?** Nothing: the reported configurations fashion/* were trained" in said
+    assert "after the choice" not in said
+
+
+def test_an_unfinished_study_took_its_training(storage):
+    left_by_a_study(storage, summary=None)
+    assert "The study took 6 s of training on A CPU" in protocol(read_study("night", storage))
 
 
 def test_confirmation_runs_that_failed_are_counted_and_are_no_seeds(storage):

@@ -16,7 +16,7 @@ from analysis.page.background import energy, repeat_commands
 from analysis.page.headline import verdict
 from analysis.page.remarks import hypothesis, remarks
 from analysis.study_files import StudyFiles
-from analysis.trials import compute_confirmed, given_and_suggested, trained_seconds
+from analysis.trials import compute_confirmed, given_and_suggested, is_cut_off, suggested, trained_seconds
 from analysis.words import cell, environments, interval_text, joined, machines, parameter_label, versions
 from study.record import files, metrics
 from study.record.ranking import NOTHING_CHOSEN
@@ -120,7 +120,9 @@ def space_table(study: StudyFiles) -> str:
 
 
 def _searched(study: StudyFiles) -> dict[str, str]:
-    """Return the range of each parameter in words, without what a space holds fixed."""
+    """Return the range of each parameter that was tuned in words, without what a space holds fixed."""
+    if suggested(study.trials).empty:
+        return {}
     return {name: str(words) for name, words in (study.about.get("searched") or {}).items() if "fixed" not in name}
 
 
@@ -150,17 +152,31 @@ def _search(study: StudyFiles) -> Iterator[str]:
             f"Nothing was searched: the reported configurations {settings['reported']} were trained as they are."
         )
         return
-    sampler, scheduler = str(settings.get("sampler")), str(settings.get("scheduler"))
-    stopping = "none was stopped early" if scheduler == "none" else f"{_cited(scheduler)} stopped them early"
-    where = r" (Table~\ref{tab:space})" if _searched(study) else ""
+    trials, where = study.trials, r" (Table~\ref{tab:space})" if _searched(study) else ""
+    drawn = suggested(trials)
+    asked = "We searched" if len(drawn) else "Nothing was tuned: we ran given trials of"
+    by = f", the suggested ones drawn by {_cited(str(settings.get('sampler')))}" if len(drawn) else ""
     yield (
-        f"We searched the space {latex(str(settings.get('space')))}{where} with Optuna~\\cite{{optuna}} and Ray "
-        f"Tune~\\cite{{ray_tune}}: {counted(len(study.trials), 'trial')} ({given_and_suggested(study)}) of at most "
-        f"{counted(int(settings.get('epochs') or 0), 'epoch')} each, drawn by {_cited(sampler)}; {stopping}."
+        f"{asked} the space {latex(str(settings.get('space')))}{where} with Optuna~\\cite{{optuna}} and Ray "
+        f"Tune~\\cite{{ray_tune}}: {counted(len(trials), 'trial')} ({given_and_suggested(study)}) of at most "
+        f"{counted(int(settings.get('epochs') or 0), 'epoch')}{' each' * (len(trials) > 1)}{by}; {_stopped(study)}."
     )
-    yield latex(
-        f"Trials were ranked by the {metrics.label(study.metric)} of their last epoch, study seed {settings['seed']}."
+    ranked = (
+        f"Trials were ranked by the {metrics.label(study.metric)} of their last epoch, study"
+        if len(trials) > 1
+        else "Study"
     )
+    yield latex(f"{ranked} seed {settings['seed']}.")
+
+
+def _stopped(study: StudyFiles) -> str:
+    """Return how many trials the scheduler stopped, and how many a limit of the search."""
+    scheduler, cut = str(study.settings.get("scheduler")), is_cut_off(study.trials)
+    stopped = int(((study.trials["status"] == "stopped") & ~cut).sum())
+    early = (
+        "no scheduler stopped any" if scheduler == "none" else f"{_cited(scheduler)} stopped {stopped or 'none'} early"
+    )
+    return early + (f", and the end of the search cut {cut.sum()} off" if cut.any() else "")
 
 
 def _cited(name: str) -> str:
@@ -240,9 +256,10 @@ def _machine(study: StudyFiles) -> Iterator[str]:
         f"{versions(environment)}, commit {(environment.get('git_commit') or 'unknown')[:12]}"
         for environment in environments(study.about)
     )
-    took = f"took {duration(study.summary['wall_s'])} on the clock and " if study.summary else ""
+    clock = f"{duration(study.summary['wall_s'])} on the clock and " if study.summary else ""
     yield latex(
-        f"The study {took}{duration(trained_seconds(study))} of training on {machines(study.about)}. {energy(study)}"
+        f"The study took {clock}{duration(trained_seconds(study))} of training on {machines(study.about)}. "
+        f"{energy(study)}"
     )
     yield rf"Networks are PyTorch's~\cite{{pytorch}}; {latex('; and later on '.join(programs))}."
 
@@ -251,14 +268,14 @@ def checklist(study: StudyFiles) -> str:
     """Return the questions that a reviewer asks, with this study's answers, in Markdown."""
     runs = study.confirm
     choosing, _ = _by_role(runs)
+    chose = ", after the choice" if len(choosing) or len(study.trials) > 1 else ""
+    when = "; nothing went by it" if _tested(choosing) else chose
     answers = [
         ("What was found?", verdict(study)),
         ("What was expected beforehand?", hypothesis(study)),
-        ("What was tuned, and on what?", f"{counted(len(_searched(study)), 'parameter')}, by the "
-         f"{metrics.label(study.metric)}; {counted(len(study.trials), 'trial')} ({given_and_suggested(study)})."),
+        ("What was tuned, and on what?", _tuned(study)),
         ("Was the test split used to choose anything?", "No."),
-        ("How often was the test split read?", f"By {counted(_tested(runs), 'confirmation run')}, once each"
-         f"{'; nothing went by it' if _tested(choosing) else ', after the choice'}."),
+        ("How often was the test split read?", f"By {counted(_tested(runs), 'confirmation run')}, once each{when}."),
         ("How many seeds?", _seeds(runs)),
         ("Which runs are left out?", _left_out(study)),
         ("Had the baseline the same data and care?", "It saw the same training images; it has no other settings."),
@@ -267,6 +284,15 @@ def checklist(study: StudyFiles) -> str:
         ("What is not known?", "Another split, other data, longer training, configurations outside the space."),
     ]  # fmt: skip
     return "\n".join([f"# Study {study.name}: checklist", "", *(f"- **{asks}** {says}" for asks, says in answers), ""])
+
+
+def _tuned(study: StudyFiles) -> str:
+    if reported := study.settings.get("reported"):
+        return f"Nothing: the reported configurations {reported} were trained as they are."
+    trials = f"{counted(len(study.trials), 'trial')} ({given_and_suggested(study)})"
+    if suggested(study.trials).empty:
+        return f"Nothing: {trials}."
+    return f"{counted(len(_searched(study)), 'parameter')}, by the {metrics.label(study.metric)}; {trials}."
 
 
 def _seeds(runs: pd.DataFrame) -> str:
