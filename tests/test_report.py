@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
 from io import BytesIO
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -357,6 +358,20 @@ def test_every_table_is_a_csv_file_in_full_precision(storage, no_figures):
     assert "of_an_earlier_report.csv" not in files
     assert pd.read_csv(folder / "report" / "leaderboard.csv")["val_mse"][0] == 0.2000000000000001
     assert pd.read_csv(folder / "report" / "failures.csv")["reason"].tolist() == ["loss is <b>NaN</b>"]
+
+
+def test_pages_in_one_folder_have_tables_of_their_own(storage, no_figures):
+    folder = storage / "night"
+    before = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
+    pages = {0.20: folder / "report.html", 0.15: folder / "50 % of #2.html"}
+    for best, page in pages.items():
+        write_study(storage, f"night{best}", trials(best=best), **ABOUT)
+        assert run(storage, "--out", str(page), name=f"night{best}") == 0
+    assert {path.name: path.read_bytes() for path in folder.glob("*.csv")} == before
+    for best, page in pages.items():
+        links = {unquote(link) for link in Outline(page.read_text()).links if link.endswith("leaderboard.csv")}
+        assert links == {f"{page.stem}-tables/leaderboard.csv"}
+        assert pd.read_csv(folder / links.pop())["val_mse"][0] == best
 
 
 def test_study_without_a_summary_gives_a_partial_report_that_says_so_first(storage, no_figures, capsys):
