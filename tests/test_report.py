@@ -452,6 +452,27 @@ def test_study_of_reported_configurations_has_a_report_without_a_trial(storage):
     assert "no search: the reported configurations fashion/*" in page_of(storage)
 
 
+def test_nothing_is_the_winner_s_or_the_best_where_nothing_was_chosen(storage):
+    runs = made_up_seeds("fashion_base", {"train_accuracy": [0.7, 0.8], "test_accuracy": [0.6, 0.7]}, config=config())
+    best = SUMMARY["best"] | {"trial_id": "fashion_base", "val": {}}
+    confirmed = [{"id": "fashion_base", "key": "fashion/base", "test": {"test_accuracy": TEST_MSE}}]
+    summary = SUMMARY | {"metric": "val_accuracy", "chosen_by": None, "best": best, "confirmed": confirmed}
+    data = ABOUT["data"] | {"sizes": {"train": 500, "val": 0, "test": 90}}
+    settings = SETTINGS | {"space": "digits_classifier", "reported": "fashion/base", "trials": 0, "as_reported": True}
+    left_by_a_study(storage, runs, summary=summary, data=data, settings=settings, space="digits_classifier")
+    samples = storage / "night" / "samples"
+    np.savez(samples / "predictions.npz", confusion=np.array([[8, 2], [1, 9]]))
+    rates = np.array([[0.2, 0.1], [0.3, 0.1]])
+    np.savez(samples / "per_class.npz", error_rate=rates, images=np.array([10, 10]), components=np.array(4))
+    for name in ("reconstructions", "by_class", "confusion"):
+        (samples / f"{name}.png").write_bytes(_png(8))
+    run(storage)
+    html = unescape(page_of(storage))
+    assert "The first configuration's error rate goes from" in html
+    assert "winner" not in html
+    assert "best network" not in html
+
+
 def test_study_that_found_nothing_says_so(storage, no_figures):
     nothing = {"best": None, "baseline": None, "ratio_to_pca": None, "verdict": None, "confirmed": []}
     left_by_a_study(storage, summary=SUMMARY | nothing)

@@ -101,10 +101,13 @@ def methods(study: StudyFiles) -> Section:
     """Return what the numbers mean, what was not tested, and how to repeat the study."""
     data = study.about.get("data", {})
     metric = study.metric
-    chosen = data.get("sizes", {}).get("val", 1) > 0
     baseline = (
         "A logistic regression on PCA codes, "
-        + ("its number of components chosen on validation data" if chosen else "of the most components that were tried")
+        + (
+            "its number of components chosen on validation data"
+            if study.chooses
+            else "of the most components that were tried"
+        )
         if study.classifies
         else "PCA (exact eigendecomposition in double precision)"
     )
@@ -117,7 +120,7 @@ def methods(study: StudyFiles) -> Section:
             else "Nothing was searched: the reported configurations were trained with their own settings and epochs. "
             + (
                 "The winner among several is the best on validation data."
-                if chosen
+                if study.chooses
                 else f"{NOTHING_CHOSEN.capitalize()}."
             )
         ),

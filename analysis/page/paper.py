@@ -196,7 +196,7 @@ def _confirmation(study: StudyFiles) -> Iterator[str]:
             f"The {counted(choosing['confirm_of'].nunique(), 'configuration')} {trained} on {_seeds_each(choosing)} "
             "each, and the one with the best mean validation value was selected."
         )
-    elif study.summary and study.summary.get("chosen_by", "") is None:
+    elif not study.chooses:
         yield latex(f"There were {NOTHING_CHOSEN}.")
     others = _tested(choosing)
     if reporting.empty:
