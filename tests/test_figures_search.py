@@ -313,6 +313,16 @@ def test_seconds_of_each_epoch_are_there_with_or_without_a_search(tmp_path):
     assert found.caption.startswith("An epoch takes 2 s of fast and 8 s of slow (medians; 2 confirmation runs).")
 
 
+@pytest.mark.parametrize(("count", "most", "beside"), [(1, None, False), (2, 1, False), (2, None, True)])
+def test_seconds_are_of_runs_beside_others_only_where_there_can_have_been_some(tmp_path, count, most, beside):
+    found = study(tmp_path, [trial(number, 0.1) for number in range(count)])
+    found.settings["max_concurrent"] = most
+    for compute in (compute_cost, compute_epoch_seconds):
+        caption = compute(found).caption
+        assert "Seconds are of this machine" in caption
+        assert ("beside" in caption) == beside
+
+
 def test_a_first_stage_has_its_own_panel(tmp_path):
     first = [{"val_mse": 0.3}]
     pretrained = trial(0, 0.9, metric="val_accuracy")
