@@ -3,6 +3,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -410,7 +411,6 @@ def test_study_whose_journal_is_damaged_is_one_line_and_exit_2(storage, capsys):
 
 
 def test_study_that_is_locked_by_its_driver_is_running(storage):
-    import subprocess
     import sys
 
     lock = storage / "night" / ".lock"
@@ -630,6 +630,21 @@ def test_long_table_shows_its_first_rows_and_says_so():
     html = render(Page("Title", "Lead", [Section("s", "S", [table])]))
     assert html.count('<th scope="row">') == 3
     assert "The first 3 of 40 rows" in html
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
+@pytest.mark.parametrize("values", [["b", None, "", "a"], [2.0, None, float("nan"), 1.0]])
+def test_what_is_missing_stands_below_whichever_way_a_column_is_sorted(tmp_path, values):
+    frame = pd.DataFrame({"row": range(4), "value": values})
+    html = render(Page("Title", "Lead", [Section("s", "S", [Table("one", "One", frame)])]))
+    html = re.sub('<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)  # which lets no other script run
+    for clicks, order in ((1, "3 0 1 2"), (2, "0 3 1 2")):
+        click = "<script>for (let n = 0; n < CLICKS; n++) document.querySelectorAll('th button')[1].click()</script>"
+        page = tmp_path / "page.html"
+        page.write_text(html.replace("</body>", click.replace("CLICKS", str(clicks)) + "</body>"))
+        command = ["chromium", "--headless", "--no-sandbox", f"--user-data-dir={tmp_path / 'of-it'}", "--dump-dom"]
+        shown = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, check=True).stdout
+        assert " ".join(re.findall(r'<th scope="row">(\d)', shown)) == order
 
 
 def test_ranges_that_were_searched_are_a_table_of_the_report(finished):
