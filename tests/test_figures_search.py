@@ -323,6 +323,12 @@ def test_seconds_are_of_runs_beside_others_only_where_there_can_have_been_some(t
         assert ("beside" in caption) == beside
 
 
+def test_training_looks_worse_than_validation_whichever_way_is_better(tmp_path):
+    for family in ("ae", "classifier"):
+        caption = compute_learning_curves(search(tmp_path, family)).caption
+        assert caption.endswith("so they can look worse than the validation values.")
+
+
 def test_a_first_stage_has_its_own_panel(tmp_path):
     first = [{"val_mse": 0.3}]
     pretrained = trial(0, 0.9, metric="val_accuracy")

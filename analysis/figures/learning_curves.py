@@ -66,12 +66,12 @@ class LearningCurves:
             first += f"{best['epoch'].max():.0f}; {counted(self.runs, self.of)} in all."
         else:
             first = f"{counted(self.runs, self.of)} by epoch."
-        above = ", so they can lie above the validation values" if _is_validated(self.curves) else ""
+        worse = ", so they can look worse than the validation values" if _is_validated(self.curves) else ""
         for shorter, longer, epoch in self.continued:
             first += f" {longer} goes on where {shorter} ends, after epoch {epoch}: up to there they are the same."
         return (
             f"{first} Training values are taken in the course of an epoch, with dropout and what else training adds"
-            f"{above}."
+            f"{worse}."
         )
 
 
