@@ -248,6 +248,16 @@ def test_a_figure_of_many_runs_has_few_artists_and_all_of_their_values(tmp_path)
     assert set(found.curves["val_mse"]) <= set(drawn)
 
 
+def test_curves_of_configs_whose_runs_go_on_are_in_colour_with_their_training(tmp_path):
+    confirm = [*seeds("ended", [0.1], [0.2]), *seeds("failed", [0.2], [0.2]), *seeds("going_on", [0.3], [0.3])]
+    confirm[1].status, confirm[2].status = "failed", "running"
+    found = compute_learning_curves(study(tmp_path, [], confirm=confirm))
+    assert found.curves.loc[found.curves["highlighted"], "name"].tolist() == ["ended", "going_on"]
+    alone = compute_learning_curves(study(tmp_path, [], confirm=confirm[2:]))
+    assert alone.curves["highlighted"].all()
+    assert alone.caption.startswith("going_on has its best validation MSE")
+
+
 def test_an_axis_of_one_epoch_says_1_alone(tmp_path):
     found = compute_learning_curves(study(tmp_path, [trial(0, 0.1, epochs=1), trial(1, 0.2, epochs=1)]))
     (axis,) = plot_learning_curves(found).axes

@@ -258,6 +258,23 @@ def test_the_sentence_of_an_unfinished_study_is_its_best_so_far(storage):
     assert verdict(read_study("night", storage)) == "Best so far: t0002: 0.2 validation MSE per pixel."
 
 
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        (["running"] * 3, "So far: no run has ended yet; 3 are at epochs 1, 2 and 3 of at most 4."),
+        (["completed", "failed", "running"], "So far: 1 run completed and 1 run failed; 1 is at epoch 3 of at most 4."),
+        ([], "So far: no run has ended yet."),
+    ],
+)
+def test_an_unfinished_study_of_reported_configurations_says_how_far_its_runs_are(storage, statuses, said):
+    runs = made_up_seeds("fashion_base", {"val_mse": [0.3] * len(statuses)}, config=config())
+    for reached, (one, status) in enumerate(zip(runs, statuses, strict=True), start=1):
+        one.status, one.epochs = status, reached * one.epochs
+    settings = SETTINGS | {"reported": "fashion/base", "trials": 0, "epochs": 4}
+    left_by_a_study(storage, runs, summary=None, settings=settings)
+    assert verdict(read_study("night", storage)) == said
+
+
 def test_the_head_of_a_report_has_its_day_the_answer_and_the_contents(storage):
     html = page_of_file(storage)
     day = datetime.fromtimestamp(json.loads((storage / "night" / "study.json").read_text())["started"], UTC)

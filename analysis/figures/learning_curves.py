@@ -90,7 +90,8 @@ def compute_learning_curves(study: StudyFiles) -> LearningCurves | None:
         architectures = study.trials.set_index("trial_id").get("config.architecture", pd.Series(dtype=object))
         names = {run: f"{run} {architectures.get(run, '')}".strip() for run in main["run_id"].unique()}
     else:
-        best = confirmed_order(study)[:_HIGHLIGHTED_CONFIGS]
+        running = study.confirm.loc[study.confirm["status"] == "running", "confirm_of"]
+        best = list(dict.fromkeys([*confirmed_order(study), *running]))[:_HIGHLIGHTED_CONFIGS]
         of = study.confirm.set_index("confirm_id")["confirm_of"]
         names = {run: str(of.get(run, run)) for run in main["run_id"].unique()}
     curves = pd.concat([first.assign(stage="first"), main.assign(stage="main")], ignore_index=True)

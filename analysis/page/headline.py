@@ -11,7 +11,7 @@ from analysis.over_images import compute_over_images
 from analysis.page.parts import Fact, Facts, Section
 from analysis.study_files import StudyFiles
 from analysis.trials import compute_leaderboard, given_and_suggested, trained_seconds
-from analysis.words import cell, config_words, machines, summary_interval
+from analysis.words import cell, config_words, joined, machines, summary_interval
 from study.record import metrics
 from study.record.intervals import LEAST_SEEDS
 from study.record.ranking import NOTHING_CHOSEN
@@ -28,8 +28,8 @@ def verdict(study: StudyFiles) -> str:
     """Return in a sentence what came out: what tuning gained, and the network beside the baseline."""
     summary = study.summary
     if summary is None:
-        best = _best_so_far(study)
-        return f"{best.term}: {best.value}."
+        found = _so_far(study)
+        return f"{found.term}: {found.value}."
     if summary["best"] is None:
         return _capital(f"{_nothing(summary)}, so there is nothing to report.")
     said = [words for words in (_tuning(summary, chosen=study.chooses), _compared(summary), _bounds(summary)) if words]
@@ -124,7 +124,7 @@ def _searched(study: StudyFiles) -> Fact:
 def _result(study: StudyFiles) -> list[Fact | None]:
     summary = study.summary
     if summary is None:
-        return [_best_so_far(study)]
+        return [_so_far(study)]
     best = summary["best"]
     if best is None:
         return [Fact("Best config", f"none: {_nothing(summary)}", "Failures and their reasons are listed below.")]
@@ -257,6 +257,25 @@ def _certainty(summary: Mapping[str, Any]) -> Fact | None:
             "another split of the data."
         )
     return Fact("How sure", _capital(verdict), detail)
+
+
+def _so_far(study: StudyFiles) -> Fact:
+    """Return what an unfinished study has: its best trial or, without a search, how far its runs are."""
+    return _runs_so_far(study) if study.settings.get("reported") else _best_so_far(study)
+
+
+def _runs_so_far(study: StudyFiles) -> Fact:
+    runs = study.confirm
+    running = runs["status"] == "running"
+    ended = [
+        f"{counted(count, 'run')} {status}" for status, count in runs.loc[~running, "status"].value_counts().items()
+    ]
+    said = joined(ended) or "no run has ended yet"
+    if epochs := [str(epoch) for epoch in sorted(runs.loc[running, "epochs"])]:
+        are, at = ("is", "epoch") if len(epochs) == 1 else ("are", "epochs")
+        most = f" of at most {study.settings['epochs']}" if study.settings.get("epochs") else ""
+        said += f"; {len(epochs)} {are} at {at} {joined(epochs)}{most}"
+    return Fact("So far", said, "Runs of the reported configurations; nothing is compared before all have ended.")
 
 
 def _best_so_far(study: StudyFiles) -> Fact:
