@@ -34,6 +34,7 @@ def test_what_latex_would_take_for_commands_is_text():
     assert latex(r"50 % of a_b & {c} #1 $x$ ~ ^ \d") == (
         r"50 \% of a\_b \& \{c\} \#1 \$x\$ \~{} \^{} \textbackslash{}d"
     )
+    assert latex("--seed 3 --- a''b,, ?`") == "-{}-seed 3 -{}-{}- a'{}'b,{}, ?{}`"
     assert latex("−ELBO … 1×8×8") == r"$-$ELBO \dots{} 1$\times$8$\times$8"
 
 

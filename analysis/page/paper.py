@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,6 +32,8 @@ _SYMBOLS = {
     "^": r"\^{}", "~": r"\~{}", "−": "$-$", "–": "--", "…": r"\dots{}", "×": r"$\times$", "±": r"$\pm$",
     "β": r"$\beta$", "≤": r"$\leq$", "≥": r"$\geq$", "<": "$<$", ">": "$>$", "\u00a0": "~",
 }  # fmt: skip
+_LIGATURE = re.compile(r"(?<=-)(?=-)|(?<=')(?=')|(?<=`)(?=`)|(?<=,)(?=,)|(?<=[!?])(?=`)")
+"""Between two letters that TeX sets as one, such as -- as a dash."""
 _CITED = ("tpe", "random", "gp", "nsga2", "asha", "hyperband", "median")
 """Samplers and schedulers that references.bib has by their name."""
 
@@ -60,7 +63,7 @@ def write_paper(study: StudyFiles, drawings: Drawings, folder: Path) -> None:
 
 def latex(text: str) -> str:
     """Return a text that LaTeX sets as it is; letters that a European font lacks stay, for the reader to see."""
-    return "".join(_SYMBOLS.get(letter, letter) for letter in text)
+    return "{}".join("".join(_SYMBOLS.get(letter, letter) for letter in part) for part in _LIGATURE.split(text))
 
 
 def _tabular(
