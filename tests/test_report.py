@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from recorded_studies import made_up_seeds, made_up_trial, record, write_study
 
+import search_spaces
 from analysis import report, words
 from analysis.figures import Drawing, style
 from analysis.page import pictures
@@ -662,6 +663,19 @@ def test_what_is_missing_stands_below_whichever_way_a_column_is_sorted(tmp_path,
         command = ["chromium", "--headless", "--no-sandbox", f"--user-data-dir={tmp_path / 'of-it'}", "--dump-dom"]
         shown = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, check=True).stdout
         assert " ".join(re.findall(r'<th scope="row">(\d)', shown)) == order
+
+
+def test_images_of_a_built_in_data_set_have_their_source_and_licence(storage):
+    def shown():
+        return unescape(page_of_file(storage)).replace("<wbr>", "")
+
+    spec = search_spaces.datasets()["digits"]
+    source = f"<dt>source</dt><dd>{spec.source} <small>licence: {spec.licence}</small>"
+    assert source in shown()
+    left_by_a_study(storage, settings=SETTINGS | {"data": "digits"})
+    assert source in shown()
+    left_by_a_study(storage, settings=SETTINGS | {"data": "own/digits"})
+    assert spec.source not in shown()
 
 
 def test_ranges_that_were_searched_are_a_table_of_the_report(finished):
