@@ -25,6 +25,7 @@ from analysis.trials import compute_beyond, compute_confirmed, compute_leaderboa
 from analysis.words import cell, interval_text
 from study.record import commands, files
 from study.record.tables import UNMET
+from study.record.values import integer
 
 _TOP = 10
 
@@ -39,7 +40,7 @@ def _run(argv: Sequence[str] | None) -> None:
     parser.add_argument("name", metavar="NAME", help="the study's name")
     commands.add_storage(parser)
     parser.add_argument("--tracking-uri", metavar="URI", help="read the study from MLflow alone, not from its files")
-    parser.add_argument("--top", default=_TOP, type=int, metavar="N", help=f"rows; default {_TOP}")
+    commands.add_value(parser, "--top", integer(1), "N", f"rows; default {_TOP}", default=_TOP)
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write every trial in full precision")
     options = parser.read(argv)
     if options.csv:

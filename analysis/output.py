@@ -25,7 +25,7 @@ _LONG_WORD = 12  # letters, beyond which a word is folded where there is no room
 def add_page_options(parser: Parser) -> None:
     """Add `--csv`, `--out` and `--open` to a command that shows something and writes it if asked to."""
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write every number in full precision")
-    add_out(parser, "write a page, and its tables as CSV beside it")
+    add_out(parser, "write a page, and its tables as CSV in a folder beside it: of page.html in page-tables/")
     add_open(parser)
 
 
@@ -105,23 +105,24 @@ def _inert_cell(value: object) -> object:
 
 
 def write_page(path: Path, page: Page, *, alone: bool = False) -> None:
-    """Write a page as HTML, and the tables that it links to as CSV files beside it.
+    """Write a page as HTML, and the tables that it links to as CSV files: of page.html in page-tables/ beside it.
 
     Args:
         path: The page's.
         page: What it shows.
-        alone: Whether the folder is the page's own, so that other tables there are of an earlier one, and go.
+        alone: Whether the folder is the page's own: its tables lie in it then, others are of an earlier one, and go.
 
     Raises:
         UsageError: one of them cannot be written.
     """
     from analysis.page.render import render
 
-    html = render(page)
+    tables = "" if alone else f"{path.stem}-tables/"
+    html = render(page, tables)
     for old in path.parent.glob("*.csv") if alone else ():
         old.unlink()
     for table in page.tables:
-        write_table(path.with_name(f"{table.name}.csv"), table.frame)
+        write_table(path.parent / f"{tables}{table.file}", table.frame)
     with _explained(path):
         files.write_text(path, html)
 

@@ -1,4 +1,4 @@
-"""The report of a study as one HTML file with its tables beside it.
+"""The report of a study as one HTML file with its tables as CSV beside it.
 
 With --reproductions, instead, the page of the five reports beside what this project measured, in Markdown.
 
@@ -58,7 +58,9 @@ def _run(argv: Sequence[str] | None) -> None:
         "--reproductions", type=Path, nargs="?", const=KEPT, metavar="DIR", help=f"{kept} (analysis/reproductions)"
     )
     commands.add_storage(parser)
-    commands.add_out(parser, "the page to write; default report/index.html in the study's folder")
+    commands.add_out(
+        parser, "the page to write, its tables in a folder beside it; default report/index.html in the study's folder"
+    )
     parser.add_argument("--tracking-uri", metavar="URI", help="read the study from MLflow alone, not from its files")
     parser.add_argument("--no-mlflow", action="store_true", help="do not store the report with the study's MLflow run")
     paper = (

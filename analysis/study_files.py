@@ -121,6 +121,12 @@ class StudyFiles:
         return FamilyFacts.from_json(own["facts"]) if own else FAMILY_FACTS[self.family]
 
     @property
+    def chooses(self) -> bool:
+        """Whether there were validation images, by which the first of its confirmed configs has won."""
+        by = (self.summary or {}).get("chosen_by", "")  # not of an earlier version, which always had some
+        return by is not None and self.about.get("data", {}).get("sizes", {}).get("val", 1) > 0
+
+    @property
     def classifies(self) -> bool:
         """Whether its networks are compared by their errors of class, whatever its trials are ranked by."""
         return self.facts.baseline == "linear_classifier"

@@ -242,8 +242,8 @@ def test_the_command_prints_tables_and_writes_numbers_and_a_page(tmp_path, capsy
     assert gaps["metric"].fillna("").tolist() == ["", "test_mse", RATIO]  # other families: a reason, no verdict
     page = (tmp_path / "c.html").read_text()
     assert "Comparison of ae, vae" in page
-    assert (tmp_path / "differences.csv").name in page
-    assert pd.read_csv(tmp_path / "side_by_side.csv").columns[1:].tolist() == ["ae", "vae"]
+    assert 'href="c-tables/differences.csv"' in page
+    assert pd.read_csv(tmp_path / "c-tables" / "side_by_side.csv").columns[1:].tolist() == ["ae", "vae"]
 
 
 def test_a_pair_that_cannot_be_compared_has_no_number_anywhere(tmp_path):

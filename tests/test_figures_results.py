@@ -285,6 +285,16 @@ def test_errors_by_class_are_means_over_seeds_beside_pca_the_largest_first(tmp_p
     ]
 
 
+def test_errors_by_class_are_of_the_first_configuration_where_nothing_was_chosen(tmp_path):
+    save_by_class(tmp_path, [[0.1, 0.3], [0.2, 0.5]], [20, 20])
+    without = study(tmp_path, [])
+    without.about["data"]["sizes"] = {"train": 100, "val": 0, "test": 40}
+    found = compute_class_errors(without)
+    assert found.caption.startswith("The first configuration's MSE")
+    (label,) = [text.get_text() for text in plot_class_errors(found).legends[0].get_texts()]
+    assert label == "the first configuration, mean of its seeds"
+
+
 def test_one_seed_has_too_few_for_intervals_by_class(tmp_path):
     save_by_class(tmp_path, [[0.1, 0.3]], [20, 3])
     found = compute_class_errors(study(tmp_path, []))

@@ -248,6 +248,16 @@ def test_a_figure_of_many_runs_has_few_artists_and_all_of_their_values(tmp_path)
     assert set(found.curves["val_mse"]) <= set(drawn)
 
 
+def test_curves_of_configs_whose_runs_go_on_are_in_colour_with_their_training(tmp_path):
+    confirm = [*seeds("ended", [0.1], [0.2]), *seeds("failed", [0.2], [0.2]), *seeds("going_on", [0.3], [0.3])]
+    confirm[1].status, confirm[2].status = "failed", "running"
+    found = compute_learning_curves(study(tmp_path, [], confirm=confirm))
+    assert found.curves.loc[found.curves["highlighted"], "name"].tolist() == ["ended", "going_on"]
+    alone = compute_learning_curves(study(tmp_path, [], confirm=confirm[2:]))
+    assert alone.curves["highlighted"].all()
+    assert alone.caption.startswith("going_on has its best validation MSE")
+
+
 def test_an_axis_of_one_epoch_says_1_alone(tmp_path):
     found = compute_learning_curves(study(tmp_path, [trial(0, 0.1, epochs=1), trial(1, 0.2, epochs=1)]))
     (axis,) = plot_learning_curves(found).axes
@@ -311,6 +321,22 @@ def test_seconds_of_each_epoch_are_there_with_or_without_a_search(tmp_path):
     confirm[0].seconds, confirm[1].seconds = 8.0, 2.0
     found = compute_epoch_seconds(study(tmp_path, [], confirm=confirm))
     assert found.caption.startswith("An epoch takes 2 s of fast and 8 s of slow (medians; 2 confirmation runs).")
+
+
+@pytest.mark.parametrize(("count", "most", "beside"), [(1, None, False), (2, 1, False), (2, None, True)])
+def test_seconds_are_of_runs_beside_others_only_where_there_can_have_been_some(tmp_path, count, most, beside):
+    found = study(tmp_path, [trial(number, 0.1) for number in range(count)])
+    found.settings["max_concurrent"] = most
+    for compute in (compute_cost, compute_epoch_seconds):
+        caption = compute(found).caption
+        assert "Seconds are of this machine" in caption
+        assert ("beside" in caption) == beside
+
+
+def test_training_looks_worse_than_validation_whichever_way_is_better(tmp_path):
+    for family in ("ae", "classifier"):
+        caption = compute_learning_curves(search(tmp_path, family)).caption
+        assert caption.endswith("so they can look worse than the validation values.")
 
 
 def test_a_first_stage_has_its_own_panel(tmp_path):

@@ -154,6 +154,13 @@ def test_every_trial_is_written_in_full_precision(tmp_path):
     assert pd.read_csv(tmp_path / "board.csv")["val_mse"].tolist() == [0.2, 0.1 + 0.2, 0.1]
 
 
+@pytest.mark.parametrize("top", ["-3", "0", "many"])
+def test_rows_that_are_no_count_are_one_line_that_names_the_option(storage, capsys, top):
+    assert main(["night", "--storage", str(storage), "--top", top]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"study: --top '{top}' is not allowed")
+
+
 def test_a_folder_in_place_of_a_file_is_one_line_that_names_the_option(storage, capsys):
     assert main(["night", "--storage", str(storage), "--csv", str(storage)]) == 2
     assert capsys.readouterr().err.startswith(f"study: --csv '{storage}' is a folder; allowed: ")

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+from recorded_studies import made_up_seeds
 from test_report import ABOUT, SETTINGS, SUMMARY, confirmations, left_by_a_study, run, trials
 
 from analysis.page import pictures
@@ -33,6 +34,7 @@ def test_what_latex_would_take_for_commands_is_text():
     assert latex(r"50 % of a_b & {c} #1 $x$ ~ ^ \d") == (
         r"50 \% of a\_b \& \{c\} \#1 \$x\$ \~{} \^{} \textbackslash{}d"
     )
+    assert latex("--seed 3 --- a''b,, ?`") == "-{}-seed 3 -{}-{}- a'{}'b,{}, ?{}`"
     assert latex("−ELBO … 1×8×8") == r"$-$ELBO \dots{} 1$\times$8$\times$8"
 
 
@@ -52,8 +54,8 @@ def test_the_protocol_says_data_search_seeds_statistics_versions_and_hours(study
         "500 training and 90 validation images",
         r"digest abc of the decoded",
         r"space digits\_ae (Table~\ref{tab:space}) with Optuna~\cite{optuna}",
-        r"4 trials (0 given, 4 suggested) of at most 2 epochs each, drawn by tpe~\cite{tpe}",
-        r"asha~\cite{asha} stopped them early",
+        r"4 trials (0 given, 4 suggested) of at most 2 epochs each, the suggested ones drawn by tpe~\cite{tpe}",
+        r"; asha~\cite{asha} stopped 1 early.",
         "Test scores are of 1 configuration, 2 seeds each; no other run read the test images.",
         "took 2 min on the clock and",
         "A CPU, 2 cores, no GPU",
@@ -85,8 +87,76 @@ def test_runs_that_chose_among_reported_configurations_and_read_the_test_images_
     assert "By 6 confirmation runs, once each; nothing went by it" in checklist(study)
 
 
+def test_nothing_was_tuned_where_the_one_trial_was_given(storage):
+    (given, *_) = trials()
+    given.key = "default"
+    left_by_a_study(storage, [given, *confirmations()])
+    study = read_study("night", storage)
+    said = protocol(study)
+    assert "Nothing was tuned: we ran given trials of the space" in said
+    assert (
+        r"1 trial (1 given, 0 suggested) of at most 2 epochs; asha~\cite{asha} stopped none early. Study seed 3."
+        in said
+    )
+    assert "drawn by" not in said
+    assert space_table(study) == "% nothing was searched\n"
+    assert "- **What was tuned, and on what?** Nothing: 1 trial (1 given, 0 suggested)." in checklist(study)
+    assert "By 2 confirmation runs, once each." in checklist(study)
+
+
+def test_a_trial_that_the_end_of_the_search_cut_off_was_not_stopped_by_the_scheduler(storage):
+    runs = trials()
+    runs[1].reason = "by the time budget, after epoch 1 of 2"
+    left_by_a_study(storage, runs + confirmations())
+    assert r"asha~\cite{asha} stopped none early, and the end of the search cut 1 off." in protocol(
+        read_study("night", storage)
+    )
+
+
+def test_nothing_was_tuned_where_reported_configurations_were_trained(storage):
+    left_by_a_study(storage, confirmations(), settings=SETTINGS | {"reported": "fashion/*", "trials": 0})
+    said = checklist(read_study("night", storage))
+    assert "- **What was tuned, and on what?** Nothing: the reported configurations fashion/* were trained" in said
+    assert "after the choice" not in said
+
+
+def test_an_unfinished_study_took_its_training(storage):
+    left_by_a_study(storage, summary=None)
+    assert "The study took 6 s of training on A CPU" in protocol(read_study("night", storage))
+
+
+def test_confirmation_runs_that_failed_are_counted_and_are_no_seeds(storage):
+    values = {"val_mse": [0.20, 0.22, 0.24], "test_mse": [0.21, 0.23, 0.25]}
+    named = [(role, of) for role in ("choose", "report") for of in ("t0000", "t0002")]
+    runs = [one for role, of in named for one in made_up_seeds(of, values, role=role)]
+    for number, one in enumerate(runs):
+        one.id, one.seed = f"r{number}", number
+        one.final = one.final if one.role == "report" else {}
+    runs[2].status = runs[8].status = "failed"
+    runs[8].final = {}
+    left_by_a_study(storage, trials() + runs)
+    study = read_study("night", storage)
+    assert "The 2 configurations that did best were trained again on 2 to 3 seeds each" in protocol(study)
+    assert "Test scores are of 2 configurations, 2 to 3 seeds each" in protocol(study)
+    said = checklist(study)
+    assert "2 to 3 seeds to report, which took no part in the choice; 2 to 3 seeds to choose." in said
+    assert "1 trial failed (trials.csv has why) and 2 confirmation runs failed (confirm.csv has why); no other." in said
+
+
+def test_a_config_none_of_whose_choosing_seeds_was_completed_is_counted_with_none(storage):
+    runs = confirmations() + confirmations()
+    for number, one in enumerate(runs):
+        one.id, one.seed, one.role = f"r{number}", number, "choose"
+        one.confirm_of, one.status = ("t0000", "failed") if number < 2 else ("t0002", "completed")
+        one.final = {}
+    left_by_a_study(storage, trials() + runs)
+    said = protocol(read_study("night", storage))
+    assert "The 2 configurations that did best were trained again on 0 to 2 seeds each" in said
+    assert "No run read the test images; no run that was to report was completed." in said
+
+
 def test_a_study_without_a_choice_says_that_no_seed_chose(study):
-    assert "- **How many seeds?** 2 to report; none to choose." in checklist(study)
+    assert "- **How many seeds?** 2 seeds to report; none to choose." in checklist(study)
 
 
 def test_the_checklist_counts_the_runs_that_read_the_test_split(study):

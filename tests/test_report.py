@@ -3,12 +3,14 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
 from io import BytesIO
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from recorded_studies import made_up_seeds, made_up_trial, record, write_study
 
+import search_spaces
 from analysis import report, words
 from analysis.figures import Drawing, style
 from analysis.page import pictures
@@ -256,6 +259,23 @@ def test_the_sentence_of_an_unfinished_study_is_its_best_so_far(storage):
     assert verdict(read_study("night", storage)) == "Best so far: t0002: 0.2 validation MSE per pixel."
 
 
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        (["running"] * 3, "So far: no run has ended yet; 3 are at epochs 1, 2 and 3 of at most 4."),
+        (["completed", "failed", "running"], "So far: 1 run completed and 1 run failed; 1 is at epoch 3 of at most 4."),
+        ([], "So far: no run has ended yet."),
+    ],
+)
+def test_an_unfinished_study_of_reported_configurations_says_how_far_its_runs_are(storage, statuses, said):
+    runs = made_up_seeds("fashion_base", {"val_mse": [0.3] * len(statuses)}, config=config())
+    for reached, (one, status) in enumerate(zip(runs, statuses, strict=True), start=1):
+        one.status, one.epochs = status, reached * one.epochs
+    settings = SETTINGS | {"reported": "fashion/base", "trials": 0, "epochs": 4}
+    left_by_a_study(storage, runs, summary=None, settings=settings)
+    assert verdict(read_study("night", storage)) == said
+
+
 def test_the_head_of_a_report_has_its_day_the_answer_and_the_contents(storage):
     html = page_of_file(storage)
     day = datetime.fromtimestamp(json.loads((storage / "night" / "study.json").read_text())["started"], UTC)
@@ -359,6 +379,20 @@ def test_every_table_is_a_csv_file_in_full_precision(storage, no_figures):
     assert pd.read_csv(folder / "report" / "failures.csv")["reason"].tolist() == ["loss is <b>NaN</b>"]
 
 
+def test_pages_in_one_folder_have_tables_of_their_own(storage, no_figures):
+    folder = storage / "night"
+    before = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
+    pages = {0.20: folder / "report.html", 0.15: folder / "50 % of #2.html"}
+    for best, page in pages.items():
+        write_study(storage, f"night{best}", trials(best=best), **ABOUT)
+        assert run(storage, "--out", str(page), name=f"night{best}") == 0
+    assert {path.name: path.read_bytes() for path in folder.glob("*.csv")} == before
+    for best, page in pages.items():
+        links = {unquote(link) for link in Outline(page.read_text()).links if link.endswith("leaderboard.csv")}
+        assert links == {f"{page.stem}-tables/leaderboard.csv"}
+        assert pd.read_csv(folder / links.pop())["val_mse"][0] == best
+
+
 def test_study_without_a_summary_gives_a_partial_report_that_says_so_first(storage, no_figures, capsys):
     left_by_a_study(storage, summary=None)
     assert run(storage) == 0
@@ -395,7 +429,6 @@ def test_study_whose_journal_is_damaged_is_one_line_and_exit_2(storage, capsys):
 
 
 def test_study_that_is_locked_by_its_driver_is_running(storage):
-    import subprocess
     import sys
 
     lock = storage / "night" / ".lock"
@@ -435,6 +468,27 @@ def test_study_of_reported_configurations_has_a_report_without_a_trial(storage):
     left_by_a_study(storage, confirmations(), settings=SETTINGS | {"reported": "fashion/*", "trials": 0})
     assert run(storage) == 0
     assert "no search: the reported configurations fashion/*" in page_of(storage)
+
+
+def test_nothing_is_the_winner_s_or_the_best_where_nothing_was_chosen(storage):
+    runs = made_up_seeds("fashion_base", {"train_accuracy": [0.7, 0.8], "test_accuracy": [0.6, 0.7]}, config=config())
+    best = SUMMARY["best"] | {"trial_id": "fashion_base", "val": {}}
+    confirmed = [{"id": "fashion_base", "key": "fashion/base", "test": {"test_accuracy": TEST_MSE}}]
+    summary = SUMMARY | {"metric": "val_accuracy", "chosen_by": None, "best": best, "confirmed": confirmed}
+    data = ABOUT["data"] | {"sizes": {"train": 500, "val": 0, "test": 90}}
+    settings = SETTINGS | {"space": "digits_classifier", "reported": "fashion/base", "trials": 0, "as_reported": True}
+    left_by_a_study(storage, runs, summary=summary, data=data, settings=settings, space="digits_classifier")
+    samples = storage / "night" / "samples"
+    np.savez(samples / "predictions.npz", confusion=np.array([[8, 2], [1, 9]]))
+    rates = np.array([[0.2, 0.1], [0.3, 0.1]])
+    np.savez(samples / "per_class.npz", error_rate=rates, images=np.array([10, 10]), components=np.array(4))
+    for name in ("reconstructions", "by_class", "confusion"):
+        (samples / f"{name}.png").write_bytes(_png(8))
+    run(storage)
+    html = unescape(page_of(storage))
+    assert "The first configuration's error rate goes from" in html
+    assert "winner" not in html
+    assert "best network" not in html
 
 
 def test_study_that_found_nothing_says_so(storage, no_figures):
@@ -614,6 +668,34 @@ def test_long_table_shows_its_first_rows_and_says_so():
     html = render(Page("Title", "Lead", [Section("s", "S", [table])]))
     assert html.count('<th scope="row">') == 3
     assert "The first 3 of 40 rows" in html
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
+@pytest.mark.parametrize("values", [["b", None, "", "a"], [2.0, None, float("nan"), 1.0]])
+def test_what_is_missing_stands_below_whichever_way_a_column_is_sorted(tmp_path, values):
+    frame = pd.DataFrame({"row": range(4), "value": values})
+    html = render(Page("Title", "Lead", [Section("s", "S", [Table("one", "One", frame)])]))
+    html = re.sub('<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)  # which lets no other script run
+    for clicks, order in ((1, "3 0 1 2"), (2, "0 3 1 2")):
+        click = "<script>for (let n = 0; n < CLICKS; n++) document.querySelectorAll('th button')[1].click()</script>"
+        page = tmp_path / "page.html"
+        page.write_text(html.replace("</body>", click.replace("CLICKS", str(clicks)) + "</body>"))
+        command = ["chromium", "--headless", "--no-sandbox", f"--user-data-dir={tmp_path / 'of-it'}", "--dump-dom"]
+        shown = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, check=True).stdout
+        assert " ".join(re.findall(r'<th scope="row">(\d)', shown)) == order
+
+
+def test_images_of_a_built_in_data_set_have_their_source_and_licence(storage):
+    def shown():
+        return unescape(page_of_file(storage)).replace("<wbr>", "")
+
+    spec = search_spaces.datasets()["digits"]
+    source = f"<dt>source</dt><dd>{spec.source} <small>licence: {spec.licence}</small>"
+    assert source in shown()
+    left_by_a_study(storage, settings=SETTINGS | {"data": "digits"})
+    assert source in shown()
+    left_by_a_study(storage, settings=SETTINGS | {"data": "own/digits"})
+    assert spec.source not in shown()
 
 
 def test_ranges_that_were_searched_are_a_table_of_the_report(finished):

@@ -1,4 +1,4 @@
-"""The winner's test error class by class over its seeds, beside the baseline's."""
+"""The test error of a study's first config class by class over its seeds, beside the baseline's."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ class ClassErrors:
         metric: "mse", or "error_rate" of a classifier.
         seeds: how many networks there are, each of a seed of its own.
         components: of PCA, or of the regression on its codes.
+        of: whose they are: "the winner" or, where nothing was chosen, "the first configuration".
     """
 
     classes: pd.DataFrame
     metric: str
     seeds: int
     components: int
+    of: str
 
     def table(self) -> pd.DataFrame:
         """Return a row per class."""
@@ -47,7 +49,7 @@ class ClassErrors:
         worst, best = self.classes.iloc[0], self.classes.iloc[-1]
         what = metrics.label(self.metric)
         least, most = (f"{number(row['mean'])} ({self._called(row)})" for row in (best, worst))
-        said = f"The winner's {what} goes from {least} to {most}, {self._means}. {self._beside}"
+        said = f"{self.of.capitalize()}'s {what} goes from {least} to {most}, {self._means}. {self._beside}"
         hidden = len(self.classes) - _SHOWN
         if hidden > 0:
             said += f" The picture has the {_SHOWN} classes with the largest errors; the table has all."
@@ -88,7 +90,7 @@ class ClassErrors:
 
 
 def compute_class_errors(study: StudyFiles) -> ClassErrors | None:
-    """Return the errors by class of the confirmed winner; None where none were kept, or there is one class."""
+    """Return the errors by class of the first confirmed config; None where none were kept, or there is one class."""
     arrays = study.arrays("per_class")
     metric = "error_rate" if study.classifies else "mse"
     if arrays is None or not {"images", "components", metric} <= arrays.keys():
@@ -111,7 +113,8 @@ def compute_class_errors(study: StudyFiles) -> ClassErrors | None:
     table = pd.DataFrame(rows).sort_values("mean", ascending=False, kind="stable", ignore_index=True)
     beside = table["baseline"].where(table["baseline"] > metrics.PCA_ERROR_FLOOR)
     table.insert(len(table.columns) - 1, "over_baseline", table["mean"] / beside)
-    return ClassErrors(table, metric, len(errors), int(arrays["components"]))
+    winner = "the winner" if study.chooses else "the first configuration"
+    return ClassErrors(table, metric, len(errors), int(arrays["components"]), winner)
 
 
 def _note(seeds: int, images: int) -> str:
@@ -125,7 +128,7 @@ def plot_class_errors(data: ClassErrors) -> Figure:
     drawn, (axis,) = style.figure(1.2 + 0.27 * len(rows))
     places = np.arange(len(rows))
     axis.hlines(places, rows["low"], rows["high"], color=style.COLOURS[0], linewidth=2)
-    axis.scatter(rows["mean"], places, 46, style.COLOURS[0], zorder=3, label="the winner, mean of its seeds")
+    axis.scatter(rows["mean"], places, 46, style.COLOURS[0], zorder=3, label=f"{data.of}, mean of its seeds")
     if rows["baseline"].notna().any():
         axis.scatter(
             rows["baseline"], places, 46, "none", edgecolors=style.COLOURS[1], linewidths=1.6, zorder=3,

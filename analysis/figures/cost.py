@@ -25,10 +25,12 @@ class Cost:
         trials: a row per ended trial, best first: trial_id, status, architecture, seconds (of all its epochs), epochs,
             params, value.
         metric: the objective.
+        timed: what seconds are of, in a sentence.
     """
 
     trials: pd.DataFrame
     metric: str
+    timed: str
 
     def table(self) -> pd.DataFrame:
         """Return a row per trial."""
@@ -50,7 +52,7 @@ class Cost:
                 f"; the best with a tenth of these parameters, {near['trial_id']}, has {number(near['value'], 4)} "
                 f"instead of {number(best['value'], 4)}"
             )
-        return f"{text}. Seconds are of this machine, while other trials ran beside."
+        return f"{text}. {self.timed}"
 
 
 def compute_cost(study: StudyFiles) -> Cost | None:
@@ -63,7 +65,13 @@ def compute_cost(study: StudyFiles) -> Cost | None:
         **{name: numbers(ended, name).fillna(0) for name in _COSTS},
         value=ended["value"],
     )
-    return Cost(table, study.metric)
+    return Cost(table, study.metric, _timed(study, len(study.trials), "trial"))
+
+
+def _timed(study: StudyFiles, runs: int, of: str) -> str:
+    """Return what the seconds of a study's runs are of, in a sentence."""
+    alone = runs < 2 or study.settings.get("max_concurrent") == 1
+    return f"Seconds are of this machine{'' if alone else f', on which other {of}s could run beside'}."
 
 
 def plot_cost(data: Cost) -> Figure:
@@ -199,10 +207,12 @@ class EpochSeconds:
         epochs: a row per run and epoch of the last stage: run_id, name (of the config that was confirmed, or a trial's
             architecture), epoch, seconds (of training and validation).
         of: what a run is, "trial" or "confirmation run".
+        timed: what seconds are of, in a sentence.
     """
 
     epochs: pd.DataFrame
     of: str
+    timed: str
 
     def table(self) -> pd.DataFrame:
         """Return a row per run and epoch."""
@@ -217,7 +227,7 @@ class EpochSeconds:
         if len(medians) > 1:
             text += f" and {number(medians.iloc[-1])} s of {most}"
         runs = self.epochs["run_id"].nunique()
-        return f"{text} (medians; {counted(runs, self.of)}). Seconds are of this machine, while other runs ran beside."
+        return f"{text} (medians; {counted(runs, self.of)}). {self.timed}"
 
 
 def compute_epoch_seconds(study: StudyFiles) -> EpochSeconds | None:
@@ -231,7 +241,10 @@ def compute_epoch_seconds(study: StudyFiles) -> EpochSeconds | None:
         return None
     rows = rows.assign(name=rows["run_id"].map(names).fillna(""), seconds=numbers(rows, "seconds"))
     rows = rows.loc[rows["seconds"].notna(), ["run_id", "name", "epoch", "seconds"]].reset_index(drop=True)
-    return None if rows.empty else EpochSeconds(rows, "trial" if searched else "confirmation run")
+    if rows.empty:
+        return None
+    of = "trial" if searched else "confirmation run"
+    return EpochSeconds(rows, of, _timed(study, len(runs), of))
 
 
 def plot_epoch_seconds(data: EpochSeconds) -> Figure:

@@ -66,12 +66,12 @@ class LearningCurves:
             first += f"{best['epoch'].max():.0f}; {counted(self.runs, self.of)} in all."
         else:
             first = f"{counted(self.runs, self.of)} by epoch."
-        above = ", so they can lie above the validation values" if _is_validated(self.curves) else ""
+        worse = ", so they can look worse than the validation values" if _is_validated(self.curves) else ""
         for shorter, longer, epoch in self.continued:
             first += f" {longer} goes on where {shorter} ends, after epoch {epoch}: up to there they are the same."
         return (
             f"{first} Training values are taken in the course of an epoch, with dropout and what else training adds"
-            f"{above}."
+            f"{worse}."
         )
 
 
@@ -90,7 +90,8 @@ def compute_learning_curves(study: StudyFiles) -> LearningCurves | None:
         architectures = study.trials.set_index("trial_id").get("config.architecture", pd.Series(dtype=object))
         names = {run: f"{run} {architectures.get(run, '')}".strip() for run in main["run_id"].unique()}
     else:
-        best = confirmed_order(study)[:_HIGHLIGHTED_CONFIGS]
+        running = study.confirm.loc[study.confirm["status"] == "running", "confirm_of"]
+        best = list(dict.fromkeys([*confirmed_order(study), *running]))[:_HIGHLIGHTED_CONFIGS]
         of = study.confirm.set_index("confirm_id")["confirm_of"]
         names = {run: str(of.get(run, run)) for run in main["run_id"].unique()}
     curves = pd.concat([first.assign(stage="first"), main.assign(stage="main")], ignore_index=True)

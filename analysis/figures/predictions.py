@@ -54,7 +54,7 @@ class Confusion:
     def caption(self) -> str:
         """What is seen, with its numbers."""
         total = int(self.counts.sum())
-        first = f"The best network names {np.trace(self.counts) / max(total, 1):.1%} of {total:,} test images rightly."
+        first = f"The network names {np.trace(self.counts) / max(total, 1):.1%} of {total:,} test images rightly."
         words = [f"{a} and {b} ({count:,} of their {of:,} images)" for a, b, count, of in self.pairs]
         most = f" Most confused are {joined(words)}." if words else " It confuses no classes."
         return f"{first}{most} It is one network, of one seed."

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+import search_spaces
 from analysis.page.parts import Commands, Fact, Facts, Item, Paragraph, Section, Table
 from analysis.study_files import StudyFiles
 from analysis.trials import given_and_suggested, suggested
@@ -33,6 +34,7 @@ def settings(study: StudyFiles) -> Section:
         Fact("images", _value(data.get("sizes", "unknown"))),
         Fact("image shape", _value(data.get("image_shape", "unknown")), "channels, height, width"),
         Fact("split", str(data.get("split", "unknown"))),
+        *_origin(study),
     ]
     if encoder := about.get("encoder"):
         data_facts.append(Fact("encoder of", _value(encoder)))
@@ -57,6 +59,15 @@ def settings(study: StudyFiles) -> Section:
         ranges = pd.DataFrame(list(searched.items()), columns=["parameter", "range"])
         items.append(Table("searched", "What was searched: every parameter and its range", ranges, 99, folded=True))
     return Section("settings", "Settings and environment", items, "What it takes to run the same study again.")
+
+
+def _origin(study: StudyFiles) -> list[Fact]:
+    """Return where the images of a built-in data set come from; what a user's own are called says nothing of that."""
+    name = study.about.get("data", {}).get("name")
+    spec = search_spaces.datasets().get(str(name))
+    if spec is None or study.settings.get("data") not in (None, name) or study.about.get("own"):
+        return []
+    return [Fact("source", spec.source, f"licence: {spec.licence}")]
 
 
 ENERGY_KINDS = {"processor": "the processors", "memory": "their memory", "GPU": "the GPUs"}
@@ -101,10 +112,13 @@ def methods(study: StudyFiles) -> Section:
     """Return what the numbers mean, what was not tested, and how to repeat the study."""
     data = study.about.get("data", {})
     metric = study.metric
-    chosen = data.get("sizes", {}).get("val", 1) > 0
     baseline = (
         "A logistic regression on PCA codes, "
-        + ("its number of components chosen on validation data" if chosen else "of the most components that were tried")
+        + (
+            "its number of components chosen on validation data"
+            if study.chooses
+            else "of the most components that were tried"
+        )
         if study.classifies
         else "PCA (exact eigendecomposition in double precision)"
     )
@@ -117,7 +131,7 @@ def methods(study: StudyFiles) -> Section:
             else "Nothing was searched: the reported configurations were trained with their own settings and epochs. "
             + (
                 "The winner among several is the best on validation data."
-                if chosen
+                if study.chooses
                 else f"{NOTHING_CHOSEN.capitalize()}."
             )
         ),

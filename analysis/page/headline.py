@@ -11,7 +11,7 @@ from analysis.over_images import compute_over_images
 from analysis.page.parts import Fact, Facts, Section
 from analysis.study_files import StudyFiles
 from analysis.trials import compute_leaderboard, given_and_suggested, trained_seconds
-from analysis.words import cell, config_words, machines, summary_interval
+from analysis.words import cell, config_words, joined, machines, summary_interval
 from study.record import metrics
 from study.record.intervals import LEAST_SEEDS
 from study.record.ranking import NOTHING_CHOSEN
@@ -28,11 +28,11 @@ def verdict(study: StudyFiles) -> str:
     """Return in a sentence what came out: what tuning gained, and the network beside the baseline."""
     summary = study.summary
     if summary is None:
-        best = _best_so_far(study)
-        return f"{best.term}: {best.value}."
+        found = _so_far(study)
+        return f"{found.term}: {found.value}."
     if summary["best"] is None:
         return _capital(f"{_nothing(summary)}, so there is nothing to report.")
-    said = [words for words in (_tuning(summary), _compared(summary), _bounds(summary)) if words]
+    said = [words for words in (_tuning(summary, chosen=study.chooses), _compared(summary), _bounds(summary)) if words]
     if not said:
         return "The test split was not touched." if summary["best"]["test"] is None else "There is nothing to compare."
     return _capital("; ".join(said)) + "."
@@ -43,12 +43,11 @@ def _nothing(summary: Mapping[str, Any]) -> str:
     return (summary.get("constraints") or {}).get("note") or "no trial was completed"  # not of an earlier version
 
 
-def _tuning(summary: Mapping[str, Any]) -> str:
+def _tuning(summary: Mapping[str, Any], *, chosen: bool) -> str:
     """Return what tuning gained, "" where nothing was put beside the default."""
     gain = summary.get("gain")
     if gain is None:
-        chosen = bool(summary["confirmed"]) and _is_chosen(summary)
-        if not chosen or summary["confirmed"][0].get("key") != "default":
+        if not chosen or not summary["confirmed"] or summary["confirmed"][0].get("key") != "default":
             return ""
         if _is_alone(summary):
             return "only the default was tried"
@@ -115,7 +114,7 @@ def _searched(study: StudyFiles) -> Fact:
         else "",
         f"at most {counted(settings['epochs'], 'epoch')} a trial" if settings.get("epochs") else "",
         f"ranked by {metrics.label(metric)} ({'lower' if mode == 'min' else 'higher'} is better)"
-        if sizes.get("val", 1)
+        if study.chooses
         else NOTHING_CHOSEN,
     ]
     title = "What was run" if settings.get("reported") else "What was searched"
@@ -125,12 +124,12 @@ def _searched(study: StudyFiles) -> Fact:
 def _result(study: StudyFiles) -> list[Fact | None]:
     summary = study.summary
     if summary is None:
-        return [_best_so_far(study)]
+        return [_so_far(study)]
     best = summary["best"]
     if best is None:
         return [Fact("Best config", f"none: {_nothing(summary)}", "Failures and their reasons are listed below.")]
     named = Fact(
-        "Best config" if _is_chosen(summary) else "First configuration",
+        "Best config" if study.chooses else "First configuration",
         _named(best["trial_id"], summary),
         f"{_capital(config_words(best['config']))}; {best['params']:,} parameters.",
     )
@@ -141,14 +140,16 @@ def _result(study: StudyFiles) -> list[Fact | None]:
             summary_interval(best["val"][summary["metric"]]),
             "The best of many trials on validation data, so it flatters. The test split was not touched (--confirm 0).",
         )
-        return [named, val, _baseline(summary)]
-    score = Fact(_capital(metrics.label(test)), summary_interval(best["test"]), _beside(summary, best))
+        return [named, val, _baseline(summary, chosen=study.chooses)]
+    score = Fact(
+        _capital(metrics.label(test)), summary_interval(best["test"]), _beside(summary, best, chosen=study.chooses)
+    )
     return [
         named,
         score,
         _over_images(study),
         _gain(summary),
-        _baseline(summary),
+        _baseline(summary, chosen=study.chooses),
         _nats(summary),
         _certainty(summary),
     ]
@@ -158,11 +159,6 @@ def _over_images(study: StudyFiles) -> Fact | None:
     """Return what other test images would change, beside the score's interval, which is of other seeds."""
     found = compute_over_images(study)
     return None if found is None else Fact("Over test images", found.value.words, found.detail)
-
-
-def _is_chosen(summary: Mapping[str, Any]) -> bool:
-    """Whether there were validation images to choose by; there always were in an earlier version."""
-    return summary.get("chosen_by", summary["metric"]) is not None
 
 
 def _is_alone(summary: Mapping[str, Any]) -> bool:
@@ -175,8 +171,8 @@ def _named(trial: str, summary: Mapping[str, Any]) -> str:
     return f"{trial} ({key})" if key and key.replace("/", "_") != trial else str(key or trial)
 
 
-def _beside(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
-    if not _is_chosen(summary):
+def _beside(summary: Mapping[str, Any], best: Mapping[str, Any], *, chosen: bool) -> str:
+    if not chosen:
         return _capital(NOTHING_CHOSEN) + "."
     val = best["val"][summary["metric"]]
     measured = f"it has {cell(val['mean'])} over {counted(val['n'], 'seed')}"
@@ -194,7 +190,7 @@ def _gain(summary: Mapping[str, Any]) -> Fact | None:
     return Fact("What tuning gained", summary_interval(gain), f"Over the space's default, which has {default}.")
 
 
-def _baseline(summary: Mapping[str, Any]) -> Fact | None:
+def _baseline(summary: Mapping[str, Any], *, chosen: bool) -> Fact | None:
     row = summary["baseline"]
     if row is None:
         return Fact("Against PCA", "not compared", summary["ratio_note"] or "")
@@ -203,7 +199,7 @@ def _baseline(summary: Mapping[str, Any]) -> Fact | None:
         title = "Against a logistic regression"
         value = f"{cell(row['test_accuracy'])} test accuracy"
         detail = f"on {row['n_components']} PCA components, "
-        detail += "the best of its sizes on validation data" if _is_chosen(summary) else "the most that were tried"
+        detail += "the best of its sizes on validation data" if chosen else "the most that were tried"
         what = "error rate"
     else:
         title = f"Against PCA with {counted(row['n_components'], 'component')}"
@@ -261,6 +257,25 @@ def _certainty(summary: Mapping[str, Any]) -> Fact | None:
             "another split of the data."
         )
     return Fact("How sure", _capital(verdict), detail)
+
+
+def _so_far(study: StudyFiles) -> Fact:
+    """Return what an unfinished study has: its best trial or, without a search, how far its runs are."""
+    return _runs_so_far(study) if study.settings.get("reported") else _best_so_far(study)
+
+
+def _runs_so_far(study: StudyFiles) -> Fact:
+    runs = study.confirm
+    running = runs["status"] == "running"
+    ended = [
+        f"{counted(count, 'run')} {status}" for status, count in runs.loc[~running, "status"].value_counts().items()
+    ]
+    said = joined(ended) or "no run has ended yet"
+    if epochs := [str(epoch) for epoch in sorted(runs.loc[running, "epochs"])]:
+        are, at = ("is", "epoch") if len(epochs) == 1 else ("are", "epochs")
+        most = f" of at most {study.settings['epochs']}" if study.settings.get("epochs") else ""
+        said += f"; {len(epochs)} {are} at {at} {joined(epochs)}{most}"
+    return Fact("So far", said, "Runs of the reported configurations; nothing is compared before all have ended.")
 
 
 def _best_so_far(study: StudyFiles) -> Fact:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,10 +17,11 @@ from analysis.page.background import energy, repeat_commands
 from analysis.page.headline import verdict
 from analysis.page.remarks import hypothesis, remarks
 from analysis.study_files import StudyFiles
-from analysis.trials import compute_confirmed, given_and_suggested, trained_seconds
+from analysis.trials import compute_confirmed, given_and_suggested, is_cut_off, suggested, trained_seconds
 from analysis.words import cell, environments, interval_text, joined, machines, parameter_label, versions
 from study.record import files, metrics
 from study.record.ranking import NOTHING_CHOSEN
+from study.record.tables import CONFIRM, SPREAD, TRIALS
 from study.record.words import counted, duration
 
 _COLUMN = 3.4  # inches of a paper's column
@@ -30,6 +32,8 @@ _SYMBOLS = {
     "^": r"\^{}", "~": r"\~{}", "−": "$-$", "–": "--", "…": r"\dots{}", "×": r"$\times$", "±": r"$\pm$",
     "β": r"$\beta$", "≤": r"$\leq$", "≥": r"$\geq$", "<": "$<$", ">": "$>$", "\u00a0": "~",
 }  # fmt: skip
+_LIGATURE = re.compile(r"(?<=-)(?=-)|(?<=')(?=')|(?<=`)(?=`)|(?<=,)(?=,)|(?<=[!?])(?=`)")
+"""Between two letters that TeX sets as one, such as -- as a dash."""
 _CITED = ("tpe", "random", "gp", "nsga2", "asha", "hyperband", "median")
 """Samplers and schedulers that references.bib has by their name."""
 
@@ -59,7 +63,7 @@ def write_paper(study: StudyFiles, drawings: Drawings, folder: Path) -> None:
 
 def latex(text: str) -> str:
     """Return a text that LaTeX sets as it is; letters that a European font lacks stay, for the reader to see."""
-    return "".join(_SYMBOLS.get(letter, letter) for letter in text)
+    return "{}".join("".join(_SYMBOLS.get(letter, letter) for letter in part) for part in _LIGATURE.split(text))
 
 
 def _tabular(
@@ -119,7 +123,9 @@ def space_table(study: StudyFiles) -> str:
 
 
 def _searched(study: StudyFiles) -> dict[str, str]:
-    """Return the range of each parameter in words, without what a space holds fixed."""
+    """Return the range of each parameter that was tuned in words, without what a space holds fixed."""
+    if suggested(study.trials).empty:
+        return {}
     return {name: str(words) for name, words in (study.about.get("searched") or {}).items() if "fixed" not in name}
 
 
@@ -149,17 +155,31 @@ def _search(study: StudyFiles) -> Iterator[str]:
             f"Nothing was searched: the reported configurations {settings['reported']} were trained as they are."
         )
         return
-    sampler, scheduler = str(settings.get("sampler")), str(settings.get("scheduler"))
-    stopping = "none was stopped early" if scheduler == "none" else f"{_cited(scheduler)} stopped them early"
-    where = r" (Table~\ref{tab:space})" if _searched(study) else ""
+    trials, where = study.trials, r" (Table~\ref{tab:space})" if _searched(study) else ""
+    drawn = suggested(trials)
+    asked = "We searched" if len(drawn) else "Nothing was tuned: we ran given trials of"
+    by = f", the suggested ones drawn by {_cited(str(settings.get('sampler')))}" if len(drawn) else ""
     yield (
-        f"We searched the space {latex(str(settings.get('space')))}{where} with Optuna~\\cite{{optuna}} and Ray "
-        f"Tune~\\cite{{ray_tune}}: {counted(len(study.trials), 'trial')} ({given_and_suggested(study)}) of at most "
-        f"{counted(int(settings.get('epochs') or 0), 'epoch')} each, drawn by {_cited(sampler)}; {stopping}."
+        f"{asked} the space {latex(str(settings.get('space')))}{where} with Optuna~\\cite{{optuna}} and Ray "
+        f"Tune~\\cite{{ray_tune}}: {counted(len(trials), 'trial')} ({given_and_suggested(study)}) of at most "
+        f"{counted(int(settings.get('epochs') or 0), 'epoch')}{' each' * (len(trials) > 1)}{by}; {_stopped(study)}."
     )
-    yield latex(
-        f"Trials were ranked by the {metrics.label(study.metric)} of their last epoch, study seed {settings['seed']}."
+    ranked = (
+        f"Trials were ranked by the {metrics.label(study.metric)} of their last epoch, study"
+        if len(trials) > 1
+        else "Study"
     )
+    yield latex(f"{ranked} seed {settings['seed']}.")
+
+
+def _stopped(study: StudyFiles) -> str:
+    """Return how many trials the scheduler stopped, and how many a limit of the search."""
+    scheduler, cut = str(study.settings.get("scheduler")), is_cut_off(study.trials)
+    stopped = int(((study.trials["status"] == "stopped") & ~cut).sum())
+    early = (
+        "no scheduler stopped any" if scheduler == "none" else f"{_cited(scheduler)} stopped {stopped or 'none'} early"
+    )
+    return early + (f", and the end of the search cut {cut.sum()} off" if cut.any() else "")
 
 
 def _cited(name: str) -> str:
@@ -172,27 +192,36 @@ def _confirmation(study: StudyFiles) -> Iterator[str]:
     if done.empty:
         yield "No configuration was confirmed, and the test split was not read."
         return
-    choosing, reporting = _by_role(done)
+    choosing, reporting = _by_role(runs)[0], _by_role(done)[1]
     if len(choosing):
-        configs, seeds = choosing["confirm_of"].nunique(), choosing.groupby("confirm_of").size().max()
         trained = "were trained" if study.settings.get("reported") else "that did best were trained again"
         yield (
-            f"The {counted(configs, 'configuration')} {trained} on {counted(seeds, 'seed')} each, and the one with the "
-            "best mean validation value was selected."
+            f"The {counted(choosing['confirm_of'].nunique(), 'configuration')} {trained} on {_seeds_each(choosing)} "
+            "each, and the one with the best mean validation value was selected."
         )
-    elif study.summary and study.summary.get("chosen_by", "") is None:
+    elif not study.chooses:
         yield latex(f"There were {NOTHING_CHOSEN}.")
-    seeds = reporting.groupby("confirm_of").size().max() if len(reporting) else 0
+    others = _tested(choosing)
+    if reporting.empty:
+        scores = f"Test scores are of the seeds that chose, {counted(others, 'run')} in all"
+        yield f"{scores if others else 'No run read the test images'}; no run that was to report was completed."
+        return
     names = counted(reporting["confirm_of"].nunique(), "configuration")
     fresh = " that took no part in any choice" if len(choosing) else ""
-    others = _tested(choosing)
     rest = (
         f"of the others they are of the seeds that chose, {counted(others, 'run')} in all, which read the test images "
         "as well; nothing went by that"
         if others
         else "no other run read the test images"
     )
-    yield f"Test scores are of {names}, {counted(int(seeds), 'seed')} each{fresh}; {rest}."
+    yield f"Test scores are of {names}, {_seeds_each(reporting)} each{fresh}; {rest}."
+
+
+def _seeds_each(runs: pd.DataFrame) -> str:
+    """Return how many of each config's runs were completed: "3 seeds", or "2 to 3 seeds" where that differs."""
+    completed = (runs["status"] == "completed").groupby(runs["confirm_of"]).sum()
+    least, most = int(completed.min()), int(completed.max())
+    return f"{least} to {counted(most, 'seed')}" if least < most else counted(most, "seed")
 
 
 def _by_role(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -230,35 +259,62 @@ def _machine(study: StudyFiles) -> Iterator[str]:
         f"{versions(environment)}, commit {(environment.get('git_commit') or 'unknown')[:12]}"
         for environment in environments(study.about)
     )
-    took = f"took {duration(study.summary['wall_s'])} on the clock and " if study.summary else ""
+    clock = f"{duration(study.summary['wall_s'])} on the clock and " if study.summary else ""
     yield latex(
-        f"The study {took}{duration(trained_seconds(study))} of training on {machines(study.about)}. {energy(study)}"
+        f"The study took {clock}{duration(trained_seconds(study))} of training on {machines(study.about)}. "
+        f"{energy(study)}"
     )
     yield rf"Networks are PyTorch's~\cite{{pytorch}}; {latex('; and later on '.join(programs))}."
 
 
 def checklist(study: StudyFiles) -> str:
     """Return the questions that a reviewer asks, with this study's answers, in Markdown."""
-    runs, settings = study.confirm, study.settings
-    choosing, seeds = _by_role(runs)[0], settings.get("confirm_seeds", 0)
-    failed = int((study.trials["status"] == "failed").sum())
+    runs = study.confirm
+    choosing, _ = _by_role(runs)
+    chose = ", after the choice" if len(choosing) or len(study.trials) > 1 else ""
+    when = "; nothing went by it" if _tested(choosing) else chose
     answers = [
         ("What was found?", verdict(study)),
         ("What was expected beforehand?", hypothesis(study)),
-        ("What was tuned, and on what?", f"{counted(len(_searched(study)), 'parameter')}, by the "
-         f"{metrics.label(study.metric)}; {counted(len(study.trials), 'trial')} ({given_and_suggested(study)})."),
+        ("What was tuned, and on what?", _tuned(study)),
         ("Was the test split used to choose anything?", "No."),
-        ("How often was the test split read?", f"By {counted(_tested(runs), 'confirmation run')}, once each"
-         f"{'; nothing went by it' if _tested(choosing) else ', after the choice'}."),
-        ("How many seeds?", f"{seeds} to choose and as many fresh ones to report." if len(choosing)
-         else f"{seeds} to report; none to choose."),
-        ("Which runs are left out?", f"None: {counted(failed, 'trial')} failed, and the table of trials has them."),
+        ("How often was the test split read?", f"By {counted(_tested(runs), 'confirmation run')}, once each{when}."),
+        ("How many seeds?", _seeds(runs)),
+        ("Which runs are left out?", _left_out(study)),
         ("Had the baseline the same data and care?", "It saw the same training images; it has no other settings."),
         ("Is every number to be had?", "In full precision in trials.csv, history.csv, confirm.csv and baseline.csv."),
         ("How is it repeated?", " && ".join(f"`{line}`" for line in repeat_commands(study))),
         ("What is not known?", "Another split, other data, longer training, configurations outside the space."),
     ]  # fmt: skip
     return "\n".join([f"# Study {study.name}: checklist", "", *(f"- **{asks}** {says}" for asks, says in answers), ""])
+
+
+def _tuned(study: StudyFiles) -> str:
+    if reported := study.settings.get("reported"):
+        return f"Nothing: the reported configurations {reported} were trained as they are."
+    trials = f"{counted(len(study.trials), 'trial')} ({given_and_suggested(study)})"
+    if suggested(study.trials).empty:
+        return f"Nothing: {trials}."
+    return f"{counted(len(_searched(study)), 'parameter')}, by the {metrics.label(study.metric)}; {trials}."
+
+
+def _seeds(runs: pd.DataFrame) -> str:
+    choosing, reporting = _by_role(runs)
+    fresh = ", which took no part in the choice" if len(choosing) else ""
+    asked = ((reporting, f"to report{fresh}"), (choosing, "to choose"))
+    return "; ".join(f"{_seeds_each(mine) if len(mine) else 'none'} {what}" for mine, what in asked) + "."
+
+
+def _left_out(study: StudyFiles) -> str:
+    """Return what failed, and the tables that have it."""
+    tables = (
+        ("trial", study.trials, TRIALS),
+        ("spread run", study.spread, SPREAD),
+        ("confirmation run", study.confirm, CONFIRM),
+    )
+    failed = [(kind, int((runs["status"] == "failed").sum()), table.file) for kind, runs, table in tables]
+    words = [f"{counted(count, kind)} failed ({file} has why)" for kind, count, file in failed if count]
+    return f"{joined(words)}; no other." if words else "None."
 
 
 def _figures(study: StudyFiles, drawings: Drawings, folder: Path) -> Iterator[tuple[str, str]]:

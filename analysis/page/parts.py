@@ -46,10 +46,10 @@ class Commands:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table; all of it is written to `name`.csv, and the first rows are shown.
+    """A table; all of it is written to `file`, and the first rows are shown.
 
     Attributes:
-        name: of the file.
+        name: of the file, without its ending.
         caption: what the table holds.
         frame: a header and rows; the first column names the row.
         rows: the most that are shown.
@@ -62,6 +62,11 @@ class Table:
     rows: int = 25
     folded: bool = False
     kind: ClassVar[str] = "table"
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return f"{self.name}.csv"
 
 
 @dataclass(frozen=True)

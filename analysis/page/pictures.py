@@ -110,16 +110,16 @@ class _Caption:
 _CAPTIONS = {
     "reconstructions": _Caption(
         "Reconstructions",
-        "Test images above what the best network, PCA with as many components as its code has numbers, and the default "
-        "or a report's own network, where one was confirmed beside the winner, make of them: four that the best "
-        "network errs least on, four typical ones and four that it errs most on. MSE is per pixel, on [0, 1]; of PCA "
+        "Test images above what the network, PCA with as many components as its code has numbers, and the default or a "
+        "report's own network, where one was confirmed beside it, make of them: four that the network errs least on, "
+        "four typical ones and four that it errs most on. MSE is per pixel, on [0, 1]; of PCA "
         "and the other network it is of the picture's 256 shades. An error is white where there is none and black "
         "where it is the largest of all.",
     ),
     "by_class": _Caption(
         "Reconstructions by class",
         "A row for each of up to ten classes: its test images at 10, 50 and 90 % of its errors, each with what "
-        "the best network makes of it and, where there is one, PCA with as many components. Numbers are MSE per pixel.",
+        "the network makes of it and, where there is one, PCA with as many components. Numbers are MSE per pixel.",
     ),
     "pca": _Caption("PCA", "The same test images through PCA with as many components as the network's code has."),
     "untrained": _Caption(

@@ -16,8 +16,8 @@ from analysis.words import cell, column_label
 _HERE = Path(__file__).parent
 
 
-def render(page: Page) -> str:
-    """Return the page as HTML."""
+def render(page: Page, tables: str = "") -> str:
+    """Return the page as HTML; `tables` is where its tables' files lie beside it, "" or a folder's name and a slash."""
     jinja = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -29,7 +29,8 @@ def render(page: Page) -> str:
         f"default-src 'none'; img-src data:; style-src 'sha256-{_digest(style)}'; "
         f"script-src 'sha256-{_digest(script)}'; base-uri 'none'; form-action 'none'"
     )
-    return jinja.get_template("page.html").render(page=page, style=style, script=script, policy=policy)
+    template = jinja.get_template("page.html")
+    return template.render(page=page, tables=tables, style=style, script=script, policy=policy)
 
 
 def _digest(text: str) -> str:

@@ -45,7 +45,7 @@ def report_page(study: StudyFiles, drawings: Drawings) -> Page:
             "Pictures",
             [*pictures.sample_pictures(study, without=shown), *of_samples],
             "Of test images, by the winner's network of the seed that was best on validation data."
-            if study.summary is None or study.summary.get("chosen_by", "") is not None
+            if study.chooses
             else "Of test images, by the first configuration's network of the first seed: nothing was chosen.",
         ),
         Section("learning-curves", "Learning curves", drawn("learning-curves")),

@@ -12,10 +12,13 @@ for (const table of document.querySelectorAll("table")) {
       for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const key = (row) => row.cells[column].textContent;
+      const missing = (text) => ["", "–"].includes(text.trim());
       const value = (text) => Number(text.replaceAll(",", "") || NaN);
       const compare = (a, b) => {
+        const [without, other] = [missing(key(a)), missing(key(b))];
+        if (without || other) return without - other; // what is missing stays below
         const [x, y] = [value(key(a)), value(key(b))];
-        if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1; // what is missing stays below
+        if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;
         const order = Number.isNaN(x) ? key(a).localeCompare(key(b)) : x - y;
         return down ? -order : order;
       };
