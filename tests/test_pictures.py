@@ -5,6 +5,7 @@ import torch
 from PIL import Image
 
 from study.evaluation.pictures import ImageRow, _error_maps, _read, confusion_picture, draw_rows, pictures
+from study.evaluation.reconstruction import progress
 from study.evaluation.samples import Beside, illustrate
 
 GROUPS = np.repeat(["best", "typical", "worst"], 2)
@@ -83,6 +84,21 @@ def test_every_file_has_its_picture(shape, tmp_path):
     for picture in drawn.values():
         assert picture.mode == "RGB"
         assert len(picture.getcolors(2**24)) > 10  # something is on it
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize(("dtype", "white"), [("uint8", 255), ("uint16", 65535), ("float32", 1.0)])
+def test_progress_shows_images_of_every_depth_as_those_of_8_bits(dtype, white, channels, tmp_path):
+    eight = torch.from_numpy(noise(4, channels, 8, 8))
+    images = torch.from_numpy((eight.numpy() / 255 * white).round(6 if dtype == "float32" else 0).astype(dtype))
+    found = progress(images, {5: eight, 10: eight})
+    np.testing.assert_array_equal(found["originals"], eight.numpy())
+    drawn = []
+    for name, originals in (("now", found["originals"]), ("by an earlier version", images.numpy())):
+        (tmp_path / name).mkdir()
+        save(tmp_path / name, {"progress": {**found, "originals": originals}})
+        drawn.append(pictures(tmp_path / name, ["a"])["progress"].tobytes())
+    assert drawn[0] == drawn[1]
 
 
 def test_pictures_are_made_of_what_is_there(tmp_path):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,11 +138,17 @@ def _difference(images: NDArray[np.uint8], originals: NDArray[np.uint8]) -> NDAr
 
 
 def _progress(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, Image.Image]:
-    rows = [ImageRow(arrays["originals"], "original")]
+    rows = [ImageRow(_as_bytes(arrays["originals"]), "original")]
     rows += [
         ImageRow(images, f"epoch {epoch}") for epoch, images in zip(arrays["epochs"], arrays["images"], strict=True)
     ]
     return {"progress": draw_rows(rows)}
+
+
+def _as_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return images as uint8; files of an earlier version have them as deep as the data set's."""
+    white = np.iinfo(images.dtype).max if images.dtype.kind == "u" else 1.0
+    return np.rint(images * (255 / white)).astype(np.uint8)
 
 
 def _prior(arrays: Arrays, _class_names: Sequence[str]) -> dict[str, Image.Image]:

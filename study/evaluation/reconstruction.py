@@ -56,7 +56,7 @@ def collect(
 
 
 def watched(split: TensorSplit) -> Tensor:
-    """Return the training images by which a network's progress is shown, uint8 (n, channels, height, width)."""
+    """Return the training images by which a network's progress is shown, (n, channels, height, width), as they are."""
     images, labels = split
     return images[stratified_sample(labels, WATCHED)]
 
@@ -64,12 +64,12 @@ def watched(split: TensorSplit) -> Tensor:
 def progress(originals: Tensor, by_epoch: Mapping[int, Tensor]) -> dict[str, np.ndarray]:
     """Return the arrays of the file `progress`.
 
-    `originals`, uint8 (n, channels, height, width); `epochs`, (m,), and `images`, uint8 (m, n, channels, height,
-    width): what the network made of them after each of these epochs.
+    `originals`, (n, channels, height, width), which are stored as uint8; `epochs`, (m,), and `images`, uint8 (m, n,
+    channels, height, width): what the network made of them after each of these epochs.
     """
     epochs = sorted(by_epoch)
     return {
-        "originals": originals.cpu().numpy(),
+        "originals": as_bytes(originals).cpu().numpy(),
         "epochs": np.array(epochs),
         "images": np.stack([by_epoch[epoch].numpy() for epoch in epochs]),
     }
