@@ -92,5 +92,8 @@ def initialise(layers: Iterable[nn.Module], *, gain: float = math.sqrt(2), bias:
 
 
 def initialise_output(layer: nn.Module, output_activation: str) -> None:
-    """Start the last layer near a grey picture: its error is then the pixels' variance, not more."""
+    """Start the last layer near a grey picture: its error is then the pixels' variance, not more.
+
+    Outputs of a VAE that are logits start at 0.5 as well, which is 0.62 of white for a Bernoulli.
+    """
     initialise([layer], gain=0.1, bias=0.0 if output_activation == "sigmoid" else 0.5)

@@ -203,3 +203,16 @@ def test_pca_in_passes_is_pca(monkeypatch):
     rows = [pca.evaluate(fitted, {"test": images[:100]}, [2, 8, 20]) for fitted in (exact, passes)]
     for one, other in zip(*rows, strict=True):
         assert other["test_mse"] == pytest.approx(one["test_mse"], rel=1e-4)
+
+
+@pytest.mark.parametrize("power", [0.6, 1.0])
+def test_pca_in_passes_is_pca_at_its_last_component_where_variances_fall_slowly(power, monkeypatch):
+    """As those of photographs do, so that what lies beyond the last component is not small beside it."""
+    rng = np.random.default_rng(0)
+    scales = np.arange(1, 401) ** (-power / 2)
+    images = (rng.standard_normal((1000, 400)) * scales) @ np.linalg.qr(rng.standard_normal((400, 400)))[0]
+    images = ((images - images.min()) / np.ptp(images)).astype(np.float32).reshape(1000, 1, 20, 20)
+    exact = pca.fit(images, 128)
+    monkeypatch.setattr(machine, "memory", lambda: 1000 * 400 * 8)
+    left = [1 - fitted.explained_variance[-1] for fitted in (pca.fit(images, 128), exact)]
+    assert left[0] / left[1] == pytest.approx(1, abs=1e-3)

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from model_examples import example
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+import models
 from study.baselines import pca
-from study.baselines.baseline import PcaBaseline
+from study.baselines.baseline import SEARCHED, PcaBaseline, fit_axes
 from study.baselines.measuring import measure
 from study.data import image_data
 from study.data.splits import Split
 from study.record.tables import BASELINE
+from study.training.trainer import start
 
 Images = NDArray[np.uint8]
 
@@ -201,3 +205,32 @@ def test_a_code_wider_than_the_data_is_compared_with_pca_at_full_rank():
     assert [row["n_components"] for row in rows] == [1]
     assert baseline.rows({1: rows[0]}, [{"latent_size": 8}]) == []
     assert [row["n_components"] for row in measure({"train": images}, (), (), lambda said: None)] == [1]
+
+
+@pytest.mark.parametrize("components", [600, 800])
+def test_sizes_beyond_those_of_the_built_in_spaces_have_their_errors_whenever_they_are_asked_for(components):
+    """Of 700 images 600 components can be told and 800 cannot, before and after the rows of the baseline."""
+    images = np.random.default_rng(0).integers(0, 256, (720, 1, 30, 30), dtype=np.uint8)
+    split = {"train": images[:700], "val": images[700:], "test": images[700:]}
+    splits = {name: Split(array, np.zeros(len(array), np.int64)) for name, array in split.items()}
+    baseline = PcaBaseline(splits, lambda function, *arguments: function(*arguments), lambda said: None)
+    before = baseline.error("val", components), baseline.reconstruct(images[700:], components)
+    baseline.rows({}, [{"latent_size": components}])
+    assert (before[0] is None, before[1] is None) == (components > 699, components > 699)
+    assert baseline.error("val", components) == before[0]
+
+
+def test_a_network_with_a_larger_code_than_the_study_has_axes_for_starts_as_pca_of_its_size():
+    """A space of one's own may ask for any size: it trains on PCA at that size, as the one it is compared with."""
+    config = example("ae", "pca", depth=1, latent_size=520)
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (600, 1, 24, 24), dtype=np.uint8))
+    fewer = fit_axes(images, SEARCHED)
+    errors = []
+    for axes in (fewer, None):
+        network = models.build(config, (1, 24, 24), 2)
+        start(network, config, images, axes)
+        with torch.no_grad():
+            pixels = images / 255
+            errors.append((network(pixels) - pixels).square().mean().item())
+    assert errors[0] == pytest.approx(errors[1], rel=1e-5)
+    assert errors[0] < 0.9 * pca.image_errors(pca.fit(images.numpy(), SEARCHED), images.numpy(), SEARCHED).mean()

@@ -31,7 +31,8 @@ CLASSIFIER_RANKS = (16, 64, 256)
 """Numbers of components: 16 are few, and at 256 the data sets here keep more than nine tenths of their variance."""
 
 _ITERATIONS = 300  # of L-BFGS; accuracies no longer move in the third digit
-_SEARCHED = 512  # components: the largest latent size of any space
+SEARCHED = 512
+"""Components: the largest latent size of any built-in space."""
 
 T = TypeVar("T")
 
@@ -74,18 +75,18 @@ class PcaBaseline:
         self._fitted: Pca | None = None
         self._errors: dict[tuple[str, int], float] = {}
 
-    def axes(self) -> PcaAxes:
-        """Return the mean image and the axes, for networks that start from PCA."""
-        return _axes(self.fitted())
+    def axes(self, components: int = SEARCHED) -> PcaAxes:
+        """Return the mean image and at least so many axes, if there are, for networks that start from PCA."""
+        return _axes(self.fitted(components))
 
-    def fitted(self, components: int = _SEARCHED) -> Pca:
+    def fitted(self, components: int = SEARCHED) -> Pca:
         """Return PCA of the training images with at least as many components, as far as they have so many.
 
         Raises:
             StudyError: the images allow no PCA.
         """
         images = self._splits["train"].images
-        wanted = min(_rank_limit(images), max(components, _SEARCHED))
+        wanted = min(_rank_limit(images), max(components, SEARCHED))
         if self._fitted is None or len(self._fitted.components) < wanted:
             self._say("PCA of the training images")
             try:
@@ -104,7 +105,7 @@ class PcaBaseline:
 
     def error(self, split: str, components: int) -> float | None:
         """Return PCA's error on a split, of clipped reconstructions; None if the images have fewer components."""
-        fitted = self.fitted()
+        fitted = self.fitted(components)
         if components > fitted.rank:
             return None
         if (split, components) not in self._errors:
@@ -115,7 +116,7 @@ class PcaBaseline:
 
     def reconstruct(self, images: NDArray[Any], components: int) -> NDArray[np.uint8] | None:
         """Return PCA's reconstructions of images, None if the training images have fewer components."""
-        fitted = self.fitted()
+        fitted = self.fitted(components)
         return pca.reconstruct(fitted, images, components) if components <= fitted.rank else None
 
     def image_errors(self, components: int) -> dict[str, NDArray[np.float64]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ray
 
-from study.baselines.baseline import PcaBaseline, baseline_of
+from study.baselines.baseline import SEARCHED, PcaBaseline, baseline_of
 from study.cluster.resources import Resources
 from study.data.image_data import ImageData
 from study.driver import own_space
@@ -57,7 +57,7 @@ def shared(setup: Setup, say: Callable[[str], None], *, axes: bool) -> tuple[Wor
     elsewhere = NodeCall(data, put, resources.node_cpus)
     baselines = baseline_of(space_of(settings).family)(data.splits, elsewhere, say)
     context = WorkerContext(
-        data=replace(put, axes=ray.put(baselines.axes())) if axes else put,
+        data=replace(put, axes=ray.put(baselines.axes(settings.latent_size or SEARCHED))) if axes else put,
         checkpoints=setup.folder.checkpoints.absolute(),
         errors=setup.folder.errors.absolute(),
         objectives=settings.objectives,

@@ -24,7 +24,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 import models
 from models import Network, noise
-from study.baselines.baseline import PcaAxes, fit_axes
+from study.baselines.baseline import SEARCHED, PcaAxes, fit_axes
 from study.data.tensors import TensorSplit, evaluation_batches, positions, to_pixels
 from study.training.execution import PLAIN, Execution
 
@@ -96,9 +96,14 @@ RANDOM = Initial()
 
 
 def start(model: Network, config: Mapping[str, Any], images: Tensor, axes: PcaAxes | None) -> None:
-    """Give a fresh network that starts from PCA its mean and axes; they are fitted to `images` where there are none."""
+    """Give a fresh network that starts from PCA its mean and axes.
+
+    These are fitted to `images` where there are none, and where they end at `SEARCHED` and the code does not.
+    """
     if models.starts_from_pca(config):
-        mean, components = axes or fit_axes(images, config["latent_size"])
+        if axes is None or config["latent_size"] > len(axes[1]) == SEARCHED:
+            axes = fit_axes(images, config["latent_size"])
+        mean, components = axes
         model.start_from_pca(mean, components[: config["latent_size"]])
 
 
