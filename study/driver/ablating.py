@@ -65,7 +65,7 @@ def opened(name: str, storage: Path, given: Mapping[str, Any], *, trust: bool) -
         UsageError: there is no such study, or nothing between a default and a winner that was confirmed.
         StudyError: its journal is damaged.
     """
-    folder = folders.existing(storage, name, option="study")
+    folder = folders.existing(storage, name, option="NAME")
     state = journal.read_state(folder.journal)
     default, winner = _ends(name, state)
     trusted = folders.is_trusted(folder, state.place)

@@ -55,7 +55,7 @@ def opened(named: str, storage: Path) -> Iterator[Source]:
         if Path(named).is_file() or named.endswith(".zip") or os.sep in named:
             yield _of_archive(Path(named), place)
         else:
-            yield _of_folder(folders.existing(storage, named, option="study"), place)
+            yield _of_folder(folders.existing(storage, named, option="NAME"), place)
 
 
 def _of_archive(path: Path, place: Path) -> Source:

@@ -38,13 +38,13 @@ def load(folder: Path, *, trust: bool = False) -> Network:
     except FileNotFoundError as error:
         best = folder / "best"
         near = f" (did you mean {best}?)" if best.is_dir() else ""
-        raise UsageError(f"--model {folder} holds no network: there is no {error.filename}{near}") from error
+        raise UsageError(f"{folder} holds no network: there is no {error.filename}{near}") from error
     except OSError as error:
-        raise UsageError(f"--model {folder} cannot be read: {error.strerror}") from error
+        raise UsageError(f"{folder} cannot be read: {error.strerror}") from error
     except models.ConfigError as error:
-        raise UsageError(f"--model {folder} cannot be loaded: {error}") from error
+        raise UsageError(f"{folder} cannot be loaded: {error}") from error
     except Exception as error:  # a damaged model.pt can send PyTorch's unpickler anywhere
-        raise UsageError(f"--model {folder} cannot be loaded: model.pt is damaged ({error})") from error
+        raise UsageError(f"{folder} cannot be loaded: model.pt is damaged ({error})") from error
 
 
 def trained_on(folder: Path, described: Description) -> Trained:
