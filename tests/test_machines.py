@@ -125,11 +125,10 @@ def test_a_cluster_of_kuberay_that_is_fixed_or_may_not_be_read_has_what_is_there
             resources.of_each_run(settings())
 
 
-def test_a_ray_of_ones_own_on_the_head_of_a_cluster_waits_for_none_of_its_machines(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
+def test_a_ray_of_ones_own_on_the_head_of_a_cluster_waits_for_none_of_its_machines(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(machine, "cores", lambda: 2)
-    (tmp_path / resources.AUTOSCALING.name).write_text(yaml.safe_dump(config(gpu={"resources": GPU, "max_workers": 3})))
+    monkeypatch.setattr(resources, "launched", lambda: config(gpu={"resources": GPU, "max_workers": 3}))
     with joining.joined("local"):
         assert resources.growth_of_cluster() is None
         share = resources.of_each_run(settings())
