@@ -22,7 +22,7 @@ from analysis.words import cell, environments, interval_text, joined, machines, 
 from study.record import files, metrics
 from study.record.ranking import NOTHING_CHOSEN
 from study.record.tables import CONFIRM, SPREAD, TRIALS
-from study.record.words import counted, duration
+from study.record.words import counted, counted_each, duration
 
 _COLUMN = 3.4  # inches of a paper's column
 _SMALLER = 0.75  # of a figure's letters there: 7.5 points
@@ -220,8 +220,7 @@ def _confirmation(study: StudyFiles) -> Iterator[str]:
 def _seeds_each(runs: pd.DataFrame) -> str:
     """Return how many of each config's runs were completed: "3 seeds", or "2 to 3 seeds" where that differs."""
     completed = (runs["status"] == "completed").groupby(runs["confirm_of"]).sum()
-    least, most = int(completed.min()), int(completed.max())
-    return f"{least} to {counted(most, 'seed')}" if least < most else counted(most, "seed")
+    return counted_each(completed.tolist(), "seed")
 
 
 def _by_role(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from study.record import metrics
 from study.record.intervals import LEAST_SEEDS, Difference, Sample, difference, holm, told_apart
 from study.record.tables import Row
-from study.record.words import DIGITS, counted, number
+from study.record.words import DIGITS, counted, counted_each, number
 
 FILE = "ablation.csv"
 ALL = "all"
@@ -147,8 +147,7 @@ def flattery(metric: str, found: float, fresh: Mapping[int, float]) -> Differenc
 def sentences(table: Sequence[Row], metric: str) -> list[str]:
     """Return what the rows of an ablation say, in sentences no surer than its seeds."""
     *steps, whole = table
-    counts = sorted({int(row["n"]) for row in table if row["n"]}) or [0]
-    seeds = counted(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    seeds = counted_each([row["n"] for row in table if row["n"]] or [0], "seed")
     told = [row for row in steps if row["told_apart"]]
     earned, lost = [[_said(row) for row in told if (row["gain"] > 0) == positive] for positive in (True, False)]
     said = [

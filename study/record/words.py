@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 DIGITS = 4
 """Significant digits of a value in a table or a sentence."""
@@ -34,6 +35,12 @@ def shown(text: str) -> str:
 def counted(count: int, word: str) -> str:
     """Return "1 trial", "2 trials"."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def counted_each(counts: Collection[int], word: str) -> str:
+    """Return how many each has, of one count or more: "3 seeds", or "2 to 3 seeds" where they differ."""
+    least, most = min(counts), max(counts)
+    return f"{least:,} to {counted(most, word)}" if least < most else counted(most, word)
 
 
 def duration(seconds: float) -> str:
