@@ -20,7 +20,7 @@ from models.network import (
     Reconstructive,
 )
 from models.own import UntrustedCodeError, autoencoder
-from models.registry import FAMILIES, build, count_parameters, starts_from_pca
+from models.registry import FAMILIES, build, completed, count_parameters, starts_from_pca
 
 __all__ = [
     "FAMILIES",
@@ -43,6 +43,7 @@ __all__ = [
     "autoencoder",
     "build",
     "classifier_keys",
+    "completed",
     "count_activations",
     "count_parameters",
     "describe",

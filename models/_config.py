@@ -107,25 +107,39 @@ TRAINING: Mapping[str, Setting] = MappingProxyType(
 def check_config(config: Mapping[str, Any], settings: Mapping[str, Setting], where: str) -> None:
     """Raise `ConfigError` unless `config` has exactly the keys that `settings` ask for, with allowed values.
 
-    A key may be missing where its setting says what that means, as of a config of a version that had no such key.
-
     `where` names whose settings these are in the messages, for example "architecture dense".
     """
     for key in config:
         if key not in settings:
             raise ConfigError(_unknown(f"key {key!r} for {where}", str(key), settings))
     for key, setting in settings.items():
-        if setting.when is not None and config.get(setting.when.key) not in setting.when.values:
+        if not _asked(setting, config):
             if key in config:
+                assert setting.when is not None
                 allowed = " or ".join(map(str, setting.when.values))
                 given = config.get(setting.when.key)
                 raise ConfigError(f"key {key!r} belongs to {setting.when.key} {allowed}, not to {given}")
         elif key not in config:
-            if isinstance(setting, OneOf) and setting.absent is not None:
-                continue
             raise ConfigError(f"the config for {where} lacks the key {key!r}, {setting}")
         elif not setting.allows(config[key]):
             raise ConfigError(f"{key} must be {setting}, not {config[key]!r}")
+
+
+def with_absent(config: Mapping[str, Any], settings: Mapping[str, Setting]) -> dict[str, Any]:
+    """Return a config with the keys that it lacks where their setting says what that means.
+
+    A config of a version that had no such key lacks it.
+    """
+    absent = {
+        key: setting.absent
+        for key, setting in settings.items()
+        if isinstance(setting, OneOf) and setting.absent is not None and _asked(setting, config)
+    }
+    return {**absent, **config}
+
+
+def _asked(setting: Setting, config: Mapping[str, Any]) -> bool:
+    return setting.when is None or config.get(setting.when.key) in setting.when.values
 
 
 def choose(config: Mapping[str, Any], key: str, choices: Mapping[str, Any]) -> Any:

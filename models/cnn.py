@@ -31,9 +31,8 @@ class Residual(nn.Module):
 
 def _stage(config: Config, before: int, after: int, stride: int) -> list[nn.Module]:
     """`blocks` blocks, the first of `stride`."""
-    blocks = config.get("blocks", 1)
     first = _block(config, before, after, stride)
-    return [first, *(_block(config, after, after, 1, further=True) for _ in range(blocks - 1))]
+    return [first, *(_block(config, after, after, 1, further=True) for _ in range(config["blocks"] - 1))]
 
 
 def _block(config: Config, before: int, after: int, stride: int, *, further: bool = False) -> nn.Module:

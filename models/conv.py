@@ -126,7 +126,7 @@ class ResidualBlock(nn.Module):
 
 
 def _blocks(config: Config, channels: int) -> list[nn.Module]:
-    return [ResidualBlock(config, channels) for _ in range(config.get("residual_blocks", 0))]
+    return [ResidualBlock(config, channels) for _ in range(config["residual_blocks"])]
 
 
 def _product(shape: ImageShape) -> int:

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from models import ae, classifier, vae
-from models._config import TRAINING, ConfigError, OneOf, Setting, check_config, choose
-from models.network import Architecture, Config, Family, ImageShape, Network
+from models._config import TRAINING, ConfigError, OneOf, Setting, check_config, choose, with_absent
+from models.network import Architecture, Family, ImageShape, Network
 
 T = TypeVar("T")
 
@@ -63,6 +63,21 @@ def starts_from_pca(config: Mapping[str, Any]) -> bool:
     return architecture.starts_from_pca
 
 
+def completed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config with what its missing keys mean: those that an earlier version did not have.
+
+    Raises:
+        ConfigError: an unknown or missing key, or a value outside its bounds.
+    """
+    family = choose(config, "family", FAMILIES)
+    choose(config, "architecture", family.architectures)
+    name = config["architecture"]
+    settings = settings_of(config["family"], name)
+    complete = with_absent(config, settings)
+    check_config(complete, settings, f"architecture {name}")
+    return complete
+
+
 def build(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) -> Network:
     """Build the network that a flat config describes, freshly initialised, in training mode.
 
@@ -75,7 +90,12 @@ def build(config: Mapping[str, Any], image_shape: ImageShape, num_classes: int) 
         ConfigError: an unknown or missing key, a value outside its bounds, or an image shape that the
             architecture cannot take; the message names it and what is allowed.
     """
-    family, architecture = _checked(config, image_shape)
+    config = completed(config)
+    family = FAMILIES[config["family"]]
+    architecture = family.architectures[config["architecture"]]
+    if len(image_shape) != 3 or any(not isinstance(size, int) or size < 1 for size in image_shape):
+        raise ConfigError(f"image_shape must be (channels, height, width), not {tuple(image_shape)}")
+    architecture.check_shape(config, image_shape)
     return family.assemble(architecture, config, image_shape, num_classes)
 
 
@@ -151,14 +171,3 @@ _ELEMENTWISE = {
     *("add", "sub", "__rsub__", "mul", "div", "__rdiv__"),
     *("clamp", "exp", "sigmoid", "softmax", "where", "abs", "lt", "tanh"),
 }
-
-
-def _checked(config: Config, image_shape: ImageShape) -> tuple[Family, Architecture]:
-    family = choose(config, "family", FAMILIES)
-    architecture = choose(config, "architecture", family.architectures)
-    if len(image_shape) != 3 or any(not isinstance(size, int) or size < 1 for size in image_shape):
-        raise ConfigError(f"image_shape must be (channels, height, width), not {tuple(image_shape)}")
-    name = config["architecture"]
-    check_config(config, settings_of(config["family"], name), f"architecture {name}")
-    architecture.check_shape(config, image_shape)
-    return family, architecture

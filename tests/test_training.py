@@ -112,9 +112,10 @@ def test_large_images_have_a_draw_of_their_own_each():
 def weights_after(decay, **changes):
     """Return a VAE's parameters before and after a step without gradients, which leaves L2 alone to move them."""
     config = {**CONFIGS["vae"], **TRAINING, "likelihood": "gaussian", **changes}
-    model = models.build({**config, "decay": decay} if decay else config, (1, 8, 8), 4)
+    config = models.completed({**config, "decay": decay} if decay else config)
+    model = models.build(config, (1, 8, 8), 4)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    optimizer = build_optimizer(model.parameters(), {**config, "decay": decay} if decay else config)
+    optimizer = build_optimizer(model.parameters(), config)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
@@ -359,7 +360,7 @@ def test_a_run_goes_on_in_the_kernels_of_the_device_that_it_goes_on_on(optimizer
 def test_the_kernel_of_adagrad_takes_the_steps_of_its_formula():
     """Duchi et al. 2011: each step is over the root of the sum of the squared gradients so far."""
     weight = torch.nn.Parameter(torch.tensor([[1.0, -2.0]]))
-    optimizer = build_optimizer([weight], {"optimizer": "adagrad", "lr": 0.1, "weight_decay": 0.5})
+    optimizer = build_optimizer([weight], {"optimizer": "adagrad", "lr": 0.1, "weight_decay": 0.5, "decay": "all"})
     assert optimizer.param_groups[0]["fused"]
     expected, squares = weight.detach().double(), torch.zeros(1, 2, dtype=torch.float64)
     for gradient in ([[0.3, 0.0]], [[-1.0, 2.0]]):

@@ -38,7 +38,7 @@ OPTIMIZERS: Mapping[str, Callable[[Parameters, Mapping[str, Any]], Optimizer]] =
         lr=c["lr"],
         weight_decay=c["weight_decay"],
         momentum=c["momentum"],
-        nesterov=c.get("nesterov", False) and c["momentum"] > 0,  # without momentum both are the same step
+        nesterov=c["nesterov"] and c["momentum"] > 0,  # without momentum both are the same step
         fused=True,
     ),
     # Its kernel is one for CPUs alone. What is not in one kernel is, by default, one operation on all parameters on a
@@ -136,7 +136,7 @@ class Trainer:
         initial: Initial = RANDOM,
         execution: Execution = PLAIN,
     ) -> None:
-        self.config = dict(config)
+        self.config = models.completed(config)
         self.data = data
         images = data["train"][0]
         self.device = images.device
@@ -153,7 +153,7 @@ class Trainer:
         convolutional = any(weight.dim() == 4 for weight in self.trained.parameters())
         self._memory_format = torch.channels_last if convolutional else torch.contiguous_format
         self.trained.to(memory_format=self._memory_format)
-        self.averages = self.config.get("weight_averaging", "none") == "ema"
+        self.averages = self.config["weight_averaging"] == "ema"
         self.model = copy.deepcopy(self.trained) if self.averages else self.trained
         """The network that is evaluated and kept: the trained one itself, or the moving average of its weights."""
         self._averaged_steps = 0
@@ -349,12 +349,12 @@ def build_optimizer(
 
     Args:
         parameters: Of a network, or stacked ones of several.
-        config: Its training keys are read.
+        config: A complete one (`models.completed`), of which the training keys are read.
         stacked: Whether they have a first dimension for the networks, which does not count.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     build = OPTIMIZERS[config["optimizer"]]
-    if config.get("decay") != "weights":  # a config of an earlier version has no such key
+    if config["decay"] == "all":
         return build(trained, config)
     least = 3 if stacked else 2
     weights: dict[str, Any] = {"params": [parameter for parameter in trained if parameter.dim() >= least]}
