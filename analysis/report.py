@@ -15,6 +15,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 if __package__ in (None, ""):
@@ -106,6 +107,11 @@ def _write_paper(study: StudyFiles, folder: StudyFolder, *, with_archive: bool) 
 
     if study.summary is None:
         raise UsageError(f"--paper is of a finished study, and {study.name!r} is not: {study.partial}")
+    if folder.paper.exists() and not archive.has_paper(folder):
+        numbered = (folder.path / f"{folder.paper.name}-{number}" for number in count(1))
+        aside = next(path for path in numbered if not path.exists())
+        folder.paper.rename(aside)
+        print(f"study: {folder.paper} has changed since it was written; that is {aside} now", file=sys.stderr)
     write_paper(study, pictures.drawings(pictures.MODULES), folder.paper)
     print(folder.paper / "main.tex")
     if with_archive:

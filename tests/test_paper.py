@@ -184,6 +184,24 @@ def test_a_paper_is_a_folder_of_its_own_with_figures_of_a_columns_width(tmp_path
     assert not (tmp_path / "night" / "report").exists()
 
 
+def test_a_paper_that_was_changed_is_kept_beside_the_new_one(tmp_path, two_figures, capsys):
+    left_by_a_study(tmp_path)
+    assert run(tmp_path, "--paper") == 0
+    folder = tmp_path / "night" / "paper"
+    (folder / "main.pdf").write_text("what LaTeX makes")
+    assert run(tmp_path, "--paper") == 0
+    assert capsys.readouterr().err == ""
+    for number in (1, 2):
+        (folder / "main.tex").write_text(f"edited {number}")
+        (folder / "mine.tex").write_text("mine")
+        assert run(tmp_path, "--paper") == 0
+        aside = tmp_path / "night" / f"paper-{number}"
+        assert capsys.readouterr().err == f"study: {folder} has changed since it was written; that is {aside} now\n"
+        assert (aside / "main.tex").read_text() == f"edited {number}"
+        assert (aside / "mine.tex").read_text() == "mine"
+        assert not (folder / "mine.tex").exists()
+
+
 def test_an_unfinished_study_has_no_paper_and_a_paper_no_other_place(tmp_path, capsys):
     left_by_a_study(tmp_path, summary=None)
     assert run(tmp_path, "--paper") == 2

@@ -77,6 +77,19 @@ def test_the_folder_of_a_driver_that_was_killed_goes_at_the_next_start_and_no_ot
     assert left == {"study-mine1234", "study-report-abcdefgh"}
 
 
+def test_what_rays_processes_make_anew_of_a_dead_drivers_folder_goes_too_after_a_while(temporary):
+    remade, another = temporary / "study-remade12", temporary / "study-another1"
+    for folder, inside in ((remade, "r/session_1/logs"), (another, "thesis")):
+        (folder / inside).mkdir(parents=True)
+    with scratch.folder():
+        assert remade.is_dir()  # it may be one that is just being made
+    for folder in (remade, another):
+        os.utime(folder, (0, 0))
+    with scratch.folder():
+        assert not remade.exists()
+    assert list(temporary.iterdir()) == [another]
+
+
 def test_a_long_temporary_path_is_not_where_rays_sockets_go(tmp_path, monkeypatch):
     deep = tmp_path / ("d" * 60)
     deep.mkdir()

@@ -375,6 +375,23 @@ def test_what_others_wrote_into_the_storage_stays_and_times_and_values_are_the_j
     assert ended == [run.ended and pytest.approx(run.ended) for run in runs]
 
 
+def test_what_others_wrote_stays_where_the_folder_was_renamed(tmp_path):
+    first = Driver(tmp_path / "s", trials=1)
+    first.run()
+    first.searcher._study.set_user_attr("asked by", "me")
+    (tmp_path / "s").rename(tmp_path / "renamed")
+    assert Driver(tmp_path / "renamed", trials=1).searcher._study.user_attrs == {"asked by": "me"}
+
+
+def test_a_storage_that_cannot_be_read_is_kept_aside(tmp_path):
+    Driver(tmp_path / "s", trials=1).run()
+    log = tmp_path / "s" / "optuna.log"
+    log.write_text("cut off" + log.read_text())
+    damaged = log.read_text()
+    assert Driver(tmp_path / "s", trials=1).searcher._study.user_attrs == {}
+    assert (tmp_path / "s" / "optuna.log.unreadable").read_text() == damaged
+
+
 def test_a_driver_that_dies_as_it_writes_the_storage_anew_leaves_what_others_wrote(tmp_path, monkeypatch):
     first = Driver(tmp_path / "s", trials=3)
     first.run()

@@ -270,6 +270,31 @@ def test_what_a_failing_server_missed_is_sent_when_it_is_back(tmp_path, monkeypa
     assert told == ["away", None]  # once each, however often it was tried
 
 
+def test_of_a_database_that_fails_the_databases_own_words_are_told_and_no_stack_is_shown(tmp_path, monkeypatch, capfd):
+    from mlflow.store.tracking.dbmodels.models import SqlMetric
+    from sqlalchemy import event
+    from sqlalchemy.exc import OperationalError
+
+    monkeypatch.setattr(mlflow_tracker, "FLUSH_SECONDS", 0.1)
+    study = Follower(tmp_path)
+    study.begin()
+    wait_for(lambda: "t0000" in study.recorder.state.tracked)
+
+    def refuse(mapper, connection, target):
+        raise OperationalError("INSERT INTO metrics", {}, sqlite3.OperationalError("database or disk is full"))
+
+    event.listen(SqlMetric, "before_insert", refuse)
+    try:
+        study.epoch(1)
+        wait_for(lambda: study.tracker.error)
+    finally:
+        event.remove(SqlMetric, "before_insert", refuse)
+    assert study.tracker.error == "database or disk is full"
+    study.end()
+    assert study.close(30)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_run_that_mlflow_refuses_keeps_no_other_from_being_sent(tmp_path, monkeypatch):
     monkeypatch.setattr(mlflow_tracker, "FLUSH_SECONDS", 0.1)
     monkeypatch.setattr(mlflow_tracker, "RETRY_SECONDS", 0.1)

@@ -136,7 +136,7 @@ def _start(leaving: ExitStack, data_bytes: int | None, runs: int, quiet: Mapping
                     object_store_memory=None if data_bytes is None else int(1.1 * data_bytes) + _FOR_MESSAGES,
                     include_dashboard=False,
                     _system_config=config,
-                    _temp_dir=str(place / "r"),  # which Ray opens to everybody: sockets and logs
+                    _temp_dir=str(place / scratch.SESSIONS),  # which Ray opens to everybody: sockets and logs
                     **quiet,
                 )
             return

@@ -8,15 +8,20 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from study.record.errors import UsageError
 
+SESSIONS = "r"
+"""The folder in a driver's private one that Ray puts its sockets and logs below."""
+
 _PREFIX = "study-"
 _NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
 _LOCK = "lock"
+_REMADE_S = 600.0  # after which a folder without a lock is not one that a driver is just making
 _LONGEST = 40  # bytes of the path that it lies in: a socket's has 107 at most, and what Ray adds is 65
 
 
@@ -69,8 +74,13 @@ def _remove_if_dead(path: Path) -> None:
         if not _NAME.fullmatch(path.name) or not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
             return
         descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        # Not ready yet; another program's; or made anew by a process of Ray, which outlives its driver for a while.
+        if time.time() - about.st_mtime > _REMADE_S and [inside.name for inside in path.iterdir()] == [SESSIONS]:
+            shutil.rmtree(path, ignore_errors=True)
+        return
     except OSError:
-        return  # another's, or not ready yet
+        return  # another's
     try:
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

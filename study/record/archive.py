@@ -128,6 +128,19 @@ def write(folder: StudyFolder) -> Path:
     return folder.archive
 
 
+def has_paper(folder: StudyFolder) -> bool:
+    """Return whether all of a study's paper is in its archive, byte for byte, but for what LaTeX makes of it."""
+    try:
+        archived = read(folder.archive).files
+        return all(
+            archived.get(path.relative_to(folder.path).as_posix()) == _read(path)
+            for path in folder.paper.rglob("*")
+            if not path.is_dir() and (path.stem != "main" or path.suffix == ".tex")
+        )
+    except UsageError:
+        return False
+
+
 def read(path: Path) -> Archive:
     """Read an archive without unpacking it.
 

@@ -142,9 +142,9 @@ class Attributes:
 
 
 def foreign(log: Path) -> Attributes:
-    """Return what others have written into the storage of an earlier driver; nothing where that cannot be read.
+    """Return what others have written into the storage of an earlier driver.
 
-    The journal knows nothing of it, and the storage is about to be written anew.
+    The journal knows nothing of it, and the storage is about to be written anew. A log that cannot be read is renamed.
     """
     if not log.is_file():
         return Attributes()
@@ -154,12 +154,14 @@ def foreign(log: Path) -> Attributes:
 
     try:
         storage = opened(log)
-        study_id = storage.get_study_id_from_name(log.parent.name)
+        (study,) = storage.get_all_studies()  # by whatever name: its folder may have been renamed
+        study_id = storage.get_study_id_from_name(study.study_name)
         found = of(storage.get_study_user_attrs(study_id), storage.get_study_system_attrs(study_id))
         for trial in storage.get_all_trials(study_id, deepcopy=False):
             found.of_trials[trial.number] = of(trial.user_attrs, trial.system_attrs)
         return found
     except Exception:  # a file that is cut off, or of another version, raises whatever its reader runs into
+        log.replace(log.with_name(f"{log.name}.unreadable"))
         return Attributes()
 
 

@@ -48,8 +48,16 @@ def connect(uri: str) -> MlflowClient:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # Each error of a database with its stack, which is raised as well.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     create_database(uri)
     return mlflow.MlflowClient(tracking_uri=uri)
+
+
+def reason(error: BaseException, uri: str) -> str:
+    """Return why MLflow could not do something, a line without the secrets of its URI; of a database what that said."""
+    of_database = getattr(error.__cause__, "orig", None)  # SQLAlchemy's own words are of its session
+    return scrubbed(first_line(of_database or error), uri)
 
 
 def experiment_id(client: MlflowClient, name: str, artifacts: Path) -> str:
@@ -196,7 +204,7 @@ def register(client: MlflowClient, run_id: str, folder: Path, name: str) -> None
         client.set_registered_model_alias(name, BEST, version.version)
     except MlflowException as error:
         uri = client.tracking_uri
-        why = scrubbed(first_line(error), uri)
+        why = reason(error, uri)
         raise StudyError(f"--register: {masked(uri)} does not register the network {name!r}: {why}") from error
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.record.errors import StudyError, first_line
+from study.record.errors import StudyError
 from study.record.events import STUDY, Delivered, Event, Tracked, TrackingChanged
 from study.record.tracking_uri import UUID_TAG, scrubbed
 from study.tracking import mlflow_client
@@ -107,7 +107,7 @@ class MLflowTracker:
             for store in self._artifacts:
                 store()
         except Exception as error:  # whatever MLflow raises when its server or its artifact store is away
-            self.error = scrubbed(first_line(error), self._uri)
+            self.error = mlflow_client.reason(error, self._uri)
         return self.error is None
 
     def _log_model(self, folder: Path, serving: Serving, registered: str | None) -> None:
@@ -148,7 +148,7 @@ class MLflowTracker:
                 raise
             except Exception as error:  # whatever MLflow or the network raises: the events stay and are sent again
                 self._unsure = True  # a run may have been made and only the answer lost
-                self._say(scrubbed(first_line(error), self._uri))
+                self._say(mlflow_client.reason(error, self._uri))
                 closing = self._gather(min(RETRY_SECONDS, max(0.0, self._stop_at - time.monotonic()))) or closing
 
     def _say(self, problem: str | None) -> None:
