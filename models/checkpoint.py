@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,10 +94,11 @@ def load(directory: str | os.PathLike[str], *, trust: bool = False) -> Network:
         model = build(described.config, described.image_shape, described.num_classes)
     except (ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{config_path} describes no network: {error}") from error
-    try:
-        state = torch.load(state_path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, IndexError, pickle.UnpicklingError) as error:
-        raise ConfigError(f"{state_path} is damaged or no state dict: {_first_line(error)}") from error
+    with state_path.open("rb") as file:
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # a damaged file sends PyTorch's readers anywhere; one that is cut off, to EINVAL
+            raise ConfigError(f"{state_path} is damaged or no state dict: {_first_line(error)}") from error
     try:
         model.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:

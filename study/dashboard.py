@@ -69,7 +69,7 @@ def storage_of(folder: Path) -> BaseStorage:
     from study.search.storages import together
 
     if not folder.is_dir():
-        raise UsageError(f"'{folder}' is no folder; give the one that studies are written to, such as {STORAGE}")
+        raise UsageError(f"'{folder}' is no folder; give the one that your studies are in: study dashboard FOLDER")
     studies = [StudyFolder(path) for path in sorted(folder.iterdir())]
     searches = [study for study in studies if study.optuna_log.is_file()]
     storage, skipped = together(searches)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -64,7 +65,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def _network_folder(given: str, storage: Path) -> Path:
     """Return the folder of a network: the one that was given, or of a study by its name the best one's."""
-    return Path(given) if (Path(given) / "config.json").is_file() else existing(storage, given, "NAME").best
+    is_path = os.sep in given or (Path(given) / "config.json").is_file()
+    return Path(given) if is_path else existing(storage, given, "NAME").best
 
 
 def _name(folder: Path) -> str:

@@ -7,7 +7,7 @@ written; a data set may be downloaded or decoded to where data sets lie.
 
 Examples:
     python study/repeat.py results/night/night.zip t0012
-    python study/repeat.py night t0003-s1
+    python study/repeat.py night t0003-s4
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = commands.parser("repeat", __doc__)
     parser.add_argument("study", metavar="ARCHIVE|NAME", help="the zip file of study report --paper, or a study's name")
-    parser.add_argument("run", metavar="RUN", help="a trial, such as t0012, or a run of the confirmation, t0003-s1")
+    parser.add_argument("run", metavar="RUN", help="a trial, such as t0012, or a run of the confirmation, t0003-s4")
     commands.add_storage(parser)
     for name in _PLACES:
         add_option(parser, name)

@@ -118,7 +118,7 @@ TABLE: dict[str, Run | str] = {
     "study predict --model results/night/best cat.png": Run(before="cp path/to/images/cat/1.jpg cat.png"),
     "study predict --model results/night/best photos/": AS_IT_IS,
     "study repeat": AS_IT_IS,
-    "study repeat night t0003-s1": Run(instead="study repeat night t0000-s1"),
+    "study repeat night t0003-s4": Run(instead="study repeat night t0000-s1"),
     "study report": AS_IT_IS,
     "docs/clusters.md: study report": Run(before=f"{NIGHT} {SMALL}"),
     "study reproduce": Run(add="--dry-run"),

@@ -79,7 +79,7 @@ def test_a_renamed_study_has_its_folders_name_and_a_damaged_log_is_left_out(resu
 @pytest.mark.parametrize(
     ("folder", "expected"),
     [
-        ("none", "'none' is no folder; give the one that studies are written to"),
+        ("none", "'none' is no folder; give the one that your studies are in: study dashboard FOLDER"),
         (".", "'.' has no study with a search"),
     ],
 )

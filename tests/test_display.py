@@ -122,6 +122,19 @@ def test_rows_have_fixed_columns_of_80_with_a_head_and_the_time(tmp_path, a_minu
     assert max(map(len, shown.lines)) <= 80
 
 
+def test_rows_without_a_pca_to_compare_with_have_its_columns_for_the_network(tmp_path, a_minute_later):
+    shown = Shown(tmp_path, terminal=False)
+    shown.display.pca = None
+    shown.display.begin("search")
+    a_minute_later(shown)
+    shown.run(0.0123456, "stopped")
+    assert shown.lines[2:] == [
+        "[search]",
+        "   time run       status    epochs       mse  ended network",
+        "0:01:00 t0000     stopped     3/30   0.01235   1/32 * dense z=8 1,141,859 param…",
+    ]
+
+
 def test_a_new_best_a_stopped_and_a_failed_trial_have_colours(tmp_path):
     shown = Shown(tmp_path, color_system="standard")
     shown.run(0.01)

@@ -119,6 +119,10 @@ def test_a_network_that_cannot_be_exported_is_one_line(kind, tmp_path):
         (["night"], "--to FORMAT is needed: onnx, torch.export, safetensors"),
         (["night", "--to", "tflite"], "--to"),
         (["night", "--to", "torch.export"], "NAME 'night': there is no study in results"),
+        (
+            ["results/night", "--to", "torch.export"],
+            "results/night holds no network: there is no results/night/c",
+        ),
     ],
 )
 def test_bad_input_is_one_line(argv, words, tmp_path, monkeypatch, capsys):

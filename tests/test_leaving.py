@@ -124,6 +124,7 @@ def test_a_study_in_which_no_run_has_a_process_says_so_and_ends(clock):
         watch.look(running=0, waiting=2)
     assert len(said) == 1
     assert "2 runs wait for a process" in said[0]
+    assert max(map(len, said[0].splitlines())) <= 80
     clock[0] = 600.0
     with pytest.raises(StudyError, match=r"nothing has gone on for 600 s: 2 runs wait .*; go on with: --resume night"):
         watch.look(running=0, waiting=2)

@@ -342,6 +342,15 @@ def test_a_damaged_config_names_its_file_and_value(tmp_path):
         models.load(tmp_path)
 
 
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.99])
+def test_a_state_that_is_cut_off_is_damaged_wherever_it_ends(share, tmp_path):
+    models.save(build(CONV), CONV, (3, 32, 32), 10, tmp_path)
+    whole = (tmp_path / "model.pt").read_bytes()
+    (tmp_path / "model.pt").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(models.ConfigError, match=r"model\.pt is damaged or no state dict"):
+        models.load(tmp_path)
+
+
 @pytest.mark.parametrize("state", [{"encoder.1.weight": torch.zeros(2)}, torch.zeros(2)], ids=["keys", "kind"])
 def test_a_state_of_another_network_is_refused(state, tmp_path):
     models.save(build(CONV), CONV, (3, 32, 32), 10, tmp_path)

@@ -410,6 +410,14 @@ def test_an_encoder_of_a_foreign_study_runs_no_code_unasked(hostile):
         checkpoint.load_encoder(hostile.path.parent, "night", (1, 10, 12))
 
 
+def test_a_damaged_encoder_is_one_line_that_names_the_file(hostile, tmp_path):
+    state = hostile.best / "model.pt"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(UsageError, match=r"--encoder-from 'night' cannot be read: .*model\.pt is damaged"):
+        checkpoint.load_encoder(hostile.path.parent, "night", (1, 10, 12), trust=True)
+    (tmp_path / "trapped").unlink()
+
+
 def test_report_and_compare_work_from_the_record_alone(hostile, capsys):
     assert report.main(["night"]) == 0
     assert compare.main(["night", "night"]) in (0, 2)

@@ -137,7 +137,11 @@ def test_mlflow_shows_the_pictures_and_the_tables(finished):
     assert {"trials.csv", "summary.json", "pictures", "samples"} <= {
         file.path for file in client.list_artifacts(parent.info.run_id)
     }
-    best = next(run for run in runs if run.data.tags.get("trial_id") == summary_of(folder)["best"]["trial_id"])
+    kept = summary_of(folder)["best"]
+    chosen = (kept["trial_id"], str(kept["model"]["seed"]))
+    (best,) = (run for run in runs if (run.data.tags.get("confirm_of"), run.data.tags.get("seed")) == chosen)
+    others = [run for run in runs if run not in (best, parent)]
+    assert not any(client.list_artifacts(run.info.run_id, "pictures") for run in others)  # of another network
     assert {file.path for file in client.list_artifacts(best.info.run_id, "pictures")} == {
         "pictures/by_class.png",
         "pictures/reconstructions.png",

@@ -155,7 +155,10 @@ def test_an_interrupted_study_leaves_no_run_running_and_goes_on_with_the_same_ru
     assert first.close(status="interrupted")
     before, _, _ = first.runs()
     assert {run.info.status for run in before.values()} == {"KILLED"}
+    assert before["t0000"].data.tags["status"] == "interrupted"
     second = Follower(tmp_path)
+    wait_for(lambda: second.runs()[0]["t0000"].info.status == "RUNNING")
+    assert second.runs()[0]["t0000"].data.tags["status"] == "running"
     second.epoch(2)
     second.end()
     assert second.close()

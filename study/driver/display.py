@@ -20,6 +20,7 @@ from study.record.metrics import split_of
 from study.record.ranking import best_trials
 from study.record.settings import Settings
 from study.record.state import Run, StudyState
+from study.record.terminal import wrapped
 from study.record.words import DIGITS, clock, duration, number
 from study.search.budget import SEEDS
 
@@ -57,7 +58,8 @@ class Display:
         self._opened = self._start - state.wall_s  # as if earlier drivers had gone on until now
         self._searched_before = state.search_wall_s
         self._spinner = Spinner("dots")
-        self.pca: Callable[[Run], float | None] = lambda run: None
+        self.pca: Callable[[Run], float | None] | None = None
+        """PCA's error beside a run's, None for one without; as a whole None where the objective is no such error."""
         self._live = Live(console=self.console, get_renderable=self._panel, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Display:
@@ -110,14 +112,14 @@ class Display:
                 self.say(f"{event.id:<9} is tried again")
             case TrackingChanged():
                 away = f"cannot be written ({event.problem}); the journal keeps what it misses"
-                self.say(f"tracking  {away if event.problem else 'is written again'}")
+                self.say(wrapped(f"tracking  {away if event.problem else 'is written again'}", 10))
             case Refused():
                 self.say(Text(f"refused   {event.config['architecture']}: {event.reason}", "dim"))
 
     def _ended(self, run: Run) -> Text:
         """Return a run's row; a new best is marked by colour and, for who sees none, by a star."""
         kind = run.kind
-        value, pca = run.last.get(self._metric), self.pca(run)
+        value, pca = run.last.get(self._metric), self._beside(run)
         is_best = kind == "trial" and self._is_best(run)
         total = {"trial": self._settings.trials, "confirm": self._jobs, "spread": SEEDS - 1}[kind]
         ended = self._state.ended(kind) - (self._ended_before if kind == "confirm" else 0)
@@ -135,6 +137,9 @@ class Display:
         mark = "* " if is_best else f"not {constraints.said(beyond)}: " if beyond else ""
         return Text(self._row(cells, mark + describe(run)), style)
 
+    def _beside(self, run: Run) -> float | None:
+        return None if self.pca is None else self.pca(run)
+
     def _is_best(self, run: Run) -> bool:
         """Return whether a trial that has just ended is the best one."""
         among = None if self._best is None else [self._state.runs[self._best], run]
@@ -145,6 +150,8 @@ class Display:
     def _row(self, cells: dict[str, str], network: str) -> str:
         """Return cells in columns of a fixed width, and as much of the network's description as has room."""
         widths = _COLUMNS | ({"run": _REPORTED} if self._settings.reported else {})
+        if self.pca is None:
+            del widths["PCA"]
         words = (
             cells[name].ljust(width) if name in _LEFT else cells[name].rjust(width) for name, width in widths.items()
         )
@@ -186,7 +193,7 @@ class Display:
         best = best_trials(self._state, self._metric, among)
         if not best:
             return ""
-        pca = self.pca(best[0])
+        pca = self._beside(best[0])
         beside = f"  PCA to beat {number(pca, DIGITS)}" if pca is not None else ""
         return f"best {self._metric} {number(best[0].last[self._metric], DIGITS)} ({best[0].id}){beside}"
 

@@ -43,8 +43,6 @@ def load(folder: Path, *, trust: bool = False) -> Network:
         raise UsageError(f"{folder} cannot be read: {error.strerror}") from error
     except models.ConfigError as error:
         raise UsageError(f"{folder} cannot be loaded: {error}") from error
-    except Exception as error:  # a damaged model.pt can send PyTorch's unpickler anywhere
-        raise UsageError(f"{folder} cannot be loaded: model.pt is damaged ({error})") from error
 
 
 def trained_on(folder: Path, described: Description) -> Trained:

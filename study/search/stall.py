@@ -11,6 +11,7 @@ from threading import Thread
 from study import interrupt
 from study.record.errors import StudyError
 from study.record.events import Event, TrackingChanged
+from study.record.terminal import wrapped
 
 SAID_AFTER = 60.0
 """Seconds of waiting after which a study says what it waits for."""
@@ -69,7 +70,7 @@ class StallWatch:
             self._said = True
             ends = f"the study ends, to be resumed, {self._seconds:.0f} s after the last event"
             waits = "the autoscaler has been asked for one, and the study goes on once it comes"
-            self._say(f"waiting   {what}; {waits if self._waits else ends}")
+            self._say(wrapped(f"waiting   {what}; {waits if self._waits else ends}", 10))
 
     @contextmanager
     def watching(self) -> Iterator[None]:

@@ -43,6 +43,11 @@ class Pending:
     def __bool__(self) -> bool:
         return bool(self.tags or self.params or self.points or self.ended)
 
+    def goes_on(self, ms: int) -> None:
+        """Let it be running again, since a time."""
+        self.tags |= {"status": "running", "reason": ""}
+        self.ended = ("RUNNING", ms)
+
 
 def delivered(events: Iterable[Event]) -> set[str]:
     """Return the runs of a journal that MLflow has in full, of whose events it lacks none.
@@ -89,6 +94,8 @@ class Outbox:
                 self.pending[STUDY] = _parent_run(event, ms)
             case SessionStarted():
                 self._of(STUDY, ms).ended = ("RUNNING", ms)
+                for run_id in self._running:  # in flight as an earlier driver left
+                    self._of(run_id, ms).goes_on(ms)
             case RunStarted():
                 self._running.add(event.id)
                 self.pending[event.id] = _child_run(event, ms, self.about)
@@ -99,9 +106,7 @@ class Outbox:
                 ended.ended = ("FAILED" if event.status == "failed" else "FINISHED", ms)
             case TriedAgain():
                 self._running.add(event.id)
-                again = self._of(event.id, ms)
-                again.tags |= {"status": "running", "reason": ""}
-                again.ended = ("RUNNING", ms)
+                self._of(event.id, ms).goes_on(ms)
             case Chooses():
                 self._of(event.id, ms).tags["role"] = "choose"
             case Ending():
@@ -111,7 +116,9 @@ class Outbox:
                     parent.tags[DESCRIPTION] = event.markdown
                 parent.ended = (_STATUSES[event.status], ms)
                 for run_id in self._running:
-                    self._of(run_id, ms).ended = ("KILLED", ms)
+                    left = self._of(run_id, ms)
+                    left.tags["status"] = "interrupted"
+                    left.ended = ("KILLED", ms)
         if isinstance(event, Event):
             for point in self._points.of(event):
                 self._of(point.run, ms).points.append(point)

@@ -215,7 +215,7 @@ def publish(tracker: Tracker, folder: StudyFolder, state: StudyState, serving: S
     if best is None:
         return
     tracker.model(folder.best, serving, state.settings["name"] if state.settings.get("register") else None)
-    shown_with = [STUDY, *(run for run in [best["trial_id"]] if run in state.runs)]  # a reported config is no trial
+    shown_with = (STUDY, _kept(state, best))
     pictures = sorted(folder.samples.glob("*.png"))
     for path in pictures:
         for run in shown_with:
@@ -223,3 +223,11 @@ def publish(tracker: Tracker, folder: StudyFolder, state: StudyState, serving: S
     if pictures:  # a colleague who has the tracker and no files makes the same report from these
         for path in sorted(folder.samples.glob("*.npz")):
             tracker.artifact(path, "samples")
+
+
+def _kept(state: StudyState, best: Mapping[str, Any]) -> str:
+    """Return the run whose network is the one that is kept, and has made the pictures."""
+    if best["model"] is None:
+        return str(best["trial_id"])
+    chosen = (best["trial_id"], best["model"]["seed"])
+    return next(run.id for run in state.confirmations if (run.confirm_of, run.seed) == chosen)

@@ -85,15 +85,15 @@ def load_encoder(storage: Path, name: str, image_shape: tuple[int, int, int], *,
     With `trust` code of its own that lies there may be run.
 
     Raises:
-        UsageError: there is no such study, it has no best network yet, its family has no encoder, or its images have
-            another shape than `image_shape`.
+        UsageError: there is no such study, it has no best network yet, its family has no encoder, its images have
+            another shape than `image_shape`; or its network cannot be read.
     """
     best = folders.existing(storage, name, option="--encoder-from").best
     try:
         model = models.load(best, trust=trust)
     except FileNotFoundError:
         raise UsageError(f"--encoder-from {name!r} has no best network yet: {best} is missing") from None
-    except models.ConfigError as error:
+    except (OSError, models.ConfigError) as error:
         raise UsageError(f"--encoder-from {name!r} cannot be read: {error}") from None
     described = models.describe(best)
     shape = described.image_shape
