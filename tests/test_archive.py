@@ -415,6 +415,9 @@ def test_a_run_that_has_no_end_is_not_trained_again(tmp_path):
             repeating.chosen(source, "t1")
     with pytest.raises(UsageError, match="study 'nihgt' is not known"), repeating.opened("nihgt", tmp_path):
         pass
+    folder = str(tmp_path / "night")
+    with pytest.raises(UsageError, match=r"did you mean night\?"), repeating.opened(folder, tmp_path):
+        pass
 
 
 def test_other_images_than_the_studys_are_refused_before_anything_is_trained(tmp_path, monkeypatch):

@@ -52,8 +52,9 @@ def opened(named: str, storage: Path) -> Iterator[Source]:
     from study.cluster import scratch
 
     with scratch.folder() as place:
-        if Path(named).is_file() or named.endswith(".zip") or os.sep in named:
-            yield _of_archive(Path(named), place)
+        path = Path(named)
+        if path.is_file() or ((named.endswith(".zip") or os.sep in named) and not path.is_dir()):
+            yield _of_archive(path, place)
         else:
             yield _of_folder(folders.existing(storage, named, option="NAME"), place)
 
