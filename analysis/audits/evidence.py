@@ -71,8 +71,9 @@ class MeasuredStudy:
         self.as_reported: bool = settings.get("as_reported", False)
         if missing := [column for column in _NEEDED if column not in files.confirm]:
             raise KeyError(f"confirm.csv's column {missing[0]}")
-        ended = files.confirm["status"] == "completed"
-        self.runs: list[dict[Any, Any]] = files.confirm[ended & files.confirm["key"].notna()].to_dict("records")
+        reported = files.confirm[files.confirm["key"].notna()]
+        self.runs: list[dict[Any, Any]] = reported[reported["status"] == "completed"].to_dict("records")
+        self.failed: list[dict[Any, Any]] = reported[reported["status"] == "failed"].to_dict("records")
         self._epochs = files.confirm_history
         self._confusions: dict[str, np.ndarray | None] = {}
 

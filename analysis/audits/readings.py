@@ -35,6 +35,7 @@ class Reading:
             `reported_images` those that the report trained on.
         is_subset: fewer images than the data set has, by --train-size.
         open_choices: what the report left open of the configuration and could change the number.
+        failed: runs beside ours that failed, of which there is no number.
     """
 
     measured: Measured
@@ -49,15 +50,17 @@ class Reading:
     reported_images: int | None = None
     is_subset: bool = False
     open_choices: tuple[str, ...] = ()
+    failed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """The completed runs of a reported configuration in one study."""
+    """The completed runs of a reported configuration in one study, and how many `failed` beside them."""
 
     study: MeasuredStudy
     entry: Reported
     rows: Sequence[Mapping[Any, Any]]
+    failed: int
 
     @property
     def epochs(self) -> tuple[int, ...]:
@@ -111,6 +114,7 @@ def find(measured: Measured, evidence: Evidence, *, beside: str | None = None) -
         sample=both,
         source=", ".join(sources),
         is_subset=first.is_subset or second.is_subset,
+        failed=max(first.failed, second.failed),
         open_choices=tuple(dict.fromkeys((*first.open_choices, *second.open_choices))),
     )
 
@@ -144,6 +148,7 @@ def _of_runs(measured: Measured, evidence: Evidence, together: Iterable[Measured
         reported_images=entry.split.train,
         is_subset=study.is_subset and study.sizes != whole and not free,
         open_choices=tuple(one for one in entry.open_choices if not free or one in OPEN_LAYERS),
+        failed=runs.failed,
     )
     known = runs.values(measured)
     if not known:
@@ -191,8 +196,12 @@ def runs_of(key: str, evidence: Evidence) -> list[Runs]:
     for study in evidence.studies:
         if study.dataset != dataset:
             continue  # a reported network on other data
-        if rows := [run for run in study.runs if run["key"] in names and _same_settings(run, entry.config)]:
-            found.append(Runs(study, entry, rows))
+        ended, failed = (
+            [run for run in runs if run["key"] in names and _same_settings(run, entry.config)]
+            for runs in (study.runs, study.failed)
+        )
+        if ended:
+            found.append(Runs(study, entry, ended, len(failed)))
     return found
 
 

@@ -112,28 +112,48 @@ def _notes(audits: Iterable[Audit]) -> tuple[str, ...]:
     return tuple(f"{', '.join(subjects)}: {note}" for note, subjects in keys.items())
 
 
-def judge_check(interval: Interval, value: float, tolerance: float) -> Verdict:
-    """Say whether a claimed value is ours, all in one unit.
+def judge_check(sample: Sample, value: float, tolerance: float, runs: int) -> Verdict:
+    """Say whether a claimed number is ours, all in our unit.
 
-    It is if our whole interval is within the tolerance of it, an equivalence as `judge_bound` asks for, and it is not
-    if the interval is wholly outside. An interval across the tolerance's end, or none (of one seed), says nothing: else
-    a claim would hold the more easily, the fewer seeds there are. Seeds that do not differ have no interval either:
-    with three of them the claim holds if each has exactly what is claimed, such as 100 % of the images.
+    It is if our whole interval is within the tolerance of it, an equivalence as `judge_bound` asks for. It is not if
+    it lies further than the tolerance from where the mean of as many further seeds would be: the report's own `runs`
+    had other seeds than ours, and how far seeds differ does not shrink with how many we train. All else says nothing.
+    Seeds that do not differ have no interval, and hold if each has exactly what is claimed, or as `judge_bound` says.
     """
-    if interval.low is None or interval.high is None:
-        same = interval.n >= LEAST_SEEDS and math.isclose(interval.mean, value, rel_tol=ROUNDING)
+    low, high = value - tolerance, value + tolerance
+    if judge_bound(sample, low, high) is Verdict.HOLDS:
+        return Verdict.HOLDS
+    mean, predicted = sample.interval(), sample.predicted(runs)
+    if mean.ci95 is None:
+        same = mean.n >= LEAST_SEEDS and math.isclose(mean.mean, value, rel_tol=ROUNDING)
         return Verdict.HOLDS if same else Verdict.UNDECIDED
-    return judge_bound(interval, value - tolerance, value + tolerance)
+    return Verdict.FAILS if _is_outside(predicted, low, high) else Verdict.UNDECIDED
 
 
-def judge_bound(interval: Interval, at_least: float | None, at_most: float | None) -> Verdict:
-    """Say whether the interval lies within the bounds, outside of one of them, or across one."""
-    if interval.low is None or interval.high is None:
-        return Verdict.UNDECIDED
-    if (at_least is not None and interval.high < at_least) or (at_most is not None and interval.low > at_most):
+def judge_bound(sample: Sample, at_least: float | None, at_most: float | None) -> Verdict:
+    """Say whether the interval lies within the bounds, outside of one of them, or across one.
+
+    Seeds that do not differ have none, and say nothing, but where a value cannot be more, or less, than theirs, as
+    100 % of the images: these hold where they are within the bounds.
+    """
+    interval = sample.interval()
+    if interval.ci95 is None:
+        if not sample.is_at_limit:
+            return Verdict.UNDECIDED
+        interval = Interval.exact(interval.mean)
+        return Verdict.UNDECIDED if _is_outside(interval, at_least, at_most) else Verdict.HOLDS
+    if _is_outside(interval, at_least, at_most):
         return Verdict.FAILS
-    inside = (at_least is None or interval.low >= at_least) and (at_most is None or interval.high <= at_most)
+    low, high = interval.ci95
+    inside = (at_least is None or low >= at_least) and (at_most is None or high <= at_most)
     return Verdict.HOLDS if inside else Verdict.UNDECIDED
+
+
+def _is_outside(interval: Interval, at_least: float | None, at_most: float | None) -> bool:
+    """Return whether all of an interval lies below or above the bounds."""
+    assert interval.low is not None
+    assert interval.high is not None
+    return (at_least is not None and interval.high < at_least) or (at_most is not None and interval.low > at_most)
 
 
 def differences(lower: Iterable[Sample], higher: Iterable[Sample]) -> list[Difference]:
@@ -192,9 +212,10 @@ def _judged(
         if one.tolerance is None or claim.value is None:
             verdict = Verdict.SHOWN
         else:
-            verdict = judge_check(samples[0].interval().scaled(one.scale), claim.value, one.tolerance)
+            value, tolerance = claim.value / one.scale, one.tolerance / one.scale
+            verdict = judge_check(samples[0], value, tolerance, len(claim.values) or 1)
     elif isinstance(one, Bound):
-        verdict = judge_bound(samples[0].interval(), one.at_least, one.at_most)
+        verdict = judge_bound(samples[0], one.at_least, one.at_most)
     else:
         verdict = judge_comparison(gaps, others)
     part = next((reading for reading in readings if reading.is_subset), None)

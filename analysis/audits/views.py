@@ -162,6 +162,7 @@ def _conditions(piece: Piece) -> list[str]:
     reading, words = piece.reading, []
     if not _is_exact(reading):
         words += [counted(piece.interval.n, "seed")] if piece.interval else []
+        words += [f"{reading.failed} more failed, left out"] if reading.failed else []
         if reading.epochs:
             words.append(f"{stages(reading.epochs)} of {stages(reading.reported_epochs)} epochs")
     if reading.is_subset and reading.images is not None:
@@ -278,8 +279,9 @@ _LEAD = (
 )
 _HOW = (
     "Ours are means over seeds with their 95 % interval (Student's t). Runs of fewer epochs than the report's, or on a "
-    "part of the images, give no verdict. A number holds if our interval, widened by the claim's tolerance, contains "
-    "it and reaches no further than that tolerance from its own mean; a comparison holds if each two networks' "
+    "part of the images, give no verdict. A number holds if our whole interval is within the claim's tolerance of "
+    "it; it does not hold if it is further than that from where the mean of as many further seeds as the report ran "
+    "would lie in 95 % of cases (our spread taken for the report's); a comparison holds if each two networks' "
     "difference lies with its interval on the claimed side of 0, of three seeds at least, by the paired t-test where "
     "both have the same seeds, architecture and number of parameters, else by Welch's test; it does not hold if one "
     "lies on the other side, with p below 5 % after Holm's correction. A report that leaves settings open is refuted "

@@ -113,14 +113,28 @@ class Sample:
 
     def interval(self) -> Interval:
         """Return the mean with its interval."""
+        return self._around_mean(0.0)
+
+    def predicted(self, further: int = 1) -> Interval:
+        """Return where the mean of so many further seeds lies in 95 % of cases: mean ± t·s·√(1/n + 1/further)."""
+        return self._around_mean(1 / further)
+
+    def _around_mean(self, of_others: float) -> Interval:
+        """Return the interval of the mean with a variance beside its own, as a part of that of one seed."""
         if self.exact is not None:
             return Interval.exact(self.exact)
         values = list(self.values.values())
         mean = fmean(values)
         if len(values) < 2 or _do_not_differ(values):
             return Interval(mean, None, None, len(values))
-        low, high = _ends(mean, variance(values) / len(values), len(values) - 1)
+        low, high = _ends(mean, variance(values) * (1 / len(values) + of_others), len(values) - 1)
         return Interval(mean, max(low, self.least), min(high, self.most), len(values))
+
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether each of three seeds or more is at the least or the most that a value can be, up to rounding."""
+        ends = [end for end in (self.least, self.most) if math.isfinite(end)]
+        return len(self.values) >= LEAST_SEEDS and any(_do_not_differ([*self.values.values(), end]) for end in ends)
 
     def minus(self, other: Sample) -> Sample | None:
         """Return the differences seed by seed, None if no seed has both."""
