@@ -187,7 +187,7 @@ def pca_nats(study: StudyFiles) -> pd.DataFrame:
     return chosen.assign(n_components=rows["n_components"].to_numpy())
 
 
-def baseline_at(study: StudyFiles, latent_sizes: pd.Series, split: str = "test") -> pd.Series:
+def baseline_at(study: StudyFiles, latent_sizes: pd.Series, split: str) -> pd.Series:
     """Return what the baseline has of the objective on a split, for each latent size; NaN where it was not measured.
 
     Of an autoencoder's error PCA's at that size, of its ratio to that 1, of a VAE's nats those of probabilistic PCA of
@@ -274,24 +274,28 @@ def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
     The seeds are those of its test metric; of its validation metric where it was not tested.
 
     The metrics are the objective and its namesake on test images, each with the ends of its 95 % interval over the
-    seeds, `METRIC_low` and `METRIC_high`; `baseline` is the baseline's on test images at the size of the config's code.
+    seeds, `METRIC_low` and `METRIC_high`, and with `METRIC_baseline`, what the baseline has on the same images at the
+    size of the config's code; missing where the config has no such metric.
     """
     objective = objective_of(study)
     runs = completed_confirmations(study)
     if runs.empty:
         return pd.DataFrame()
+    columns = {"val": (objective.metric, "value"), "test": (objective.test_metric, "test_value")}
     rows, beyond = [], unmet_by_mean(study, runs)
     for name in confirmed_order(study):
         mine = runs[runs["confirm_of"] == name]
         seeds = mine["test_value"].count() or mine["value"].count()
         row: dict[str, object] = {"confirm_of": name, "seeds": seeds}
-        for metric, column in ((objective.metric, "value"), (objective.test_metric, "test_value")):
+        for metric, column in columns.values():
             found = columns_of(mean_of(mine[column].dropna(), metric))
             row |= {metric: found["mean"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}
         row |= {UNMET: beyond.get(name, "")} if beyond else {}
         rows.append(row | {"size": numbers(mine, "config.latent_size").iloc[0]})
     table = pd.DataFrame(rows)
-    return table.assign(baseline=baseline_at(study, table["size"])).drop(columns="size")
+    for split, (metric, _) in columns.items():
+        table[f"{metric}_baseline"] = baseline_at(study, table["size"], split).where(table[metric].notna())
+    return table.drop(columns="size")
 
 
 def matched_epoch(study: StudyFiles, trials: pd.DataFrame) -> int | None:

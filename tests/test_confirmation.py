@@ -513,6 +513,9 @@ def test_the_end_of_a_vaes_study_says_both_verdicts(state):
         "nats 201 nats per test image of probabilistic PCA with 4 components: the network's bound on −log p is lower "
         "than probabilistic PCA's"
     ) in said
+    untouched = summary | compare("vae", {"latent_size": 8}, None, nats_rows()).to_json()
+    said = " ".join(text(untouched, StudyFolder(Path("results/night")), "sqlite:///mlflow.db").split())
+    assert "nats 200 nats per validation image of probabilistic PCA with 4 components: the test split was not" in said
     logged = end_metrics(summary)
     assert (logged["pca_test_nelbo"], logged["pca_test_nelbo_clipped"]) == (400.0, 201.0)
 

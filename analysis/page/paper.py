@@ -96,13 +96,14 @@ def results_table(study: StudyFiles) -> str:
     test, what = metrics.on_test(metric), metrics.label(metrics.split_of(metric)[1])
     rows = []
     for _, row in table.iterrows():
-        scores = [_score(row, name) for name in (metric, test)]
-        rows.append([str(row["confirm_of"]), *scores, cell(row["baseline"])])
+        scores = [words for name in (metric, test) for words in (_score(row, name), cell(row[f"{name}_baseline"]))]
+        rows.append([str(row["confirm_of"]), *scores])
     caption = (
         f"{what[:1].upper()}{what[1:]} of the confirmed configurations: means over seeds with their 95 % intervals "
-        "(Student's t), and the baseline on test images."
+        "(Student's t), each followed by the baseline's on the same images."
     )
-    return _tabular(["configuration", "validation", "test", "baseline"], rows, "lrrr", caption, "results", of="table*")
+    heads = ["configuration", "validation", "baseline", "test", "baseline"]
+    return _tabular(heads, rows, "lrrrr", caption, "results", of="table*")
 
 
 def _score(row: pd.Series, name: str) -> str:

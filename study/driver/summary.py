@@ -296,10 +296,11 @@ def _baseline(summary: Mapping[str, Any]) -> tuple[str, str, str] | None:
 
 
 def _nats(nats: Mapping[str, Any]) -> str:
-    """Return what is said of a VAE beside probabilistic PCA."""
+    """Return what is said of a VAE beside probabilistic PCA: on test images where it was tested."""
     if "n_components" not in nats:
         return f"not compared: {nats['note']}"
-    bound = f"{number(nats['test_nelbo_clipped'], DIGITS)} nats per test image of probabilistic PCA"
+    split, image = ("test", "test") if nats["verdict"] else ("val", "validation")
+    bound = f"{number(nats[f'{split}_nelbo_clipped'], DIGITS)} nats per {image} image of probabilistic PCA"
     return f"{bound} with {counted(nats['n_components'], 'component')}: {nats['verdict'] or nats['note']}"
 
 
