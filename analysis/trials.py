@@ -238,6 +238,12 @@ def completed_confirmations(study: StudyFiles) -> pd.DataFrame:
     return runs
 
 
+def by_role(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the confirmation runs that chose the winner, and those that report."""
+    roles = runs["role"] if "role" in runs else pd.Series("", index=runs.index)
+    return runs[roles == "choose"], runs[roles != "choose"]
+
+
 def confirmed_order(study: StudyFiles) -> list[str]:
     """Return the confirmed configs, the winner first: as the study's summary has them, once it has ended.
 
