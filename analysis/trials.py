@@ -16,6 +16,7 @@ from study.record.events import LIMITS, RANKED
 from study.record.intervals import Interval
 from study.record.metrics import Mode
 from study.record.tables import UNMET
+from study.record.words import counted
 
 _SHOWN = ("trial_id", "status", "epochs", "params", "config.architecture", "config.latent_size", "config.optimizer")
 
@@ -99,6 +100,11 @@ def ended_trials(study: StudyFiles) -> pd.DataFrame:
     order = [place for *_, place in sorted(keys)]
     ranked = ended.iloc[order].reset_index(drop=True)
     return ranked.assign(rank=np.arange(1, len(ranked) + 1))
+
+
+def ranked_words(count: int) -> str:
+    """Return so many of `ended_trials` in words; a study has more trials where some failed or run."""
+    return f"{counted(count, 'ranked trial')} (completed or stopped)"
 
 
 def keeping(runs: pd.DataFrame) -> pd.DataFrame:

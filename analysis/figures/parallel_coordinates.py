@@ -15,10 +15,9 @@ from matplotlib.figure import Figure
 from analysis.figures import Drawing, style
 from analysis.figures._parameters import Scale, varied_parameters
 from analysis.study_files import StudyFiles
-from analysis.trials import ended_trials
+from analysis.trials import ended_trials, ranked_words
 from analysis.words import joined, parameter_label
 from study.record import metrics
-from study.record.words import counted
 
 _AXES = 12
 _LEAST_TRIALS = 3
@@ -55,7 +54,7 @@ class ParallelCoordinates:
         """What is seen, with its numbers."""
         hidden = joined([parameter_label(name) for name in self.left_out])
         return (
-            f"{counted(len(self.trials), 'ended trial')}, each a line from axis to axis, coloured by its rank in "
+            f"{ranked_words(len(self.trials))}, each a line from axis to axis, coloured by its rank in "
             f"{metrics.label(self.metric)}, which has the last axis. Numbers lie between the least and the greatest "
             "that a trial had, on a logarithmic scale where these are far apart. A line passes left of an axis (–) "
             "where the trial has no such parameter" + (f"; not shown: {hidden}." if hidden else ".")

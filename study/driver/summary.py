@@ -182,7 +182,8 @@ def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> 
         parts += ["", *_scores(summary), ""]
     facts = [*_facts(summary)] if best else []
     if bounds := summary.get("constraints"):
-        keep = f"kept by {bounds['trials_that_keep_them']} of {counted(bounds['ended_trials'], 'trial')}"
+        ended = counted(bounds["ended_trials"], "completed or stopped trial")
+        keep = f"kept by {bounds['trials_that_keep_them']} of {ended}"
         facts.append(("bounds", f"{', '.join(bounds['asked'])}: {bounds['note'] or keep}"))
     if why := (summary.get("search_end") or {}).get("why"):  # not of an earlier version
         facts.append(("ended", f"the search: {why}"))
