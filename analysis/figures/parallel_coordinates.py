@@ -46,8 +46,8 @@ class ParallelCoordinates:
     metric: str
 
     def table(self) -> pd.DataFrame:
-        """Return a row per trial."""
-        return self.trials
+        """Return a row per trial, a parameter's column named as in trials.csv."""
+        return self.trials.rename(columns={key: f"config.{key}" for key in self.scales if key != "value"})
 
     @property
     def caption(self) -> str:

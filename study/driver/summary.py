@@ -177,7 +177,7 @@ def _best(state: StudyState, space: Space, winner: Confirmed | None) -> dict[str
 def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> str:
     """Return the summary for a person, in 80 columns: scores, the best config, PCA, files, and what to do next."""
     best = summary["best"]
-    parts = [wrapped(f"Study {summary['name']}: {_extent(summary)}, {duration(summary['wall_s'])}")]
+    parts = [wrapped(f"Study {summary['name']}: {_extent(summary)}; {duration(summary['wall_s'])} in all")]
     if best:
         parts += ["", *_scores(summary), ""]
     facts = [*_facts(summary)] if best else []
@@ -260,7 +260,7 @@ def _extent(summary: Mapping[str, Any]) -> str:
     return (
         f"{counted(trials['completed'], 'trial')} completed, {trials['stopped']} stopped, {trials['failed']} failed, "
         f"{refused} refused, {summary['given']} given and {summary['suggested']} suggested; "
-        f"{counted(summary['epochs_run'], 'epoch')}"
+        f"{counted(summary['epochs_run'], 'epoch')} of the search"
     )
 
 
