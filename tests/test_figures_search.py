@@ -1,4 +1,5 @@
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-from analysis.figures import cost, style
+from analysis.figures import cost, parallel_coordinates, style
 from analysis.figures._parameters import Scale, groups
 from analysis.figures.best_so_far import compute_best_so_far, plot_best_so_far
 from analysis.figures.bounds import compute_bounds
@@ -375,6 +376,20 @@ def test_few_numbers_lie_where_they_are_on_the_axis_and_the_objective_is_the_las
     shown = [text.get_text() for text in drawn.texts]
     assert shown == ["8", "", "128", "adam", "sgd", "0.1", "0.2", "0.3"]  # 16 would stand on 8
     assert drawn.get_yticklabels()[-1].get_text() == "validation\nMSE per pixel"
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_labels_of_an_axis_are_distinct_on_a_phone_as_well(tmp_path, narrow):
+    names = ["adagrad", "adam", "adamw", "rmsprop", "sgd"]
+    alike = [f"an_architecture_of_{number}_stages" for number in range(5)]
+    rows = [trial(n, 0.1 + n, optimizer=names[n], architecture=alike[n]) for n in range(5)]
+    found = compute_parallel_coordinates(study(tmp_path, rows))
+    with style.narrow() if narrow else nullcontext():
+        labels = [[label for _, label, _ in parallel_coordinates._labels(found.scales[key])] for key in found.scales]
+    by_key = dict(zip(found.scales, labels, strict=True))
+    assert by_key["optimizer"] == names
+    assert len(set(by_key["architecture"])) == 5
+    assert max(map(len, by_key["architecture"])) <= (10 if narrow else 14)
 
 
 def test_captions_say_which_trials_they_count_where_some_failed(tmp_path):
