@@ -24,6 +24,7 @@ from analysis.study_files import read_study
 from analysis.trials import compute_beyond, compute_confirmed, compute_leaderboard, objective_of
 from analysis.words import cell, interval_text
 from study.record import commands, files
+from study.record.metrics import split_of
 from study.record.tables import UNMET
 from study.record.values import integer
 
@@ -76,7 +77,7 @@ def _run(argv: Sequence[str] | None) -> None:
 def _with_intervals(table: pd.DataFrame, bare: str | None = None) -> pd.DataFrame:
     """Return the table with words, "0.5 (0.4 … 0.6)", in place of the three columns of a mean with its interval.
 
-    The metric `bare` has its mean alone.
+    The baseline on the same images comes after it. The metric `bare` has its mean alone.
     """
     found = table[["confirm_of", "seeds"]].rename(columns={"confirm_of": "config"})
     for name in (str(name) for name in table if f"{name}_low" in table):
@@ -85,9 +86,11 @@ def _with_intervals(table: pd.DataFrame, bare: str | None = None) -> pd.DataFram
             cell(mean) + ("" if pd.isna(low) or name == bare else f" ({interval_text(low, high)})")
             for mean, low, high in ends
         ]
+        if name != bare and table[f"{name}_baseline"].notna().any():
+            found[f"{split_of(name)[0]}_baseline"] = table[f"{name}_baseline"]
     if UNMET in table:
         found[UNMET] = table[UNMET]
-    return found if table["baseline"].isna().all() else found.assign(baseline=table["baseline"])
+    return found
 
 
 def _grid(table: pd.DataFrame) -> Grid:

@@ -16,6 +16,7 @@ from study.record.events import LIMITS, RANKED
 from study.record.intervals import Interval
 from study.record.metrics import Mode
 from study.record.tables import UNMET
+from study.record.words import counted
 
 _SHOWN = ("trial_id", "status", "epochs", "params", "config.architecture", "config.latent_size", "config.optimizer")
 
@@ -99,6 +100,11 @@ def ended_trials(study: StudyFiles) -> pd.DataFrame:
     order = [place for *_, place in sorted(keys)]
     ranked = ended.iloc[order].reset_index(drop=True)
     return ranked.assign(rank=np.arange(1, len(ranked) + 1))
+
+
+def ranked_words(count: int) -> str:
+    """Return so many of `ended_trials` in words; a study has more trials where some failed or run."""
+    return f"{counted(count, 'ranked trial')} (completed or stopped)"
 
 
 def keeping(runs: pd.DataFrame) -> pd.DataFrame:
@@ -187,7 +193,7 @@ def pca_nats(study: StudyFiles) -> pd.DataFrame:
     return chosen.assign(n_components=rows["n_components"].to_numpy())
 
 
-def baseline_at(study: StudyFiles, latent_sizes: pd.Series, split: str = "test") -> pd.Series:
+def baseline_at(study: StudyFiles, latent_sizes: pd.Series, split: str) -> pd.Series:
     """Return what the baseline has of the objective on a split, for each latent size; NaN where it was not measured.
 
     Of an autoencoder's error PCA's at that size, of its ratio to that 1, of a VAE's nats those of probabilistic PCA of
@@ -238,6 +244,12 @@ def completed_confirmations(study: StudyFiles) -> pd.DataFrame:
     return runs
 
 
+def by_role(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the confirmation runs that chose the winner, and those that report."""
+    roles = runs["role"] if "role" in runs else pd.Series("", index=runs.index)
+    return runs[roles == "choose"], runs[roles != "choose"]
+
+
 def confirmed_order(study: StudyFiles) -> list[str]:
     """Return the confirmed configs, the winner first: as the study's summary has them, once it has ended.
 
@@ -274,24 +286,28 @@ def compute_confirmed(study: StudyFiles) -> pd.DataFrame:
     The seeds are those of its test metric; of its validation metric where it was not tested.
 
     The metrics are the objective and its namesake on test images, each with the ends of its 95 % interval over the
-    seeds, `METRIC_low` and `METRIC_high`; `baseline` is the baseline's on test images at the size of the config's code.
+    seeds, `METRIC_low` and `METRIC_high`, and with `METRIC_baseline`, what the baseline has on the same images at the
+    size of the config's code; missing where the config has no such metric.
     """
     objective = objective_of(study)
     runs = completed_confirmations(study)
     if runs.empty:
         return pd.DataFrame()
+    columns = {"val": (objective.metric, "value"), "test": (objective.test_metric, "test_value")}
     rows, beyond = [], unmet_by_mean(study, runs)
     for name in confirmed_order(study):
         mine = runs[runs["confirm_of"] == name]
         seeds = mine["test_value"].count() or mine["value"].count()
         row: dict[str, object] = {"confirm_of": name, "seeds": seeds}
-        for metric, column in ((objective.metric, "value"), (objective.test_metric, "test_value")):
+        for metric, column in columns.values():
             found = columns_of(mean_of(mine[column].dropna(), metric))
             row |= {metric: found["mean"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}
         row |= {UNMET: beyond.get(name, "")} if beyond else {}
         rows.append(row | {"size": numbers(mine, "config.latent_size").iloc[0]})
     table = pd.DataFrame(rows)
-    return table.assign(baseline=baseline_at(study, table["size"])).drop(columns="size")
+    for split, (metric, _) in columns.items():
+        table[f"{metric}_baseline"] = baseline_at(study, table["size"], split).where(table[metric].notna())
+    return table.drop(columns="size")
 
 
 def matched_epoch(study: StudyFiles, trials: pd.DataFrame) -> int | None:

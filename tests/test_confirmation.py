@@ -338,7 +338,7 @@ def test_the_end_of_a_study_is_a_table_with_units_and_four_digits_in_80_columns(
     confirmed(state, "t0002", [0.25], [0.30])
     summary = summarize(state, settings(), SPACE, ranked(state), row(0.5)) | {"wall_s": 603.4}
     lines = text(summary, StudyFolder(tmp_path / "night"), "sqlite:///mlflow.db").splitlines()
-    assert " ".join(lines[:2]).endswith("epochs, 10 min")
+    assert " ".join(lines[:2]).endswith("epochs of the search; 10 min in all")
     head = next(place for place, line in enumerate(lines) if line.startswith("MSE per pixel"))
     assert lines[head].split() == ["MSE", "per", "pixel", "validation", "test"]
     assert re.split("  +", lines[head + 1]) == [
@@ -513,6 +513,9 @@ def test_the_end_of_a_vaes_study_says_both_verdicts(state):
         "nats 201 nats per test image of probabilistic PCA with 4 components: the network's bound on −log p is lower "
         "than probabilistic PCA's"
     ) in said
+    untouched = summary | compare("vae", {"latent_size": 8}, None, nats_rows()).to_json()
+    said = " ".join(text(untouched, StudyFolder(Path("results/night")), "sqlite:///mlflow.db").split())
+    assert "nats 200 nats per validation image of probabilistic PCA with 4 components: the test split was not" in said
     logged = end_metrics(summary)
     assert (logged["pca_test_nelbo"], logged["pca_test_nelbo_clipped"]) == (400.0, 201.0)
 

@@ -186,7 +186,7 @@ def test_a_config_whose_seeds_do_not_keep_it_in_the_mean_does_not_win(tmp_path):
     assert summary["best"]["trial_id"] == "t0001"
     assert [one.get("unmet") for one in summary["confirmed"]] == [None, ["val_mse<=0.25"]]
     assert summary["constraints"]["note"] is None
-    assert "bounds    val_mse<=0.25: kept by 2 of 2 trials" in text(
+    assert "bounds    val_mse<=0.25: kept by 2 of 2 completed or stopped trials" in text(
         summary, StudyFolder(tmp_path / "night"), "sqlite:///m.db"
     )
 

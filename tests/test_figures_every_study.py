@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 
 from analysis import figures
 from analysis.page.pictures import MODULES, drawings
+from analysis.words import column_label
+from study.record.tables import BASELINE
 
 
 def drawn(name, studied):
@@ -52,6 +54,17 @@ def test_a_search_with_failed_stopped_and_nan_trials_is_drawn(tmp_path, name, fa
     absent = no_tables | ({"rate_distortion"} if family == "classifier" else set())
     assert (data is None) == (name in absent)
     assert not pyplot.get_fignums()
+
+
+@pytest.mark.parametrize("family", ["ae", "vae", "classifier"])
+def test_every_column_of_a_table_has_words(tmp_path, family):
+    metric = {"ae": "mse", "vae": "nelbo", "classifier": "accuracy"}[family]
+    runs = seeds("t0000", [0.1, 0.12], [0.1, 0.13], metric) + seeds("t0001", [0.2, 0.21], [0.2, 0.22], metric)
+    confirmed = study(tmp_path, [trial(0, 0.1, metric=f"val_{metric}")], family=family, confirm=runs, nats={8: 400})
+    found = [one.compute(studied) for studied in (search(tmp_path, family), confirmed) for one in FIGURES.values()]
+    columns = {str(name) for data in found if data is not None for name in data.table()} | set(BASELINE.columns)
+    assert {"rank", "val_mean"} <= columns
+    assert [name for name in sorted(columns) if "_" in column_label(name)] == []
 
 
 @pytest.mark.parametrize("name", FIGURES)

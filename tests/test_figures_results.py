@@ -72,13 +72,29 @@ def test_a_vaes_nats_stand_beside_those_of_the_best_pca_of_at_most_its_size(tmp_
 def test_each_confirmed_config_stands_beside_the_baseline_at_its_own_size(tmp_path):
     runs = seeds("t0000", [0.1, 0.1], [0.11, 0.12]) + seeds("t0001", [0.2, 0.2], [0.2, 0.21], latent_size=4)
     found = compute_confirmation(study(tmp_path, [], confirm=runs, pca={4: 0.3, 8: 0.05}))
-    assert found.configs["baseline"].tolist() == [0.05, 0.3]
-    assert "over 2 seeds. The baseline has 0.05." in found.caption
-    drawn = plot_confirmation(found)
-    assert "the baseline" in [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert found.configs["val_baseline"].tolist() == found.configs["test_baseline"].tolist() == [0.05, 0.3]
+    assert "over 2 seeds. The baseline has 0.05 on the same images." in found.caption
+    assert "the baseline on the same images" in legend(plot_confirmation(found))
     alone = compute_confirmation(study(tmp_path, [], confirm=runs))
-    assert alone.configs["baseline"].isna().all()
-    assert "the baseline" not in [text.get_text() for text in plot_confirmation(alone).legends[0].get_texts()]
+    assert alone.configs[["val_baseline", "test_baseline"]].isna().all(axis=None)
+    assert "the baseline on the same images" not in legend(plot_confirmation(alone))
+
+
+def test_a_validation_value_stands_beside_the_baseline_on_validation_images(tmp_path):
+    chose = seeds("t0000", [0.1, 0.1], [0.11, 0.12], "nelbo") + seeds("t0001", [0.2, 0.2], [0.2, 0.2], "nelbo")
+    for run in chose[2:]:
+        run.final = {}
+    found = compute_confirmation(study(tmp_path, [], confirm=chose, family="vae", nats={8: 0.3}))
+    assert found.configs["val_baseline"].tolist() == [0.3, 0.3]
+    assert found.configs["test_baseline"].tolist() == pytest.approx([10.3, np.nan], nan_ok=True)
+    for run in chose:
+        run.final = {}
+    running = compute_confirmation(study(tmp_path, [], confirm=chose, family="vae", nats={8: 0.3}))
+    assert "t0000, has a validation −ELBO (nats per image) of 0.1 over 2 seeds. The baseline has 0.3" in running.caption
+
+
+def legend(drawn):
+    return [text.get_text() for text in drawn.legends[0].get_texts()]
 
 
 def test_the_code_map_names_up_to_twelve_classes_at_their_medians_in_colours_of_their_own(tmp_path):
@@ -186,7 +202,7 @@ def test_configs_far_apart_have_a_panel_each_and_others_share_one(tmp_path):
         found = compute_confirmation(study(tmp_path, [], confirm=confirm, pca={8: 0.3}))
         drawn = plot_confirmation(found)
         assert len(drawn.axes) == panels
-        assert "the baseline" in [text.get_text() for text in drawn.legends[0].get_texts()]
+        assert "the baseline on the same images" in legend(drawn)
 
 
 def test_configs_that_only_chose_are_not_said_to_be_tested(tmp_path):

@@ -1,4 +1,5 @@
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-from analysis.figures import cost, style
+from analysis.figures import cost, parallel_coordinates, style
 from analysis.figures._parameters import Scale, groups
 from analysis.figures.best_so_far import compute_best_so_far, plot_best_so_far
 from analysis.figures.bounds import compute_bounds
@@ -320,7 +321,9 @@ def test_seconds_of_each_epoch_are_there_with_or_without_a_search(tmp_path):
     confirm = seeds("slow", [0.1], [0.1]) + seeds("fast", [0.1], [0.1])
     confirm[0].seconds, confirm[1].seconds = 8.0, 2.0
     found = compute_epoch_seconds(study(tmp_path, [], confirm=confirm))
-    assert found.caption.startswith("An epoch takes 2 s of fast and 8 s of slow (medians; 2 confirmation runs).")
+    assert found.caption.startswith(
+        "An epoch takes 2 s of fast and 8 s of slow (medians; 2 confirmation runs with an epoch)."
+    )
 
 
 @pytest.mark.parametrize(("count", "most", "beside"), [(1, None, False), (2, 1, False), (2, None, True)])
@@ -373,6 +376,33 @@ def test_few_numbers_lie_where_they_are_on_the_axis_and_the_objective_is_the_las
     shown = [text.get_text() for text in drawn.texts]
     assert shown == ["8", "", "128", "adam", "sgd", "0.1", "0.2", "0.3"]  # 16 would stand on 8
     assert drawn.get_yticklabels()[-1].get_text() == "validation\nMSE per pixel"
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_labels_of_an_axis_are_distinct_on_a_phone_as_well(tmp_path, narrow):
+    names = ["adagrad", "adam", "adamw", "rmsprop", "sgd"]
+    alike = [f"an_architecture_of_{number}_stages" for number in range(5)]
+    rows = [trial(n, 0.1 + n, optimizer=names[n], architecture=alike[n]) for n in range(5)]
+    found = compute_parallel_coordinates(study(tmp_path, rows))
+    with style.narrow() if narrow else nullcontext():
+        labels = [[label for _, label, _ in parallel_coordinates._labels(found.scales[key])] for key in found.scales]
+    by_key = dict(zip(found.scales, labels, strict=True))
+    assert by_key["optimizer"] == names
+    assert len(set(by_key["architecture"])) == 5
+    assert max(map(len, by_key["architecture"])) <= (10 if narrow else 14)
+
+
+def test_captions_say_which_trials_they_count_where_some_failed(tmp_path):
+    rows = [trial(n, 0.1 + n / 10, width=8 + n % 4, lr=0.1 + n / 100) for n in range(12)]
+    rows += [trial(12, 0.5, status="failed", epochs=2, width=9), trial(13, None, status="failed", epochs=0, width=9)]
+    studied = study(tmp_path, rows)
+    assert compute_cost(studied).caption.startswith("12 ranked trials (completed or stopped) took 192 s of training. ")
+    assert compute_parallel_coordinates(studied).caption.startswith("12 ranked trials (completed or stopped), each")
+    assert "of 12 ranked trials (completed or stopped) reached; 2 trials failed" in compute_effects(studied).caption
+    assert "12 ranked trials (completed or stopped) by" in compute_importances(studied).caption
+    assert "; 13 trials with an epoch." in compute_learning_curves(studied).caption
+    assert "(medians; 13 trials with an epoch)" in compute_epoch_seconds(studied).caption
+    assert compute_stopping(studied).caption.startswith("14 ended trials (12 completed and 2 failed) ran 98 epochs.")
 
 
 def test_cost_names_the_best_trial_and_a_ten_times_smaller_one(tmp_path):

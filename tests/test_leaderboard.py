@@ -63,7 +63,7 @@ def test_accuracies_stand_beside_the_regression_that_is_best_on_validation_image
         del run.config["latent_size"]
     study = studied(tmp_path, runs, space="digits_classifier", baseline=baseline)
     assert compute_leaderboard(study)["regression"].tolist() == [0.9, 0.9, 0.9]
-    assert baseline_at(study, pd.Series([float("nan")])).tolist() == [0.85]
+    assert baseline_at(study, pd.Series([float("nan")]), "test").tolist() == [0.85]
 
 
 def test_of_stopped_trials_those_come_first_that_got_further(tmp_path):
@@ -133,19 +133,20 @@ def test_an_unfinished_study_is_shown_in_80_columns_and_said_to_be_unfinished(tm
 
 def test_confirmed_configs_are_whole_in_80_columns_and_the_test_interval_stays(tmp_path, capsys, monkeypatch):
     seeds = {"val_mse": [0.0073677, 0.0070692, 0.0075394], "test_mse": [0.0070169, 0.0074081, 0.0069116]}
-    pca = [{"n_components": 8, "val_mse": 0.25, "test_mse": 0.26, "test_mse_clipped": 0.25}]
-    studied(tmp_path, trials() + made_up_seeds("t0000", seeds, config=config("dense", 8)), baseline=pca)
+    pca = [{"n_components": 8, "val_mse": 0.25, "val_mse_clipped": 0.24, "test_mse": 0.26, "test_mse_clipped": 0.25}]
+    chose = made_up_seeds("t0002", {"val_mse": seeds["val_mse"][:2]}, config=config("dense", 8))
+    studied(tmp_path, trials() + made_up_seeds("t0000", seeds, config=config("dense", 8)) + chose, baseline=pca)
 
     def confirmed(columns):
         monkeypatch.setenv("COLUMNS", str(columns))
         assert main(["night", "--storage", str(tmp_path)]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert max(map(len, lines)) <= columns
-        return " ".join(lines[-2].split())
+        return [" ".join(line.split()) for line in lines[-3:-1]]
 
-    whole = "t0000 3 0.007325 (0.006734 … 0.007916) 0.007112 (0.006462 … 0.007762)"
-    assert confirmed(100) == f"{whole} 0.25"
-    assert confirmed(80) == "t0000 3 0.007325 0.007112 (0.006462 … 0.007762) 0.25"
+    val, test = "0.007325 (0.006734 … 0.007916)", "0.007112 (0.006462 … 0.007762)"
+    assert confirmed(110) == [f"t0000 3 {val} 0.24 {test} 0.25", "t0002 2 0.007218 (0.005322 … 0.009115) 0.24 – –"]
+    assert confirmed(80) == [f"t0000 3 0.007325 {test} 0.25", "t0002 2 0.007218 – –"]
 
 
 def test_every_trial_is_written_in_full_precision(tmp_path):

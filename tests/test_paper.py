@@ -42,9 +42,10 @@ def test_the_results_are_a_table_with_intervals_and_the_baseline(study):
     table = results_table(study)
     assert table.count(r"\toprule") == table.count(r"\midrule") == table.count(r"\bottomrule") == 1
     (row,) = [line for line in table.splitlines() if line.startswith("t0002")]
-    name, val, test, baseline = row.removesuffix(r" \\").split(" & ")
+    name, val, pca_val, test, pca_test = row.removesuffix(r" \\").split(" & ")
     assert (val, test) == (r"0.21 (0.08294 \dots{} 0.3371)", r"0.22 (0.09294 \dots{} 0.3471)")
-    assert (name, baseline) == ("t0002", "0.44")
+    assert (name, pca_val, pca_test) == ("t0002", "0.4", "0.44")
+    assert "each followed by the baseline's on the same images" in table
     assert r"latent size & integer 2 to 16, logarithmic \\" in space_table(study)
 
 

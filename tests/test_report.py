@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from recorded_studies import made_up_seeds, made_up_trial, record, write_study
+from recorded_studies import MadeUpRun, made_up_seeds, made_up_trial, record, write_study
 
 import search_spaces
 from analysis import report, words
@@ -77,7 +77,7 @@ SUMMARY = {
         "test": TEST_MSE,
         "model": None,
     },
-    "baseline": {"n_components": 4, "test_mse": 0.44},
+    "baseline": {"n_components": 4, "val_mse": 0.4, "test_mse": 0.44},
     "ratio_to_pca": 0.5,
     "ratio_note": None,
     "verdict": "better than PCA",
@@ -491,6 +491,54 @@ def test_nothing_is_the_winner_s_or_the_best_where_nothing_was_chosen(storage):
     assert "best network" not in html
 
 
+SEARCHED, REPORTED = {}, {"reported": "fashion/*", "trials": 0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "roles", "said"),
+    [
+        (SEARCHED, [], ""),
+        (
+            SEARCHED,
+            [("t0002", "choose"), ("t0000", "choose"), ("t0002", "report"), ("t0002", "report")],
+            "The best trials and the given configurations (2 configs) were trained again on fresh seeds to choose the "
+            "winner by validation data. t0002 was trained on 2 further seeds; only these runs read the test images.",
+        ),
+        (
+            SEARCHED,
+            [("t0002", "report"), ("t0000", "report")],
+            "t0002 and t0000 were trained on 1 fresh seed each; only these runs read the test images.",
+        ),
+        (
+            SEARCHED | {"confirm_reported": False},
+            [("t0002", "choose"), ("t0000", "choose")],
+            "The best trials (2 configs) were trained again on fresh seeds to choose the winner by validation data. "
+            "No run read the test images.",
+        ),
+        (REPORTED, [("a", "report")], "a was trained on 1 seed. All of these runs read the test images."),
+        (
+            REPORTED,
+            [("a", "choose"), ("b", "choose"), ("b", "report")],
+            "The reported configurations (2 configs) were trained to choose the winner by validation data. b was "
+            "trained on 1 further seed. All of these runs read the test images.",
+        ),
+    ],
+)
+def test_the_report_says_which_runs_chose_and_which_read_the_test_images(storage, settings, roles, said):
+    confirmed = [
+        MadeUpRun(f"r{number}", number, epochs=[{"val_mse": 0.2}], seed=number, confirm_of=name, role=role)
+        for number, (name, role) in enumerate(roles)
+    ]
+    left_by_a_study(storage, trials() + confirmed, settings=SETTINGS | settings)
+    page = report_page(read_study("night", storage), ())
+    intro = {section.id: section.intro for section in page.sections}["confirmation"] if roles else ""
+    assert intro == said
+    methods = unescape(render(page)).split('id="methods"')[1]
+    assert said in methods
+    assert "tested once" not in methods
+    assert "trained again on fresh seeds, and only those" not in methods
+
+
 def test_study_that_found_nothing_says_so(storage, no_figures):
     nothing = {"best": None, "baseline": None, "ratio_to_pca": None, "verdict": None, "confirmed": []}
     left_by_a_study(storage, summary=SUMMARY | nothing)
@@ -530,6 +578,8 @@ def test_unconfirmed_study_says_that_the_test_split_was_not_touched(storage, no_
     assert run(storage) == 0
     assert "The test split was not touched" in page_of(storage)
     assert "There is no confirmation" in page_of(storage)
+    assert "0.4 validation MSE per pixel" in page_of(storage)  # PCA's, beside the best trial's validation error
+    assert "0.44 test MSE" not in page_of(storage)
 
 
 DAMAGE = {

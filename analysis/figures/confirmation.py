@@ -53,9 +53,9 @@ class Confirmation:
 
     Attributes:
         configs: a row per config, the winner first: rank, confirm_of, architecture, n, the seeds of its test metric (of
-            its validation metric where it was not tested), and mean, low and high (95 % over seeds) of the objective on
-            validation (val_) and test images (test_), and baseline, what the baseline has on test images: PCA at the
-            size of its code, a classifier's regression.
+            its validation metric where it was not tested), and of the objective on validation (val_) and test images
+            (test_) mean, low and high (95 % over seeds), and baseline, what the baseline has on the same images: PCA
+            at the size of its code, a classifier's regression; missing where the config has no mean.
         seeds: a row per config and seed: confirm_of, seed, val, test, architecture, params.
         tests: a row per pair among the first three: first, second, split, test ("paired" or "welch", by the rule of
             `study.record.intervals`), seeds n of the one with fewer, difference (of the first minus the second, mean),
@@ -113,12 +113,14 @@ class Confirmation:
         which = "The winner on validation data" if self._ranked else "Nothing was chosen; the first"
         if unmet := best.get(UNMET):  # keeping ones come first
             which = f"Nothing won, as no confirmed config keeps {unmet}; the first"
-        first = f"{which}, {best['confirm_of']}, has a test {metrics.label(self._name)} of "
-        first += number(best["test_mean"], 4) if np.isfinite(best["test_mean"]) else "–"
-        if np.isfinite(best["test_low"]):
-            first += f" ({number(best['test_low'], 4)} … {number(best['test_high'], 4)})"
+        split = "test" if np.isfinite(best["test_mean"]) else "val"
+        mean, low, high, baseline = (best[f"{split}_{name}"] for name in ("mean", "low", "high", "baseline"))
+        score = f"{_SPLITS[split]} {metrics.label(self._name)}"
+        first = f"{which}, {best['confirm_of']}, has a {score} of {number(mean, 4)}"
+        if np.isfinite(low):
+            first += f" ({number(low, 4)} … {number(high, 4)})"
         few = " With so few seeds the t-test leans on their differences being normal." if self._leans else ""
-        beside = f" The baseline has {number(best['baseline'], 4)}." if np.isfinite(best["baseline"]) else ""
+        beside = f" The baseline has {number(baseline, 4)} on the same images." if np.isfinite(baseline) else ""
         return (
             f"{first} over {counted(int(best['n']), 'seed')}.{beside} {self.verdict}{few}"
             f"{_RULE * (not self.tests.empty)} "
@@ -170,7 +172,9 @@ def compute_confirmation(study: StudyFiles) -> Confirmation | None:
         )
     configs = pd.DataFrame(rows)
     sizes = numbers(runs, "config.latent_size").groupby(runs["confirm_of"]).first()
-    configs["baseline"] = baseline_at(study, configs["confirm_of"].map(sizes)).to_numpy()
+    for split in _SPLITS:
+        beside = baseline_at(study, configs["confirm_of"].map(sizes), split)
+        configs[f"{split}_baseline"] = beside.where(configs[f"{split}_mean"].notna())
     columns = {"value": "val", "test_value": "test", "config.architecture": "architecture"}
     kept = ["confirm_of", "seed", *columns, "params"]
     seeds = runs[[name for name in kept if name in runs]].rename(columns=columns)
@@ -233,7 +237,7 @@ def plot_confirmation(data: Confirmation) -> Figure:
     drawn, axes = style.figure(1.1 + (0.9 if apart else 0.55) * len(rows), len(parts))
     for axis, part in zip(axes, parts, strict=True):
         _draw(axis, part, data)
-    spread = pd.concat([rows["val_mean"], rows["test_mean"], rows["baseline"]]).dropna()
+    spread = pd.concat([rows[f"{split}_{name}"] for split in _SPLITS for name in ("mean", "baseline")]).dropna()
     if not apart and data.objective.metric != "val_accuracy" and style.spans_decades(spread):
         style.log_axis(axes[0], "x")
     axes[-1].set_xlabel(metrics.label(data.objective.metric).removeprefix("validation "))
@@ -261,11 +265,12 @@ def _draw(axis: Axes, rows: pd.DataFrame, data: Confirmation) -> None:
         for place, name in zip(places, rows["confirm_of"], strict=True):
             mine = data.seeds.loc[data.seeds["confirm_of"] == name, split]
             axis.scatter(mine, np.full(len(mine), place), 45, style.INK, marker="|", zorder=4)
+        known = rows[f"{split}_baseline"].notna().to_numpy()
+        beside, between = rows.loc[known, f"{split}_baseline"], np.flatnonzero(known)
+        axis.vlines(beside, between, between + math.copysign(0.42, shift), style.COLOURS[1], "dashed", linewidth=1.6)
     axis.scatter([], [], 45, style.INK, marker="|", label="a seed")
-    known = np.flatnonzero(rows["baseline"].notna())
-    if len(known):
-        beside = rows["baseline"].iloc[known]
-        axis.vlines(beside, known - 0.42, known + 0.42, style.COLOURS[1], "dashed", linewidth=1.6, label="the baseline")
+    if rows[["val_baseline", "test_baseline"]].notna().any(axis=None):
+        axis.vlines([], [], [], style.COLOURS[1], "dashed", linewidth=1.6, label="the baseline on the same images")
     names = [
         str(row.confirm_of)
         if not row.architecture or str(row.architecture).replace("/", "_") in str(row.confirm_of)

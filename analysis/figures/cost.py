@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import Drawing, Drawings, style
 from analysis.study_files import StudyFiles
-from analysis.trials import ended_trials, is_cut_off, numbers
+from analysis.trials import ended_trials, is_cut_off, numbers, ranked_words
 from analysis.words import joined
 from study.record import metrics
 from study.record.words import counted, number
@@ -19,10 +19,10 @@ _COSTS = ("seconds", "epochs", "params")
 
 @dataclass(frozen=True, eq=False)
 class Cost:
-    """Ended trials with their costs.
+    """Ranked trials with their costs.
 
     Attributes:
-        trials: a row per ended trial, best first: trial_id, status, architecture, seconds (of all its epochs), epochs,
+        trials: a row per ranked trial, best first: trial_id, status, architecture, seconds (of all its epochs), epochs,
             params, value.
         metric: the objective.
         timed: what seconds are of, in a sentence.
@@ -41,8 +41,8 @@ class Cost:
         """What is seen, with its numbers."""
         best, total = self.trials.iloc[0], self.trials["seconds"].sum()
         text = (
-            f"{counted(len(self.trials), 'ended trial')} took {number(total)} s of training in all. The best, "
-            f"{best['trial_id']}, took {number(best['seconds'])} s for {counted(int(best['epochs']), 'epoch')} with "
+            f"{ranked_words(len(self.trials))} took {number(total)} s of training. The best, {best['trial_id']}, took "
+            f"{number(best['seconds'])} s for {counted(int(best['epochs']), 'epoch')} with "
             f"{counted(int(best['params']), 'parameter')}"
         )
         smaller = self.trials[self.trials["params"] <= best["params"] / 10]
@@ -56,7 +56,7 @@ class Cost:
 
 
 def compute_cost(study: StudyFiles) -> Cost | None:
-    """Return the ended trials' costs; None where no trial has ended with a value."""
+    """Return the costs of the trials that were completed or stopped with a value; None where none was."""
     ended = ended_trials(study)
     if ended.empty:
         return None
@@ -227,7 +227,7 @@ class EpochSeconds:
         if len(medians) > 1:
             text += f" and {number(medians.iloc[-1])} s of {most}"
         runs = self.epochs["run_id"].nunique()
-        return f"{text} (medians; {counted(runs, self.of)}). {self.timed}"
+        return f"{text} (medians; {counted(runs, self.of)} with an epoch). {self.timed}"
 
 
 def compute_epoch_seconds(study: StudyFiles) -> EpochSeconds | None:

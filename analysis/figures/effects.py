@@ -13,7 +13,16 @@ from matplotlib.figure import Figure
 from analysis.figures import Drawing, style
 from analysis.figures._parameters import groups, varied_parameters
 from analysis.study_files import StudyFiles
-from analysis.trials import columns_of, ended_trials, matched_epoch, mean_of, objective_of, records, values_at_epoch
+from analysis.trials import (
+    columns_of,
+    ended_trials,
+    matched_epoch,
+    mean_of,
+    objective_of,
+    ranked_words,
+    records,
+    values_at_epoch,
+)
 from analysis.words import parameter_label
 from study.record import metrics
 from study.record.words import counted
@@ -65,7 +74,7 @@ class Effects:
         failed = self.groups.drop_duplicates("parameter")
         share = f"; {counted(int(failed['all_failed'].iloc[0]), 'trial')} failed" if len(failed) else ""
         return (
-            f"Mean {metrics.label(self.metric)} {when}, which {self.compared} of {counted(self.ended, 'ended trial')} "
+            f"Mean {metrics.label(self.metric)} {when}, which {self.compared} of {ranked_words(self.ended)} "
             f"reached{share}. A value of fewer than {_LEAST_OF_A_VALUE} trials has no mean; an arrow is an interval "
             "that goes on. Observational: the search chose the values, and trials of one value differ in others too, "
             "so a difference here need not be the parameter's doing."

@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from analysis.figures import Drawing, style
 from analysis.figures._parameters import groups, varied_parameters
 from analysis.study_files import StudyFiles
-from analysis.trials import ended_trials
+from analysis.trials import ended_trials, ranked_words
 from analysis.words import joined, parameter_label
 from study.record import metrics
-from study.record.words import counted
 
 _PRIOR = 1.0  # trials that a uniform distribution counts for, Optuna's `prior_weight`
 _LEAST_IN_REGIME = 2
@@ -108,7 +107,7 @@ class Importances:
         parameters: a row per parameter, the most important first: parameter, importance, low and high (95 %, bootstrap
             over trials), by_chance (what the greatest of all parameters exceeds in one of twenty shuffles of the
             objective, the same for each), trials that had it.
-        trials: ended trials.
+        trials: how many were ranked.
         best: how many of them count as the best.
         metric: the objective.
     """
@@ -130,7 +129,7 @@ class Importances:
         first = f"{names} matter{'s' if len(beyond) == 1 else ''} more than" if names else "No parameter exceeds what"
         return (
             f"{first[:1].upper()}{first[1:]} chance gives (black tick) for being among the best {self.best} of "
-            f"{counted(self.trials, 'ended trial')} by {metrics.label(self.metric)}. Chance is the greatest importance "
+            f"{ranked_words(self.trials)} by {metrics.label(self.metric)}. Chance is the greatest importance "
             "of all parameters in shuffles of the objective: if none mattered, one would be named in at most one study "
             "of twenty. PED-ANOVA, bootstrapped over trials; it says what told the best from the rest in this search, "
             "not what would help elsewhere."

@@ -35,7 +35,7 @@ class LearningCurves:
         curves: a row per run and epoch: stage ("first" or "main"), run_id, name (what it is a run of), epoch,
             highlighted, and train_ and val_ columns.
         panels: (stage, metric without its split), in the order of the panels.
-        runs, of: how many runs, and of what ("trial" or "confirmation run").
+        runs, of: how many runs with an epoch, and of what ("trial" or "confirmation run").
         metric, mode: the objective.
         continued: (shorter, longer, epoch): of two configs alike but for their epochs, whose curves are the same to the
             end of the shorter one, which the longer one goes on from.
@@ -63,9 +63,9 @@ class LearningCurves:
             value = best[self.metric].min() if self.mode == "min" else best[self.metric].max()
             epoch = best.loc[best[self.metric] == value, "epoch"].iloc[0]
             first = f"{name} has its best {metrics.label(self.metric)}, {number(value, 4)}, after epoch {epoch:.0f} of "
-            first += f"{best['epoch'].max():.0f}; {counted(self.runs, self.of)} in all."
+            first += f"{best['epoch'].max():.0f}; {counted(self.runs, self.of)} with an epoch."
         else:
-            first = f"{counted(self.runs, self.of)} by epoch."
+            first = f"{counted(self.runs, self.of)} with an epoch."
         worse = ", so they can look worse than the validation values" if _is_validated(self.curves) else ""
         for shorter, longer, epoch in self.continued:
             first += f" {longer} goes on where {shorter} ends, after epoch {epoch}: up to there they are the same."

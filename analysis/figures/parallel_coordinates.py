@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -15,10 +16,9 @@ from matplotlib.figure import Figure
 from analysis.figures import Drawing, style
 from analysis.figures._parameters import Scale, varied_parameters
 from analysis.study_files import StudyFiles
-from analysis.trials import ended_trials
+from analysis.trials import ended_trials, ranked_words
 from analysis.words import joined, parameter_label
 from study.record import metrics
-from study.record.words import counted
 
 _AXES = 12
 _LEAST_TRIALS = 3
@@ -28,6 +28,7 @@ _WORDS = 8  # of one axis
 _LETTERS = 46  # of one axis' labels in a figure of the usual width, beyond which words are cut
 _NAMES = 1.4  # inches beside the axes, for their names
 _END = 0.01  # of an axis, from its end
+_LINE = 11  # points from a line of labels to the next
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +48,15 @@ class ParallelCoordinates:
     metric: str
 
     def table(self) -> pd.DataFrame:
-        """Return a row per trial."""
-        return self.trials
+        """Return a row per trial, a parameter's column named as in trials.csv."""
+        return self.trials.rename(columns={key: f"config.{key}" for key in self.scales if key != "value"})
 
     @property
     def caption(self) -> str:
         """What is seen, with its numbers."""
         hidden = joined([parameter_label(name) for name in self.left_out])
         return (
-            f"{counted(len(self.trials), 'ended trial')}, each a line from axis to axis, coloured by its rank in "
+            f"{ranked_words(len(self.trials))}, each a line from axis to axis, coloured by its rank in "
             f"{metrics.label(self.metric)}, which has the last axis. Numbers lie between the least and the greatest "
             "that a trial had, on a logarithmic scale where these are far apart. A line passes left of an axis (–) "
             "where the trial has no such parameter" + (f"; not shown: {hidden}." if hidden else ".")
@@ -102,12 +103,12 @@ def plot_parallel_coordinates(data: ParallelCoordinates) -> Figure:
     )
     for height, (key, scale) in zip(heights, data.scales.items(), strict=True):
         axis.hlines(height, 0, 1, color=style.INK, linewidth=1, zorder=3)
-        for at, label in _labels(scale):
+        for at, label, below in _labels(scale):
             axis.plot([at], [height], "|", color=style.INK, markersize=7, zorder=4)
             axis.annotate(
                 label,
                 (at, height),
-                (0, -5),
+                (0, -5 - _LINE * below),
                 textcoords="offset points",
                 ha="left" if at < _END else "right" if at > 1 - _END else "center",
                 va="top",
@@ -145,17 +146,29 @@ def _apart(at: np.ndarray, scale: Scale) -> np.ndarray:
     return np.where(at < 0, at, at + room * (np.linspace(-0.5, 0.5, len(at))) * np.minimum(1.0, len(at) / 20))
 
 
-def _labels(scale: Scale) -> list[tuple[float, str]]:
-    """Return the places of an axis' ticks and their labels, "" where there is no room for one."""
+def _labels(scale: Scale) -> list[tuple[float, str, int]]:
+    """Return an axis' ticks: the place, the label, "" where there is no room for one, and on which line it stands.
+
+    Words have two lines, by turns, where one has no room. Where two have none they are cut, so that they still differ.
+    """
     ticks = scale.ticks()
     if scale.kind != "categories":
-        return _without_overlaps(ticks)
+        return [(at, label, 0) for at, label in _without_overlaps(ticks)]
     if len(ticks) > _WORDS:  # only the ends have theirs
-        return [(at, label if at in (0.0, 1.0) else "") for at, label in ticks]
-    total = sum(len(label) + 2 for _, label in ticks)
-    room = _room()
-    most = total if total <= room else max(3, room // len(ticks) - 1)
-    return [(at, label if len(label) <= most else f"{label[: most - 1]}…") for at, label in ticks]
+        return [(at, label if at in (0.0, 1.0) else "", 0) for at, label in ticks]
+    room, words = _room(), [label for _, label in ticks]
+    lines = 1 if sum(len(label) + 2 for label in words) <= room else 2
+    if any(sum(len(label) + 2 for label in words[line::lines]) > room for line in range(lines)):
+        most = max(3, room // math.ceil(len(words) / lines) - 1)
+        sizes = range(most, max(map(len, words)))
+        cuts = (_cut(words, size, end) for size in sizes for end in range(size - 1))
+        words = next((cut for cut in cuts if len(set(cut)) == len(cut)), words)
+    return [(at, label, place % lines) for place, ((at, _), label) in enumerate(zip(ticks, words, strict=True))]
+
+
+def _cut(words: list[str], most: int, end: int) -> list[str]:
+    """Return the words with so many letters at most, the last ones so many of their end."""
+    return [word if len(word) <= most else f"{word[: most - 1 - end]}…{word[len(word) - end :]}" for word in words]
 
 
 def _room() -> int:

@@ -11,12 +11,14 @@ import pandas as pd
 import search_spaces
 from analysis.page.parts import Commands, Fact, Facts, Item, Paragraph, Section, Table
 from analysis.study_files import StudyFiles
-from analysis.trials import given_and_suggested, suggested
+from analysis.trials import by_role, given_and_suggested, suggested
 from analysis.words import cell, environments, joined, machine, machines, versions
 from study.record import metrics
 from study.record.ranking import NOTHING_CHOSEN
 from study.record.settings import place_fields, repeat_words
-from study.record.words import number
+from study.record.words import counted, counted_each, number
+
+_NAMED = 3  # configs in a sentence; more are counted
 
 
 def settings(study: StudyFiles) -> Section:
@@ -122,19 +124,14 @@ def methods(study: StudyFiles) -> Section:
         if study.classifies
         else "PCA (exact eigendecomposition in double precision)"
     )
+    ranked = (
+        "Nothing was searched: the reported configurations were trained with their own settings and epochs."
+        if study.settings.get("reported")
+        else f"A trial is ranked by the {metrics.label(metric)} of its last epoch. The best of many trials flatters: "
+        "its value is partly luck."
+    )
     items: list[Item] = [
-        Paragraph(
-            f"A trial is ranked by the {metrics.label(metric)} of its last epoch. The best of many trials flatters: "
-            "its value is partly luck. That is why the best configs are trained again on fresh seeds, and only those "
-            "runs read the test images."
-            if not study.settings.get("reported")
-            else "Nothing was searched: the reported configurations were trained with their own settings and epochs. "
-            + (
-                "The winner among several is the best on validation data."
-                if study.chooses
-                else f"{NOTHING_CHOSEN.capitalize()}."
-            )
-        ),
+        Paragraph(" ".join(filter(None, (ranked, confirmation(study))))),
         Paragraph(
             "An interval is the 95 % interval of a mean over seeds (Student's t), cut where a value cannot be. It "
             "covers the luck of initial weights and of the order of images. It does not cover another split of the "
@@ -154,6 +151,30 @@ def methods(study: StudyFiles) -> Section:
         Commands(repeat_commands(study)),
     ]
     return Section("methods", "Methods and limits", items)
+
+
+def confirmation(study: StudyFiles) -> str:
+    """Return which configs were trained on several seeds for what, and which of these runs read the test images."""
+    choosing, reporting = by_role(study.confirm[study.confirm["status"] == "completed"])
+    reported, seeds = bool(study.settings.get("reported")), reporting["confirm_of"].value_counts(sort=False)
+    said = []
+    if len(choosing):
+        given = " and the given configurations" if study.settings.get("confirm_reported") else ""
+        which = "The reported configurations" if reported else f"The best trials{given}"
+        configs = counted(choosing["confirm_of"].nunique(), "config")
+        again = "" if reported else " again on fresh seeds"
+        said.append(f"{which} ({configs}) were trained{again} to choose the winner by validation data.")
+    if len(seeds):
+        names = joined(list(map(str, seeds.index))) if len(seeds) <= _NAMED else counted(len(seeds), "config")
+        were, each = ("was", "") if len(seeds) == 1 else ("were", " each")
+        kind = "further seed" if len(choosing) else "seed" if reported else "fresh seed"
+        only = "" if reported else "; only these runs read the test images"
+        said.append(f"{names} {were} trained on {counted_each(seeds.tolist(), kind)}{each}{only}.")
+    if said and reported:
+        said.append("All of these runs read the test images.")
+    elif said and seeds.empty:
+        said.append("No run read the test images.")
+    return " ".join([*said, *([] if study.chooses else [f"{NOTHING_CHOSEN.capitalize()}."])])
 
 
 def _chosen(study: StudyFiles) -> str:

@@ -140,7 +140,7 @@ def _result(study: StudyFiles) -> list[Fact | None]:
             summary_interval(best["val"][summary["metric"]]),
             "The best of many trials on validation data, so it flatters. The test split was not touched (--confirm 0).",
         )
-        return [named, val, _baseline(summary, chosen=study.chooses)]
+        return [named, val, _baseline(summary, chosen=study.chooses, split="val")]
     score = Fact(
         _capital(metrics.label(test)), summary_interval(best["test"]), _beside(summary, best, chosen=study.chooses)
     )
@@ -149,7 +149,7 @@ def _result(study: StudyFiles) -> list[Fact | None]:
         score,
         _over_images(study),
         _gain(summary),
-        _baseline(summary, chosen=study.chooses),
+        _baseline(summary, chosen=study.chooses, split="test"),
         _nats(summary),
         _certainty(summary),
     ]
@@ -190,21 +190,22 @@ def _gain(summary: Mapping[str, Any]) -> Fact | None:
     return Fact("What tuning gained", summary_interval(gain), f"Over the space's default, which has {default}.")
 
 
-def _baseline(summary: Mapping[str, Any], *, chosen: bool) -> Fact | None:
+def _baseline(summary: Mapping[str, Any], *, chosen: bool, split: str) -> Fact | None:
+    """Say what the baseline has on the images of the split that the network's score is of."""
     row = summary["baseline"]
     if row is None:
         return Fact("Against PCA", "not compared", summary["ratio_note"] or "")
     note = summary["ratio_note"] or ""
     if "test_accuracy" in row:
         title = "Against a logistic regression"
-        value = f"{cell(row['test_accuracy'])} test accuracy"
+        value = f"{cell(row[f'{split}_accuracy'])} {metrics.label(f'{split}_accuracy')}"
         detail = f"on {row['n_components']} PCA components, "
         detail += "the best of its sizes on validation data" if chosen else "the most that were tried"
         what = "error rate"
     else:
         title = f"Against PCA with {counted(row['n_components'], 'component')}"
-        name = "test_mse_clipped" if "test_mse_clipped" in row else "test_mse"  # of an earlier version
-        value = f"{cell(row[name])} {metrics.label('test_mse')}"
+        name = f"{split}_mse_clipped" if f"{split}_mse_clipped" in row else f"{split}_mse"  # of an earlier version
+        value = f"{cell(row[name])} {metrics.label(f'{split}_mse')}"
         own = summary["confirmed"][0]["test"].get("test_mse") if summary["confirmed"] else None
         detail = (
             f"the network: {summary_interval(own)}"

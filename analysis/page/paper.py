@@ -17,7 +17,7 @@ from analysis.page.background import energy, repeat_commands
 from analysis.page.headline import verdict
 from analysis.page.remarks import hypothesis, remarks
 from analysis.study_files import StudyFiles
-from analysis.trials import compute_confirmed, given_and_suggested, is_cut_off, suggested, trained_seconds
+from analysis.trials import by_role, compute_confirmed, given_and_suggested, is_cut_off, suggested, trained_seconds
 from analysis.words import cell, environments, interval_text, joined, machines, parameter_label, versions
 from study.record import files, metrics
 from study.record.ranking import NOTHING_CHOSEN
@@ -96,13 +96,14 @@ def results_table(study: StudyFiles) -> str:
     test, what = metrics.on_test(metric), metrics.label(metrics.split_of(metric)[1])
     rows = []
     for _, row in table.iterrows():
-        scores = [_score(row, name) for name in (metric, test)]
-        rows.append([str(row["confirm_of"]), *scores, cell(row["baseline"])])
+        scores = [words for name in (metric, test) for words in (_score(row, name), cell(row[f"{name}_baseline"]))]
+        rows.append([str(row["confirm_of"]), *scores])
     caption = (
         f"{what[:1].upper()}{what[1:]} of the confirmed configurations: means over seeds with their 95 % intervals "
-        "(Student's t), and the baseline on test images."
+        "(Student's t), each followed by the baseline's on the same images."
     )
-    return _tabular(["configuration", "validation", "test", "baseline"], rows, "lrrr", caption, "results", of="table*")
+    heads = ["configuration", "validation", "baseline", "test", "baseline"]
+    return _tabular(heads, rows, "lrrrr", caption, "results", of="table*")
 
 
 def _score(row: pd.Series, name: str) -> str:
@@ -192,7 +193,7 @@ def _confirmation(study: StudyFiles) -> Iterator[str]:
     if done.empty:
         yield "No configuration was confirmed, and the test split was not read."
         return
-    choosing, reporting = _by_role(runs)[0], _by_role(done)[1]
+    choosing, reporting = by_role(runs)[0], by_role(done)[1]
     if len(choosing):
         trained = "were trained" if study.settings.get("reported") else "that did best were trained again"
         yield (
@@ -221,12 +222,6 @@ def _seeds_each(runs: pd.DataFrame) -> str:
     """Return how many of each config's runs were completed: "3 seeds", or "2 to 3 seeds" where that differs."""
     completed = (runs["status"] == "completed").groupby(runs["confirm_of"]).sum()
     return counted_each(completed.tolist(), "seed")
-
-
-def _by_role(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the confirmation runs that chose the winner, and those that report."""
-    roles = runs["role"] if "role" in runs else pd.Series("", index=runs.index)
-    return runs[roles == "choose"], runs[roles != "choose"]
 
 
 def _tested(runs: pd.DataFrame) -> int:
@@ -269,7 +264,7 @@ def _machine(study: StudyFiles) -> Iterator[str]:
 def checklist(study: StudyFiles) -> str:
     """Return the questions that a reviewer asks, with this study's answers, in Markdown."""
     runs = study.confirm
-    choosing, _ = _by_role(runs)
+    choosing, _ = by_role(runs)
     chose = ", after the choice" if len(choosing) or len(study.trials) > 1 else ""
     when = "; nothing went by it" if _tested(choosing) else chose
     answers = [
@@ -298,7 +293,7 @@ def _tuned(study: StudyFiles) -> str:
 
 
 def _seeds(runs: pd.DataFrame) -> str:
-    choosing, reporting = _by_role(runs)
+    choosing, reporting = by_role(runs)
     fresh = ", which took no part in the choice" if len(choosing) else ""
     asked = ((reporting, f"to report{fresh}"), (choosing, "to choose"))
     return "; ".join(f"{_seeds_each(mine) if len(mine) else 'none'} {what}" for mine, what in asked) + "."

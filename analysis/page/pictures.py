@@ -123,7 +123,9 @@ _CAPTIONS = {
     ),
     "pca": _Caption("PCA", "The same test images through PCA with as many components as the network's code has."),
     "untrained": _Caption(
-        "Untrained", "The same test images through the network before training; one that starts from PCA is PCA then."
+        "Untrained",
+        "Up to eight test images that the network errs typically on: as they are, through the network before training, "
+        "and after it. One that starts from PCA is PCA before training.",
     ),
     "progress": _Caption(
         "Progress",

@@ -104,12 +104,7 @@ def _confirmation(study: StudyFiles, drawn: list[Item]) -> Section:
         reason = "no confirmation run has been completed" if asked else "it was turned off (--confirm 0)"
         words = f"There is no confirmation: {reason}. No number of a network here is of the test images."
         items = [Paragraph(words, note=True), *items]
-    intro = (
-        "The reported configurations, trained on several seeds."
-        if study.settings.get("reported")
-        else "The configs that were best on validation data, trained again on fresh seeds, and tested once."
-    )
-    return Section("confirmation", "Confirmation", items, intro)
+    return Section("confirmation", "Confirmation", items, background.confirmation(study))
 
 
 def _leaderboard(study: StudyFiles) -> Table | None:

@@ -177,12 +177,13 @@ def _best(state: StudyState, space: Space, winner: Confirmed | None) -> dict[str
 def text(summary: Mapping[str, Any], folder: StudyFolder, tracking_uri: str) -> str:
     """Return the summary for a person, in 80 columns: scores, the best config, PCA, files, and what to do next."""
     best = summary["best"]
-    parts = [wrapped(f"Study {summary['name']}: {_extent(summary)}, {duration(summary['wall_s'])}")]
+    parts = [wrapped(f"Study {summary['name']}: {_extent(summary)}; {duration(summary['wall_s'])} in all")]
     if best:
         parts += ["", *_scores(summary), ""]
     facts = [*_facts(summary)] if best else []
     if bounds := summary.get("constraints"):
-        keep = f"kept by {bounds['trials_that_keep_them']} of {counted(bounds['ended_trials'], 'trial')}"
+        ended = counted(bounds["ended_trials"], "completed or stopped trial")
+        keep = f"kept by {bounds['trials_that_keep_them']} of {ended}"
         facts.append(("bounds", f"{', '.join(bounds['asked'])}: {bounds['note'] or keep}"))
     if why := (summary.get("search_end") or {}).get("why"):  # not of an earlier version
         facts.append(("ended", f"the search: {why}"))
@@ -259,7 +260,7 @@ def _extent(summary: Mapping[str, Any]) -> str:
     return (
         f"{counted(trials['completed'], 'trial')} completed, {trials['stopped']} stopped, {trials['failed']} failed, "
         f"{refused} refused, {summary['given']} given and {summary['suggested']} suggested; "
-        f"{counted(summary['epochs_run'], 'epoch')}"
+        f"{counted(summary['epochs_run'], 'epoch')} of the search"
     )
 
 
@@ -296,10 +297,11 @@ def _baseline(summary: Mapping[str, Any]) -> tuple[str, str, str] | None:
 
 
 def _nats(nats: Mapping[str, Any]) -> str:
-    """Return what is said of a VAE beside probabilistic PCA."""
+    """Return what is said of a VAE beside probabilistic PCA: on test images where it was tested."""
     if "n_components" not in nats:
         return f"not compared: {nats['note']}"
-    bound = f"{number(nats['test_nelbo_clipped'], DIGITS)} nats per test image of probabilistic PCA"
+    split, image = ("test", "test") if nats["verdict"] else ("val", "validation")
+    bound = f"{number(nats[f'{split}_nelbo_clipped'], DIGITS)} nats per {image} image of probabilistic PCA"
     return f"{bound} with {counted(nats['n_components'], 'component')}: {nats['verdict'] or nats['note']}"
 
 
