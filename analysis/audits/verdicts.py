@@ -112,22 +112,28 @@ def _notes(audits: Iterable[Audit]) -> tuple[str, ...]:
     return tuple(f"{', '.join(subjects)}: {note}" for note, subjects in keys.items())
 
 
-def judge_check(sample: Sample, value: float, tolerance: float, runs: int) -> Verdict:
+def judge_check(sample: Sample, value: float, tolerance: float, runs: Sequence[float] = ()) -> Verdict:
     """Say whether a claimed number is ours, all in our unit.
 
     It is if our whole interval is within the tolerance of it, an equivalence as `judge_bound` asks for. It is not if
-    it lies further than the tolerance from where the mean of as many further seeds would be: the report's own `runs`
-    had other seeds than ours, and how far seeds differ does not shrink with how many we train. All else says nothing.
+    the difference is greater than the tolerance with the report's own noise: a run has another seed than ours, and how
+    far seeds differ does not shrink with how many we train. Of several `runs` that the report prints the difference has
+    Welch's interval; a single one has to be further off than one more seed of ours would be. All else says nothing.
     Seeds that do not differ have no interval, and hold if each has exactly what is claimed, or as `judge_bound` says.
     """
     low, high = value - tolerance, value + tolerance
     if judge_bound(sample, low, high) is Verdict.HOLDS:
         return Verdict.HOLDS
-    mean, predicted = sample.interval(), sample.predicted(runs)
-    if mean.ci95 is None:
-        same = mean.n >= LEAST_SEEDS and math.isclose(mean.mean, value, rel_tol=ROUNDING)
+    ours = sample.interval()
+    if ours.ci95 is None:
+        same = ours.n >= LEAST_SEEDS and math.isclose(ours.mean, value, rel_tol=ROUNDING)
         return Verdict.HOLDS if same else Verdict.UNDECIDED
-    return Verdict.FAILS if _is_outside(predicted, low, high) else Verdict.UNDECIDED
+    if len(runs) > 1:
+        gap = difference(sample, Sample(dict(enumerate(runs))), pairs=False)
+        refuted = _is_outside(gap, -tolerance, tolerance)
+    else:
+        refuted = _is_outside(sample.predicted(), low, high)
+    return Verdict.FAILS if refuted else Verdict.UNDECIDED
 
 
 def judge_bound(sample: Sample, at_least: float | None, at_most: float | None) -> Verdict:
@@ -212,8 +218,8 @@ def _judged(
         if one.tolerance is None or claim.value is None:
             verdict = Verdict.SHOWN
         else:
-            value, tolerance = claim.value / one.scale, one.tolerance / one.scale
-            verdict = judge_check(samples[0], value, tolerance, len(claim.values) or 1)
+            value, tolerance, *runs = (number / one.scale for number in (claim.value, one.tolerance, *claim.values))
+            verdict = judge_check(samples[0], value, tolerance, runs)
     elif isinstance(one, Bound):
         verdict = judge_bound(samples[0], one.at_least, one.at_most)
     else:

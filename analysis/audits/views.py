@@ -278,14 +278,14 @@ _LEAD = (
     "The reports' numbers are quoted, not confirmed, unless the verdict says that they hold."
 )
 _HOW = (
-    "Ours are means over seeds with their 95 % interval (Student's t). Runs of fewer epochs than the report's, or on a "
-    "part of the images, give no verdict. A number holds if our whole interval is within the claim's tolerance of "
-    "it; it does not hold if it is further than that from where the mean of as many further seeds as the report ran "
-    "would lie in 95 % of cases (our spread taken for the report's); a comparison holds if each two networks' "
-    "difference lies with its interval on the claimed side of 0, of three seeds at least, by the paired t-test where "
-    "both have the same seeds, architecture and number of parameters, else by Welch's test; it does not hold if one "
-    "lies on the other side, with p below 5 % after Holm's correction. A report that leaves settings open is refuted "
-    "only under the settings that were chosen here, which stand below each verdict."
+    "Ours are means over seeds with their 95 % interval (Student's t). Runs of fewer epochs than the report's, or on "
+    "a part of the images, give no verdict. A number holds if our whole interval is within the claim's tolerance of "
+    "it; it does not hold if the difference is greater than that with the report's own noise, by Welch's interval "
+    "where it prints several runs, else beyond where one more seed of ours would lie in 95 % of cases; a comparison "
+    "holds if each two networks' difference lies with its interval on the claimed side of 0, of three seeds at least, "
+    "by the paired t-test where both have the same seeds, architecture and number of parameters, else by Welch's "
+    "test; it does not hold if one lies on the other side, with p below 5 % after Holm's correction. A report that "
+    "leaves settings open is refuted only under the settings that were chosen here, which stand below each verdict."
 )
 
 

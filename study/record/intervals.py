@@ -115,9 +115,9 @@ class Sample:
         """Return the mean with its interval."""
         return self._around_mean(0.0)
 
-    def predicted(self, further: int = 1) -> Interval:
-        """Return where the mean of so many further seeds lies in 95 % of cases: mean ± t·s·√(1/n + 1/further)."""
-        return self._around_mean(1 / further)
+    def predicted(self) -> Interval:
+        """Return where one more seed lies in 95 % of cases: mean ± t·s·√(1 + 1/n)."""
+        return self._around_mean(1.0)
 
     def _around_mean(self, of_others: float) -> Interval:
         """Return the interval of the mean with a variance beside its own, as a part of that of one seed."""
