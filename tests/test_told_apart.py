@@ -11,6 +11,7 @@ from scipy import stats
 
 from analysis.comparisons.winners import Winner, compare_pairs
 from analysis.figures import confirmation
+from analysis.figures.bounds import lead_beyond_chance
 from analysis.figures.importances import divergences, greatest_by_chance
 from analysis.study_files import StudyFiles
 from search_spaces import FAMILY_FACTS
@@ -96,6 +97,43 @@ def test_a_parameter_is_named_in_5_percent_of_the_studies_in_which_none_matters(
         named += bool(found.max() > greatest_by_chance(codes, ranks, 0.2, generator))
     assert at_most_5_percent(named, studies), named
     assert named  # it is a test, not a silence
+
+
+def drawn(generator, trials=32):
+    """Return which trials drew each of six parameters, and which lie at one of its bounds: of few values many do."""
+    drew, at_bound = [], []
+    for values in (2, 2, 3, 4, 20, 20):
+        has = generator.uniform(size=trials) < (0.5 if values == 2 else 1)
+        value = generator.integers(values, size=trials)
+        drew += [has, has]
+        at_bound += [has & (value == 0), has & (value == values - 1)]
+    return np.array(drew, dtype=float), np.array(at_bound, dtype=float)
+
+
+def test_a_bound_is_named_in_5_percent_of_the_studies_in_which_nothing_matters():
+    """By most of the best trials alone, however often all trials lie there, it was named in most of these."""
+    generator = np.random.default_rng(0)
+    named, most, studies = 0, 0, 400
+    for _ in range(studies):
+        drew, at_bound = drawn(generator)
+        named += bool(lead_beyond_chance(drew, at_bound, generator).any())
+        known, there = drew[:, :5].sum(axis=1), at_bound[:, :5].sum(axis=1)
+        most += bool(((known >= 3) & (there > known / 2)).any())
+    assert at_most_5_percent(named, studies), named
+    assert named
+    assert most > 0.5 * studies
+
+
+def test_a_bound_that_is_better_is_named_also_where_the_sampler_has_gone_there_already():
+    generator = np.random.default_rng(0)
+    found = []
+    for _ in range(50):
+        drew, at_bound = drawn(generator)
+        there = generator.uniform(size=32) < 0.6
+        order = np.argsort(generator.normal(size=32) - 2.0 * there)
+        drew, at_bound = np.vstack([drew, np.ones(32)])[:, order], np.vstack([at_bound, there])[:, order]
+        found.append(bool(lead_beyond_chance(drew, at_bound, generator)[-1]))
+    assert np.mean(found) > 0.8
 
 
 @pytest.mark.parametrize("layers", [SAME, OTHER], ids=["paired", "welch"])
