@@ -15,7 +15,8 @@ from analysis.figures.bounds import lead_beyond_chance
 from analysis.figures.importances import divergences, greatest_by_chance
 from analysis.study_files import StudyFiles
 from search_spaces import FAMILY_FACTS
-from study.record.intervals import Layers, Sample, are_pairs, difference, mean_interval, told_apart
+from study.record.ablation import flattery
+from study.record.intervals import Layers, Sample, are_pairs, difference, from_one_seed, mean_interval, told_apart
 
 SAME, OTHER = Layers("dense", 1000), Layers("dense", 2000)
 
@@ -97,6 +98,27 @@ def test_a_parameter_is_named_in_5_percent_of_the_studies_in_which_none_matters(
         named += bool(found.max() > greatest_by_chance(codes, ranks, 0.2, generator))
     assert at_most_5_percent(named, studies), named
     assert named  # it is a test, not a silence
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_one_more_seed_of_the_same_config_is_told_from_the_others_in_5_percent(seeds):
+    """Beside the interval of the mean it was in 16, 33 and 51 %."""
+    generator, wrong = np.random.default_rng(seeds), 0
+    for _ in range(1000):
+        found, *fresh = generator.normal(0.012, 0.0003, seeds + 1)
+        gap = flattery("val_mse", found, dict(enumerate(fresh)))
+        wrong += told_apart(gap, gap.p)
+    assert at_most_5_percent(wrong, 1000), wrong
+    assert wrong > 20
+
+
+def test_the_interval_of_one_more_seed_is_wider_than_that_of_the_mean():
+    values = [1.0, 2.0, 4.0]
+    gap = from_one_seed(values, 5.0)
+    half = 4.302653 * np.std(values, ddof=1) * np.sqrt(1 + 1 / 3)
+    assert gap.ci95 == pytest.approx((gap.mean - half, gap.mean + half))
+    assert (gap.n, gap.mean, gap.test_words) == (3, pytest.approx(7 / 3 - 5), "t-test of one more seed")
+    assert from_one_seed([1.0], 2.0).p is None
 
 
 def drawn(generator, trials=32):
