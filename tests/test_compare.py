@@ -262,3 +262,16 @@ def test_an_unknown_or_damaged_study_is_one_line_and_exit_2(tmp_path, capsys):
     (folder / "study.json").write_text('{"objective": {"metric": "val_mse", "mode": "min"}}')
     assert main(["night", "--storage", str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_seed_that_failed_by_its_config_is_said_beside_the_verdict(tmp_path):
+    write(tmp_path, "low", test_mse=LOW)
+    folder = write(tmp_path, "high", test_mse=HIGH)
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["confirmed"] = [{"id": "t0001", "failed": {"seeds": 1, "of": 4, "why": "NaN"}}]
+    (folder / "summary.json").write_text(json.dumps(summary))
+    assert verdicts(tmp_path, "low", "high")["test_mse"] == (
+        "low is better than high; high has 3 of 4 seeds (1 failed: NaN)"
+    )
+    shown = side_by_side(compute_comparison(["low", "high"], tmp_path).winners).set_index("quantity")
+    assert shown.loc["best"].tolist() == ["t0001, 3 seeds, 8 epochs", "t0001, 3 of 4 seeds (1 failed: NaN), 8 epochs"]

@@ -10,7 +10,7 @@ from search_spaces import Context
 from study.driver import confirmation
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed
-from study.driver.summary import _digits, _interval, summarize, text
+from study.driver.summary import _digits, _interval, summarize, text, verdict
 from study.record import words
 from study.record.events import Chooses, EpochEnded, RunEnded, RunStarted, StudyStarted
 from study.record.folder import StudyFolder
@@ -350,6 +350,24 @@ def test_the_end_of_a_study_is_a_table_with_units_and_four_digits_in_80_columns(
     assert re.split("  +", lines[head + 3]) == ["PCA, 8 components", "0.5000", "0.5000"]
     assert max(len(line) for line in lines if not line.startswith(("files", "report", "tracking"))) <= 80
     assert any(line.startswith("ratio     0.811 of PCA's error: better than PCA") for line in lines)
+
+
+def test_a_reporting_seed_that_failed_by_its_config_stands_beside_the_verdict_and_one_of_the_machine_does_not(
+    state, tmp_path
+):
+    confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
+    about = {"kind": "confirm", "confirm_of": "t0000", "role": "report"}
+    add_run(state, "t0000-s5", [0.5], **about, status="running")
+    state.apply(RunEnded("t0000-s5", "failed", "its worker died", {}, by_machine=True))
+    whole = summarize(state, settings(), SPACE, ranked(state), row(0.5))
+    assert whole["confirmed"][0]["failed"] is None
+    assert verdict(whole) == "0.81 of PCA's error: better than PCA"
+    add_run(state, "t0000-s6", [0.5], **about, status="failed")
+    summary = summarize(state, settings(), SPACE, ranked(state), row(0.5))
+    assert summary["confirmed"][0]["failed"] == {"seeds": 1, "of": 3, "why": "nan"}
+    assert verdict(summary) == "0.81 of PCA's error: better than PCA, of 2 of 3 seeds (1 failed: nan)"
+    lines = text(summary, StudyFolder(tmp_path / "night"), "sqlite:///mlflow.db").splitlines()
+    assert "t0000: 2 of 3 seeds (1 failed: nan)" in lines
 
 
 def classified(accuracies):

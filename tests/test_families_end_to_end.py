@@ -163,4 +163,4 @@ def test_reported_configurations_run_on_several_seeds_without_a_search(tmp_path,
     confirmed = summary_of(tmp_path)["confirmed"]
     assert [entry["test"]["test_mse"]["n"] for entry in confirmed] == [2, 2, 2]
     assert "mnist_ae_dense_gaussian" in done.stdout
-    assert "Study night: no search; reported configurations: 3, seeds of each: 2, " in done.stdout
+    assert "Study night: no search; reported configurations: 3, 2 seeds of each, " in done.stdout

@@ -143,26 +143,33 @@ def test_a_range_over_decades_is_logarithmic_and_leaves_room_for_zero():
     assert math.isnan(places[4])
 
 
+COMMON = {
+    "depth": 1, "width": 64, "batch_norm": False, "activation": "relu", "dropout": 0.0, "output_activation": "none",
+    "corruption": "none", "sparsity": 0.0, "contraction": 0.0, "optimizer": "adam", "weight_decay": 0.0,
+    "schedule": "constant", "batch_size": 32,
+}  # fmt: skip
+
+
 def test_best_trials_at_the_upper_bound_of_the_space_are_named(tmp_path):
     lr = [1e-2, 9.9e-3, 9.8e-3, 1e-2, 1e-2] + [1e-3] * 7
-    common = {
-        "depth": 1, "width": 64, "batch_norm": False, "activation": "relu", "dropout": 0.0, "output_activation": "none",
-        "corruption": "none", "sparsity": 0.0, "contraction": 0.0, "optimizer": "adam", "weight_decay": 0.0,
-        "schedule": "constant", "batch_size": 32,
-    }  # fmt: skip
-    found = compute_bounds(study(tmp_path, [trial(n, 0.1 * n, lr=rate, **common) for n, rate in enumerate(lr)]))
+    found = compute_bounds(study(tmp_path, [trial(n, 0.1 * n, lr=rate, **COMMON) for n, rate in enumerate(lr)]))
     row = found.parameters.set_index("parameter").loc["lr"]
     assert row[["low", "high", "at_low", "at_high", "best"]].tolist() == [1e-4, 1e-2, 0, 5, 5]
-    assert "learning rate at its upper bound, 0.01 (5 of 5)" in found.caption
+    assert row[["all_at_high", "trials", "low_named", "high_named"]].tolist() == [5, 12, False, True]
+    assert "learning rate at its upper bound, 0.01 (5 of 5, of all 5 of 12)" in found.caption
     assert "dense depth" not in found.caption  # its lower bound is one layer
 
 
+def test_a_bound_where_most_trials_lie_is_not_named_for_having_most_of_the_best(tmp_path):
+    rates = [1e-2, 1e-2, 1e-2, 1e-3, 1e-2, 1e-2, 1e-2, 1e-2, 1e-3, 1e-2, 1e-2, 1e-2]
+    rows = [trial(n, 0.1 * n, lr=rate, **COMMON) for n, rate in enumerate(rates)]
+    found = compute_bounds(study(tmp_path, rows))
+    assert found.parameters.set_index("parameter").loc["lr", "at_high"] == 4
+    assert found.caption.startswith("At no bound that could be widened do most of the best 5 suggested trials lie")
+
+
 def test_a_size_of_code_that_the_study_held_was_not_searched(tmp_path):
-    common = {
-        "depth": 1, "width": 64, "batch_norm": False, "activation": "relu", "dropout": 0.0, "output_activation": "none",
-        "corruption": "none", "sparsity": 0.0, "contraction": 0.0, "optimizer": "adam", "weight_decay": 0.0,
-        "schedule": "constant", "batch_size": 32, "latent_size": 16,
-    }  # fmt: skip
+    common = COMMON | {"latent_size": 16}
     searched = study(tmp_path, [trial(n, 0.1 * n, lr=1e-3 * (n + 1) / 2, **common) for n in range(12)])
     assert "latent_size" in set(compute_bounds(searched).parameters["parameter"])
     held = replace(searched, about=searched.about | {"settings": searched.settings | {"latent_size": 16}})
@@ -171,13 +178,8 @@ def test_a_size_of_code_that_the_study_held_was_not_searched(tmp_path):
 
 def test_given_configurations_at_a_bound_ask_for_no_wider_range(tmp_path):
     """Reported batch sizes lie where they lie: only what the sampler suggested could have gone further."""
-    common = {
-        "depth": 1, "width": 64, "batch_norm": False, "activation": "relu", "dropout": 0.0, "output_activation": "none",
-        "corruption": "none", "sparsity": 0.0, "contraction": 0.0, "optimizer": "adam", "weight_decay": 0.0,
-        "schedule": "constant", "batch_size": 32,
-    }  # fmt: skip
-    rows = [trial(n, 0.01 * n, lr=1e-2, **common) for n in range(5)]
-    rows += [trial(n, 0.1 * n, lr=1e-3, **common) for n in range(5, 17)]
+    rows = [trial(n, 0.01 * n, lr=1e-2, **COMMON) for n in range(5)]
+    rows += [trial(n, 0.1 * n, lr=1e-3, **COMMON) for n in range(5, 17)]
     for row in rows[:5]:
         row.key = f"mnist_ae/{row.id}"
     found = compute_bounds(study(tmp_path, rows))

@@ -24,7 +24,8 @@ from analysis import report, words
 from analysis.figures import Drawing, style
 from analysis.page import pictures
 from analysis.page.background import repeat_commands
-from analysis.page.headline import verdict
+from analysis.page.headline import headline, verdict
+from analysis.page.paper import results_table
 from analysis.page.parts import Page, Picture, Section, Table
 from analysis.page.pictures import embed
 from analysis.page.render import render
@@ -243,6 +244,11 @@ VERDICTS = [
         "Tuning cut the default's error by 25 %, by 0.11, of 2 seeds, too few to tell them apart (95 % interval 0.1 to "
         "0.12).",
     ),
+    (
+        {"confirmed": [{"id": "t0002", "key": None, "test": {}, "failed": {"seeds": 2, "of": 4, "why": "NaN."}}]},
+        "Tuning cut the default's error by 25 %, by 0.11 (95 % interval 0.055 to 0.165); the network has 0.5 of PCA's "
+        "error at the same size of code; t0002 has 2 of 4 seeds (2 failed, the first: NaN).",
+    ),
     ({"best": None}, "No trial was completed, so there is nothing to report."),
 ]
 
@@ -252,6 +258,18 @@ def test_one_sentence_says_what_tuning_gained_and_how_the_network_stands_to_the_
     summary = SUMMARY | {"default": DEFAULT, "gain": GAIN} | said
     left_by_a_study(storage, summary=summary)
     assert verdict(read_study("night", storage)) == expected
+
+
+def test_a_failed_seed_is_said_where_it_is_said_how_sure_a_result_is(storage):
+    failed = {"seeds": 1, "of": 3, "why": "NonFiniteLossError: the loss is nan"}
+    one = {"id": "t0002", "key": None, "test": {"test_mse": TEST_MSE}, "failed": failed}
+    left_by_a_study(storage, summary=SUMMARY | {"confirmed": [one]})
+    study = read_study("night", storage)
+    sure = next(fact for fact in headline(study).items[0].facts if fact.term == "How sure")
+    words = "2 of 3 seeds (1 failed: NonFiniteLossError: the loss is nan)"
+    assert sure.detail.startswith(f"Student's t over {words}. It is of starts that end")
+    assert "covers the luck" not in sure.detail
+    assert f"Of t0002, {words}." in results_table(study)
 
 
 def test_the_sentence_of_an_unfinished_study_is_its_best_so_far(storage):

@@ -3,12 +3,14 @@
 from fractions import Fraction
 from math import inf, nan
 
+import numpy as np
 import pytest
 from recorded_curves import curves, study_of
+from scipy.stats import binom
 
 from study.search.schedulers import SchedulerSettings, default_settings
 from study.simulation.grid import Variant, means_over_studies, rank_cells, shuffled_orders, simulate, variants
-from study.simulation.measures import measure_order, median_of, share_of, sign_test
+from study.simulation.measures import measure_order, median_of, share_of, told_slower
 from study.simulation.replay import Ended
 
 
@@ -82,10 +84,23 @@ def test_a_share_of_all_is_not_certain():
     assert spread.low == pytest.approx(0.7225, abs=1e-4)  # Wilson 1927, at 10 of 10
 
 
-def test_a_sign_test_counts_wins_and_leaves_out_ties():
-    assert sign_test([1.0] * 6, [2.0] * 6) == pytest.approx(2 * 0.5**6)
-    assert sign_test([1.0, 2.0, inf], [2.0, 1.0, inf]) == 1.0
-    assert sign_test([1.0], [1.0]) == 1.0
+def test_of_many_settings_that_are_alike_any_is_told_slower_in_5_percent_of_the_studies():
+    """By sign tests beside the one that these same orders picked, at least one of 23 was in 79 %."""
+    generator = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(60):
+        times = generator.exponential(100.0, (23, 20))
+        times[generator.uniform(size=times.shape) < 0.1] = inf  # orders that never get there
+        wrong += told_slower(times, int(np.median(times, axis=1).argmin())).any()
+    assert wrong <= binom.ppf(0.975, 60, 0.05)
+
+
+def test_what_is_slower_in_every_order_is_told_and_what_ties_is_not():
+    generator = np.random.default_rng(0)
+    alike = generator.exponential(100.0, (8, 20))
+    times = np.vstack([alike.min(axis=0) / 2, alike.min(axis=0) / 2, alike, np.full(20, inf)])
+    assert told_slower(times, 0).tolist() == [False, False, *[True] * 9]
+    assert not told_slower(np.ones((3, 4)), 0).any()
 
 
 def test_settings_that_are_the_same_in_every_study_are_one_variant():

@@ -11,10 +11,12 @@ from scipy import stats
 
 from analysis.comparisons.winners import Winner, compare_pairs
 from analysis.figures import confirmation
+from analysis.figures.bounds import lead_beyond_chance
 from analysis.figures.importances import divergences, greatest_by_chance
 from analysis.study_files import StudyFiles
 from search_spaces import FAMILY_FACTS
-from study.record.intervals import Layers, Sample, are_pairs, difference, mean_interval, told_apart
+from study.record.ablation import flattery
+from study.record.intervals import Layers, Sample, are_pairs, difference, from_one_seed, mean_interval, told_apart
 
 SAME, OTHER = Layers("dense", 1000), Layers("dense", 2000)
 
@@ -96,6 +98,64 @@ def test_a_parameter_is_named_in_5_percent_of_the_studies_in_which_none_matters(
         named += bool(found.max() > greatest_by_chance(codes, ranks, 0.2, generator))
     assert at_most_5_percent(named, studies), named
     assert named  # it is a test, not a silence
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_one_more_seed_of_the_same_config_is_told_from_the_others_in_5_percent(seeds):
+    """Beside the interval of the mean it was in 16, 33 and 51 %."""
+    generator, wrong = np.random.default_rng(seeds), 0
+    for _ in range(1000):
+        found, *fresh = generator.normal(0.012, 0.0003, seeds + 1)
+        gap = flattery("val_mse", found, dict(enumerate(fresh)))
+        wrong += told_apart(gap, gap.p)
+    assert at_most_5_percent(wrong, 1000), wrong
+    assert wrong > 20
+
+
+def test_the_interval_of_one_more_seed_is_wider_than_that_of_the_mean():
+    values = [1.0, 2.0, 4.0]
+    gap = from_one_seed(values, 5.0)
+    half = 4.302653 * np.std(values, ddof=1) * np.sqrt(1 + 1 / 3)
+    assert gap.ci95 == pytest.approx((gap.mean - half, gap.mean + half))
+    assert (gap.n, gap.mean, gap.test_words) == (3, pytest.approx(7 / 3 - 5), "t-test of one more seed")
+    assert from_one_seed([1.0], 2.0).p is None
+
+
+def drawn(generator, trials=32):
+    """Return which trials drew each of six parameters, and which lie at one of its bounds: of few values many do."""
+    drew, at_bound = [], []
+    for values in (2, 2, 3, 4, 20, 20):
+        has = generator.uniform(size=trials) < (0.5 if values == 2 else 1)
+        value = generator.integers(values, size=trials)
+        drew += [has, has]
+        at_bound += [has & (value == 0), has & (value == values - 1)]
+    return np.array(drew, dtype=float), np.array(at_bound, dtype=float)
+
+
+def test_a_bound_is_named_in_5_percent_of_the_studies_in_which_nothing_matters():
+    """By most of the best trials alone, however often all trials lie there, it was named in most of these."""
+    generator = np.random.default_rng(0)
+    named, most, studies = 0, 0, 400
+    for _ in range(studies):
+        drew, at_bound = drawn(generator)
+        named += bool(lead_beyond_chance(drew, at_bound, generator).any())
+        known, there = drew[:, :5].sum(axis=1), at_bound[:, :5].sum(axis=1)
+        most += bool(((known >= 3) & (there > known / 2)).any())
+    assert at_most_5_percent(named, studies), named
+    assert named
+    assert most > 0.5 * studies
+
+
+def test_a_bound_that_is_better_is_named_also_where_the_sampler_has_gone_there_already():
+    generator = np.random.default_rng(0)
+    found = []
+    for _ in range(50):
+        drew, at_bound = drawn(generator)
+        there = generator.uniform(size=32) < 0.6
+        order = np.argsort(generator.normal(size=32) - 2.0 * there)
+        drew, at_bound = np.vstack([drew, np.ones(32)])[:, order], np.vstack([at_bound, there])[:, order]
+        found.append(bool(lead_beyond_chance(drew, at_bound, generator)[-1]))
+    assert np.mean(found) > 0.8
 
 
 @pytest.mark.parametrize("layers", [SAME, OTHER], ids=["paired", "welch"])

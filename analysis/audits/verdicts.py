@@ -11,7 +11,17 @@ import search_spaces
 from analysis.audits.evidence import Evidence
 from analysis.audits.readings import Reading, find
 from search_spaces import Audit, Bound, Check, Claim, Comparison, Measured, measured_by
-from study.record.intervals import LEAST_SEEDS, LEVEL, ROUNDING, Difference, Interval, Sample, difference, holm
+from study.record.intervals import (
+    LEAST_SEEDS,
+    LEVEL,
+    ROUNDING,
+    Difference,
+    Interval,
+    Sample,
+    difference,
+    from_one_seed,
+    holm,
+)
 
 
 class Verdict(StrEnum):
@@ -130,10 +140,11 @@ def judge_check(sample: Sample, value: float, tolerance: float, runs: Sequence[f
         return Verdict.HOLDS if same else Verdict.UNDECIDED
     if len(runs) > 1:
         gap = difference(sample, Sample(dict(enumerate(runs))), pairs=False)
-        refuted = _is_outside(gap, -tolerance, tolerance)
+    elif sample.exact is not None:
+        gap = difference(sample, Sample({}, value))
     else:
-        refuted = _is_outside(sample.predicted(), low, high)
-    return Verdict.FAILS if refuted else Verdict.UNDECIDED
+        gap = from_one_seed(list(sample.values.values()), value)
+    return Verdict.FAILS if _is_outside(gap, -tolerance, tolerance) else Verdict.UNDECIDED
 
 
 def judge_bound(sample: Sample, at_least: float | None, at_most: float | None) -> Verdict:

@@ -105,7 +105,7 @@ def _words(one: Winner) -> dict[str, str]:
     if one.name is None or one.seconds is None:
         return words | {"best": f"nothing to compare: {one.note}"}
     words |= {
-        "best": f"{one.name}, {counted(_seeds(one), 'seed')}, {counted(one.epochs or 0, 'epoch')}",
+        "best": f"{one.name}, {one.failed or counted(_seeds(one), 'seed')}, {counted(one.epochs or 0, 'epoch')}",
         "architecture": str(one.config.get("architecture", "–")),
         **{key.replace("_", " "): cell(one.config[key]) for key in _SETTINGS if key in one.config},
         "parameters": cell(one.params),

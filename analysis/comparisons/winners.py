@@ -14,7 +14,7 @@ from typing import Any
 
 from analysis.study_files import StudyFiles
 from search_spaces import FamilyFacts
-from study.record import metrics
+from study.record import failed_seeds, metrics
 from study.record.intervals import Difference, Interval, Layers, Sample, difference, holm, told_apart
 
 RATIO = "ratio_to_pca"
@@ -51,6 +51,7 @@ class Winner:
         seconds: of training, one run of it.
         epochs: of the last stage of a run, and `trials` how many the search had.
         note: why something is missing.
+        failed: of how many of its seeds it is, where others failed by its own doing, in words; "" where none did.
         pca_nelbo: of a VAE, the test −ELBO of the probabilistic PCA that its study was compared with.
     """
 
@@ -68,6 +69,7 @@ class Winner:
     epochs: int | None
     trials: int
     note: str | None
+    failed: str = ""
     pca_nelbo: float | None = None
 
 
@@ -114,6 +116,7 @@ def winner_of(files: StudyFiles) -> Winner:
         seconds=Sample.of("seconds", dict(zip(rows["seed"], rows["seconds"], strict=True))).interval(),
         epochs=int(rows["epochs"].max()),
         note=None if RATIO in samples else summary["ratio_note"],
+        failed=failed_seeds.of_best(summary),
         pca_nelbo=(summary.get("nats") or {}).get("test_nelbo_clipped"),
     )
 
@@ -234,4 +237,5 @@ def _verdict(first: Winner, second: Winner, gap: Difference, p: float | None) ->
     is_error = first.facts.baseline == "pca" and first.metric != metrics.RATIO
     if is_error and sizes[0] != sizes[1]:
         words += f"; their codes have {sizes[0]} and {sizes[1]} numbers, and the error falls with the size"
+    words += "".join(f"; {one.study} has {one.failed}" for one in (first, second) if one.failed)
     return words

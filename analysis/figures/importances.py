@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures import Drawing, style
+from analysis.figures import Drawing, _chance, style
 from analysis.figures._parameters import groups, varied_parameters
 from analysis.study_files import StudyFiles
 from analysis.trials import ended_trials, ranked_words
@@ -18,7 +18,6 @@ from study.record import metrics
 _PRIOR = 1.0  # trials that a uniform distribution counts for, Optuna's `prior_weight`
 _LEAST_IN_REGIME = 2
 _RESAMPLES = 200
-_LEVEL = 0.05  # how often anything at all is named in a study in which nothing matters
 
 
 def shares(found: np.ndarray) -> np.ndarray:
@@ -72,15 +71,15 @@ def _divergence(column: np.ndarray, copies: np.ndarray, best: np.ndarray) -> np.
 def greatest_by_chance(codes: np.ndarray, ranks: np.ndarray, quantile: float, generator: np.random.Generator) -> float:
     """Return what the greatest divergence of all parameters exceeds in at most 5 % of the studies where none matters.
 
-    The arguments are those of `divergences`. It is of the greatest, over shuffles of the ranks, as every parameter is
-    looked at (Westfall and Young, "Resampling-based multiple testing", 1993, for the maximum of several).
+    The arguments are those of `divergences`; shuffled is which trials are the best.
     """
     once = np.ones(len(ranks))
-    best = _best(ranks, once, quantile)
-    shuffled = np.stack([generator.permutation(best) for _ in range(_RESAMPLES)])
-    greatest = np.max([_divergence(column, once, shuffled) for column in codes.T], axis=0)
-    # "higher" makes the test exact: of 201 values the study's own is among the ten greatest in 5 % at most.
-    return float(np.quantile(greatest, 1 - _LEVEL, method="higher"))
+
+    def greatest(shuffled: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.max([_divergence(column, once, shuffled) for column in codes.T], axis=0)
+        return found
+
+    return _chance.greatest_by_chance(greatest, _best(ranks, once, quantile), generator)
 
 
 def _density(counts: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from analysis.page.parts import Fact, Facts, Section
 from analysis.study_files import StudyFiles
 from analysis.trials import compute_leaderboard, given_and_suggested, trained_seconds
 from analysis.words import cell, config_words, joined, machines, summary_interval
-from study.record import metrics
+from study.record import failed_seeds, metrics
 from study.record.intervals import LEAST_SEEDS
 from study.record.ranking import NOTHING_CHOSEN
 from study.record.words import counted, duration, number, ratio
@@ -33,6 +33,7 @@ def verdict(study: StudyFiles) -> str:
     if summary["best"] is None:
         return _capital(f"{_nothing(summary)}, so there is nothing to report.")
     said = [words for words in (_tuning(summary, chosen=study.chooses), _compared(summary), _bounds(summary)) if words]
+    said += _failed(summary) if said else []
     if not said:
         return "The test split was not touched." if summary["best"]["test"] is None else "There is nothing to compare."
     return _capital("; ".join(said)) + "."
@@ -87,6 +88,13 @@ def _compared(summary: Mapping[str, Any]) -> str:
     if str(summary["verdict"]).startswith("not distinguishable"):
         sure = ", which is within the luck of the seeds"
     return f"the network has {ratio(value)} of {of}{sure}"
+
+
+def _failed(summary: Mapping[str, Any]) -> list[str]:
+    """Return of which of the configs that the sentence is of seeds failed, the best one first."""
+    compared = (summary["best"], summary.get("default"))
+    names = [one["trial_id"] for one in compared if one]
+    return [f"{name} has {words}" for name in names if (words := failed_seeds.of_config(summary, name))]
 
 
 def _bounds(summary: Mapping[str, Any]) -> str:
@@ -186,8 +194,10 @@ def _gain(summary: Mapping[str, Any]) -> Fact | None:
     gain = summary.get("gain")
     if gain is None:
         return None
-    default = summary_interval(summary["default"]["test"])
-    return Fact("What tuning gained", summary_interval(gain), f"Over the space's default, which has {default}.")
+    default = summary["default"]
+    words = failed_seeds.of_config(summary, default["trial_id"])
+    has = summary_interval(default["test"]) + (f", of {words}" if words else "")
+    return Fact("What tuning gained", summary_interval(gain), f"Over the space's default, which has {has}.")
 
 
 def _baseline(summary: Mapping[str, Any], *, chosen: bool, split: str) -> Fact | None:
@@ -245,13 +255,20 @@ def _certainty(summary: Mapping[str, Any]) -> Fact | None:
         verdict = f"{nats}; {by_error if by_error.startswith('its') else f'by error {by_error}'}"
     if verdict is None:
         return None
-    seeds = summary["best"]["test"]["n"]
+    seeds, failed = summary["best"]["test"]["n"], failed_seeds.of_best(summary)
     if summary["baseline"] and "test_accuracy" in summary["baseline"] and "regression" not in verdict:  # earlier, too
         verdict = verdict.replace("PCA's", "the regression's").replace("PCA", "the logistic regression")
     if seeds < 2:
         detail = "One seed says nothing about the luck of a start."
+        detail += f" It is of {failed}." if failed else ""
     elif summary["best"]["test"]["ci95"] is None:
         detail = f"{seeds} seeds that do not differ have no interval: how much others would is not known."
+        detail += f" They are of {failed}." if failed else ""
+    elif failed:
+        detail = (
+            f"Student's t over {failed}. It is of starts that end: what failed is left out of it, as other test images "
+            "and another split of the data are."
+        )
     else:
         detail = (
             f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start: neither other test images nor "

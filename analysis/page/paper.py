@@ -19,7 +19,7 @@ from analysis.page.remarks import hypothesis, remarks
 from analysis.study_files import StudyFiles
 from analysis.trials import by_role, compute_confirmed, given_and_suggested, is_cut_off, suggested, trained_seconds
 from analysis.words import cell, environments, interval_text, joined, machines, parameter_label, versions
-from study.record import files, metrics
+from study.record import failed_seeds, files, metrics
 from study.record.ranking import NOTHING_CHOSEN
 from study.record.tables import CONFIRM, SPREAD, TRIALS
 from study.record.words import counted, counted_each, duration
@@ -102,6 +102,7 @@ def results_table(study: StudyFiles) -> str:
         f"{what[:1].upper()}{what[1:]} of the confirmed configurations: means over seeds with their 95 % intervals "
         "(Student's t), each followed by the baseline's on the same images."
     )
+    caption += "".join(f" Of {name}, {words}." for name, words in failed_seeds.of_all(study.summary or {}))
     heads = ["configuration", "validation", "baseline", "test", "baseline"]
     return _tabular(heads, rows, "lrrrr", caption, "results", of="table*")
 

@@ -13,7 +13,7 @@ import models
 from search_spaces import Context, Space
 from study.record import constraints, metrics
 from study.record.constraints import Constraint
-from study.record.events import Config, Kind, Role
+from study.record.events import Config, Kind, Role, Status
 from study.record.intervals import Interval, Layers, Sample, difference, mean_interval
 from study.record.ranking import best_trials, confirmed_order
 from study.record.settings import Settings
@@ -256,6 +256,7 @@ class Confirmed:
         chose: the runs on the seeds that chose the winner, by validation data; those of an earlier version did both.
         reported: the runs on seeds that chose nothing.
         unmet: the constraints that it does not keep in the mean over `chose`, or over `reported` where there are none.
+        failed: the runs on the seeds of `runs` that failed by the config's own doing, and not by the machine's.
     """
 
     candidate: str
@@ -264,6 +265,7 @@ class Confirmed:
     chose: list[Run]
     reported: list[Run]
     unmet: Sequence[Constraint] = ()
+    failed: Sequence[Run] = ()
 
     @property
     def runs(self) -> list[Run]:
@@ -312,10 +314,7 @@ def confirmed(state: StudyState, candidates: Sequence[Candidate], metric: str) -
     first one stands for the study.
     """
     by_id = {candidate.id: candidate for candidate in candidates}
-    runs: dict[str, dict[bool, list[Run]]] = {name: {True: [], False: []} for name in by_id}
-    for run in state.confirmations:
-        if run.status == "completed" and run.confirm_of in runs:
-            runs[run.confirm_of][run.role == "report"].append(run)
+    runs, failed = _by_role(state, by_id, "completed"), _by_role(state, by_id, "failed")
     several = any(mine[False] for mine in runs.values())
     values = {
         name: [run.last[metric] for run in mine[not several] if metric in run.last] for name, mine in runs.items()
@@ -329,9 +328,26 @@ def confirmed(state: StudyState, candidates: Sequence[Candidate], metric: str) -
     ranked = confirmed_order(values, metrics.mode(metric), [name for name, beyond in unmet.items() if beyond])
     ranked += [name for name in runs if name not in ranked and (runs[name][True] or runs[name][False])]
     return [
-        Confirmed(name, by_id[name].key, by_id[name].config, runs[name][False], runs[name][True], unmet[name])
+        Confirmed(
+            name,
+            by_id[name].key,
+            by_id[name].config,
+            runs[name][False],
+            runs[name][True],
+            unmet[name],
+            failed[name][True] + (failed[name][False] if not runs[name][True] else []),
+        )
         for name in ranked
     ]
+
+
+def _by_role(state: StudyState, names: Iterable[str], status: Status) -> dict[str, dict[bool, list[Run]]]:
+    """Return the confirmation runs of some configs by whether they report, without those that the machine failed."""
+    runs: dict[str, dict[bool, list[Run]]] = {name: {True: [], False: []} for name in names}
+    for run in state.confirmations:
+        if run.status == status and not run.by_machine and run.confirm_of in runs:
+            runs[run.confirm_of][run.role == "report"].append(run)
+    return runs
 
 
 def gain(winner: Confirmed, default: Confirmed, metric: str) -> Interval:

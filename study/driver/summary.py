@@ -9,7 +9,7 @@ from search_spaces import Space
 from study.driver import another_hour
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed, chooses, gain
-from study.record import constraints, metrics
+from study.record import constraints, failed_seeds, metrics
 from study.record.commands import hint, storage_words
 from study.record.constraints import Constraint
 from study.record.folder import StudyFolder
@@ -19,7 +19,7 @@ from study.record.ranking import NOTHING_CHOSEN, best_trials, keeping, pareto_fr
 from study.record.settings import Settings
 from study.record.state import StudyState
 from study.record.terminal import short, table, wrapped
-from study.record.words import DIGITS, counted, duration, number, ratio
+from study.record.words import DIGITS, counted, counted_each, duration, number, ratio
 from study.tracking.implementations import how_to_open
 
 
@@ -42,7 +42,8 @@ def summarize(
     the objective's test metric; both are null where the default won. `constraints`, of a study that has any, says how
     many trials keep them; where none does, or no confirmed config in the mean over its seeds, there is no `best`.
     `chosen_by` is the validation metric that `best` was chosen by, null without validation images: `best` is then the
-    first configuration and the first of its seeds.
+    first configuration and the first of its seeds. Of each of `confirmed`, `failed` is how many `seeds` failed by the
+    config's own doing `of` how many, and `why` the first did: its numbers are of the others; null where none did.
 
     Args:
         state: The study, its search and confirmation ended.
@@ -143,8 +144,16 @@ def _confirmed(one: Confirmed, space: Space) -> dict[str, Any]:
         "params": one.runs[0].params,
         "val": one.value(space.metric),
         "test": {name: interval.to_json() for name, interval in one.test_metrics.items()},
+        "failed": _failed(one),
         **({"unmet": [str(constraint) for constraint in one.unmet]} if one.unmet else {}),
     }
+
+
+def _failed(one: Confirmed) -> dict[str, Any] | None:
+    if not one.failed:
+        return None
+    seeds, why = len(one.failed), one.failed[0].reason or "no reason was given"
+    return {"seeds": seeds, "of": len(one.runs) + seeds, "why": why}
 
 
 def _best(state: StudyState, space: Space, winner: Confirmed | None) -> dict[str, Any] | None:
@@ -214,16 +223,23 @@ def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "gain", f"{_interval(summary['gain'])} over the default, by {metrics.label(_test(summary))}"
     yield "ratio", verdict(summary)
     if nats := summary.get("nats"):  # not of an earlier version
-        yield "nats", _nats(nats)
+        yield "nats", _nats(nats) + _of_seeds(summary) * bool(nats.get("verdict"))
     if "pareto_front" in summary:
         yield "Pareto", "; ".join(", ".join(_pairs(point)) for point in summary["pareto_front"])
 
 
 def verdict(summary: Mapping[str, Any]) -> str:
     """Return the best config's error over the baseline's with the verdict, or why there is none."""
+    verdict = summary["verdict"] and summary["verdict"] + _of_seeds(summary)
     if summary["ratio_to_pca"] is not None:
-        return f"{ratio(summary['ratio_to_pca'])} of {_baselines_error(summary)}: {summary['verdict']}"
-    return f"none: {summary['ratio_note']}" + (f"; {summary['verdict']}" if summary["verdict"] else "")
+        return f"{ratio(summary['ratio_to_pca'])} of {_baselines_error(summary)}: {verdict}"
+    return f"none: {summary['ratio_note']}" + (f"; {verdict}" if verdict else "")
+
+
+def _of_seeds(summary: Mapping[str, Any]) -> str:
+    """Return what follows a verdict on the best config, "" where none of its seeds failed."""
+    words = failed_seeds.of_best(summary)
+    return f", of {words}" if words else ""
 
 
 def _scores(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -240,6 +256,8 @@ def _scores(summary: Mapping[str, Any]) -> Iterator[str]:
     seeds = sorted({value["n"] for *_, val, test in rows for value in (val, test) if value})
     spread = f"means of {' or '.join(map(str, seeds))} seeds, in brackets their 95 % intervals over seeds"
     yield wrapped(spread if seeds != [1] else "of one seed each, which has no interval")
+    for name, words in failed_seeds.of_all(summary):
+        yield wrapped(f"{name}: {words}")
     if not best["val"]:
         yield wrapped(NOTHING_CHOSEN)
 
@@ -256,7 +274,8 @@ def _extent(summary: Mapping[str, Any]) -> str:
     """Return how much was trained: by the search, or without one by confirmation."""
     trials, refused, confirmed = summary["trials"], summary["refused"], summary["confirmed"]
     if confirmed and not any((*trials.values(), refused)):
-        return f"no search; reported configurations: {len(confirmed)}, seeds of each: {summary['best']['test']['n']}"
+        seeds = [one["test"][_test(summary)]["n"] for one in confirmed if _test(summary) in one["test"]]
+        return f"no search; reported configurations: {len(confirmed)}, {counted_each(seeds, 'seed')} of each"
     return (
         f"{counted(trials['completed'], 'trial')} completed, {trials['stopped']} stopped, {trials['failed']} failed, "
         f"{refused} refused, {summary['given']} given and {summary['suggested']} suggested; "

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from study.record import metrics
-from study.record.intervals import LEAST_SEEDS, Difference, Sample, difference, holm, told_apart
+from study.record.intervals import LEAST_SEEDS, Difference, Sample, difference, from_one_seed, holm, told_apart
 from study.record.tables import Row
 from study.record.words import DIGITS, counted, counted_each, number
 
@@ -133,15 +133,17 @@ def _columns(name: str, found: Difference | None) -> Row:
 
 
 def flattery(metric: str, found: float, fresh: Mapping[int, float]) -> Difference:
-    """Return how much better the search's own value of a config was than the mean over fresh seeds, by a t-test.
+    """Return how much better the search's own value of a config was than the mean over fresh seeds.
+
+    It is of one seed and has that one's luck, so the interval and the test are those of a new seed.
 
     Args:
         metric: The objective.
         found: Of the one seed that the search trained, and chose by.
         fresh: By seeds that chose nothing.
     """
-    seeds, exact = Sample.of(metric, fresh), Sample({}, exact=found)
-    return difference(seeds, exact) if metrics.sign(metrics.mode(metric)) > 0 else difference(exact, seeds)
+    sign = metrics.sign(metrics.mode(metric))
+    return from_one_seed([sign * value for value in fresh.values()], sign * found)
 
 
 def sentences(table: Sequence[Row], metric: str) -> list[str]:

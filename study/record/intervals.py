@@ -70,11 +70,12 @@ class Difference(Interval):
 
     Attributes:
         p: the two-sided p value; None where no test can be made, or both numbers are exact.
-        test: what was made, or would be with more seeds; "one_sample" against an exact number, "none" of two of them.
+        test: what was made, or would be with more seeds; "one_sample" against an exact number, "one_seed" against one
+            other seed, "none" of two exact numbers.
     """
 
     p: float | None = None
-    test: Literal["paired", "welch", "one_sample", "none"] = "none"
+    test: Literal["paired", "welch", "one_sample", "one_seed", "none"] = "none"
 
     @property
     def test_words(self) -> str:
@@ -82,7 +83,13 @@ class Difference(Interval):
         return _TESTS[self.test]
 
 
-_TESTS = {"paired": "paired t-test", "welch": "Welch's t-test", "one_sample": "one-sample t-test", "none": "no test"}
+_TESTS = {
+    "paired": "paired t-test",
+    "welch": "Welch's t-test",
+    "one_sample": "one-sample t-test",
+    "one_seed": "t-test of one more seed",
+    "none": "no test",
+}
 
 
 class Layers(NamedTuple):
@@ -113,21 +120,13 @@ class Sample:
 
     def interval(self) -> Interval:
         """Return the mean with its interval."""
-        return self._around_mean(0.0)
-
-    def predicted(self) -> Interval:
-        """Return where one more seed lies in 95 % of cases: mean ± t·s·√(1 + 1/n)."""
-        return self._around_mean(1.0)
-
-    def _around_mean(self, of_others: float) -> Interval:
-        """Return the interval of the mean with a variance beside its own, as a part of that of one seed."""
         if self.exact is not None:
             return Interval.exact(self.exact)
         values = list(self.values.values())
         mean = fmean(values)
         if len(values) < 2 or _do_not_differ(values):
             return Interval(mean, None, None, len(values))
-        low, high = _ends(mean, variance(values) * (1 / len(values) + of_others), len(values) - 1)
+        low, high = _ends(mean, variance(values) / len(values), len(values) - 1)
         return Interval(mean, max(low, self.least), min(high, self.most), len(values))
 
     @property
@@ -173,6 +172,21 @@ def difference(first: Sample, second: Sample, *, pairs: bool | None = None) -> D
     if are_pairs(first, second) if pairs is None else pairs:
         return _of_pairs(first, second, "paired")
     return _welch(list(first.values.values()), list(second.values.values()))
+
+
+def from_one_seed(values: Sequence[float], other: float) -> Difference:
+    """Return the mean of seeds minus the value of one other seed, which has as much luck in it as each of them.
+
+    The interval is that of a new seed, t · s · √(1 + 1/n), and `n` the number of `values`.
+    """
+    mean = fmean(values) - other
+    if len(values) < 2 or _do_not_differ(values):
+        return Difference(mean, None, None, len(values), None, "one_seed")
+    from scipy.stats import ttest_ind
+
+    found = ttest_ind(values, [other])  # Student's: of two samples, one of which has no spread of its own
+    low, high = found.confidence_interval(0.95)
+    return Difference(mean, float(low), float(high), len(values), float(found.pvalue), "one_seed")
 
 
 def _of_pairs(first: Sample, second: Sample, test: Literal["paired", "one_sample"]) -> Difference:

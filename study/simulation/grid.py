@@ -11,7 +11,7 @@ from statistics import fmean
 import numpy as np
 
 from study.search.schedulers import SchedulerSettings, default_settings
-from study.simulation.measures import OrderResult, Summary, measure_order, sign_test, summarize
+from study.simulation.measures import OrderResult, Summary, measure_order, summarize, told_slower
 from study.simulation.recorded import RecordedStudy
 from study.simulation.replay import Replay
 
@@ -138,7 +138,7 @@ class Ranking:
     Attributes:
         soonest: The cell with the smallest median time, of equal ones the cheapest.
         surest: The soonest of those that get there in every order.
-        level: The cells that are not told apart from the soonest by a sign test over the orders (p of at least 0.05).
+        level: The cells that are not told apart from the soonest (`told_slower`).
     """
 
     soonest: Cell
@@ -151,18 +151,14 @@ def rank_cells(cells: Sequence[Cell], limit: float) -> Ranking:
     ranked = sorted(cells, key=lambda cell: time_and_cost(cell, limit))
     soonest = ranked[0]
     sure = [cell for cell in ranked if not any(isinf(one.seconds_within[limit]) for one in cell.orders)]
-    times = _times(soonest, limit)
-    level = tuple(cell for cell in ranked[1:] if sign_test(times, _times(cell, limit)) >= 0.05)
+    slower = told_slower(np.array([[one.seconds_within[limit] for one in cell.orders] for cell in ranked]), 0)
+    level = tuple(cell for cell, is_slower in zip(ranked[1:], slower[1:], strict=True) if not is_slower)
     return Ranking(soonest, sure[0], level)  # without a scheduler, every order gets there
 
 
 def time_and_cost(cell: Cell, limit: float) -> tuple[float, float]:
     """Return what cells are sorted by: the median time, then the cost."""
     return cell.summary.seconds_within[limit].middle, cell.summary.trial_seconds.middle
-
-
-def _times(cell: Cell, limit: float) -> list[float]:
-    return [one.seconds_within[limit] for one in cell.orders]
 
 
 @dataclass(frozen=True)
