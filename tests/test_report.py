@@ -22,6 +22,7 @@ from recorded_studies import MadeUpRun, made_up_seeds, made_up_trial, record, wr
 import search_spaces
 from analysis import report, words
 from analysis.figures import Drawing, style
+from analysis.figures.confirmation import compute_confirmation
 from analysis.page import pictures
 from analysis.page.background import repeat_commands
 from analysis.page.headline import headline, verdict
@@ -270,6 +271,9 @@ def test_a_failed_seed_is_said_where_it_is_said_how_sure_a_result_is(storage):
     assert sure.detail.startswith(f"Student's t over {words}. It is of starts that end")
     assert "covers the luck" not in sure.detail
     assert f"Of t0002, {words}." in results_table(study)
+    confirmed = compute_confirmation(study)
+    assert confirmed is not None
+    assert f"Of t0002, {words}." in confirmed.caption
 
 
 def test_the_sentence_of_an_unfinished_study_is_its_best_so_far(storage):

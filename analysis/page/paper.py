@@ -102,7 +102,7 @@ def results_table(study: StudyFiles) -> str:
         f"{what[:1].upper()}{what[1:]} of the confirmed configurations: means over seeds with their 95 % intervals "
         "(Student's t), each followed by the baseline's on the same images."
     )
-    caption += "".join(f" Of {name}, {words}." for name, words in failed_seeds.of_all(study.summary or {}))
+    caption += failed_seeds.sentences(study.summary or {})
     heads = ["configuration", "validation", "baseline", "test", "baseline"]
     return _tabular(heads, rows, "lrrrr", caption, "results", of="table*")
 

@@ -34,6 +34,11 @@ def of_best(summary: Mapping[str, Any]) -> str:
     return of_config(summary, summary["best"]["trial_id"]) if summary.get("best") else ""
 
 
+def sentences(summary: Mapping[str, Any]) -> str:
+    """Return a sentence on each of them, a space before it."""
+    return "".join(f" Of {config}, {words}." for config, words in of_all(summary))
+
+
 def of_all(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the id of each confirmed config that has such seeds, and the words."""
     for one in summary.get("confirmed", ()):
