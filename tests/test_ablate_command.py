@@ -130,7 +130,7 @@ def test_an_ablation_is_shown_in_80_columns_with_marks_where_something_is_told(t
     notes = ablating.flattered(subject)
     assert notes == [
         "The search saw t0001 at 0.008 by one seed, the confirmation at 0.01 in the mean of 3 fresh seeds: the "
-        "search's value is better by 0.002 (0.001752 to 0.002248)."
+        "search's value is better by 0.002 (0.001503 to 0.002497)."
     ]
     said = ablate.shown(table, "val_mse", notes, StudyFolder(tmp_path / "night"))
     assert max(len(line) for line in said.splitlines() if str(tmp_path) not in line) <= 80

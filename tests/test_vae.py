@@ -316,7 +316,7 @@ ENCODERS = {
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_encoder_state_fits_an_autoencoders_encoder_and_gives_the_mean(name):
-    config = config_of(name, dropout=0.2)
+    config = models.completed(config_of(name, dropout=0.2))
     network, images = build(config, (1, 28, 28)), images_of((1, 28, 28), 4)
     network.training_loss(images, NO_LABELS)  # moves batch norm's statistics, which are part of the state
     encoder = ENCODERS[name](config)
