@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -131,13 +131,6 @@ def summary_interval(value: Mapping[str, Any]) -> str:
         return f"{cell(value['mean'])} ({seeds}{equal}: no interval)"
     low, high = value["ci95"]
     return f"{cell(value['mean'])} (95 % interval {interval_text(low, high)}, {seeds})"
-
-
-def joined(words: Sequence[str]) -> str:
-    """Return "a", "a and b", "a, b and c"."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def environments(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:

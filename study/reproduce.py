@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     from study.driver.child import Child
     from study.driver.reproductions import Planned, Reproduction
 
-_MACHINE = tuple(name for name, option in options().items() if option.resumable and option.with_reported)
+_MACHINE = tuple(
+    name for name, option in options().items() if option.resumable and option.with_reported and option.group != "search"
+)
 """Options of `study run` that say where and how a study runs: a resumed one may be given others."""
 
 _GOES_ON = "interrupted; the same command goes on"
@@ -198,7 +200,8 @@ def _begin(study: Reproduction, seconds: float | None, asked: argparse.Namespace
 
     name, storage = study.folder.name, str(study.storage)
     if study.folder.has_begun:
-        words = ["--resume", name, "--storage", storage]
+        more = ["--report-seeds", str(study.seeds)] if study.planned_seeds < study.seeds else []
+        words = ["--resume", name, "--storage", storage, *more]
     else:
         images = () if study.held_out else LIKE_THE_REPORT
         asks = ["--reported", study.key, "--confirm", f"1x{study.seeds}", *images]

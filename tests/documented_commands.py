@@ -127,6 +127,7 @@ TABLE: dict[str, Run | str] = {
     "study reproduce --time-budget": Run(add="'fashion/*' --dry-run"),
     "study resume night": AS_IT_IS,
     "study resume night --trials 128": Run(add="--trials 13"),
+    "study resume night --report-seeds 10": Run(add="--report-seeds 3"),
     "study resume night --trials 8": AS_IT_IS,
     "study run --config night.yaml": Run(
         add=SMALL, before="test -e night.yaml || study run --space cifar_ae --print-config > night.yaml"

@@ -210,6 +210,19 @@ def test_trials_may_grow():
     assert changed == {"trials": 6}
 
 
+def test_the_seeds_that_report_may_grow():
+    recorded = settings("--name", "night", "--trials", "4", "--confirm", "2x4")
+    assert (recorded.reporting_seeds, resumed(recorded, "--report-seeds", "4")[0].reporting_seeds) == (4, 4)
+    more, changed = resumed(recorded, "--report-seeds", "6")
+    assert (more.reporting_seeds, more.confirm_seeds, changed) == (6, 4, {"report_seeds": 6})
+    with pytest.raises(UsageError, match="--report-seeds 5 is less than the study's 6; it may only grow"):
+        resumed(more, "--report-seeds", "5")
+    with pytest.raises(UsageError, match="--report-seeds 5 goes not with --confirm 0, which the study has"):
+        resumed(settings("--name", "night", "--confirm", "0"), "--report-seeds", "5")
+    with pytest.raises(UsageError, match="--report-seeds 5 goes not with --confirm 0: nothing is reported on"):
+        settings("--confirm", "0", "--report-seeds", "5")
+
+
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
@@ -400,6 +413,7 @@ EVERY_OPTION = {
     "scheduler": "none",
     "objective": "val_accuracy,params",
     "confirm": "2x4",
+    "report-seeds": 5,
     "confirm-reported": True,
     "encoder-from": "day",
     "warm-start": "day,evening",

@@ -91,6 +91,24 @@ def test_the_winner_and_the_default_are_reported_on_seeds_that_chose_nothing(sta
     assert {one.job.seed for one in choosing}.isdisjoint(one.job.seed for one in reporting)
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ((), {"2x2": (6, 4), "1x2": (0, 4)}),
+        (("--report-seeds", "4"), {"2x2": (6, 8), "1x2": (0, 8)}),
+        (("--report-seeds", "1"), {"2x2": (6, 2), "1x2": (0, 2)}),
+    ],
+)
+def test_as_many_seeds_report_as_is_asked_and_other_ones_choose(state, more, expected):
+    for asked, (_, at_most) in expected.items():
+        _, choosing, reporting = planned(state, "--confirm", asked, *more)
+        first = 2 if choosing else 0
+        seeds = range(first + 1, first + at_most // 2 + 1)
+        assert names(reporting) == [f"{run}-s{seed}" for seed in seeds for run in ("t0002", "t0000")]
+        given = settings("--confirm", asked, *more)
+        assert confirmation.runs_at_most(given, SPACE, CONTEXT)[1] == len(reporting) == at_most
+
+
 def test_one_config_needs_no_choice_and_is_reported_beside_the_default(state):
     _, choosing, reporting = planned(state, "--confirm", "1x2")
     assert choosing == []

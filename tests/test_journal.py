@@ -240,6 +240,19 @@ def test_a_study_that_is_extended_is_no_longer_finished():
     assert state.summary is None
 
 
+def test_a_study_with_more_seeds_to_report_has_searched_and_knows_what_was_seen():
+    events = [
+        StudyStarted({"confirm_seeds": 3}, time=0.0),
+        SearchEnded("trials", time=1.0),
+        SessionStarted({"report_seeds": 4}, time=1.0),  # before there was a verdict
+        Finished({"best": None}, time=2.0),
+        SessionStarted({"report_seeds": 6}, time=3.0),
+        SessionStarted({"report_seeds": 7}, time=4.0),
+    ]
+    state = StudyState.fold(events)
+    assert (state.search_ended, state.summary, state.seen_with) == ("trials", None, [4])
+
+
 def test_runs_are_counted_as_they_begin_and_end_and_are_tried_again():
     state = StudyState()
     for number in range(4):

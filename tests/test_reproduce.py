@@ -170,11 +170,26 @@ def test_of_a_study_that_has_moved_only_the_epochs_on_such_a_device_say_its_pace
 
 def test_a_finished_study_on_more_seeds_stands_for_one_on_fewer(tmp_path):
     runs = made_up_seeds("a_b", {"val_mse": [0.1] * 5}, key="a/b")
-    recorded_studies.write_study(tmp_path, name_of("a/b", 5), runs, summary={})
-    recorded_studies.write_study(tmp_path, name_of("a/b", 7), runs[:1])  # not finished
+    for number, about in ((5, {"summary": {}}), (7, {})):  # the second one is not finished
+        recorded_studies.write_study(
+            tmp_path, name_of("a/b", number), runs, settings={"confirm_seeds": number}, **about
+        )
     for seeds, found in ((3, 5), (5, 5), (6, 6)):
         study = Reproduction.of("a/b", entry(1), seeds, tmp_path)
         assert (study.seeds, study.finished) == (found, found == 5)
+
+
+def test_a_study_on_fewer_seeds_goes_on_with_more(finished_runs, capsys):
+    storage, ran, _ = finished_runs
+    for number, count in ((2, 2), (3, 3)):
+        runs = made_up_seeds("a_x", {"val_mse": [0.1] * count}, key="a/x", epochs=2)
+        recorded_studies.write_study(
+            storage, name_of("a/x", number), runs, summary={}, settings={"confirm_seeds": number}
+        )
+    study = Reproduction.of("a/x", entry(2), 5, storage)
+    assert (study.folder.name, study.finished, study.progress) == ("reproduce-a-x-x3", False, "6 of 10 epochs")
+    assert reproduce.main(["a/x", "--storage", str(storage), "--seeds", "5"]) == 0
+    assert ran == [["run", "--resume", "reproduce-a-x-x3", "--storage", str(storage), "--report-seeds", "5"]]
 
 
 def test_the_plan_says_hours_and_what_does_not_fit_the_budget(tmp_path):

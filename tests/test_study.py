@@ -222,6 +222,27 @@ def test_a_finished_study_can_be_extended(finished, tmp_path):
     assert len(ids) == len(set(ids))
 
 
+def test_a_finished_study_is_given_more_seeds_and_says_that_its_verdict_was_seen(finished, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished[0], folder)
+    before, trials = table(folder / "results/night/confirm.csv"), summary_of(folder)["trials"]
+    again = ["--resume", "night", "--tracking-uri", f"sqlite:///{folder / 'mlflow.db'}"]
+    done = run(folder, *again, "--report-seeds", "3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    after, summary = table(folder / "results/night/confirm.csv"), summary_of(folder)
+    known = {row["confirm_id"] for row in before}
+    assert [row for row in after if row["confirm_id"] in known] == before
+    added = [row for row in after if row["confirm_id"] not in known]
+    assert {(row["role"], row["confirm_id"].rpartition("-s")[2]) for row in added} == {("report", "5")}
+    assert (summary["seen_with"], summary["best"]["test"]["n"], summary["trials"]) == ([2], 3, trials)
+    said = "seeds were added after the verdict by 2: one of the intervals misses in up to 10 %"
+    assert said in " ".join(done.stdout.split())
+    again = run(folder, *again)
+    assert "a larger --report-seeds than 3 extends it" in again.stdout
+    # The command that a folder from elsewhere names is run neither by the first resume nor by the next.
+    assert '"notified"' not in (folder / "results/night/journal.jsonl").read_text().rpartition('"session"')[2]
+
+
 def test_the_name_of_a_study_is_taken_once(finished):
     folder, _ = finished
     done = run(folder, *SMALL)

@@ -36,6 +36,7 @@ class Reading:
         is_subset: fewer images than the data set has, by --train-size.
         open_choices: what the report left open of the configuration and could change the number.
         failed: runs beside ours that failed, of which there is no number.
+        seen_with: how many seeds each verdict was by that was seen before there were these.
     """
 
     measured: Measured
@@ -51,6 +52,7 @@ class Reading:
     is_subset: bool = False
     open_choices: tuple[str, ...] = ()
     failed: int = 0
+    seen_with: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +117,7 @@ def find(measured: Measured, evidence: Evidence, *, beside: str | None = None) -
         source=", ".join(sources),
         is_subset=first.is_subset or second.is_subset,
         failed=max(first.failed, second.failed),
+        seen_with=max(first.seen_with, second.seen_with, key=len),
         open_choices=tuple(dict.fromkeys((*first.open_choices, *second.open_choices))),
     )
 
@@ -149,6 +152,7 @@ def _of_runs(measured: Measured, evidence: Evidence, together: Iterable[Measured
         is_subset=study.is_subset and study.sizes != whole and not free,
         open_choices=tuple(one for one in entry.open_choices if not free or one in OPEN_LAYERS),
         failed=runs.failed,
+        seen_with=tuple((study.summary or {}).get("seen_with", ())),
     )
     known = runs.values(measured)
     if not known:

@@ -17,6 +17,7 @@ from analysis.audits.verdicts import Audited, Piece, Verdict, stages
 from analysis.output import plain_grid
 from analysis.page.parts import Fact, Facts, Item, Page, Paragraph, Section
 from analysis.words import cell, with_interval
+from study.record import about_seeds
 from study.record.commands import hint
 from study.record.intervals import Interval
 from study.record.words import counted
@@ -163,6 +164,7 @@ def _conditions(piece: Piece) -> list[str]:
     if not _is_exact(reading):
         words += [counted(piece.interval.n, "seed")] if piece.interval else []
         words += [f"{reading.failed} more failed, left out"] if reading.failed else []
+        words += [about_seeds.added(reading.seen_with)] if reading.seen_with else []
         if reading.epochs:
             words.append(f"{stages(reading.epochs)} of {stages(reading.reported_epochs)} epochs")
     if reading.is_subset and reading.images is not None:

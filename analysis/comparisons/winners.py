@@ -14,7 +14,7 @@ from typing import Any
 
 from analysis.study_files import StudyFiles
 from search_spaces import FamilyFacts
-from study.record import failed_seeds, metrics
+from study.record import about_seeds, metrics
 from study.record.intervals import Difference, Interval, Layers, Sample, difference, holm, told_apart
 
 RATIO = "ratio_to_pca"
@@ -52,6 +52,7 @@ class Winner:
         epochs: of the last stage of a run, and `trials` how many the search had.
         note: why something is missing.
         failed: of how many of its seeds it is, where others failed by its own doing, in words; "" where none did.
+        added: that seeds were added after a verdict was seen, in words; "" where none were.
         pca_nelbo: of a VAE, the test −ELBO of the probabilistic PCA that its study was compared with.
     """
 
@@ -70,6 +71,7 @@ class Winner:
     trials: int
     note: str | None
     failed: str = ""
+    added: str = ""
     pca_nelbo: float | None = None
 
 
@@ -116,7 +118,8 @@ def winner_of(files: StudyFiles) -> Winner:
         seconds=Sample.of("seconds", dict(zip(rows["seed"], rows["seconds"], strict=True))).interval(),
         epochs=int(rows["epochs"].max()),
         note=None if RATIO in samples else summary["ratio_note"],
-        failed=failed_seeds.of_best(summary),
+        failed=about_seeds.failed_of_best(summary),
+        added=about_seeds.added(summary.get("seen_with", ())),  # not of an earlier version
         pca_nelbo=(summary.get("nats") or {}).get("test_nelbo_clipped"),
     )
 
@@ -238,4 +241,5 @@ def _verdict(first: Winner, second: Winner, gap: Difference, p: float | None) ->
     if is_error and sizes[0] != sizes[1]:
         words += f"; their codes have {sizes[0]} and {sizes[1]} numbers, and the error falls with the size"
     words += "".join(f"; {one.study} has {one.failed}" for one in (first, second) if one.failed)
+    words += "".join(f"; of {one.study} {one.added}" for one in (first, second) if one.added)
     return words

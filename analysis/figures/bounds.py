@@ -12,8 +12,8 @@ from analysis.figures import Drawing, _chance, style
 from analysis.figures._parameters import sampled_ranges
 from analysis.study_files import StudyFiles
 from analysis.trials import ended_trials, records, suggested
-from analysis.words import joined, parameter_label
-from study.record.words import number
+from analysis.words import parameter_label
+from study.record.words import joined, number
 
 _BEST = 5
 _LEAST_TRIALS = 10

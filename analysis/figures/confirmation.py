@@ -27,7 +27,7 @@ from analysis.trials import (
     records,
     unmet_by_mean,
 )
-from study.record import failed_seeds, metrics
+from study.record import about_seeds, metrics
 from study.record.intervals import (
     LEAST_SEEDS,
     LEVEL,
@@ -182,7 +182,7 @@ def compute_confirmation(study: StudyFiles) -> Confirmation | None:
     seeds = runs[[name for name in kept if name in runs]].rename(columns=columns)
     if beyond := unmet_by_mean(study, runs):
         configs[UNMET] = configs["confirm_of"].map(beyond).fillna("")
-    failed = failed_seeds.sentences(study.summary or {})
+    failed = about_seeds.sentences(study.summary or {})
     return Confirmation(configs, seeds, _tests(seeds, order, objective), objective, failed)
 
 

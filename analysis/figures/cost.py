@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from analysis.figures import Drawing, Drawings, style
 from analysis.study_files import StudyFiles
 from analysis.trials import ended_trials, is_cut_off, numbers, ranked_words
-from analysis.words import joined
 from study.record import metrics
-from study.record.words import counted, number
+from study.record.words import counted, joined, number
 
 _COSTS = ("seconds", "epochs", "params")
 

@@ -12,8 +12,9 @@ from analysis.figures import Drawing, _chance, style
 from analysis.figures._parameters import groups, varied_parameters
 from analysis.study_files import StudyFiles
 from analysis.trials import ended_trials, ranked_words
-from analysis.words import joined, parameter_label
+from analysis.words import parameter_label
 from study.record import metrics
+from study.record.words import joined
 
 _PRIOR = 1.0  # trials that a uniform distribution counts for, Optuna's `prior_weight`
 _LEAST_IN_REGIME = 2

@@ -17,8 +17,9 @@ from analysis.figures import Drawing, style
 from analysis.figures._parameters import Scale, varied_parameters
 from analysis.study_files import StudyFiles
 from analysis.trials import ended_trials, ranked_words
-from analysis.words import joined, parameter_label
+from analysis.words import parameter_label
 from study.record import metrics
+from study.record.words import joined
 
 _AXES = 12
 _LEAST_TRIALS = 3

@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from analysis.figures import Drawing, style
 from analysis.study_files import StudyFiles
 from analysis.trials import Objective, keeping, numbers, objectives_of
-from analysis.words import joined
 from study.record import metrics
 from study.record.ranking import on_front
-from study.record.words import counted, number
+from study.record.words import counted, joined, number
 
 
 @dataclass(frozen=True, eq=False)

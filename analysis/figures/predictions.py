@@ -13,8 +13,7 @@ from scipy import stats
 from analysis.figures import Drawing, Drawings, style
 from analysis.study_files import StudyFiles
 from analysis.trials import records
-from analysis.words import joined
-from study.record.words import counted
+from study.record.words import counted, joined
 
 _PAIRS = 3
 _WRITTEN = 12  # classes, up to which every cell has its number

@@ -12,11 +12,11 @@ import search_spaces
 from analysis.page.parts import Commands, Fact, Facts, Item, Paragraph, Section, Table
 from analysis.study_files import StudyFiles
 from analysis.trials import by_role, given_and_suggested, suggested
-from analysis.words import cell, environments, joined, machine, machines, versions
+from analysis.words import cell, environments, machine, machines, versions
 from study.record import metrics
 from study.record.ranking import NOTHING_CHOSEN
 from study.record.settings import place_fields, repeat_words
-from study.record.words import counted, counted_each, number
+from study.record.words import counted, counted_each, joined, number
 
 _NAMED = 3  # configs in a sentence; more are counted
 

@@ -11,11 +11,11 @@ from analysis.over_images import compute_over_images
 from analysis.page.parts import Fact, Facts, Section
 from analysis.study_files import StudyFiles
 from analysis.trials import compute_leaderboard, given_and_suggested, trained_seconds
-from analysis.words import cell, config_words, joined, machines, summary_interval
-from study.record import failed_seeds, metrics
+from analysis.words import cell, config_words, machines, summary_interval
+from study.record import about_seeds, metrics
 from study.record.intervals import LEAST_SEEDS
 from study.record.ranking import NOTHING_CHOSEN
-from study.record.words import counted, duration, number, ratio
+from study.record.words import counted, duration, joined, number, ratio
 
 
 def headline(study: StudyFiles) -> Section:
@@ -94,7 +94,7 @@ def _failed(summary: Mapping[str, Any]) -> list[str]:
     """Return of which of the configs that the sentence is of seeds failed, the best one first."""
     compared = (summary["best"], summary.get("default"))
     names = [one["trial_id"] for one in compared if one]
-    return [f"{name} has {words}" for name in names if (words := failed_seeds.of_config(summary, name))]
+    return [f"{name} has {words}" for name in names if (words := about_seeds.failed_of(summary, name))]
 
 
 def _bounds(summary: Mapping[str, Any]) -> str:
@@ -195,7 +195,7 @@ def _gain(summary: Mapping[str, Any]) -> Fact | None:
     if gain is None:
         return None
     default = summary["default"]
-    words = failed_seeds.of_config(summary, default["trial_id"])
+    words = about_seeds.failed_of(summary, default["trial_id"])
     has = summary_interval(default["test"]) + (f", of {words}" if words else "")
     return Fact("What tuning gained", summary_interval(gain), f"Over the space's default, which has {has}.")
 
@@ -255,7 +255,7 @@ def _certainty(summary: Mapping[str, Any]) -> Fact | None:
         verdict = f"{nats}; {by_error if by_error.startswith('its') else f'by error {by_error}'}"
     if verdict is None:
         return None
-    seeds, failed = summary["best"]["test"]["n"], failed_seeds.of_best(summary)
+    seeds, failed = summary["best"]["test"]["n"], about_seeds.failed_of_best(summary)
     if summary["baseline"] and "test_accuracy" in summary["baseline"] and "regression" not in verdict:  # earlier, too
         verdict = verdict.replace("PCA's", "the regression's").replace("PCA", "the logistic regression")
     if seeds < 2:
@@ -274,6 +274,8 @@ def _certainty(summary: Mapping[str, Any]) -> Fact | None:
             f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start: neither other test images nor "
             "another split of the data."
         )
+    if more := about_seeds.added(summary.get("seen_with", ())):  # not of an earlier version
+        detail += f" {_capital(more)}."
     return Fact("How sure", _capital(verdict), detail)
 
 

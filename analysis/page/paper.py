@@ -18,11 +18,11 @@ from analysis.page.headline import verdict
 from analysis.page.remarks import hypothesis, remarks
 from analysis.study_files import StudyFiles
 from analysis.trials import by_role, compute_confirmed, given_and_suggested, is_cut_off, suggested, trained_seconds
-from analysis.words import cell, environments, interval_text, joined, machines, parameter_label, versions
-from study.record import failed_seeds, files, metrics
+from analysis.words import cell, environments, interval_text, machines, parameter_label, versions
+from study.record import about_seeds, files, metrics
 from study.record.ranking import NOTHING_CHOSEN
 from study.record.tables import CONFIRM, SPREAD, TRIALS
-from study.record.words import counted, counted_each, duration
+from study.record.words import counted, counted_each, duration, joined
 
 _COLUMN = 3.4  # inches of a paper's column
 _SMALLER = 0.75  # of a figure's letters there: 7.5 points
@@ -102,7 +102,7 @@ def results_table(study: StudyFiles) -> str:
         f"{what[:1].upper()}{what[1:]} of the confirmed configurations: means over seeds with their 95 % intervals "
         "(Student's t), each followed by the baseline's on the same images."
     )
-    caption += failed_seeds.sentences(study.summary or {})
+    caption += about_seeds.sentences(study.summary or {})
     heads = ["configuration", "validation", "baseline", "test", "baseline"]
     return _tabular(heads, rows, "lrrrr", caption, "results", of="table*")
 

@@ -114,7 +114,7 @@ def runs_at_most(settings: Settings, space: Space, context: Context) -> tuple[in
         return 0, 0
     seeds = settings.confirm_seeds
     if not chooses(settings):
-        return 0, seeds * len(selected(settings.reported or "", space.name))
+        return 0, settings.reporting_seeds * len(selected(settings.reported or "", space.name))
     if settings.reported:
         several, others = len(selected(settings.reported, space.name)), 0
     else:
@@ -123,7 +123,7 @@ def runs_at_most(settings: Settings, space: Space, context: Context) -> tuple[in
         others = len(space.points(context)) if settings.confirm_reported else int(settings.trials > 1)
         several = best + (others if settings.confirm_reported else 0)
     reported = min(settings.confirm_top, settings.trials) if len(settings.objectives) > 1 else 1
-    return several * seeds if several > 1 else 0, (reported + others) * seeds
+    return several * seeds if several > 1 else 0, (reported + others) * settings.reporting_seeds
 
 
 def networks_at_most(settings: Settings, space: Space, context: Context) -> int:
@@ -177,7 +177,7 @@ def newly_choosing(state: StudyState, settings: Settings, chosen: Sequence[Candi
 def reporting(
     state: StudyState, settings: Settings, chosen: Sequence[Candidate], reported: Sequence[Candidate]
 ) -> list[Planned]:
-    """Return what is left of the runs that report on some configs: as many seeds, none of which chose anything.
+    """Return what is left of the runs that report on some configs, by seeds none of which chose anything.
 
     Without validation images nothing is chosen, and all of `chosen` are reported on.
 
@@ -188,9 +188,9 @@ def reporting(
         reported: The winner and what it is put beside.
     """
     if not chooses(settings):
-        return _missing(state, settings, chosen, range(1, settings.confirm_seeds + 1), "report", test=True)
+        return _missing(state, settings, chosen, range(1, settings.reporting_seeds + 1), "report", test=True)
     first = settings.confirm_seeds if len(chosen) > 1 else 0
-    replicates = range(first + 1, first + settings.confirm_seeds + 1)
+    replicates = range(first + 1, first + settings.reporting_seeds + 1)
     return _missing(state, settings, reported, replicates, "report", test=True)
 
 

@@ -41,6 +41,8 @@ _OF_IMAGES = ("data", "labels", "cache_dir", "data_dir")
 """Settings that say where the images lie."""
 _PLACES = (*_OF_IMAGES, "tracking_uri", "prices_file", "prices")
 """Settings that a resumed study may have elsewhere or otherwise, and that the next one is to go on with."""
+_NOT_OBEYED = ("address", "notify", "register")
+"""Settings of a folder from elsewhere that nobody here has chosen: the next one is to go on without them, too."""
 _DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 
 
@@ -148,7 +150,8 @@ def resume(
         if not trusted:
             _say_not_obeyed(folder, state.settings, settings.to_json())
         used = settings.written()
-        moved = {place: used[place] for place in _PLACES if used[place] != state.settings.get(place)}
+        places = _PLACES if trusted else (*_PLACES, *_NOT_OBEYED)
+        moved = {place: used[place] for place in places if used[place] != state.settings.get(place)}
         tracking_uri.check_folder(settings.tracking_uri)
         elsewhere = not moved.keys().isdisjoint((*_OF_IMAGES, "tracking_uri"))
         elsewhere = elsewhere or tracking_uri.is_gone(settings.tracking_uri)
@@ -186,7 +189,10 @@ def resume(
 
 
 def _extended_by(settings: Settings, state: StudyState) -> str:
-    """Return what would give a finished study more to do: the trials, or the limit that ended its search."""
+    """Return what would give a finished study more to do: more seeds, trials, or of the limit that ended its search."""
+    seeds = f"a larger --report-seeds than {settings.reporting_seeds}"
+    if settings.reported:
+        return seeds
     limits = {
         "time budget": "--time-budget",
         "device hours": "--device-hours",
@@ -194,8 +200,10 @@ def _extended_by(settings: Settings, state: StudyState) -> str:
         "patience": "--patience",
     }
     if option := limits.get(state.search_ended or ""):
-        return f"a larger {option}, which ended its search,"
-    return f"a larger --trials than {settings.trials}"
+        search = f"a larger {option}, which ended its search,"
+    else:
+        search = f"a larger --trials than {settings.trials}"
+    return f"{search} or {seeds}" if settings.confirm_top else search
 
 
 def _load_again(settings: Settings, folder: StudyFolder) -> ImageData:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from study.record import commands, files, journal
 from study.record.folder import StudyFolder
 from study.record.machine import cores
 from study.record.reproductions import name_of
+from study.record.settings import reporting_seeds
 from study.record.state import Run, StudyState
 from study.record.terminal import table, wrapped
 from study.record.words import number
@@ -39,6 +40,7 @@ class Reproduction:
         storage: The folder of the studies.
         held_out: Whether images are held out for validation, though the report had trained on all: its learning curves
             on images that were not trained on need some, and the test images choose nothing and are asked once.
+        began_with: How many seeds its name says, where it began with fewer.
     """
 
     key: str
@@ -46,22 +48,32 @@ class Reproduction:
     seeds: int
     storage: Path
     held_out: bool = False
+    began_with: int | None = None
 
     @classmethod
     def of(cls, key: str, entry: Reported, seeds: int, storage: Path, *, held_out: bool = False) -> Reproduction:
-        """Return the study on so many seeds, or a finished one on more of them, which says all that it would."""
+        """Return the study on so many seeds: a finished one on as many or more, or the one that can be gone on with.
+
+        That is the one of this name, else of those on fewer seeds, which go on with more, the one on the most.
+        """
         any_number = name_of(key, "*", held_out=held_out)
+        new = cls(key, entry, seeds, storage, held_out)
+        fewer = {}
         for folder in sorted(storage.glob(any_number)):
-            more = re.fullmatch(re.escape(any_number).replace(r"\*", r"(\d+)"), folder.name)
-            other = cls(key, entry, int(more[1]), storage, held_out) if more else None
-            if other and other.seeds > seeds and other.finished:
-                return other
-        return cls(key, entry, seeds, storage, held_out)
+            named = re.fullmatch(re.escape(any_number).replace(r"\*", r"(\d+)"), folder.name)
+            known = replace(new, began_with=int(named[1])) if named else None
+            if known is None or not known.folder.has_begun:
+                continue
+            if known.finished:
+                return replace(known, seeds=known.planned_seeds)
+            if known.planned_seeds <= seeds:
+                fewer[known.planned_seeds] = known
+        return fewer[max(fewer)] if fewer else new
 
     @property
     def folder(self) -> StudyFolder:
         """The study's folder, which need not be there."""
-        return StudyFolder(self.storage / name_of(self.key, self.seeds, held_out=self.held_out))
+        return StudyFolder(self.storage / name_of(self.key, self.began_with or self.seeds, held_out=self.held_out))
 
     @property
     def title(self) -> str:
@@ -74,9 +86,14 @@ class Reproduction:
         return journal.read_state(self.folder.journal) if self.folder.has_begun else StudyState()
 
     @property
+    def planned_seeds(self) -> int:
+        """The seeds that the study is on so far, once it has begun."""
+        return reporting_seeds(self.state.settings)
+
+    @property
     def finished(self) -> bool:
         """Whether nothing is left of the study."""
-        return self.state.summary is not None
+        return self.state.summary is not None and self.planned_seeds >= self.seeds
 
     @property
     def done(self) -> list[Stages]:

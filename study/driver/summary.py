@@ -9,7 +9,7 @@ from search_spaces import Space
 from study.driver import another_hour
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed, chooses, gain
-from study.record import constraints, failed_seeds, metrics
+from study.record import about_seeds, constraints, metrics
 from study.record.commands import hint, storage_words
 from study.record.constraints import Constraint
 from study.record.folder import StudyFolder
@@ -44,6 +44,7 @@ def summarize(
     `chosen_by` is the validation metric that `best` was chosen by, null without validation images: `best` is then the
     first configuration and the first of its seeds. Of each of `confirmed`, `failed` is how many `seeds` failed by the
     config's own doing `of` how many, and `why` the first did: its numbers are of the others; null where none did.
+    `seen_with` has how many seeds reported in each earlier summary, after which there were to be more of them.
 
     Args:
         state: The study, its search and confirmation ended.
@@ -69,6 +70,7 @@ def summarize(
         "epochs_run": sum(len(run.epochs) for run in state.trials),
         "confirmed": [_confirmed(one, space) for one in confirmed],
         "chosen_by": space.metric if chooses(settings) else None,
+        "seen_with": state.seen_with,
         "best": None,
         "default": None,
         "gain": None,
@@ -237,9 +239,9 @@ def verdict(summary: Mapping[str, Any]) -> str:
 
 
 def _of_seeds(summary: Mapping[str, Any]) -> str:
-    """Return what follows a verdict on the best config, "" where none of its seeds failed."""
-    words = failed_seeds.of_best(summary)
-    return f", of {words}" if words else ""
+    """Return what follows a verdict on the best config: that seeds of it failed, or came after an earlier verdict."""
+    failed, added = about_seeds.failed_of_best(summary), about_seeds.added(summary.get("seen_with", ()))
+    return (f", of {failed}" if failed else "") + (f"; {added}" if added else "")
 
 
 def _scores(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -256,7 +258,7 @@ def _scores(summary: Mapping[str, Any]) -> Iterator[str]:
     seeds = sorted({value["n"] for *_, val, test in rows for value in (val, test) if value})
     spread = f"means of {' or '.join(map(str, seeds))} seeds, in brackets their 95 % intervals over seeds"
     yield wrapped(spread if seeds != [1] else "of one seed each, which has no interval")
-    for name, words in failed_seeds.of_all(summary):
+    for name, words in about_seeds.all_failed(summary):
         yield wrapped(f"{name}: {words}")
     if not best["val"]:
         yield wrapped(NOTHING_CHOSEN)

@@ -97,7 +97,7 @@ class SessionStarted(Event):
         gpu: how runs share a GPU; None without one.
         uuid: who it is from here on: a copy of a study is a study of its own. None where it stays the same.
         place: where it lies now.
-        moved: settings that say where things lie now.
+        moved: settings that say where things lie now, or which of a folder from elsewhere are not obeyed.
         environment: git commit, versions, hardware; an earlier version did not say them.
     """
 

@@ -283,6 +283,16 @@ class Settings:
         ),
     ] = 3
     confirm_seeds: int = 3
+    report_seeds: Annotated[
+        int | None,
+        _search(
+            "fresh seeds that report on the winner and the default; a finished study may be given more",
+            integer(1),
+            "N",
+            default="R of --confirm",
+            resumable=True,
+        ),
+    ] = None
     confirm_reported: Annotated[
         bool, _search("and the default and reported configurations", flag, with_reported=False)
     ] = False
@@ -419,6 +429,11 @@ class Settings:
     ] = "auto"
 
     @property
+    def reporting_seeds(self) -> int:
+        """The seeds that report on each config that is reported on."""
+        return reporting_seeds(vars(self))
+
+    @property
     def storage_path(self) -> Path:
         """The path of the storage folder."""
         return Path(self.storage)
@@ -454,6 +469,12 @@ class Settings:
                 "value_range": None if ends is None else (float(ends[0]), float(ends[1])),
             }
         )
+
+
+def reporting_seeds(recorded: Mapping[str, Any]) -> int:
+    """Return how many seeds report on each config that is reported on, from recorded settings of any version."""
+    seeds: int = recorded.get("report_seeds") or recorded.get("confirm_seeds", Settings.confirm_seeds)
+    return seeds
 
 
 @cache

@@ -38,6 +38,7 @@ from study.record.events import (
     TriedAgain,
 )
 from study.record.prices import UNKNOWN, Part
+from study.record.settings import reporting_seeds
 
 
 @dataclass
@@ -121,6 +122,7 @@ class StudyState:
     delivered: set[str] = field(default_factory=set)  # the ids of ended runs that the tracker has in full
     search_ended: str | None = None
     summary: dict[str, Any] | None = None
+    seen_with: list[int] = field(default_factory=list)  # how many seeds reported in each earlier summary with fewer
     files: Files = field(default_factory=dict)  # what the finished study left in its folder
     published: bool = False  # the tracker has the artifacts of the finished study
     notified: bool = False  # the user's command has been told that the study is finished
@@ -277,12 +279,16 @@ class StudyState:
     def _begin_session(self, event: SessionStarted) -> None:
         self.later_sessions.append(event)
         self._wall_before, self._session_start = self.wall_s, event.time
+        if "report_seeds" in event.changed and self.summary is not None:
+            self.seen_with.append(reporting_seeds(self.settings))
         self.settings = {**self.settings, **event.moved, **event.changed}
         self.place = event.place or self.place
         if event.uuid and self.about:
             self.about = replace(self.about, uuid=event.uuid)
             self.tracked, self.delivered, self.published = {}, set(), False
+        if event.changed.keys() - {"report_seeds"}:
+            self.search_ended = None
         if event.changed:
-            self.search_ended = self.summary = None
+            self.summary = None
             self.notified = False
             self.published = False

@@ -65,6 +65,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         raise UsageError(f"--latent-size {given['latent_size']} holds what --objective {','.join(objectives)} searches")
     if reported and given.get("confirm_top") == 0:
         raise UsageError("--confirm 0 leaves nothing to do with --reported; give KxR, such as 1x3")
+    if given.get("confirm_top") == 0 and given.get("report_seeds"):
+        raise UsageError(f"--report-seeds {given['report_seeds']} goes not with --confirm 0: nothing is reported on")
     data = data_settings({**given, "data": given.get("data", space.dataset)})
     # A cap that caps none, where reported configurations have their own epochs.
     epochs = max(max(entry.epochs) for entry in reported.values()) if reported else space.epochs
@@ -150,7 +152,8 @@ def resumed_settings(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> t
     _check_registry(values["register"], values["tracking_uri"])
     if values["trials"] < before.trials:
         raise UsageError(f"--trials {values['trials']} is less than the study's {before.trials}; it may only grow")
-    budgets = ("trials", "time_budget_s", "device_hours", "max_cost", "patience")
+    _check_report_seeds(given.get("report_seeds"), before)
+    budgets = ("trials", "time_budget_s", "device_hours", "max_cost", "patience", "report_seeds")
     more = {name: values[name] for name in budgets if values[name] != recorded.get(name)}
     _check_patience(more.get("patience"), before.objectives)
     return Settings.from_json(values), more
@@ -326,6 +329,16 @@ def _check_patience(patience: int | None, objectives: tuple[str, ...]) -> None:
     """Refuse to end a search for want of a gain where a gain is not one number."""
     if patience and len(objectives) > 1:
         raise UsageError(f"--patience goes with one objective; the study's are {','.join(objectives)}")
+
+
+def _check_report_seeds(seeds: int | None, before: Settings) -> None:
+    """Refuse fewer reporting seeds than a study has, and any where it reports on nothing."""
+    if seeds is None:
+        return
+    if not before.confirm_top:
+        raise UsageError(f"--report-seeds {seeds} goes not with --confirm 0, which the study has")
+    if seeds < before.reporting_seeds:
+        raise UsageError(f"--report-seeds {seeds} is less than the study's {before.reporting_seeds}; it may only grow")
 
 
 def _check_several(objectives: tuple[str, ...], sampler: str, scheduler: str) -> None:
