@@ -10,7 +10,7 @@ pictures, goes to analysis/reproductions.
 Examples:
     python study/reproduce.py --dry-run
     python study/reproduce.py 'fashion/*' --seeds 1
-    python study/reproduce.py --time-budget 150m --max-concurrent 1
+    python study/reproduce.py --missing --time-budget 150m --max-concurrent 1
     python study/reproduce.py 'flowers/*' --studies 4 --address auto --gpus-per-trial 0.25
 """
 
@@ -70,6 +70,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "so many studies at a time, in one Ray, which --address names; the hours are of one at a time (default: 1)"
     )
     commands.add_value(parser, "--studies", integer(1), "N", several, default=1)
+    missing = "leave out what --out keeps already, on as many seeds, such as what this repository does"
+    parser.add_argument("--missing", action="store_true", help=missing)
     parser.add_argument("--dry-run", action="store_true", help="say what is left and how long it takes; train nothing")
     commands.add_storage(parser)
     commands.add_out(parser, "folder of what is kept of finished studies (default: analysis/reproductions)", "DIR")
@@ -141,6 +143,11 @@ def _run(asked: argparse.Namespace) -> int:
         for key, entry in _distinct(reported).items()
         for held_out in ((False, True) if needs_held_out(key, entry) else (False,))
     ]
+    if asked.missing:
+        everything = len(studies) + len(pca)
+        studies = [one for one in studies if one.kept_seeds(kept) < asked.seeds]
+        pca = {key: components for key, components in pca.items() if not _has_pca(_pca_file(kept, key), components)}
+        print(f"{everything - len(studies) - len(pca)} of {everything} are kept in {os.path.relpath(kept)}")
     plan = planned(studies, paces, machine)
     if plan:
         print(plan_text(plan, machine, asked.time_budget))

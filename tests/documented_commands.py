@@ -124,6 +124,7 @@ TABLE: dict[str, Run | str] = {
     "study reproduce": Run(add="--dry-run"),
     "study reproduce 'flowers/*'": Run(instead="study reproduce 'flowers/ad*' --dry-run"),
     "study reproduce --dry-run": Run(add="'fashion/*'"),
+    "study reproduce --missing": AS_IT_IS,
     "study reproduce --time-budget": Run(add="'fashion/*' --dry-run"),
     "study resume night": AS_IT_IS,
     "study resume night --trials 128": Run(add="--trials 13"),

@@ -192,6 +192,22 @@ def test_a_study_on_fewer_seeds_goes_on_with_more(finished_runs, capsys):
     assert ran == [["run", "--resume", "reproduce-a-x-x3", "--storage", str(storage), "--report-seeds", "5"]]
 
 
+def test_what_is_kept_on_as_many_seeds_is_left_out_where_the_missing_is_asked_for(finished_runs, tmp_path, capsys):
+    storage, ran, _ = finished_runs
+    for key, seeds, more in (("a/short", 3, None), ("a/long", 3, 5), ("a/x", 3, None)):
+        folder = tmp_path / "kept" / name_of(key, seeds, held_out=key == "a/x")  # which is another study
+        folder.mkdir(parents=True)
+        settings = {"confirm_seeds": seeds, "report_seeds": more}
+        (folder / "study.json").write_text(json.dumps({"settings": settings}))
+    argv = ["a/*", "--storage", str(storage), "--missing"]
+    assert reproduce.main([*argv, "--seeds", "3", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("2 of 3 are kept in ")
+    assert ("a/x" in said, "a/short" in said, "a/long" in said) == (True, False, False)
+    assert reproduce.main([*argv, "--seeds", "5"]) == 0
+    assert [words[words.index("--reported") + 1] for words in ran] == ["a/short", "a/x"]
+
+
 def test_the_plan_says_hours_and_what_does_not_fit_the_budget(tmp_path):
     studies = [Reproduction(f"a/{epochs}", entry(epochs), 1, tmp_path) for epochs in (1, 9)]
     plan = [Planned(study, (4410.0,), 3600.4 * study.entry.epochs[0] ** 3) for study in studies]

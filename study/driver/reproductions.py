@@ -14,7 +14,7 @@ from typing import Any
 import search_spaces
 from search_spaces import Reported
 from study.driver.environment import cpu_model
-from study.record import commands, files, journal
+from study.record import commands, files, journal, tables
 from study.record.folder import StudyFolder
 from study.record.machine import cores
 from study.record.reproductions import name_of
@@ -56,13 +56,11 @@ class Reproduction:
 
         That is the one of this name, else of those on fewer seeds, which go on with more, the one on the most.
         """
-        any_number = name_of(key, "*", held_out=held_out)
         new = cls(key, entry, seeds, storage, held_out)
         fewer = {}
-        for folder in sorted(storage.glob(any_number)):
-            named = re.fullmatch(re.escape(any_number).replace(r"\*", r"(\d+)"), folder.name)
-            known = replace(new, began_with=int(named[1])) if named else None
-            if known is None or not known.folder.has_begun:
+        for folder in sorted(storage.glob(name_of(key, "*", held_out=held_out))):
+            known = replace(new, began_with=new._seeds_named(folder))
+            if known.began_with is None or not known.folder.has_begun:
                 continue
             if known.finished:
                 return replace(known, seeds=known.planned_seeds)
@@ -84,6 +82,18 @@ class Reproduction:
     def state(self) -> StudyState:
         """What the study's journal says, at the first time of asking; of a study that has not begun, nothing."""
         return journal.read_state(self.folder.journal) if self.folder.has_begun else StudyState()
+
+    def kept_seeds(self, kept: Path) -> int:
+        """Return on how many seeds the study is kept below a folder, 0 where it is not."""
+        folders = kept.glob(name_of(self.key, "*", held_out=self.held_out))
+        files = [folder / tables.ABOUT for folder in folders if self._seeds_named(folder) is not None]
+        return max((reporting_seeds(json.loads(file.read_bytes())["settings"]) for file in files), default=0)
+
+    def _seeds_named(self, folder: Path) -> int | None:
+        """Return the seeds in a folder's name, None where it is not of this configuration."""
+        pattern = re.escape(name_of(self.key, "*", held_out=self.held_out)).replace(r"\*", r"(\d+)")
+        named = re.fullmatch(pattern, folder.name)
+        return int(named[1]) if named else None
 
     @property
     def planned_seeds(self) -> int:
