@@ -388,6 +388,19 @@ def test_a_reporting_seed_that_failed_by_its_config_stands_beside_the_verdict_an
     assert "t0000: 2 of 3 seeds (1 failed: nan)" in lines
 
 
+def test_a_config_all_of_whose_seeds_failed_is_said_and_not_dropped(state, tmp_path):
+    confirmed(state, "t0002", [0.20, 0.22], [0.40, 0.41])
+    about = {"kind": "confirm", "confirm_of": "t0000", "role": "report", "status": "failed", "key": "default"}
+    for seed in (3, 4):
+        add_run(state, f"t0000-s{seed}", [0.5], **about)
+    summary = summarize(state, settings(), SPACE, ranked(state), row(0.5))
+    assert [one["id"] for one in summary["confirmed"]] == ["t0002"]
+    failed = {"seeds": 2, "of": 2, "why": "nan"}
+    assert summary["all_failed"] == [{"id": "t0000", "key": "default", "failed": failed}]
+    lines = text(summary, StudyFolder(tmp_path / "night"), "sqlite:///mlflow.db").splitlines()
+    assert "t0000: 0 of 2 seeds (2 failed, the first: nan)" in lines
+
+
 def classified(accuracies):
     """Return confirmations of a classifier's config with these test accuracies."""
     runs = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from search_spaces import Space
@@ -17,7 +17,7 @@ from study.record.intervals import mean_interval
 from study.record.prices import NOT_COUNTED, of_settings
 from study.record.ranking import NOTHING_CHOSEN, best_trials, keeping, pareto_front
 from study.record.settings import Settings
-from study.record.state import StudyState
+from study.record.state import Run, StudyState
 from study.record.terminal import short, table, wrapped
 from study.record.words import DIGITS, counted, counted_each, duration, number, ratio
 from study.tracking.implementations import how_to_open
@@ -43,7 +43,8 @@ def summarize(
     many trials keep them; where none does, or no confirmed config in the mean over its seeds, there is no `best`.
     `chosen_by` is the validation metric that `best` was chosen by, null without validation images: `best` is then the
     first configuration and the first of its seeds. Of each of `confirmed`, `failed` is how many `seeds` failed by the
-    config's own doing `of` how many, and `why` the first did: its numbers are of the others; null where none did.
+    config's own doing `of` how many, and `why` the first did: its numbers are of the others; null where none did. Those
+    whose seeds all did are not among them, but in `all_failed`.
     `seen_with` has how many seeds reported in each earlier summary, after which there were to be more of them.
 
     Args:
@@ -69,6 +70,7 @@ def summarize(
         "another_hour": None if settings.reported else another_hour.expected(state, settings).to_json(),
         "epochs_run": sum(len(run.epochs) for run in state.trials),
         "confirmed": [_confirmed(one, space) for one in confirmed],
+        "all_failed": _all_failed(state),
         "chosen_by": space.metric if chooses(settings) else None,
         "seen_with": state.seen_with,
         "best": None,
@@ -146,16 +148,26 @@ def _confirmed(one: Confirmed, space: Space) -> dict[str, Any]:
         "params": one.runs[0].params,
         "val": one.value(space.metric),
         "test": {name: interval.to_json() for name, interval in one.test_metrics.items()},
-        "failed": _failed(one),
+        "failed": _failed(one.failed, len(one.runs)),
         **({"unmet": [str(constraint) for constraint in one.unmet]} if one.unmet else {}),
     }
 
 
-def _failed(one: Confirmed) -> dict[str, Any] | None:
-    if not one.failed:
+def _failed(failed: Sequence[Run], completed: int) -> dict[str, Any] | None:
+    if not failed:
         return None
-    seeds, why = len(one.failed), one.failed[0].reason or "no reason was given"
-    return {"seeds": seeds, "of": len(one.runs) + seeds, "why": why}
+    return {"seeds": len(failed), "of": completed + len(failed), "why": failed[0].reason or "no reason was given"}
+
+
+def _all_failed(state: StudyState) -> list[dict[str, Any]]:
+    """Return the configs of the confirmation of which no seed was completed and some failed by the config's doing."""
+    runs = state.confirmations
+    completed = {run.confirm_of for run in runs if run.status == "completed"}
+    failed: dict[str | None, list[Run]] = {}
+    for run in runs:
+        if run.status == "failed" and not run.by_machine and run.confirm_of not in completed:
+            failed.setdefault(run.confirm_of, []).append(run)
+    return [{"id": name, "key": mine[0].key, "failed": _failed(mine, 0)} for name, mine in failed.items()]
 
 
 def _best(state: StudyState, space: Space, winner: Confirmed | None) -> dict[str, Any] | None:

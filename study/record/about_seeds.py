@@ -24,7 +24,7 @@ def failed_of(summary: Mapping[str, Any], config: str) -> str:
     Returns:
         "" where no seed failed, and where an earlier version has not counted them.
     """
-    failed = next((one.get("failed") for one in summary.get("confirmed", ()) if one.get("id") == config), None)
+    failed = next((one.get("failed") for one in _configs(summary) if one.get("id") == config), None)
     if not failed:
         return ""
     first = ", the first" if failed["seeds"] > 1 else ""
@@ -38,10 +38,14 @@ def failed_of_best(summary: Mapping[str, Any]) -> str:
 
 
 def all_failed(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the id of each confirmed config that has such seeds, and the words."""
-    for one in summary.get("confirmed", ()):
+    """Yield the id of each confirmed config that has such seeds, and the words; last those of which none ended well."""
+    for one in _configs(summary):
         if words := failed_of(summary, one["id"]):
             yield one["id"], words
+
+
+def _configs(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*summary.get("confirmed", ()), *summary.get("all_failed", ())]  # the latter not of an earlier version
 
 
 def added(seen_with: Sequence[int]) -> str:
