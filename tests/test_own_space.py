@@ -40,7 +40,7 @@ from study import run as run_command
 from study.data import image_data, own_file
 from study.driver import inputs, own_space
 from study.evaluation import served
-from study.record.errors import UsageError
+from study.record.errors import DataError, UsageError
 from study.record.folder import StudyFolder
 from study.record.journal import read_state
 from study.settings import command_line
@@ -168,6 +168,38 @@ def test_a_function_may_give_its_images_in_several_ways(body, sizes, tmp_path):
     use(written(tmp_path, (given, body + given)))
     data = image_data.load("stripes", tmp_path)
     assert data.sizes == sizes
+
+
+def gives(folder, body):
+    """Let a file be in use whose `load_data` is this text, of images (40, 10, 12) and labels of two classes."""
+    given = "    rng = np.random.default_rng(0)\n    labels"
+    made = "    images = np.random.default_rng(0).integers(0, 256, (40, 10, 12), dtype='uint8')\n"
+    use(written(folder, (given, f"{made}    labels = np.arange(40) % 2\n{body}\n{given}")))
+
+
+UNLIKE = [
+    ("{'train': (images[:30], labels[:30]), 'test': images[30:]}", "test without labels beside train with labels"),
+    ("{'train': (images[:30], None), 'test': (images[30:], labels[30:])}", "train without labels beside test with"),
+    ("{'train': (images[:30], labels[:31]), 'test': (images[30:], labels[31:])}", "images (30, 10, 12) with labels"),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), UNLIKE)
+def test_splits_that_do_not_belong_together_are_refused_by_name(given, expected, tmp_path):
+    gives(tmp_path, f"    return {given}")
+    with pytest.raises(DataError) as refused:
+        image_data.load("stripes", tmp_path)
+    assert expected in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["(images, None)", "{'train': (images[:30], None), 'test': images[30:]}", "[(image, None) for image in images]"],
+)
+def test_labels_that_are_none_are_no_labels(given, tmp_path):
+    gives(tmp_path, f"    return {given}")
+    assert image_data.load("stripes", tmp_path).class_names == ("images",)
 
 
 NOT_FOUND = "--space '{file}' cannot be read: No such file or directory"

@@ -135,11 +135,12 @@ def pictures(data_dir: Path, asked: Asked) -> Pictures:
     if "" not in arrays:
         if not arrays.keys() <= {*get_args(SplitName)} or "train" not in arrays:
             raise DataError(f"{where} gives {', '.join(map(str, arrays))}; it gives train, and may give val and test")
+        _check_labels(where, arrays)
         splits = np.concatenate([np.full(len(images), split) for split, (images, _) in arrays.items()])
     try:
         images = np.concatenate([images for images, _ in arrays.values()])
         labelled = [labels for _, labels in arrays.values() if labels is not None]
-        labels = np.concatenate(labelled) if len(labelled) == len(arrays) else None
+        labels = np.concatenate(labelled) if labelled else None
     except ValueError as error:
         raise DataError(f"{where} gives images or labels that do not fit together: {error}") from None
     names = spec.class_names if labels is not None and labels.dtype.kind in "iu" else ()
@@ -151,20 +152,37 @@ def pictures(data_dir: Path, asked: Asked) -> Pictures:
     return result
 
 
+def _check_labels(where: str, arrays: Mapping[str, tuple[Array, Array | None]]) -> None:
+    """Refuse splits without labels beside splits with them, as of folders, and labels that are another split's."""
+    bare = [split for split, (_, labels) in arrays.items() if labels is None]
+    if bare and len(bare) < len(arrays):
+        labelled = [split for split in arrays if split not in bare]
+        raise DataError(
+            f"{where} gives {' and '.join(bare)} without labels beside {' and '.join(labelled)} with labels; give "
+            "labels of every split, or of none"
+        )
+    for split, (images, labels) in arrays.items():
+        if labels is not None and labels.shape != images.shape[:1]:
+            raise DataError(f"{where} gives {split} images {images.shape} with labels {labels.shape}; one label each")
+
+
 def _arrays(part: object) -> tuple[Array, Array | None]:
-    """Return images and labels from what a person's function gave.
+    """Return images and labels from what a person's function gave; labels that are None are no labels.
 
     A pair of arrays, images alone, a torch `Dataset`, or a `datasets.Dataset` of Hugging Face, whose items are dicts.
     """
     if isinstance(part, tuple) and len(part) == 2:
-        return np.asarray(part[0]), np.asarray(part[1])
+        return np.asarray(part[0]), None if part[1] is None else np.asarray(part[1])
     if isinstance(part, np.ndarray) or hasattr(part, "numpy"):
         return np.asarray(part), None
     if isinstance(part, Sized) and hasattr(part, "__getitem__"):
         items: list[Any] = [_pair(cast("Any", part)[index]) for index in range(len(part))]
         if items and isinstance(items[0], tuple | list) and len(items[0]) == 2:
             images = np.stack([np.asarray(image) for image, _ in items])
-            return images, np.array([str(label) if isinstance(label, str) else int(label) for _, label in items])
+            labels = [label for _, label in items]
+            if all(label is None for label in labels):
+                return images, None
+            return images, np.array([str(label) if isinstance(label, str) else int(label) for label in labels])
         return np.stack([np.asarray(item) for item in items]), None
     raise TypeError(
         f"load_data gives a {type(part).__name__}; it gives (images, labels), images alone, a torch Dataset, a "
