@@ -181,11 +181,16 @@ UNLIKE = [
     ("{'train': (images[:30], labels[:30]), 'test': images[30:]}", "test without labels beside train with labels"),
     ("{'train': (images[:30], None), 'test': (images[30:], labels[30:])}", "train without labels beside test with"),
     ("{'train': (images[:30], labels[:31]), 'test': (images[30:], labels[31:])}", "images (30, 10, 12) with labels"),
+    (
+        "{'train': (images[:30], labels[:30]), 'test': (images[30:].astype('uint16') * 257, labels[30:])}",
+        "gives images whose white is not the same value: train uint8, test uint16; give all as one dtype",
+    ),
+    ("[(image > 99, 0) if number else (image, 1) for number, image in enumerate(images)]", "value: uint8 and bool;"),
 ]
 
 
 @pytest.mark.parametrize(("given", "expected"), UNLIKE)
-def test_splits_that_do_not_belong_together_are_refused_by_name(given, expected, tmp_path):
+def test_images_that_do_not_belong_together_are_refused_by_name(given, expected, tmp_path):
     gives(tmp_path, f"    return {given}")
     with pytest.raises(DataError) as refused:
         image_data.load("stripes", tmp_path)
@@ -200,6 +205,12 @@ def test_splits_that_do_not_belong_together_are_refused_by_name(given, expected,
 def test_labels_that_are_none_are_no_labels(given, tmp_path):
     gives(tmp_path, f"    return {given}")
     assert image_data.load("stripes", tmp_path).class_names == ("images",)
+
+
+def test_images_of_several_formats_are_joined_where_their_range_is_said(tmp_path):
+    gives(tmp_path, "    return {'train': images[:30], 'test': images[30:].astype('uint16')}")
+    data = image_data.load("stripes", tmp_path, value_range=(0, 255))
+    assert data.test.images.max() > 0.9 * data.train.images.max()
 
 
 NOT_FOUND = "--space '{file}' cannot be read: No such file or directory"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -12,6 +12,7 @@ import numpy as np
 
 import search_spaces
 from search_spaces import Space
+from study.data import deep_files
 from study.data.finding import SplitName
 from study.data.image_folder import Array, Asked, Pictures, of_arrays
 from study.record.errors import DataError, UsageError
@@ -128,16 +129,19 @@ def pictures(data_dir: Path, asked: Asked) -> Pictures:
     try:
         given = found.load_data(data_dir)
         parts = given if isinstance(given, Mapping) else {"": given}
-        arrays = {"val" if split == "validation" else split: _arrays(part) for split, part in parts.items()}
+        pieces = {"val" if split == "validation" else split: _pieces(part) for split, part in parts.items()}
     except Exception as error:
         raise DataError(f"--space {found.code.error(error)}") from error
+    if "" not in pieces and (not pieces.keys() <= {*get_args(SplitName)} or "train" not in pieces):
+        raise DataError(f"{where} gives {', '.join(map(str, pieces))}; it gives train, and may give val and test")
+    if asked.value_range is None:
+        _check_scale(where, {split: [piece.dtype for piece in images] for split, (images, _) in pieces.items()})
     splits = None
-    if "" not in arrays:
-        if not arrays.keys() <= {*get_args(SplitName)} or "train" not in arrays:
-            raise DataError(f"{where} gives {', '.join(map(str, arrays))}; it gives train, and may give val and test")
-        _check_labels(where, arrays)
-        splits = np.concatenate([np.full(len(images), split) for split, (images, _) in arrays.items()])
     try:
+        arrays = {split: (np.concatenate(images), labels) for split, (images, labels) in pieces.items()}
+        if "" not in arrays:
+            _check_labels(where, arrays)
+            splits = np.concatenate([np.full(len(images), split) for split, (images, _) in arrays.items()])
         images = np.concatenate([images for images, _ in arrays.values()])
         labelled = [labels for _, labels in arrays.values() if labels is not None]
         labels = np.concatenate(labelled) if labelled else None
@@ -150,6 +154,16 @@ def pictures(data_dir: Path, asked: Asked) -> Pictures:
     if result.shape != spec.image_shape and asked.image_size is None:
         raise DataError(f"{where} gives images of {_times(result.shape)}; SPACE.data says {_times(spec.image_shape)}")
     return result
+
+
+def _check_scale(where: str, dtypes: Mapping[str, Sequence[np.dtype[Any]]]) -> None:
+    """Refuse images that would be joined to one array though their formats say different values for white."""
+    if len({deep_files.largest(dtype) for each in dtypes.values() for dtype in each}) > 1:
+        told = [f"{split} {' and '.join(map(str, dict.fromkeys(each)))}".strip() for split, each in dtypes.items()]
+        raise DataError(
+            f"{where} gives images whose white is not the same value: {', '.join(told)}; give all as one dtype, or say "
+            "with --value-range LOW,HIGH which values are black and white"
+        )
 
 
 def _check_labels(where: str, arrays: Mapping[str, tuple[Array, Array | None]]) -> None:
@@ -166,24 +180,24 @@ def _check_labels(where: str, arrays: Mapping[str, tuple[Array, Array | None]]) 
             raise DataError(f"{where} gives {split} images {images.shape} with labels {labels.shape}; one label each")
 
 
-def _arrays(part: object) -> tuple[Array, Array | None]:
-    """Return images and labels from what a person's function gave; labels that are None are no labels.
+def _pieces(part: object) -> tuple[list[Array], Array | None]:
+    """Return arrays of images, and labels, from what a person's function gave; labels that are None are no labels.
 
     A pair of arrays, images alone, a torch `Dataset`, or a `datasets.Dataset` of Hugging Face, whose items are dicts.
     """
     if isinstance(part, tuple) and len(part) == 2:
-        return np.asarray(part[0]), None if part[1] is None else np.asarray(part[1])
+        return [np.asarray(part[0])], None if part[1] is None else np.asarray(part[1])
     if isinstance(part, np.ndarray) or hasattr(part, "numpy"):
-        return np.asarray(part), None
+        return [np.asarray(part)], None
     if isinstance(part, Sized) and hasattr(part, "__getitem__"):
         items: list[Any] = [_pair(cast("Any", part)[index]) for index in range(len(part))]
         if items and isinstance(items[0], tuple | list) and len(items[0]) == 2:
-            images = np.stack([np.asarray(image) for image, _ in items])
+            images = [np.asarray(image)[np.newaxis] for image, _ in items]
             labels = [label for _, label in items]
             if all(label is None for label in labels):
                 return images, None
             return images, np.array([str(label) if isinstance(label, str) else int(label) for label in labels])
-        return np.stack([np.asarray(item) for item in items]), None
+        return [np.asarray(item)[np.newaxis] for item in items], None
     raise TypeError(
         f"load_data gives a {type(part).__name__}; it gives (images, labels), images alone, a torch Dataset, a "
         "datasets.Dataset, or a dict of these by train, val and test"
