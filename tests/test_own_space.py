@@ -229,6 +229,21 @@ ERRORS = [
         ("ARCHITECTURES = {", "ARCHITECTURES = {'b': 3, "),
         "line 50: ARCHITECTURES must be a dict of models.Architecture",
     ),
+    (
+        ("    trials=4,", "    trials='16',"),
+        "line 62: SPACE must be a Space whose trials are a whole number of at least 1, not '16'",
+    ),
+    (("    trials=4,", "    trials=0,"), "a Space whose trials are a whole number of at least 1, not 0"),
+    (("    epochs=3,", "    epochs=20.5,"), "a Space whose epochs are a whole number of at least 1, not 20.5"),
+    (
+        ("    trials=4,", "    trials=4, pretrain_epochs=-1,"),
+        "pretrain_epochs are a whole number of at least 0, not -1",
+    ),
+    (
+        ("    search=search,", "    search={},"),
+        "a Space whose search is a function of (ask, context, reported), not {{}}",
+    ),
+    (("    default={", "    default=not {"), "a Space whose default is a dict, not False"),
     (('"stripes", "S', '"digits", "S'), "line 62: SPACE must be of data with a name of their own, as load_data reads"),
 ]
 

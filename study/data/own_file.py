@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import numpy as np
 
 import search_spaces
-from search_spaces import Space
+from search_spaces import DatasetSpec, Space
 from study.data import deep_files
 from study.data.finding import SplitName
 from study.data.image_folder import Array, Asked, Pictures, of_arrays
@@ -90,11 +90,21 @@ def use(code: OwnCode, name: str | None = None) -> OwnFile:
 
 
 def _checked(code: OwnCode, file: str, defined: Mapping[str, Any]) -> OwnFile:
+    from models import Number
     from models.own import OwnCodeError
 
     space, load_data, name = defined["SPACE"], defined.get("load_data"), Path(file).stem
     if not isinstance(space, Space):
         raise code.wrong("SPACE", "a search_spaces.Space", space)
+    for key, kind, what in (("data", DatasetSpec, "a search_spaces.DatasetSpec"), ("default", Mapping, "a dict")):
+        if not isinstance(getattr(space, key), kind):
+            raise code.wrong("SPACE", f"a Space whose {key} is {what}", getattr(space, key))
+    if not callable(space.search):
+        raise code.wrong("SPACE", "a Space whose search is a function of (ask, context, reported)", space.search)
+    for key, least in (("trials", 1), ("epochs", 1), ("pretrain_epochs", 0)):
+        allowed = Number(least, whole=True)
+        if not allowed.allows(getattr(space, key)):
+            raise code.wrong("SPACE", f"a Space whose {key} are {allowed}", getattr(space, key))
     if name in search_spaces.names():
         raise OwnCodeError(f"{code.path} has the name of a built-in space; rename it")
     if space.family not in search_spaces.BUILT_IN and space.facts is None:
