@@ -142,6 +142,10 @@ class OwnCode:
             raise self.wrong("SPACE", f"of one of the families {allowed}, or of a FAMILY that the file defines", name)
         if own is not None and name in registry.BUILT_IN:
             raise self.wrong("FAMILY", f"of a name of its own in SPACE, which {name!r} is not", name)
+        if own is not None:
+            self._check_settings("FAMILY", own.settings)
+            for architecture in own.architectures.values():
+                self._check_settings("FAMILY", architecture.settings)
         family = registry.BUILT_IN[name] if own is None else own
         added = getattr(module, "ARCHITECTURES", {})
         if not isinstance(added, Mapping):
@@ -149,9 +153,17 @@ class OwnCode:
         for key, architecture in added.items():
             if not isinstance(key, str) or not isinstance(architecture, Architecture):
                 raise self.wrong("ARCHITECTURES", "a dict of models.Architecture by name", {key: architecture})
+            self._check_settings("ARCHITECTURES", architecture.settings)
             if key in family.architectures:
                 raise self.wrong("ARCHITECTURES", f"without {key!r}, a name that {name} has already", [*added])
         return replace(family, architectures={**family.architectures, **added})
+
+    def _check_settings(self, name: str, settings: object) -> None:
+        if not isinstance(settings, Mapping):
+            raise self.wrong(name, "with settings that are a dict", settings)
+        for key, setting in settings.items():
+            if not isinstance(setting, Setting):
+                raise self.wrong(name, "with settings that are each a models.Number or models.OneOf", {key: setting})
 
 
 _in_use: list[OwnCode] = []  # the one file whose networks count in this process
