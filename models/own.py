@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import os
 import sys
+import tokenize
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -45,16 +47,22 @@ class OwnCode:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> OwnCode:
-        """Read a file.
+        """Read a file in the coding that Python would read it in: UTF-8, or what its first lines say.
 
         Raises:
             FileNotFoundError: there is none.
             OwnCodeError: it is no text.
         """
+        content = Path(path).read_bytes()
         try:
-            return cls(Path(path), Path(path).read_bytes().decode("utf-8"))
-        except UnicodeDecodeError as error:
+            return cls(Path(path), content.decode(_coding(content)))
+        except (SyntaxError, UnicodeDecodeError, LookupError) as error:
             raise OwnCodeError(f"{path} is no Python file: {error}") from None
+
+    @property
+    def content(self) -> bytes:
+        """What a copy of the file holds: its text in the coding that its first lines say, as `read` takes it."""
+        return self.source.encode(_coding(self.source.encode()))
 
     @cached_property
     def digest(self) -> str:
@@ -217,6 +225,10 @@ def autoencoder(
         return encoder(config, shape), decoder(config, shape)
 
     return Architecture(parts, settings or {}, image_shape)
+
+
+def _coding(content: bytes) -> str:
+    return tokenize.detect_encoding(io.BytesIO(content).readline)[0]
 
 
 def _shown(value: Any) -> str:

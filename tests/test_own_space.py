@@ -266,6 +266,42 @@ def test_a_file_that_is_not_there_or_has_a_space_s_name_is_refused(tmp_path):
         use(written(tmp_path, file="digits_ae.py"))
 
 
+CODINGS = {
+    "UTF-8 with a mark": lambda text: text.encode("utf-8-sig"),
+    "Latin-1": lambda text: ("# -*- coding: latin-1 -*-\n" + text).encode("latin-1"),
+    "lines of Windows": lambda text: text.replace("\n", "\r\n").encode(),
+}
+
+
+@pytest.mark.parametrize("encoded", CODINGS.values(), ids=CODINGS)
+def test_a_file_is_read_in_the_coding_that_python_reads_it_in_and_so_is_its_copy(encoded, tmp_path):
+    text = (FILES / "stripes.py").read_text().replace("two convolutions", "zwei Größen")
+    (tmp_path / "mine.py").write_bytes(encoded(text))
+    found = use(tmp_path / "mine.py")
+    assert found.space.description == "zwei Größen"
+    own_space.keep(folder := StudyFolder(tmp_path / "night"))
+    assert own_file.read(folder.code).digest == found.code.digest
+    images, out = saved(tmp_path / "best", tmp_path / "mine.py")
+    assert torch.equal(models.load(tmp_path / "best")(images), out)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("é = 1".encode("latin-1"), "is no Python file: invalid or missing encoding declaration"),
+        (b"\n\n\nx = '\xe9'", "is no Python file: 'utf-8' codec can't decode"),
+        (b"# coding: base64\n", "is no Python file: 'base64' is not a text encoding"),
+        (b"# coding: klingon\n", "is no Python file: unknown encoding: klingon"),
+    ],
+)
+def test_a_file_in_no_known_coding_is_one_line(content, expected, tmp_path):
+    (tmp_path / "mine.py").write_bytes(content)
+    with pytest.raises(UsageError) as refused:
+        use(tmp_path / "mine.py")
+    assert expected in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 UNBUILDABLE = [
     (("(2, 8)", "(0, 8)"), r"latent_size must be a whole number of at least 1, not 0; the drawn config \d+ cannot be"),
     (('ask.integer("features", (2, 16)', 'ask.integer("feature", (2, 16)'), "lacks the key 'features'|cannot express"),

@@ -118,7 +118,8 @@ def own_name() -> str:
 
 def keep(folder: StudyFolder) -> None:
     """Copy the file in use into a study's folder."""
-    files.write_text(folder.code, _code().source)
+    content = _code().content
+    files.write(folder.code, lambda part: part.write_bytes(content))
 
 
 def kept(folder: StudyFolder) -> OwnCode:
