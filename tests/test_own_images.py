@@ -297,6 +297,11 @@ def test_one_file_of_images_and_labels(tmp_path: Path) -> None:
         ({"pixels": np.zeros((9, 4, 4))}, "no array 'images'"),
         ({"images": np.zeros((9, 4, 4)), "labels": np.zeros(8, int)}, "labels are int64 (8,)"),
         ({"images": np.zeros((9, 4, 4)), "labels": np.array([0] * 7 + [1] * 2)}, "class '1' has 2 images"),
+        (
+            {"images": np.zeros((9, 4, 4)), "labels": np.array(["b"] * 5 + ["", " ", "", ""])},
+            "4 of 9 labels are blank, the first that of image 5",
+        ),
+        ({"images": np.zeros((9, 4, 4)), "labels": np.array([b"b"] * 5 + [b""] * 4)}, "4 of 9 labels are blank"),
         ({"images": np.zeros((9, 4))}, "it takes (n, height, width)"),
         ({"images": np.array([{}] * 9)}, "no array of images"),
     ],
