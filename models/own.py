@@ -25,6 +25,10 @@ CODE_FILE = "space.py"
 """The name that the file's copy has beside a network, and in a study's folder."""
 
 
+FAULTS = (Exception, SystemExit)
+"""What a person's code may raise by its own doing; it does not end the process by `sys.exit()`."""
+
+
 class OwnCodeError(ConfigError):
     """A file of one's own is not what is expected; the message names the file, the line, and what would be."""
 
@@ -87,7 +91,7 @@ class OwnCode:
         sys.modules[self._module_name] = module  # its dataclasses look for it there
         try:
             exec(compile(self.source, str(self.path), "exec"), module.__dict__)
-        except (Exception, SystemExit) as error:
+        except FAULTS as error:
             del sys.modules[self._module_name]
             raise self.error(error) from error
         return module

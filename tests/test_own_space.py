@@ -602,6 +602,26 @@ def test_check_space_says_in_a_line_what_goes_wrong_in_the_file(change, noes, li
     assert not said.err
 
 
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("    ask.integer", r"200 configs can be drawn NO --space \S+/mine.py, line \d+: SystemExit: 3"),
+        (
+            "    return Decoder(",
+            r"each network can be built NO --space \S+/mine.py, line \d+: SystemExit: 3; the default",
+        ),
+        ("    rng = np.random", r"its images can be read NO --space \S+/mine.py, line \d+: SystemExit: 3"),
+    ],
+)
+def test_a_file_that_would_end_the_command_is_a_fault_of_the_file(place, line, tmp_path, monkeypatch, capsys):
+    file = written(tmp_path, (place, f"    sys.exit(3)\n{place}"), ("import models\n", "import sys\nimport models\n"))
+    assert check_space.main([str(file)]) == 1
+    assert re.search(line, " ".join(capsys.readouterr().out.split()))
+    monkeypatch.chdir(tmp_path)
+    assert run_command.main(["--space", str(file), "--name", "night", "--dry-run"]) == 2
+    assert "SystemExit: 3" in capsys.readouterr().err
+
+
 def test_check_space_tries_nothing_on_images_that_cannot_be_read(tmp_path, capsys):
     new_space.main([str(tmp_path / "mine.py")])
     capsys.readouterr()

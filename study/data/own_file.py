@@ -132,6 +132,8 @@ def pictures(data_dir: Path, asked: Asked) -> Pictures:
     Raises:
         DataError: it raises, or gives what is no images; the message says what is expected.
     """
+    from models.own import FAULTS
+
     found = own()
     assert found is not None
     assert found.load_data is not None
@@ -140,7 +142,7 @@ def pictures(data_dir: Path, asked: Asked) -> Pictures:
         given = found.load_data(data_dir)
         parts = given if isinstance(given, Mapping) else {"": given}
         pieces = {"val" if split == "validation" else split: _pieces(part) for split, part in parts.items()}
-    except Exception as error:
+    except FAULTS as error:
         raise DataError(f"--space {found.code.error(error)}") from error
     if "" not in pieces and (not pieces.keys() <= {*get_args(SplitName)} or "train" not in pieces):
         raise DataError(f"{where} gives {', '.join(map(str, pieces))}; it gives train, and may give val and test")
