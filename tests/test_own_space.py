@@ -213,6 +213,22 @@ def test_images_of_several_formats_are_joined_where_their_range_is_said(tmp_path
     assert data.test.images.max() > 0.9 * data.train.images.max()
 
 
+@pytest.mark.parametrize(("mode", "channels"), [("P", 3), ("RGBA", 3), ("LA", 1), ("1", 1), ("RGB", 3)])
+def test_pictures_of_a_data_set_are_read_as_those_of_a_folder(mode, channels, tmp_path):
+    rng = np.random.default_rng(0)
+    colours = [Image.fromarray(rng.integers(0, 256, (10, 12, 4), dtype=np.uint8)) for _ in range(12)]
+    pictures = [colour.convert("RGB").quantize(8) if mode == "P" else colour.convert(mode) for colour in colours]
+    for number, picture in enumerate(pictures):
+        (tmp_path / "all" / "a").mkdir(parents=True, exist_ok=True)
+        picture.save(tmp_path / "all" / "a" / f"{number:02d}.png")
+    body = "    from PIL import Image\n    return [Image.open(file) for file in sorted(data_dir.glob('all/a/*'))]\n"
+    given = "    rng = np.random.default_rng(0)\n    labels"
+    use(written(tmp_path, (given, body + given), ('Stripes", (1,', f'Stripes", ({channels},')))
+    found, folder = image_data.load("stripes", tmp_path), image_data.load(str(tmp_path / "all"), tmp_path)
+    assert found.image_shape == (channels, 10, 12)
+    assert np.array_equal(found.train.images, folder.train.images)
+
+
 NOT_FOUND = "--space '{file}' cannot be read: No such file or directory"
 ERRORS = [
     (("import models\n", "import models\nx = 1 +\n"), "--space {file}, line 7: SyntaxError: invalid syntax"),

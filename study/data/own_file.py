@@ -12,7 +12,7 @@ import numpy as np
 
 import search_spaces
 from search_spaces import DatasetSpec, Space
-from study.data import deep_files
+from study.data import decoding, deep_files
 from study.data.finding import SplitName
 from study.data.image_folder import Array, Asked, Pictures, of_arrays
 from study.record.errors import DataError, UsageError
@@ -204,12 +204,12 @@ def _pieces(part: object) -> tuple[list[Array], Array | None]:
     if isinstance(part, Sized) and hasattr(part, "__getitem__"):
         items: list[Any] = [_pair(cast("Any", part)[index]) for index in range(len(part))]
         if items and isinstance(items[0], tuple | list) and len(items[0]) == 2:
-            images = [np.asarray(image)[np.newaxis] for image, _ in items]
+            images = [decoding.values_of(image)[np.newaxis] for image, _ in items]
             labels = [label for _, label in items]
             if all(label is None for label in labels):
                 return images, None
             return images, np.array([str(label) if isinstance(label, str) else int(label) for label in labels])
-        return [np.asarray(item)[np.newaxis] for item in items], None
+        return [decoding.values_of(item)[np.newaxis] for item in items], None
     raise TypeError(
         f"load_data gives a {type(part).__name__}; it gives (images, labels), images alone, a torch Dataset, a "
         "datasets.Dataset, or a dict of these by train, val and test"
