@@ -56,11 +56,13 @@ def _run(argv: Sequence[str] | None) -> None:
         output.write_table(options.csv, compute_leaderboard(study))
     console = Console(highlight=False)
     counts = study.trials["status"].value_counts()
-    console.print(f"{options.name}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
+    ended = ", ".join(f"{count} {status}" for status, count in counts.items())
+    console.print(f"{options.name}: {ended or 'no trial was trained'}")
     if study.summary is None:
         console.print("This study is not finished; the tables are what it has so far.")
-    console.print("\nBest trials (validation data, last epoch)")
-    console.print(_grid(compute_leaderboard(study, options.top)))
+    if ended:
+        console.print("\nBest trials (validation data, last epoch)")
+        console.print(_grid(compute_leaderboard(study, options.top)))
     beyond = compute_beyond(study)
     if not beyond.empty:
         console.print("Trials that do not keep a constraint: they can win nothing")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +27,11 @@ class When:
     key: str
     values: tuple[Any, ...]
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.key, str):
+            raise TypeError(f"When takes a key of the config, not {self.key!r}")
+        _check_values("When('key', ...)", self.values)
+
 
 @dataclass(frozen=True)
 class OneOf:
@@ -34,6 +40,10 @@ class OneOf:
     values: tuple[Any, ...]
     when: When | None = None
     absent: Any = None
+
+    def __post_init__(self) -> None:
+        _check_values("OneOf(...)", self.values)
+        _check_when("OneOf(...)", self.when)
 
     def allows(self, value: Any) -> bool:
         """Whether `value` is one of them, type included."""
@@ -58,6 +68,15 @@ class Number:
     open_high: bool = False
     when: When | None = None
 
+    def __post_init__(self) -> None:
+        for end in (self.low, self.high):
+            if isinstance(end, bool) or not isinstance(end, Real) or math.isnan(end):
+                raise TypeError(f"Number(low, high) takes two numbers, not {end!r}")
+        for name in ("whole", "open_low", "open_high"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} of Number(...) is True or False, not {getattr(self, name)!r}")
+        _check_when("Number(...)", self.when)
+
     def allows(self, value: Any) -> bool:
         """Whether `value` lies inside; a bool, a NaN and an infinity never do."""
         if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
@@ -79,6 +98,18 @@ class Number:
         if math.isinf(self.high):
             return f"{kind} {low}"
         return f"{kind} {low} and {'below' if self.open_high else 'at most'} {self.high:g}"
+
+
+def _check_values(what: str, values: object) -> None:
+    """Refuse values that stand one by one, or a text, which is a sequence of its letters."""
+    if isinstance(values, str | bytes) or not isinstance(values, Collection):
+        example = what.replace("...", f"({values!r}, ...)")
+        raise TypeError(f"{what} takes all of its values in one tuple, {example}, not {values!r}")
+
+
+def _check_when(what: str, when: object) -> None:
+    if when is not None and not isinstance(when, When):
+        raise TypeError(f"when of {what} is When(key, values), not {when!r}; several values go into one tuple")
 
 
 Setting = OneOf | Number

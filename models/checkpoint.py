@@ -67,7 +67,7 @@ def save(
         (folder / own.CODE_FILE).unlink(missing_ok=True)
     else:
         described["code"] = code.digest
-        source = code.source.encode()
+        source = code.content
         _replace(folder / own.CODE_FILE, lambda path: path.write_bytes(source))
     text = json.dumps(described, indent=2, allow_nan=False) + "\n"
     _replace(folder / STATE_FILE, lambda path: _save_state(state, path))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import os
 import sys
+import tokenize
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,6 +23,10 @@ from models.network import Architecture, Config, Family, ImageShape
 
 CODE_FILE = "space.py"
 """The name that the file's copy has beside a network, and in a study's folder."""
+
+
+FAULTS = (Exception, SystemExit)
+"""What a person's code may raise by its own doing; it does not end the process by `sys.exit()`."""
 
 
 class OwnCodeError(ConfigError):
@@ -45,16 +51,22 @@ class OwnCode:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> OwnCode:
-        """Read a file.
+        """Read a file in the coding that Python would read it in: UTF-8, or what its first lines say.
 
         Raises:
             FileNotFoundError: there is none.
             OwnCodeError: it is no text.
         """
+        content = Path(path).read_bytes()
         try:
-            return cls(Path(path), Path(path).read_bytes().decode("utf-8"))
-        except UnicodeDecodeError as error:
+            return cls(Path(path), content.decode(_coding(content)))
+        except (SyntaxError, UnicodeDecodeError, LookupError) as error:
             raise OwnCodeError(f"{path} is no Python file: {error}") from None
+
+    @property
+    def content(self) -> bytes:
+        """What a copy of the file holds: its text in the coding that its first lines say, as `read` takes it."""
+        return self.source.encode(_coding(self.source.encode()))
 
     @cached_property
     def digest(self) -> str:
@@ -79,7 +91,7 @@ class OwnCode:
         sys.modules[self._module_name] = module  # its dataclasses look for it there
         try:
             exec(compile(self.source, str(self.path), "exec"), module.__dict__)
-        except (Exception, SystemExit) as error:
+        except FAULTS as error:
             del sys.modules[self._module_name]
             raise self.error(error) from error
         return module
@@ -142,6 +154,10 @@ class OwnCode:
             raise self.wrong("SPACE", f"of one of the families {allowed}, or of a FAMILY that the file defines", name)
         if own is not None and name in registry.BUILT_IN:
             raise self.wrong("FAMILY", f"of a name of its own in SPACE, which {name!r} is not", name)
+        if own is not None:
+            self._check_settings("FAMILY", own.settings)
+            for architecture in own.architectures.values():
+                self._check_settings("FAMILY", architecture.settings)
         family = registry.BUILT_IN[name] if own is None else own
         added = getattr(module, "ARCHITECTURES", {})
         if not isinstance(added, Mapping):
@@ -149,9 +165,17 @@ class OwnCode:
         for key, architecture in added.items():
             if not isinstance(key, str) or not isinstance(architecture, Architecture):
                 raise self.wrong("ARCHITECTURES", "a dict of models.Architecture by name", {key: architecture})
+            self._check_settings("ARCHITECTURES", architecture.settings)
             if key in family.architectures:
                 raise self.wrong("ARCHITECTURES", f"without {key!r}, a name that {name} has already", [*added])
         return replace(family, architectures={**family.architectures, **added})
+
+    def _check_settings(self, name: str, settings: object) -> None:
+        if not isinstance(settings, Mapping):
+            raise self.wrong(name, "with settings that are a dict", settings)
+        for key, setting in settings.items():
+            if not isinstance(setting, Setting):
+                raise self.wrong(name, "with settings that are each a models.Number or models.OneOf", {key: setting})
 
 
 _in_use: list[OwnCode] = []  # the one file whose networks count in this process
@@ -205,6 +229,10 @@ def autoencoder(
         return encoder(config, shape), decoder(config, shape)
 
     return Architecture(parts, settings or {}, image_shape)
+
+
+def _coding(content: bytes) -> str:
+    return tokenize.detect_encoding(io.BytesIO(content).readline)[0]
 
 
 def _shown(value: Any) -> str:

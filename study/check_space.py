@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from models.own import FAULTS
     from study.data import own_file
     from study.training.execution import prepare_process
 
@@ -65,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
             told = f"yes  {check()}"
         except (_FaultError, UsageError) as error:
             told, good = f"NO   {first_line(error)}", False
-        except Exception as error:  # the person's code, in which anything may go wrong
+        except FAULTS as error:  # the person's code, in which anything may go wrong
             told, good = f"NO   {found.code.error(error)}", False
         print(wrapped(f"{name:<{_NAME}}{told}".rstrip(), _NAME + 5), flush=True)
     return 0 if good else 1

@@ -406,6 +406,13 @@ def test_a_run_without_values_has_nothing_to_be_compared_with(tmp_path):
         repeating.chosen(source, "t0000")
 
 
+def test_a_study_without_runs_has_none_to_choose_from(tmp_path):
+    write_study(tmp_path, "night", [])
+    expected = "^run of night 't0000' is not known: there is none to choose from$"
+    with repeating.opened("night", tmp_path) as source, pytest.raises(UsageError, match=expected):
+        repeating.chosen(source, "t0000")
+
+
 def test_a_run_that_has_no_end_is_not_trained_again(tmp_path):
     write_study(tmp_path, "night", [MadeUpRun("t0001", 0, status="failed", reason="loss is NaN")], search_end=False)
     with repeating.opened("night", tmp_path) as source:

@@ -1,4 +1,6 @@
+import io
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +15,7 @@ from analysis.figures.confirmation import compute_confirmation, plot_confirmatio
 from analysis.figures.nats import compute_nats, plot_nats
 from analysis.figures.predictions import compute_class_accuracy, compute_confusion
 from analysis.figures.rate_distortion import compute_rate_distortion, equivalent_rank
+from analysis.page.paper import narrowed
 from analysis.trials import mean_of
 from study.record.intervals import Layers, Sample, holm
 
@@ -203,6 +206,17 @@ def test_configs_far_apart_have_a_panel_each_and_others_share_one(tmp_path):
         drawn = plot_confirmation(found)
         assert len(drawn.axes) == panels
         assert "the baseline on the same images" in legend(drawn)
+
+
+@pytest.mark.parametrize("paper", [False, True])
+def test_one_config_has_room_beside_its_legend_on_a_page_and_in_a_papers_column(paper, tmp_path):
+    runs = seeds("t0001", [0.1, 0.12, 0.11], [0.1, 0.13, 0.12])
+    drawn = plot_confirmation(compute_confirmation(study(tmp_path, [], confirm=runs, pca={8: 0.3})))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # that axes collapse is told by one
+        (narrowed(drawn) if paper else drawn).savefig(io.BytesIO())
+    height = drawn.axes[0].get_position().height * drawn.get_figheight()
+    assert height > (0.35 if paper else 0.7)
 
 
 def test_configs_that_only_chose_are_not_said_to_be_tested(tmp_path):

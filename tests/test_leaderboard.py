@@ -110,8 +110,12 @@ def test_accuracies_are_ranked_from_the_highest_and_not_compared_with_an_error_o
     assert compute_confirmed(study)["confirm_of"].tolist() == ["t0000", "t0002"]
 
 
-def test_a_study_without_an_ended_trial_has_an_empty_board(tmp_path):
+def test_a_study_without_an_ended_trial_has_an_empty_board(tmp_path, capsys):
     assert compute_leaderboard(studied(tmp_path, []), top=3).empty
+    assert main(["night", "--storage", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("night: no trial was trained\n")
+    assert "Best trials" not in said
 
 
 def test_an_unfinished_study_is_shown_in_80_columns_and_said_to_be_unfinished(tmp_path, capsys):

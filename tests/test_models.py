@@ -13,6 +13,7 @@ from torch import nn
 
 import models
 from models import cnn
+from models._config import When
 from models.conv import ResidualBlock
 from models.flowers import InverseMaxPool2d
 from models.registry import settings_of
@@ -266,6 +267,24 @@ def test_a_bad_config_is_refused_in_one_line_that_names_it(config, message):
     with pytest.raises(models.ConfigError, match=message) as raised:
         build(config)
     assert "\n" not in str(raised.value)
+
+
+SLIPS = [
+    (lambda: models.OneOf("ok", "nan", "raise"), r"OneOf\(...\) takes all of its values in one tuple, .* not 'ok'"),
+    (lambda: models.OneOf("ok"), "takes all of its values in one tuple"),
+    (lambda: models.OneOf(("ok",), "nan"), r"when of OneOf\(...\) is When\(key, values\), not 'nan'"),
+    (lambda: When("optimizer", "sgd"), r"in one tuple, When\('key', \('sgd', ...\)\), not 'sgd'"),
+    (lambda: When(("sgd",), ("a",)), "When takes a key of the config"),
+    (lambda: models.Number("1"), "takes two numbers, not '1'"),
+    (lambda: models.Number(1, 10, 2), "whole of Number.* is True or False, not 2"),
+    (lambda: models.Number(0, when="sgd"), r"when of Number\(...\)"),
+]
+
+
+@pytest.mark.parametrize(("setting", "message"), SLIPS)
+def test_a_setting_that_is_written_wrongly_names_the_slip(setting, message):
+    with pytest.raises(TypeError, match=message):
+        setting()
 
 
 def test_an_architecture_says_which_image_shape_it_needs():

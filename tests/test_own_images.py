@@ -297,6 +297,11 @@ def test_one_file_of_images_and_labels(tmp_path: Path) -> None:
         ({"pixels": np.zeros((9, 4, 4))}, "no array 'images'"),
         ({"images": np.zeros((9, 4, 4)), "labels": np.zeros(8, int)}, "labels are int64 (8,)"),
         ({"images": np.zeros((9, 4, 4)), "labels": np.array([0] * 7 + [1] * 2)}, "class '1' has 2 images"),
+        (
+            {"images": np.zeros((9, 4, 4)), "labels": np.array(["b"] * 5 + ["", " ", "", ""])},
+            "4 of 9 labels are blank, the first that of image 5",
+        ),
+        ({"images": np.zeros((9, 4, 4)), "labels": np.array([b"b"] * 5 + [b""] * 4)}, "4 of 9 labels are blank"),
         ({"images": np.zeros((9, 4))}, "it takes (n, height, width)"),
         ({"images": np.array([{}] * 9)}, "no array of images"),
     ],
@@ -359,6 +364,15 @@ def test_labels_from_a_table(tmp_path: Path) -> None:
     assert data.notes == ("Files left out: 1 not named by --labels.",)
 
 
+def test_a_file_under_two_spellings_is_one_image(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "all", {"scans": 8})
+    files = [*(f"scans/{number:03d}.png" for number in range(6)), "./scans/000.png", "scans//001.png"]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *(f"{file},x" for file in files)]))
+    data = load(str(folder), tmp_path, labels=tmp_path / "labels.csv")
+    assert sum(data.sizes.values()) == 6
+    assert data.notes == ("Files left out: 2 not named by --labels.",)
+
+
 def test_blanks_around_labels_and_files_do_not_count(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "all", {"scans": 8})
     ends = ("a", " a", "a ", "a\t", "b", "b ", " b", "b")
@@ -388,6 +402,7 @@ def test_labels_of_bytes_are_text(tmp_path: Path) -> None:
         ("file,label\nscans/000.png,  ", "line 2 lacks"),
         ("file,label\nscans/000.png,", "line 2 lacks"),
         ("file,label\nscans/000.png,a\nscans/000.png,b", "has two labels"),
+        ("file,label\n./scans/000.png,x\nscans//000.png,z", "'scans/000.png' has two labels, 'x' and 'z'"),
         ("file,label\ngone.png,a\nlost.png,a", "names 2 files that are not in"),
         ("file,label\n", "no lines below its header"),
     ],

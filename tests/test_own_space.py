@@ -40,7 +40,7 @@ from study import run as run_command
 from study.data import image_data, own_file
 from study.driver import inputs, own_space
 from study.evaluation import served
-from study.record.errors import UsageError
+from study.record.errors import DataError, UsageError
 from study.record.folder import StudyFolder
 from study.record.journal import read_state
 from study.settings import command_line
@@ -170,6 +170,65 @@ def test_a_function_may_give_its_images_in_several_ways(body, sizes, tmp_path):
     assert data.sizes == sizes
 
 
+def gives(folder, body):
+    """Let a file be in use whose `load_data` is this text, of images (40, 10, 12) and labels of two classes."""
+    given = "    rng = np.random.default_rng(0)\n    labels"
+    made = "    images = np.random.default_rng(0).integers(0, 256, (40, 10, 12), dtype='uint8')\n"
+    use(written(folder, (given, f"{made}    labels = np.arange(40) % 2\n{body}\n{given}")))
+
+
+UNLIKE = [
+    ("{'train': (images[:30], labels[:30]), 'test': images[30:]}", "test without labels beside train with labels"),
+    ("{'train': (images[:30], None), 'test': (images[30:], labels[30:])}", "train without labels beside test with"),
+    ("{'train': (images[:30], labels[:31]), 'test': (images[30:], labels[31:])}", "images (30, 10, 12) with labels"),
+    (
+        "{'train': (images[:30], labels[:30]), 'test': (images[30:].astype('uint16') * 257, labels[30:])}",
+        "gives images whose white is not the same value: train uint8, test uint16; give all as one dtype",
+    ),
+    ("[(image > 99, 0) if number else (image, 1) for number, image in enumerate(images)]", "value: uint8 and bool;"),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), UNLIKE)
+def test_images_that_do_not_belong_together_are_refused_by_name(given, expected, tmp_path):
+    gives(tmp_path, f"    return {given}")
+    with pytest.raises(DataError) as refused:
+        image_data.load("stripes", tmp_path)
+    assert expected in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["(images, None)", "{'train': (images[:30], None), 'test': images[30:]}", "[(image, None) for image in images]"],
+)
+def test_labels_that_are_none_are_no_labels(given, tmp_path):
+    gives(tmp_path, f"    return {given}")
+    assert image_data.load("stripes", tmp_path).class_names == ("images",)
+
+
+def test_images_of_several_formats_are_joined_where_their_range_is_said(tmp_path):
+    gives(tmp_path, "    return {'train': images[:30], 'test': images[30:].astype('uint16')}")
+    data = image_data.load("stripes", tmp_path, value_range=(0, 255))
+    assert data.test.images.max() > 0.9 * data.train.images.max()
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("P", 3), ("RGBA", 3), ("LA", 1), ("1", 1), ("RGB", 3)])
+def test_pictures_of_a_data_set_are_read_as_those_of_a_folder(mode, channels, tmp_path):
+    rng = np.random.default_rng(0)
+    colours = [Image.fromarray(rng.integers(0, 256, (10, 12, 4), dtype=np.uint8)) for _ in range(12)]
+    pictures = [colour.convert("RGB").quantize(8) if mode == "P" else colour.convert(mode) for colour in colours]
+    for number, picture in enumerate(pictures):
+        (tmp_path / "all" / "a").mkdir(parents=True, exist_ok=True)
+        picture.save(tmp_path / "all" / "a" / f"{number:02d}.png")
+    body = "    from PIL import Image\n    return [Image.open(file) for file in sorted(data_dir.glob('all/a/*'))]\n"
+    given = "    rng = np.random.default_rng(0)\n    labels"
+    use(written(tmp_path, (given, body + given), ('Stripes", (1,', f'Stripes", ({channels},')))
+    found, folder = image_data.load("stripes", tmp_path), image_data.load(str(tmp_path / "all"), tmp_path)
+    assert found.image_shape == (channels, 10, 12)
+    assert np.array_equal(found.train.images, folder.train.images)
+
+
 NOT_FOUND = "--space '{file}' cannot be read: No such file or directory"
 ERRORS = [
     (("import models\n", "import models\nx = 1 +\n"), "--space {file}, line 7: SyntaxError: invalid syntax"),
@@ -186,6 +245,21 @@ ERRORS = [
         ("ARCHITECTURES = {", "ARCHITECTURES = {'b': 3, "),
         "line 50: ARCHITECTURES must be a dict of models.Architecture",
     ),
+    (
+        ("    trials=4,", "    trials='16',"),
+        "line 62: SPACE must be a Space whose trials are a whole number of at least 1, not '16'",
+    ),
+    (("    trials=4,", "    trials=0,"), "a Space whose trials are a whole number of at least 1, not 0"),
+    (("    epochs=3,", "    epochs=20.5,"), "a Space whose epochs are a whole number of at least 1, not 20.5"),
+    (
+        ("    trials=4,", "    trials=4, pretrain_epochs=-1,"),
+        "pretrain_epochs are a whole number of at least 0, not -1",
+    ),
+    (
+        ("    search=search,", "    search={},"),
+        "a Space whose search is a function of (ask, context, reported), not {{}}",
+    ),
+    (("    default={", "    default=not {"), "a Space whose default is a dict, not False"),
     (('"stripes", "S', '"digits", "S'), "line 62: SPACE must be of data with a name of their own, as load_data reads"),
 ]
 
@@ -206,6 +280,42 @@ def test_a_file_that_is_not_there_or_has_a_space_s_name_is_refused(tmp_path):
         use(tmp_path / "none.py")
     with pytest.raises(UsageError, match="has the name of a built-in space; rename it"):
         use(written(tmp_path, file="digits_ae.py"))
+
+
+CODINGS = {
+    "UTF-8 with a mark": lambda text: text.encode("utf-8-sig"),
+    "Latin-1": lambda text: ("# -*- coding: latin-1 -*-\n" + text).encode("latin-1"),
+    "lines of Windows": lambda text: text.replace("\n", "\r\n").encode(),
+}
+
+
+@pytest.mark.parametrize("encoded", CODINGS.values(), ids=CODINGS)
+def test_a_file_is_read_in_the_coding_that_python_reads_it_in_and_so_is_its_copy(encoded, tmp_path):
+    text = (FILES / "stripes.py").read_text().replace("two convolutions", "zwei Größen")
+    (tmp_path / "mine.py").write_bytes(encoded(text))
+    found = use(tmp_path / "mine.py")
+    assert found.space.description == "zwei Größen"
+    own_space.keep(folder := StudyFolder(tmp_path / "night"))
+    assert own_file.read(folder.code).digest == found.code.digest
+    images, out = saved(tmp_path / "best", tmp_path / "mine.py")
+    assert torch.equal(models.load(tmp_path / "best")(images), out)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("é = 1".encode("latin-1"), "is no Python file: invalid or missing encoding declaration"),
+        (b"\n\n\nx = '\xe9'", "is no Python file: 'utf-8' codec can't decode"),
+        (b"# coding: base64\n", "is no Python file: 'base64' is not a text encoding"),
+        (b"# coding: klingon\n", "is no Python file: unknown encoding: klingon"),
+    ],
+)
+def test_a_file_in_no_known_coding_is_one_line(content, expected, tmp_path):
+    (tmp_path / "mine.py").write_bytes(content)
+    with pytest.raises(UsageError) as refused:
+        use(tmp_path / "mine.py")
+    assert expected in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 UNBUILDABLE = [
@@ -506,6 +616,26 @@ def test_check_space_says_in_a_line_what_goes_wrong_in_the_file(change, noes, li
     assert line in " ".join(said.out.split())
     assert len(told) == (9 if "AttributeError" in line else 6)  # a network that does not train is not trained again
     assert not said.err
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("    ask.integer", r"200 configs can be drawn NO --space \S+/mine.py, line \d+: SystemExit: 3"),
+        (
+            "    return Decoder(",
+            r"each network can be built NO --space \S+/mine.py, line \d+: SystemExit: 3; the default",
+        ),
+        ("    rng = np.random", r"its images can be read NO --space \S+/mine.py, line \d+: SystemExit: 3"),
+    ],
+)
+def test_a_file_that_would_end_the_command_is_a_fault_of_the_file(place, line, tmp_path, monkeypatch, capsys):
+    file = written(tmp_path, (place, f"    sys.exit(3)\n{place}"), ("import models\n", "import sys\nimport models\n"))
+    assert check_space.main([str(file)]) == 1
+    assert re.search(line, " ".join(capsys.readouterr().out.split()))
+    monkeypatch.chdir(tmp_path)
+    assert run_command.main(["--space", str(file), "--name", "night", "--dry-run"]) == 2
+    assert "SystemExit: 3" in capsys.readouterr().err
 
 
 def test_check_space_tries_nothing_on_images_that_cannot_be_read(tmp_path, capsys):

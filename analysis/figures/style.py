@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -45,7 +46,8 @@ CLASS_COLOURS = (
 STATUS_COLOURS = {"completed": COLOURS[0], "stopped": COLOURS[5], "cut off": COLOURS[3], "failed": COLOURS[1]}
 SEQUENTIAL = "viridis"
 _LOG_RATIO = 10.0
-_HANDLE, _LETTER = 0.55, 0.08  # inches of a legend: of a mark with the room around it, and of a letter
+# Inches of a legend: of a mark with the room around it, of a letter, and from line to line.
+_HANDLE, _LETTER, _LINE = 0.55, 0.08, 0.19
 
 _RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -171,10 +173,14 @@ def whole_ticks(axes: Axes, which: str) -> None:
 
 
 def legend_below(drawn: Figure, axes: Axes, columns: int = 3) -> None:
-    """Put the legend of `axes` under the whole figure, where it covers nothing, in as many columns as have room."""
+    """Put the legend of `axes` under the whole figure, where it covers nothing, in as many columns as have room.
+
+    The figure's height has room for one line of it, and grows by what it has more.
+    """
     handles, names = axes.get_legend_handles_labels()
     if handles:
         columns = min(columns, max(1, int(width() / (_HANDLE + _LETTER * max(map(len, names))))))
+        drawn.set_figheight(drawn.get_figheight() + _LINE * (math.ceil(len(names) / columns) - 1))
         with mpl.rc_context(_RC):
             drawn.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
 

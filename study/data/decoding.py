@@ -143,6 +143,15 @@ def read_image(path: Path, form: Form, found: Found | None = None) -> Array:
     return to_form(pixels, str(path), form, found or Found())
 
 
+def values_of(image: object) -> Array:
+    """Return the values of an image in memory: those of Pillow's with 8 bits are as if they came from a file."""
+    from PIL import Image
+
+    if isinstance(image, Image.Image) and image.mode not in _DEEP_MODES:
+        image = _plain(image, _may_be_transparent(image), image.mode in _GREY_MODES)
+    return np.asarray(image)
+
+
 def unreadable(path: Path, error: Exception) -> DataError:
     """Say in one line that `path` is no whole image, and why."""
     from PIL import UnidentifiedImageError
@@ -268,8 +277,12 @@ def _pillow_header(image: Image.Image, start: bytes) -> Header:
         if dtype is np.int32 and deep_files.tiff_is_unsigned(image):
             dtype = np.uint32
         return Header("Pillow", kind, 1, np.dtype(dtype), size)
-    alpha = image.mode in _ALPHA_MODES or "transparency" in image.info
-    return Header("Pillow", kind, 1 if image.mode in _GREY_MODES else 3, np.dtype(np.uint8), size, alpha)
+    channels = 1 if image.mode in _GREY_MODES else 3
+    return Header("Pillow", kind, channels, np.dtype(np.uint8), size, _may_be_transparent(image))
+
+
+def _may_be_transparent(image: Image.Image) -> bool:
+    return image.mode in _ALPHA_MODES or "transparency" in image.info
 
 
 def _eight_bits(path: Path, header: Header, form: Form) -> Array:
@@ -284,15 +297,21 @@ def _eight_bits(path: Path, header: Header, form: Form) -> Array:
 
 
 def _opened(path: Path, header: Header, grey: bool) -> Image.Image:
+    from PIL import Image
+
+    with Image.open(path, formats=_formats()) as file:
+        return _plain(file, header.alpha, grey)
+
+
+def _plain(image: Image.Image, alpha: bool, grey: bool) -> Image.Image:
     """Return an image of 8 bits, upright, on white and of mode "L" or "RGB"."""
     from PIL import Image, ImageOps
 
-    with Image.open(path, formats=_formats()) as file:
-        image: Image.Image = ImageOps.exif_transpose(file)
-        if header.alpha:
-            image = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)).convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return image.convert("L" if grey else "RGB")
+    image = ImageOps.exif_transpose(image)
+    if alpha:
+        image = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)).convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L" if grey else "RGB")
 
 
 def _raw(path: Path, header: Header, grey: bool) -> Array:

@@ -193,11 +193,11 @@ def _by_table(folder: Path, table: Path) -> Candidates:
     names = {entry.name: split for split, entry in splits.items()}
     left_out: Counter[str] = Counter()
     there = {os.path.relpath(path, folder): path for path in _walk(folder, left_out) if path != table.absolute()}
-    missing = [f"{file!r}" for file in labels if os.path.normpath(file) not in there]
+    missing = [f"{file!r}" for file in labels if file not in there]
     if missing:
         raise DataError(f"--labels {table} names {len(missing)} files that are not in {folder}: {first_of(missing)}")
     files = [
-        Candidate(there[os.path.normpath(file)], label, names.get(Path(file).parts[0]))
+        Candidate(there[file], label, names.get(Path(file).parts[0]))
         for file, label in sorted(labels.items(), key=lambda item: (item[1], item[0]))
     ]
     if unplaced := [one for one in files if names and one.split is None]:
@@ -208,7 +208,7 @@ def _by_table(folder: Path, table: Path) -> Candidates:
 
 
 def _labels(table: Path) -> dict[str, str]:
-    """Read the label of each file from a CSV file."""
+    """Read the label of each file from a CSV file; two spellings of a path are one file."""
     option = f"--labels {table}"
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
@@ -224,6 +224,7 @@ def _labels(table: Path) -> dict[str, str]:
                 name, label = (row["file"] or "").strip(), (row["label"] or "").strip()
                 if not name or not label:
                     raise DataError(f"{option}: line {rows.line_num} lacks a file or a label")
+                name = os.path.normpath(name)
                 if found.setdefault(name, shown(label)) != shown(label):
                     raise DataError(f"{option}: {name!r} has two labels, {found[name]!r} and {label!r}")
     except (OSError, ValueError, csv.Error) as error:

@@ -359,11 +359,14 @@ def _check_arrays(images: Array, labels: Array | None, source: str) -> None:
 def _text(labels: Array, source: str) -> Array:
     """Return labels as text without blanks around it; bytes are UTF-8."""
     try:
-        return np.char.strip(np.char.decode(labels, "utf-8") if labels.dtype.kind == "S" else labels)
+        text = np.char.strip(np.char.decode(labels, "utf-8") if labels.dtype.kind == "S" else labels)
     except UnicodeDecodeError as error:
         raise DataError(
             f"{source}: labels are bytes that are not UTF-8 ({error.object!r}); give them as text"
         ) from None
+    if blank := np.flatnonzero(text == "").tolist():
+        raise DataError(f"{source}: {len(blank)} of {len(text)} labels are blank, the first that of image {blank[0]}")
+    return text
 
 
 def _changed(path: Path) -> str:

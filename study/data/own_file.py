@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import numpy as np
 
 import search_spaces
-from search_spaces import Space
+from search_spaces import DatasetSpec, Space
+from study.data import decoding, deep_files
 from study.data.finding import SplitName
 from study.data.image_folder import Array, Asked, Pictures, of_arrays
 from study.record.errors import DataError, UsageError
@@ -89,11 +90,21 @@ def use(code: OwnCode, name: str | None = None) -> OwnFile:
 
 
 def _checked(code: OwnCode, file: str, defined: Mapping[str, Any]) -> OwnFile:
+    from models import Number
     from models.own import OwnCodeError
 
     space, load_data, name = defined["SPACE"], defined.get("load_data"), Path(file).stem
     if not isinstance(space, Space):
         raise code.wrong("SPACE", "a search_spaces.Space", space)
+    for key, kind, what in (("data", DatasetSpec, "a search_spaces.DatasetSpec"), ("default", Mapping, "a dict")):
+        if not isinstance(getattr(space, key), kind):
+            raise code.wrong("SPACE", f"a Space whose {key} is {what}", getattr(space, key))
+    if not callable(space.search):
+        raise code.wrong("SPACE", "a Space whose search is a function of (ask, context, reported)", space.search)
+    for key, least in (("trials", 1), ("epochs", 1), ("pretrain_epochs", 0)):
+        allowed = Number(least, whole=True)
+        if not allowed.allows(getattr(space, key)):
+            raise code.wrong("SPACE", f"a Space whose {key} are {allowed}", getattr(space, key))
     if name in search_spaces.names():
         raise OwnCodeError(f"{code.path} has the name of a built-in space; rename it")
     if space.family not in search_spaces.BUILT_IN and space.facts is None:
@@ -121,6 +132,8 @@ def pictures(data_dir: Path, asked: Asked) -> Pictures:
     Raises:
         DataError: it raises, or gives what is no images; the message says what is expected.
     """
+    from models.own import FAULTS
+
     found = own()
     assert found is not None
     assert found.load_data is not None
@@ -128,18 +141,22 @@ def pictures(data_dir: Path, asked: Asked) -> Pictures:
     try:
         given = found.load_data(data_dir)
         parts = given if isinstance(given, Mapping) else {"": given}
-        arrays = {"val" if split == "validation" else split: _arrays(part) for split, part in parts.items()}
-    except Exception as error:
+        pieces = {"val" if split == "validation" else split: _pieces(part) for split, part in parts.items()}
+    except FAULTS as error:
         raise DataError(f"--space {found.code.error(error)}") from error
+    if "" not in pieces and (not pieces.keys() <= {*get_args(SplitName)} or "train" not in pieces):
+        raise DataError(f"{where} gives {', '.join(map(str, pieces))}; it gives train, and may give val and test")
+    if asked.value_range is None:
+        _check_scale(where, {split: [piece.dtype for piece in images] for split, (images, _) in pieces.items()})
     splits = None
-    if "" not in arrays:
-        if not arrays.keys() <= {*get_args(SplitName)} or "train" not in arrays:
-            raise DataError(f"{where} gives {', '.join(map(str, arrays))}; it gives train, and may give val and test")
-        splits = np.concatenate([np.full(len(images), split) for split, (images, _) in arrays.items()])
     try:
+        arrays = {split: (np.concatenate(images), labels) for split, (images, labels) in pieces.items()}
+        if "" not in arrays:
+            _check_labels(where, arrays)
+            splits = np.concatenate([np.full(len(images), split) for split, (images, _) in arrays.items()])
         images = np.concatenate([images for images, _ in arrays.values()])
         labelled = [labels for _, labels in arrays.values() if labels is not None]
-        labels = np.concatenate(labelled) if len(labelled) == len(arrays) else None
+        labels = np.concatenate(labelled) if labelled else None
     except ValueError as error:
         raise DataError(f"{where} gives images or labels that do not fit together: {error}") from None
     names = spec.class_names if labels is not None and labels.dtype.kind in "iu" else ()
@@ -151,21 +168,48 @@ def pictures(data_dir: Path, asked: Asked) -> Pictures:
     return result
 
 
-def _arrays(part: object) -> tuple[Array, Array | None]:
-    """Return images and labels from what a person's function gave.
+def _check_scale(where: str, dtypes: Mapping[str, Sequence[np.dtype[Any]]]) -> None:
+    """Refuse images that would be joined to one array though their formats say different values for white."""
+    if len({deep_files.largest(dtype) for each in dtypes.values() for dtype in each}) > 1:
+        told = [f"{split} {' and '.join(map(str, dict.fromkeys(each)))}".strip() for split, each in dtypes.items()]
+        raise DataError(
+            f"{where} gives images whose white is not the same value: {', '.join(told)}; give all as one dtype, or say "
+            "with --value-range LOW,HIGH which values are black and white"
+        )
+
+
+def _check_labels(where: str, arrays: Mapping[str, tuple[Array, Array | None]]) -> None:
+    """Refuse splits without labels beside splits with them, as of folders, and labels that are another split's."""
+    bare = [split for split, (_, labels) in arrays.items() if labels is None]
+    if bare and len(bare) < len(arrays):
+        labelled = [split for split in arrays if split not in bare]
+        raise DataError(
+            f"{where} gives {' and '.join(bare)} without labels beside {' and '.join(labelled)} with labels; give "
+            "labels of every split, or of none"
+        )
+    for split, (images, labels) in arrays.items():
+        if labels is not None and labels.shape != images.shape[:1]:
+            raise DataError(f"{where} gives {split} images {images.shape} with labels {labels.shape}; one label each")
+
+
+def _pieces(part: object) -> tuple[list[Array], Array | None]:
+    """Return arrays of images, and labels, from what a person's function gave; labels that are None are no labels.
 
     A pair of arrays, images alone, a torch `Dataset`, or a `datasets.Dataset` of Hugging Face, whose items are dicts.
     """
     if isinstance(part, tuple) and len(part) == 2:
-        return np.asarray(part[0]), np.asarray(part[1])
+        return [np.asarray(part[0])], None if part[1] is None else np.asarray(part[1])
     if isinstance(part, np.ndarray) or hasattr(part, "numpy"):
-        return np.asarray(part), None
+        return [np.asarray(part)], None
     if isinstance(part, Sized) and hasattr(part, "__getitem__"):
         items: list[Any] = [_pair(cast("Any", part)[index]) for index in range(len(part))]
         if items and isinstance(items[0], tuple | list) and len(items[0]) == 2:
-            images = np.stack([np.asarray(image) for image, _ in items])
-            return images, np.array([str(label) if isinstance(label, str) else int(label) for _, label in items])
-        return np.stack([np.asarray(item) for item in items]), None
+            images = [decoding.values_of(image)[np.newaxis] for image, _ in items]
+            labels = [label for _, label in items]
+            if all(label is None for label in labels):
+                return images, None
+            return images, np.array([str(label) if isinstance(label, str) else int(label) for label in labels])
+        return [decoding.values_of(item)[np.newaxis] for item in items], None
     raise TypeError(
         f"load_data gives a {type(part).__name__}; it gives (images, labels), images alone, a torch Dataset, a "
         "datasets.Dataset, or a dict of these by train, val and test"

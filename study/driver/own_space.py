@@ -11,7 +11,7 @@ from typing import Any
 
 import models
 import search_spaces
-from models.own import OwnCode
+from models.own import FAULTS, OwnCode
 from search_spaces import Context, Space
 from study.data import own_file
 from study.record import files
@@ -51,7 +51,7 @@ def configs(space: Space, context: Context, drawn: int) -> list[tuple[str, dict[
         found = [("default", point.config) for point in space.points(context)]
         draws = search_spaces.drawn(space, context, drawn)
         return found + [(f"drawn config {number}", config) for number, config in enumerate(draws)]
-    except Exception as error:
+    except FAULTS as error:
         raise UsageError(f"--space {code.error(error)}") from error
 
 
@@ -64,7 +64,7 @@ def built(name: str, config: Mapping[str, Any], context: Context) -> int:
     try:
         models.count_activations(config, context.image_shape, context.num_classes)  # by which large ones are refused
         return models.count_parameters(config, context.image_shape, context.num_classes)
-    except Exception as error:
+    except FAULTS as error:
         raise _unusable(name, config, error, "cannot be built") from error
 
 
@@ -95,7 +95,7 @@ def tried(name: str, config: Mapping[str, Any], context: Context) -> dict[str, f
         if wanted not in {f"val_{known}" for known in measured}:
             raise models.ConfigError(f"metrics() gives {', '.join(measured)}, and the objective is {wanted}")
         return measured
-    except Exception as error:
+    except FAULTS as error:
         raise _unusable(name, config, error, "cannot be trained") from error
 
 
@@ -118,7 +118,8 @@ def own_name() -> str:
 
 def keep(folder: StudyFolder) -> None:
     """Copy the file in use into a study's folder."""
-    files.write_text(folder.code, _code().source)
+    content = _code().content
+    files.write(folder.code, lambda part: part.write_bytes(content))
 
 
 def kept(folder: StudyFolder) -> OwnCode:
@@ -190,6 +191,6 @@ def _same(what: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
         raise models.ConfigError(f"{what} have the shape {tuple(found)}, and should have {expected}")
 
 
-def _unusable(name: str, config: Mapping[str, Any], error: Exception, what: str) -> UsageError:
+def _unusable(name: str, config: Mapping[str, Any], error: BaseException, what: str) -> UsageError:
     shown = json.dumps(dict(config), default=str)
     return UsageError(f"--space {_code().error(error)}; the {name} {what}: {shown}")

@@ -52,4 +52,6 @@ def nearest(value: str, allowed: Iterable[str], cutoff: float = 0.5) -> str:
 def choose_from(what: str, value: str, allowed: Iterable[str]) -> str:
     """Say that `value` is not one of `allowed`, naming the nearest match: the message of a `UsageError`."""
     choices = sorted(allowed)
+    if not choices:
+        return f"{what} {value!r} is not known: there is none to choose from"
     return f"{what} {value!r} is not known{nearest(value, choices)}; allowed: {', '.join(choices)}"

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
 import models
+from models.own import FAULTS
 from search_spaces import Context, Point, Space
 from study.cluster.resources import Limits
 from study.record import files
@@ -206,7 +207,7 @@ class StudySearcher(UnsavedSearcher):
         try:
             params = models.count_parameters(config, context.image_shape, context.num_classes)
             return params, self._plan.limits.refusal(config, context, params) or self._plan.refuses(config)
-        except Exception as error:
+        except FAULTS as error:
             if self._plan.space.own_name:
                 return 0, f"cannot be built: {type(error).__name__}: {first_line(error)}"
             raise
