@@ -12,8 +12,9 @@ from threading import Thread
 from study import interrupt
 
 _NAMES = ("gcs_server", "raylet")
-_FOR_A_SIGNAL = 0.5  # seconds in which the driver hears of one that its whole group was sent, and leaves because of it
-
+_FOR_A_SIGNAL = 0.1
+"""Seconds in which the driver hears of a signal that was sent to its whole group, and leaves because of that. With half
+a second Ray had ended the driver first, where it was waiting for an answer."""
 _AFTER_ITS_SOCKETS = 0.1  # seconds in which the kernel tells of a death that an error came of
 
 
