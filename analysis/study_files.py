@@ -187,7 +187,8 @@ def read_study(name: str, storage: Path) -> StudyFiles:
         if all(run.status == "running" for run in state.all_runs):
             raise NoStudyError(begins)
         raise NoStudyError(f"study {name!r} lacks {_made_again(missing, folder)}")
-    if finished and (changed := kept.damaged(folder, state, kept.OF_TABLES)):
+    # An earlier version has not said what they are; that they are there has been seen.
+    if finished and state.files and (changed := kept.damaged(folder, state, kept.OF_TABLES)):
         raise NoStudyError(f"study {name!r} has a changed or damaged {_made_again(changed, folder)}")
     return read_tables(folder.path, "interrupted", ended=finished)
 
