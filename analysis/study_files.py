@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from search_spaces import FAMILY_FACTS, FamilyFacts
-from study.record import ablation, files, journal, tables
+from study.record import ablation, files, journal, kept, tables
 from study.record.errors import StudyError, UsageError, one_line
 from study.record.folder import StudyFolder, did_you_mean
 from study.record.tables import BASELINE, CONFIRM, CONFIRM_HISTORY, HISTORY, PRETRAINING, SPREAD, TRIALS, UNMET, Table
@@ -164,8 +164,8 @@ def read_study(name: str, storage: Path) -> StudyFiles:
     """Read the study `name` below the storage folder.
 
     Raises:
-        NoStudyError: there is no such study, it has not written its tables yet, or they are missing or damaged; the
-            message, of one line, says which.
+        NoStudyError: there is no such study, it has not written its tables yet, they are missing or damaged, or those
+            of a finished one are not those that its journal names; the message, of one line, says which.
     """
     folder = StudyFolder(storage / name)
     if Path(name).name != name or not folder.journal.is_file():
@@ -186,10 +186,16 @@ def read_study(name: str, storage: Path) -> StudyFiles:
     if missing := [file for file in expected if not (folder.path / file).is_file()]:
         if all(run.status == "running" for run in state.all_runs):
             raise NoStudyError(begins)
-        more = f" and {counted(len(missing) - 1, 'more file')}" if len(missing) > 1 else ""
-        again = f"made again from its journal by: {folder.resume_command()}"
-        raise NoStudyError(f"study {name!r} lacks {missing[0]}{more}, {again}")
+        raise NoStudyError(f"study {name!r} lacks {_made_again(missing, folder)}")
+    # An earlier version has not said what they are; that they are there has been seen.
+    if finished and state.files and (changed := kept.damaged(folder, state, kept.OF_TABLES)):
+        raise NoStudyError(f"study {name!r} has a changed or damaged {_made_again(changed, folder)}")
     return read_tables(folder.path, "interrupted", ended=finished)
+
+
+def _made_again(names: list[str], folder: StudyFolder) -> str:
+    more = f" and {counted(len(names) - 1, 'more file')}" if len(names) > 1 else ""
+    return f"{names[0]}{more}, made again from its journal by: {folder.resume_command()}"
 
 
 def read_kept(folder: Path) -> StudyFiles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -98,7 +99,9 @@ def load(directory: str | os.PathLike[str], *, trust: bool = False) -> Network:
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # a damaged file sends PyTorch's readers anywhere; one that is cut off, to EINVAL
-            raise ConfigError(f"{state_path} is damaged or no state dict: {_first_line(error)}") from error
+            cut_off = isinstance(error, OSError) and error.errno == errno.EINVAL
+            why = "it is cut off" if cut_off else _first_line(error)
+            raise ConfigError(f"{state_path} is damaged or no state dict: {why}") from error
     try:
         model.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:

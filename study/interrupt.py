@@ -38,6 +38,7 @@ class _Signals:
     handled = False
     seen = False
     deferred = False
+    failed = False
     farewell = ""
     tell: Callable[[str], object] | None = None
     spared: ClassVar[set[int]] = set()
@@ -53,7 +54,7 @@ def handled() -> Iterator[None]:
     Python runs a signal's handler between two steps of its own, and not while a library waits for an answer. So a
     thread hears of the signal, too, and counts the seconds.
     """
-    _signals.seen = _signals.deferred = False
+    _signals.seen = _signals.deferred = _signals.failed = False
     _signals.handled = True
     _signals.farewell = NOTHING_WRITTEN
     ours, heard = socket.socketpair()
@@ -75,14 +76,15 @@ def handled() -> Iterator[None]:
 
 
 def interruptible(run: Callable[[], int], message: str = NOTHING_WRITTEN) -> int:
-    """Run a command with its signals handled; return its exit status, or 130 with a line after a signal."""
+    """Run a command with its signals handled; return its exit status, 130 and a line after a signal, 1 after `fail`."""
     try:
         with handled():
             farewell(message)
             return run()
     except Interrupted:
-        print(f"study: {message}", file=sys.stderr)
-        return INTERRUPTED
+        if not failed():
+            print(f"study: {message}", file=sys.stderr)
+        return _status()
 
 
 def keep_handling() -> None:
@@ -146,6 +148,27 @@ def seen() -> bool:
     return _signals.seen
 
 
+def fail(message: str) -> None:
+    """Let the main thread leave as after a signal, within the same time, but say why now, and exit with 1.
+
+    From any thread, where a library may end the process before it has left.
+    """
+    if not _signals.handled:
+        end(message, 1)
+    _signals.failed, _signals.farewell = True, ""
+    _say(message)
+    signal.raise_signal(signal.SIGTERM)
+
+
+def failed() -> bool:
+    """Say whether it was `fail` that asked the process to leave; why has been said."""
+    return _signals.failed
+
+
+def _status() -> int:
+    return 1 if _signals.failed else INTERRUPTED
+
+
 def _on_signal(number: int, frame: FrameType | None) -> None:
     if _signals.seen:
         return  # the thread, which hears of each signal, ends the process
@@ -173,14 +196,13 @@ def _leave_in_time(ours: socket.socket, left: Event) -> None:
             if again[0] in _NUMBERS:
                 break
     if not left.is_set():
-        end(_signals.farewell, INTERRUPTED)
+        end(_signals.farewell, _status())
 
 
 def end(message: str, status: int) -> NoReturn:
     """End the process from any thread, with a line on the standard error output, and the processes that it started."""
-    line = f"study: {message}\n" if message else ""
-    with suppress(OSError):
-        os.write(2, line.encode(errors="replace"))  # not through sys.stderr, whose lock the main thread may hold
+    if message:
+        _say(message)
     end_children()  # Ray's, one of which may have hung
     if _signals.tell is not None:
         said = "interrupted" if status == INTERRUPTED else "failed"
@@ -188,6 +210,11 @@ def end(message: str, status: int) -> NoReturn:
         telling.start()
         telling.join(_TELL_SECONDS)
     os._exit(status)
+
+
+def _say(message: str) -> None:
+    with suppress(OSError):  # not through sys.stderr, whose lock the main thread may hold
+        os.write(2, f"study: {message}\n".encode(errors="replace"))
 
 
 def end_children(*, but: Collection[int] = ()) -> None:

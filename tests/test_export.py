@@ -5,12 +5,16 @@ import json
 import pytest
 import torch
 from model_examples import build, example
+from recorded_studies import record, write_study
 
 import models
 from models import registry
 from study import export
 from study.evaluation import exporting
+from study.record import kept
 from study.record.errors import UsageError
+from study.record.events import Finished
+from study.record.folder import StudyFolder
 
 FORMATS = sorted(exporting.FORMATS)
 NEEDED = {"onnx": "onnxruntime", "safetensors": "safetensors", "torch.export": "torch"}
@@ -63,6 +67,19 @@ def test_every_architecture_is_the_same_network_in_every_format(family, name, ki
         torch.testing.assert_close(found[key], value, rtol=1e-5, atol=1e-5)
     single = exporting.FORMATS[kind].outputs(file, images[:1])
     torch.testing.assert_close(single[key], value[:1], rtol=1e-5, atol=1e-5)
+
+
+def test_a_studys_network_that_is_cut_off_is_named_with_what_makes_it_again(tmp_path, capsys):
+    folder = StudyFolder(write_study(tmp_path, "night", []))
+    saved(folder.best, "classifier", "cnn")
+    record(folder, Finished({"best": None}, kept.of_study(folder)))
+    path = folder.best / "model.pt"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
+    words = ["night", "--storage", str(tmp_path), "--to", "torch.export", "--out", str(tmp_path / "night.pt2")]
+    assert export.main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    again = f"made again by: {folder.resume_command()}"
+    assert line.endswith(f"{path} is damaged or no state dict: it is cut off; {again}")
 
 
 def test_a_file_says_what_its_network_is_and_is_given(tmp_path):

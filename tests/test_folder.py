@@ -30,6 +30,29 @@ def test_a_new_study_has_a_folder_and_a_lock(tmp_path):
         pass
 
 
+# A driver that has taken the lock, and comes to say so a while later.
+SLOW = """
+import fcntl, os, sys, time
+descriptor = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+fcntl.lockf(descriptor, fcntl.LOCK_EX)
+print("locked", flush=True)
+for part in (b"4711 on ", b"host, since now\\n"):
+    time.sleep(0.3)
+    os.write(descriptor, part)
+sys.stdin.read()
+"""
+
+
+def test_a_driver_is_named_that_has_just_taken_the_lock(tmp_path):
+    made = folder.StudyFolder(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", SLOW, made.lock], stdin=-1, stdout=-1) as holder:
+        assert holder.stdout.readline() == b"locked\n"
+        by = r"run by another process \(4711 on host, since now\)$"
+        with pytest.raises(UsageError, match=by), folder.locked(made):
+            pass
+        holder.stdin.close()
+
+
 def _lock_elsewhere(path):
     code = (
         "import sys; from pathlib import Path; from study.record.folder import StudyFolder, locked\n"

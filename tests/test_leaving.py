@@ -1,5 +1,6 @@
 """A driver leaves within ten seconds of a signal, whatever it waits for, and a study that can only wait ends."""
 
+import shutil
 import signal as signals
 import socket
 import subprocess
@@ -9,7 +10,17 @@ from pathlib import Path
 
 import psutil
 import pytest
-from study_processes import COMMAND, environment, epochs_of, start, state_of, wait_for
+from study_processes import (
+    COMMAND,
+    all_ended,
+    environment,
+    epochs_of,
+    mlflow_runs,
+    run,
+    start,
+    state_of,
+    wait_for,
+)
 
 from study.record.errors import StudyError
 from study.record.events import SearchEnded, TrackingChanged
@@ -36,9 +47,9 @@ with interrupt.handled():
 NOT_UNDER_NOHUP = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # as the tests themselves may be
 
 
-def python(script, **named):
+def python(script, *arguments, **named):
     return subprocess.Popen(
-        [sys.executable, "-c", NOT_UNDER_NOHUP + script],
+        [sys.executable, "-c", NOT_UNDER_NOHUP + script, *map(str, arguments)],
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
@@ -225,6 +236,67 @@ def test_the_user_is_told_of_an_end_at_once_too(then, at_a_signal, times, status
     wait_for((tmp_path / "told").exists, seconds=20)
     time.sleep(1.5)  # in which it would be told again
     assert (tmp_path / "told").read_text() == f"night {status}\n"
+
+
+# A driver whose Ray is a process of the name of one of Ray's.
+WATCHES = """
+import os, signal, subprocess, sys, time
+from study import interrupt
+from study.cluster import ray_watch
+raylet = subprocess.Popen([sys.argv[1], "60"])
+while b"raylet" not in open(f"/proc/{{raylet.pid}}/comm", "rb").read():
+    time.sleep(0.01)
+def drive():
+    with ray_watch.watching("--resume night"):
+        {then}
+    raylet.kill()
+    time.sleep(1)
+    return 0
+sys.exit(interrupt.interruptible(drive, "interrupted"))
+"""
+DIED = "study: Ray's raylet has died (the machine's memory may have run out); go on with: --resume night\n"
+
+
+@pytest.mark.parametrize(
+    ("then", "status", "line"),
+    [
+        ("raylet.kill(); time.sleep(60)", 1, DIED),
+        ("raylet.kill(); raise OSError('what Ray makes of it')", 1, DIED),
+        ("raylet.kill(); os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", 130, "study: interrupted\n"),
+        ("time.sleep(0.1)", 0, ""),
+    ],
+    ids=["in the middle", "as another error", "by a signal to all", "after the end"],
+)
+def test_a_driver_whose_ray_dies_says_so_and_leaves(then, status, line, tmp_path):
+    (tmp_path / "raylet").symlink_to(shutil.which("sleep"))
+    process = python(WATCHES.format(then=then), tmp_path / "raylet")
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (status, line)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
+def test_a_study_whose_ray_dies_ends_in_order_and_is_resumed(name, tmp_path):
+    process = start(
+        tmp_path, "--space", "digits_ae", "--name", "night", "--train-size", "200", "--trials", "2", "--epochs", "300",
+        "--scheduler", "none", "--confirm", "0", "--notify", "sh -c 'echo {name} {status} >> told'",
+    )  # fmt: skip
+    wait_for(lambda: epochs_of(state_of(tmp_path)) >= 3, process)
+    of_ray = psutil.Process(process.pid).children()
+    (victim,) = (child for child in of_ray if child.name() == name)
+    victim.kill()
+    assert process.wait(timeout=60) == 1
+    said = (tmp_path / "output.txt").read_text()
+    assert f"study: Ray's {name} has died (" in said
+    assert "; go on with: " in said
+    assert "Traceback" not in said
+    wait_for((tmp_path / "told").exists, seconds=20)
+    assert (tmp_path / "told").read_text() == "night failed\n"
+    runs, _, _ = mlflow_runs(tmp_path)
+    assert all(run.info.status != "RUNNING" for run in runs)
+    done = run(tmp_path, "--resume", "night")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all_ended(mlflow_runs(tmp_path)[0])
 
 
 @pytest.fixture

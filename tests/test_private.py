@@ -90,6 +90,23 @@ def test_what_rays_processes_make_anew_of_a_dead_drivers_folder_goes_too_after_a
     assert list(temporary.iterdir()) == [another]
 
 
+@pytest.mark.parametrize("call", ["lstat", "iterdir"])
+def test_a_folder_that_another_driver_removes_while_it_is_looked_at_is_left_out(call, temporary, monkeypatch):
+    left = temporary / "study-remade12"
+    left.mkdir()
+    os.utime(left, (0, 0))
+    looks = getattr(Path, call)
+
+    def late(path):
+        if path == left and path.exists():
+            path.rmdir()
+        return looks(path)
+
+    monkeypatch.setattr(Path, call, late)
+    with scratch.folder() as place:
+        assert list(temporary.glob("*")) == [place]
+
+
 def test_a_long_temporary_path_is_not_where_rays_sockets_go(tmp_path, monkeypatch):
     deep = tmp_path / ("d" * 60)
     deep.mkdir()

@@ -32,8 +32,11 @@ from analysis.page.pictures import embed
 from analysis.page.render import render
 from analysis.page.sections import report_page
 from analysis.study_files import NoStudyError, read_study
+from study.record import kept
 from study.record.events import Finished, SessionStarted
 from study.record.folder import StudyFolder
+from study.record.journal import read_state
+from study.record.tables import PRETRAINING
 from study.record.words import duration, number
 from study.settings import command_line
 from study.settings.resolve import settings_of
@@ -660,6 +663,36 @@ def test_a_finished_study_that_has_lost_files_names_what_makes_them_again(tmp_pa
         read_study("done", tmp_path)
     assert words in str(refused.value)
     assert StudyFolder(folder).resume_command() in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "harm"),
+    [
+        ("confirm.csv", lambda text: text.rsplit("\n", 2)[0] + "\n"),
+        ("trials.csv", lambda text: text.replace("0.3", "0.1")),
+        ("pretraining.csv", None),  # one that not every study has
+    ],
+)
+def test_a_finished_studys_table_that_its_journal_does_not_name_is_refused_before_anything_is_written(
+    file, harm, storage, no_figures, capsys
+):
+    folder = StudyFolder(left_by_a_study(storage) / "night")
+    table = folder.path / file
+    if not table.exists():
+        table.write_text(",".join(PRETRAINING.columns) + "\n")
+    record(folder, Finished(read_state(folder.journal).summary, kept.of_study(folder)))
+    assert read_study("night", storage).state == "finished"
+    if harm:
+        before = table.read_text()
+        table.write_text(harm(before))
+        assert table.read_text() != before
+    else:
+        table.unlink()
+    assert run(storage, "--paper") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"has a changed or damaged {file}, made again from its journal by: {folder.resume_command()}" in line
+    assert not folder.paper.exists()
+    assert not (folder.path / "report").exists()
 
 
 @dataclass(frozen=True)

@@ -106,9 +106,17 @@ def joined(
             except Exception as error:
                 first = _first_sentence(error)
                 raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
-        leaving.callback(ray.shutdown)
+        leaving.callback(_shut_down)
         interrupt.keep_handling()
         yield
+
+
+def _shut_down() -> None:
+    import ray
+
+    if interrupt.failed():
+        interrupt.end("", 1)  # what has died of Ray would be waited for, or Ray would end the process itself
+    ray.shutdown()
 
 
 def _start(leaving: ExitStack, data_bytes: int | None, runs: int, quiet: Mapping[str, Any]) -> None:

@@ -69,21 +69,22 @@ def _base() -> Path:
 
 def _remove_if_dead(path: Path) -> None:
     """Remove a folder of this user's that no driver holds any more: the kernel lets a lock go, however it ended."""
-    try:
+    with suppress(FileNotFoundError):  # another driver, which begins at the same time, has removed it
         about = path.lstat()
         if not _NAME.fullmatch(path.name) or not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
             return
-        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        # Not ready yet; another program's; or made anew by a process of Ray, which outlives its driver for a while.
-        if time.time() - about.st_mtime > _REMADE_S and [inside.name for inside in path.iterdir()] == [SESSIONS]:
-            shutil.rmtree(path, ignore_errors=True)
-        return
-    except OSError:
-        return  # another's
-    try:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
-    finally:
-        os.close(descriptor)
+        try:
+            descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            # Not ready yet; another program's; or made anew by a process of Ray, which outlives its driver for a while.
+            if time.time() - about.st_mtime > _REMADE_S and [inside.name for inside in path.iterdir()] == [SESSIONS]:
+                shutil.rmtree(path, ignore_errors=True)
+            return
+        except OSError:
+            return  # another's
+        try:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(descriptor)

@@ -11,6 +11,7 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from study import interrupt
+from study.cluster import ray_watch
 from study.driver import inputs, own_space, repeating
 from study.driver.ablating import Subject
 from study.driver.ablation_path import Asked, Wanted, walk
@@ -101,7 +102,8 @@ def _trained(setup: Setup, subject: Subject, asked: Asked, ends: float | None) -
         with display, disk.explained(folder.path):
             recorder.listen(display)
             session = AblationSession(setup, recorder, display, subject, asked, ends=ends)
-            steps = session.ablate()
+            with ray_watch.watching(folder.resume_command()):
+                steps = session.ablate()
             tables.write(folder, recorder.state)
             return steps, session.notes
     except Exception as error:

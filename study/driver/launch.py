@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from study import interrupt
@@ -248,6 +248,7 @@ def _verified(settings: Settings, folder: StudyFolder) -> AbstractContextManager
 
 def _run(setup: Setup, *first: Event) -> int:
     """Drive the study to its end, or to an interruption that it can be resumed from; record the events `first`."""
+    from study.cluster import ray_watch
     from study.driver.display import Display
     from study.driver.session import Session
     from study.driver.summary import text, verdict
@@ -274,7 +275,8 @@ def _run(setup: Setup, *first: Event) -> int:
             recorder.listen(display)
             if setup.resources.gpu:
                 display.say(str(setup.resources.gpu))
-            summary = Session(setup, recorder, display).run()
+            with ray_watch.watching(folder.resume_command()):
+                summary = Session(setup, recorder, display).run()
             said = text(summary, folder, settings.tracking_uri)
             # At the journal's time: what is sent again, by another driver, is the same point then.
             found = verdict(summary) if summary["best"] else ""
@@ -285,8 +287,11 @@ def _run(setup: Setup, *first: Event) -> int:
         return 0
     except BaseException as error:
         if isinstance(error, Interrupted) or interrupt.seen():
-            _leave(tracker, folder, recorder, Ending("interrupted"))
-            notify("interrupted")
+            status: Literal["failed", "interrupted"] = "failed" if interrupt.failed() else "interrupted"
+            _leave(tracker, folder, recorder, Ending(status))
+            notify(status)
+            if status == "failed":
+                return 1
             print(f"study: interrupted; go on with: {folder.resume_command()}", file=sys.stderr)
             interrupt.farewell("")
             return INTERRUPTED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from models.checkpoint import CONFIG_FILE, Description
 from study.data.image_data import Trained
 from study.data.tensors import as_bytes, to_bytes, to_pixels
 from study.evaluation.pictures import ImageRow, draw_rows
-from study.record import files
-from study.record.errors import UsageError
+from study.record import files, kept
+from study.record.errors import StudyError, UsageError
+from study.record.folder import StudyFolder
+from study.record.journal import read_state
 
 
 class NothingToShowError(UsageError):
@@ -42,7 +45,19 @@ def load(folder: Path, *, trust: bool = False) -> Network:
     except OSError as error:
         raise UsageError(f"{folder} cannot be read: {error.strerror}") from error
     except models.ConfigError as error:
-        raise UsageError(f"{folder} cannot be loaded: {error}") from error
+        raise UsageError(f"{folder} cannot be loaded: {error}{_made_again(folder)}") from error
+
+
+def _made_again(folder: Path) -> str:
+    """Say what makes a study's best network again, nothing of another one or where its journal finds no fault."""
+    study = StudyFolder(folder.absolute().parent)
+    if folder.absolute() != study.best or not study.has_begun:
+        return ""
+    with suppress(StudyError):  # the journal is damaged, too
+        damaged = kept.damaged(study, read_state(study.journal))
+        if any(Path(name).parent.name == study.best.name for name in damaged):
+            return f"; made again by: {study.resume_command()}"
+    return ""
 
 
 def trained_on(folder: Path, described: Description) -> Trained:

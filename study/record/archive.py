@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.record import ablation, files, journal, kept, tables
+from study.record import ablation, files, journal, kept
 from study.record.errors import StudyError, UsageError, first_line, one_line
 from study.record.folder import StudyFolder
 from study.record.state import StudyState
@@ -108,7 +108,7 @@ def write(folder: StudyFolder) -> Path:
         StudyError: the journal is damaged.
     """
     state = journal.read_state(folder.journal)
-    names = [folder.journal.name, tables.ABOUT, tables.SUMMARY, *(table.file for table in tables.TABLES)]
+    names = [folder.journal.name, *kept.OF_TABLES]
     names += [folder.notes.name, *([folder.code.name] if state.about and state.about.own else [])]
     paths = [*(folder.path / name for name in (*names, ablation.FILE)), folder.ablation.journal]
     paths += sorted(path for path in folder.paper.rglob("*") if not path.is_dir())

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ Standing = Literal["here", "moved", "copied", "unknown"]
 _HELD = (errno.EAGAIN, errno.EACCES)
 """What a lock says that another process holds; any other error says that there are no locks."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+_FOR_THE_LINE = 2.0  # seconds in which a driver that has taken a lock has written its line, unless its disk is full
 _BEFORE_THE_FIRST_LINE = (".lock", ".reached-by-*", "space.py", files.part_name("space.py"), "journal.jsonl")
 """What a driver may leave that is killed before its study has begun."""
 
@@ -300,7 +302,7 @@ def locked(folder: StudyFolder) -> Iterator[StudyFolder]:
                     f"{folder.path}: this file system takes no locks ({error.strerror}), by which two drivers of one "
                     "study are kept apart; name a --storage that does"
                 ) from error
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+            holder = _holder(descriptor)
             by = f"another process ({holder})" if holder else "another process"
             raise UsageError(f"study {folder.name!r} is being run by {by}") from None
         with suppress(OSError):  # on a full disk it is a lock all the same
@@ -310,3 +312,15 @@ def locked(folder: StudyFolder) -> Iterator[StudyFolder]:
         yield folder
     finally:
         os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    """Return what the file of a lock says of who holds it, "" where it does not say: the lock comes before the line."""
+    ends = time.monotonic() + _FOR_THE_LINE
+    while True:
+        line, whole, _ = os.pread(descriptor, 200, 0).decode(errors="replace").partition("\n")
+        if whole:
+            return line
+        if time.monotonic() > ends:
+            return ""
+        time.sleep(0.02)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,9 @@ NETWORK = ("model.pt", "config.json")
 """The files of every network."""
 OF_NETWORK = (*NETWORK, "space.py")
 """The files of a network, with the code of one whose layers are in a person's own file."""
+
+OF_TABLES = (tables.ABOUT, tables.SUMMARY, *(table.file for table in tables.TABLES))
+"""The files that are a study's tables; those that are optional need not be there."""
 
 _CHUNK = 2**20  # bytes read at a time
 
@@ -52,19 +55,24 @@ def is_intact(path: Path, expected: str) -> bool:
 
 def of_study(folder: StudyFolder) -> Files:
     """Return the files of a finished study, by their paths from its folder: tables, summary, network and samples."""
-    patterns = [tables.ABOUT, tables.SUMMARY, *(table.file for table in tables.TABLES)]
-    return fingerprints(folder.path, [*patterns, f"{folder.best.name}/*", f"{folder.samples.name}/*"])
+    return fingerprints(folder.path, [*OF_TABLES, f"{folder.best.name}/*", f"{folder.samples.name}/*"])
 
 
-def damaged(folder: StudyFolder, state: StudyState) -> list[str]:
+def damaged(folder: StudyFolder, state: StudyState, among: Container[str] | None = None) -> list[str]:
     """Return which files of a finished study are missing, or are not what its journal says, by their paths from there.
 
     An earlier version has not said what they are: of its studies those are named that are missing or empty.
+
+    Args:
+        folder: The study's.
+        state: What its journal says.
+        among: The files that are looked at, such as `OF_TABLES`; all of them by default.
     """
     if state.files:
-        return [name for name, expected in state.files.items() if not is_intact(folder.path / name, expected)]
+        said = {name: expected for name, expected in state.files.items() if among is None or name in among}
+        return [name for name, expected in said.items() if not is_intact(folder.path / name, expected)]
     expected = [*tables.ALWAYS, tables.SUMMARY]
     if state.summary is not None and state.summary["best"] is not None:
         expected += [f"{folder.best.name}/{name}" for name in NETWORK]
-    paths = {name: folder.path / name for name in expected}
+    paths = {name: folder.path / name for name in expected if among is None or name in among}
     return [name for name, path in paths.items() if not path.is_file() or not path.stat().st_size]
