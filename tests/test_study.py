@@ -229,6 +229,7 @@ def test_a_finished_study_is_given_more_seeds_and_says_that_its_verdict_was_seen
     again = ["--resume", "night", "--tracking-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     done = run(folder, *again, "--report-seeds", "3")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "was not begun here: its --notify runs no command" in done.stderr
     after, summary = table(folder / "results/night/confirm.csv"), summary_of(folder)
     known = {row["confirm_id"] for row in before}
     assert [row for row in after if row["confirm_id"] in known] == before

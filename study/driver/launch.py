@@ -232,8 +232,9 @@ def _say_not_obeyed(folder: StudyFolder, said: Mapping[str, Any], used: Mapping[
                 f"{instead}; {option} names another",
                 file=sys.stderr,
             )
-    if said.get("register") and not used["register"]:
-        print(f"study: {folder.path} was not begun here: its --register registers no network", file=sys.stderr)
+    for option, done in (("register", "registers no network"), ("notify", "runs no command")):
+        if said.get(option) and not used[option]:
+            print(f"study: {folder.path} was not begun here: its --{option} {done}", file=sys.stderr)
 
 
 def _was(state: StudyState) -> str:
