@@ -119,7 +119,7 @@ def winner_of(files: StudyFiles) -> Winner:
         epochs=int(rows["epochs"].max()),
         note=None if RATIO in samples else summary["ratio_note"],
         failed=about_seeds.failed_of_best(summary),
-        added=about_seeds.added(summary.get("seen_with", ())),  # not of an earlier version
+        added=about_seeds.added_to(summary),
         pca_nelbo=(summary.get("nats") or {}).get("test_nelbo_clipped"),
     )
 

@@ -61,14 +61,14 @@ class Confirmation:
             `study.record.intervals`), seeds n of the one with fewer, difference (of the first minus the second, mean),
             low and high, p, p_holm, seeds_needed of each for a power of 80 %, and told_apart.
         objective: the metric and its direction.
-        failed: a sentence on each config some of whose seeds failed by its own doing, a space before it.
+        remarks: sentences on seeds that failed or were added later, a space before each.
     """
 
     configs: pd.DataFrame
     seeds: pd.DataFrame
     tests: pd.DataFrame
     objective: Objective
-    failed: str
+    remarks: str
 
     def table(self) -> pd.DataFrame:
         """Return a row per config."""
@@ -124,7 +124,7 @@ class Confirmation:
         few = " With so few seeds the t-test leans on their differences being normal." if self._leans else ""
         beside = f" The baseline has {number(baseline, 4)} on the same images." if np.isfinite(baseline) else ""
         return (
-            f"{first} over {counted(int(best['n']), 'seed')}.{self.failed}{beside} {self.verdict}{few}"
+            f"{first} over {counted(int(best['n']), 'seed')}.{self.remarks}{beside} {self.verdict}{few}"
             f"{_RULE * (not self.tests.empty)} "
             "Intervals are over seeds on one split; they do not cover other images."
         )
@@ -182,8 +182,8 @@ def compute_confirmation(study: StudyFiles) -> Confirmation | None:
     seeds = runs[[name for name in kept if name in runs]].rename(columns=columns)
     if beyond := unmet_by_mean(study, runs):
         configs[UNMET] = configs["confirm_of"].map(beyond).fillna("")
-    failed = about_seeds.sentences(study.summary or {})
-    return Confirmation(configs, seeds, _tests(seeds, order, objective), objective, failed)
+    remarks = about_seeds.sentences(study.summary or {})
+    return Confirmation(configs, seeds, _tests(seeds, order, objective), objective, remarks)
 
 
 def _tests(seeds: pd.DataFrame, names: list[str], objective: Objective) -> pd.DataFrame:

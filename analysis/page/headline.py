@@ -274,7 +274,7 @@ def _certainty(summary: Mapping[str, Any]) -> Fact | None:
             f"Student's t over {counted(seeds, 'seed')}. It covers the luck of a start: neither other test images nor "
             "another split of the data."
         )
-    if more := about_seeds.added(summary.get("seen_with", ())):  # not of an earlier version
+    if more := about_seeds.added_to(summary):
         detail += f" {_capital(more)}."
     return Fact("How sure", _capital(verdict), detail)
 

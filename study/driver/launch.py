@@ -41,8 +41,6 @@ _OF_IMAGES = ("data", "labels", "cache_dir", "data_dir")
 """Settings that say where the images lie."""
 _PLACES = (*_OF_IMAGES, "tracking_uri", "prices_file", "prices")
 """Settings that a resumed study may have elsewhere or otherwise, and that the next one is to go on with."""
-_NOT_OBEYED = ("address", "notify", "register")
-"""Settings of a folder from elsewhere that nobody here has chosen: the next one is to go on without them, too."""
 _DELIVER_SECONDS = 120.0  # that the tracker may take at the regular end
 
 
@@ -134,7 +132,7 @@ def resume(
     from study.record import folder as folders
     from study.record import kept
     from study.record.journal import read_state
-    from study.settings.resolve import usable_destinations
+    from study.settings.resolve import DESTINATIONS, usable_destinations
 
     folder = folders.existing(storage, name)
     with folders.locked(folder):
@@ -150,7 +148,8 @@ def resume(
         if not trusted:
             _say_not_obeyed(folder, state.settings, settings.to_json())
         used = settings.written()
-        places = _PLACES if trusted else (*_PLACES, *_NOT_OBEYED)
+        # What is not obeyed now is not to be obeyed by the next one, to which the folder is one of here.
+        places = _PLACES if trusted else (*_PLACES, *DESTINATIONS)
         moved = {place: used[place] for place in places if used[place] != state.settings.get(place)}
         tracking_uri.check_folder(settings.tracking_uri)
         elsewhere = not moved.keys().isdisjoint((*_OF_IMAGES, "tracking_uri"))

@@ -58,9 +58,9 @@ class Reproduction:
         """
         new = cls(key, entry, seeds, storage, held_out)
         fewer = {}
-        for folder in sorted(storage.glob(name_of(key, "*", held_out=held_out))):
-            known = replace(new, began_with=new._seeds_named(folder))
-            if known.began_with is None or not known.folder.has_begun:
+        for seeds_named in new._named_below(storage):
+            known = replace(new, began_with=seeds_named)
+            if not known.folder.has_begun:
                 continue
             if known.finished:
                 return replace(known, seeds=known.planned_seeds)
@@ -85,15 +85,15 @@ class Reproduction:
 
     def kept_seeds(self, kept: Path) -> int:
         """Return on how many seeds the study is kept below a folder, 0 where it is not."""
-        folders = kept.glob(name_of(self.key, "*", held_out=self.held_out))
-        files = [folder / tables.ABOUT for folder in folders if self._seeds_named(folder) is not None]
+        files = [folder / tables.ABOUT for folder in self._named_below(kept).values()]
         return max((reporting_seeds(json.loads(file.read_bytes())["settings"]) for file in files), default=0)
 
-    def _seeds_named(self, folder: Path) -> int | None:
-        """Return the seeds in a folder's name, None where it is not of this configuration."""
-        pattern = re.escape(name_of(self.key, "*", held_out=self.held_out)).replace(r"\*", r"(\d+)")
-        named = re.fullmatch(pattern, folder.name)
-        return int(named[1]) if named else None
+    def _named_below(self, parent: Path) -> dict[int, Path]:
+        """Return the folders that are named as this configuration's, by the seeds in their names."""
+        any_number = name_of(self.key, "*", held_out=self.held_out)
+        pattern = re.escape(any_number).replace(r"\*", r"(\d+)")
+        named = [re.fullmatch(pattern, folder.name) for folder in sorted(parent.glob(any_number))]
+        return {int(found[1]): parent / found[0] for found in named if found}
 
     @property
     def planned_seeds(self) -> int:

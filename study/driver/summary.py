@@ -252,7 +252,7 @@ def verdict(summary: Mapping[str, Any]) -> str:
 
 def _of_seeds(summary: Mapping[str, Any]) -> str:
     """Return what follows a verdict on the best config: that seeds of it failed, or came after an earlier verdict."""
-    failed, added = about_seeds.failed_of_best(summary), about_seeds.added(summary.get("seen_with", ()))
+    failed, added = about_seeds.failed_of_best(summary), about_seeds.added_to(summary)
     return (f", of {failed}" if failed else "") + (f"; {added}" if added else "")
 
 
@@ -270,7 +270,7 @@ def _scores(summary: Mapping[str, Any]) -> Iterator[str]:
     seeds = sorted({value["n"] for *_, val, test in rows for value in (val, test) if value})
     spread = f"means of {' or '.join(map(str, seeds))} seeds, in brackets their 95 % intervals over seeds"
     yield wrapped(spread if seeds != [1] else "of one seed each, which has no interval")
-    for name, words in about_seeds.all_failed(summary):
+    for name, words in about_seeds.with_failed(summary):
         yield wrapped(f"{name}: {words}")
     if not best["val"]:
         yield wrapped(NOTHING_CHOSEN)

@@ -37,7 +37,7 @@ def failed_of_best(summary: Mapping[str, Any]) -> str:
     return failed_of(summary, summary["best"]["trial_id"]) if summary.get("best") else ""
 
 
-def all_failed(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def with_failed(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the id of each confirmed config that has such seeds, and the words; last those of which none ended well."""
     for one in _configs(summary):
         if words := failed_of(summary, one["id"]):
@@ -66,9 +66,14 @@ def added(seen_with: Sequence[int]) -> str:
     return f"{before}: one of the intervals misses in up to {most} % of cases, not {_MISSED} %"
 
 
+def added_to(summary: Mapping[str, Any]) -> str:
+    """Return the same of a study's verdict."""
+    return added(summary.get("seen_with", ()))  # not of an earlier version
+
+
 def sentences(summary: Mapping[str, Any]) -> str:
     """Return a sentence on each of these, a space before it."""
-    words = [f"Of {config}, {failed}" for config, failed in all_failed(summary)]
-    if more := added(summary.get("seen_with", ())):  # not of an earlier version
+    words = [f"Of {config}, {failed}" for config, failed in with_failed(summary)]
+    if more := added_to(summary):
         words.append(more[0].upper() + more[1:])
     return "".join(f" {sentence}." for sentence in words)

@@ -24,6 +24,8 @@ from study.settings.algorithms import MULTI_OBJECTIVE_SAMPLERS, SCHEDULERS
 
 _DRAWN = 300  # configs, among which every conditional number of a space comes up
 _SMOKE = {"trials": 2, "epochs": 1, "train_size": 256, "val_size": "proportional", "confirm_top": 1, "confirm_seeds": 2}
+DESTINATIONS = ("tracking_uri", "address", "notify", "register")
+"""Settings by which a study reaches other programs: of a folder from elsewhere, nobody here has chosen them."""
 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:
