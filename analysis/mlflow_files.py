@@ -87,7 +87,8 @@ def read_study_from_mlflow(name: str, tracking_uri: str, into: Path | None = Non
         raise
     except Exception as error:  # of a driver or a database, whatever their libraries raise
         raise NoStudyError(f"{masked(tracking_uri)} cannot be read: {_reason(error, tracking_uri)}") from None
-    return read_tables(folder, _STATES.get(parent.info.status, "interrupted"))
+    left = _STATES.get(parent.info.status, "interrupted")
+    return read_tables(folder, left, failed=parent.data.tags.get("reason", ""))
 
 
 def log_report(name: str, tracking_uri: str, folder: Path, uuid: str | None = None) -> None:

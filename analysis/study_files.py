@@ -42,7 +42,6 @@ _TEXT = dict.fromkeys(
 _PARTIAL: dict[State, str] = {
     "running": "This study is still running: what follows is what it had when this was written.",
     "interrupted": "This study was interrupted before its end and can be resumed: what follows is what it has so far.",
-    "failed": "This study failed: every run of it did. What follows is what it left.",
     "incomplete": "This study ended, but its files are out of reach: what follows was made again from its MLflow runs.",
 }
 
@@ -68,6 +67,7 @@ class StudyFiles:
         spread: a row per further seed of the default, empty without `--patience`.
         ablation: a row per step from the default to the winner, and one of the whole; empty without `study ablate`.
         state: whether it is finished, running, interrupted or failed; "incomplete" if its files are out of reach.
+        failed: why it failed, as far as that is known.
     """
 
     folder: Path
@@ -82,6 +82,7 @@ class StudyFiles:
     spread: pd.DataFrame = field(default_factory=lambda: _empty(SPREAD))
     ablation: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(ablation.COLUMNS)))
     state: State = "finished"
+    failed: str = ""
 
     @property
     def name(self) -> str:
@@ -134,6 +135,9 @@ class StudyFiles:
     @property
     def partial(self) -> str | None:
         """What has to be said of a study that is not finished, in a sentence; None for one that is."""
+        if self.state == "failed":
+            why = f": {self.failed.rstrip('.')}" if self.failed else " before its end"
+            return f"This study failed{why}. What follows is what it left."
         return _PARTIAL.get(self.state)
 
     def arrays(self, name: str) -> dict[str, np.ndarray] | None:
@@ -190,7 +194,8 @@ def read_study(name: str, storage: Path) -> StudyFiles:
     # An earlier version has not said what they are; that they are there has been seen.
     if finished and state.files and (changed := kept.damaged(folder, state, kept.OF_TABLES)):
         raise NoStudyError(f"study {name!r} has a changed or damaged {_made_again(changed, folder)}")
-    return read_tables(folder.path, "interrupted", ended=finished)
+    left: State = "interrupted" if state.failed is None else "failed"
+    return read_tables(folder.path, left, ended=finished, failed=state.failed or "")
 
 
 def _made_again(names: list[str], folder: StudyFolder) -> str:
@@ -207,13 +212,16 @@ def read_kept(folder: Path) -> StudyFiles:
     return read_tables(folder, "incomplete", without=(TRIALS, HISTORY, BASELINE))
 
 
-def read_tables(folder: Path, unfinished: State, *, ended: bool = True, without: tuple[Table, ...] = ()) -> StudyFiles:
+def read_tables(
+    folder: Path, unfinished: State, *, ended: bool = True, failed: str = "", without: tuple[Table, ...] = ()
+) -> StudyFiles:
     """Read the tables in a folder.
 
     Args:
         folder: Where study.json and the .csv files lie.
         unfinished: What the study is if it has no summary.
         ended: Whether a summary.json that is there is the study's last word.
+        failed: Why it failed, if that is known.
         without: Tables that are empty where there is no file.
 
     Raises:
@@ -231,12 +239,9 @@ def read_tables(folder: Path, unfinished: State, *, ended: bool = True, without:
         for table in tables.TABLES
     }
     state: State = "finished" if summary is not None else unfinished
-    runs = [*found[TRIALS.name]["status"], *found[CONFIRM.name]["status"]]
-    if state == "interrupted" and runs and all(status == "failed" for status in runs):
-        state = "failed"
     if (folder / ablation.FILE).is_file():
         found["ablation"] = _csv(folder / ablation.FILE, ablation.COLUMNS)
-    return StudyFiles(folder=folder, about=about, summary=summary, state=state, **found)
+    return StudyFiles(folder=folder, about=about, summary=summary, state=state, failed=failed, **found)
 
 
 def _empty(table: Table) -> pd.DataFrame:

@@ -64,6 +64,11 @@ _COLUMNS = {
 }
 
 
+def why_no_best(summary: Mapping[str, Any]) -> str:
+    """Return why a finished study has no best config."""
+    return (summary.get("constraints") or {}).get("note") or "no trial was completed"  # not of an earlier version
+
+
 def parameter_label(key: str) -> str:
     """Return the words of a key of the config, with or without `config.` in front."""
     key = key.removeprefix("config.")

@@ -38,7 +38,7 @@ class _Signals:
     handled = False
     seen = False
     deferred = False
-    failed = False
+    failed: str | None = None
     farewell = ""
     tell: Callable[[str], object] | None = None
     spared: ClassVar[set[int]] = set()
@@ -54,7 +54,8 @@ def handled() -> Iterator[None]:
     Python runs a signal's handler between two steps of its own, and not while a library waits for an answer. So a
     thread hears of the signal, too, and counts the seconds.
     """
-    _signals.seen = _signals.deferred = _signals.failed = False
+    _signals.seen = _signals.deferred = False
+    _signals.failed = None
     _signals.handled = True
     _signals.farewell = NOTHING_WRITTEN
     ours, heard = socket.socketpair()
@@ -76,14 +77,17 @@ def handled() -> Iterator[None]:
 
 
 def interruptible(run: Callable[[], int], message: str = NOTHING_WRITTEN) -> int:
-    """Run a command with its signals handled; return its exit status, 130 and a line after a signal, 1 after `fail`."""
+    """Run a command with its signals handled; return its exit status, 130 and a line after a signal, 1 after `fail`.
+
+    The line is `message`, until `farewell` says otherwise.
+    """
     try:
         with handled():
             farewell(message)
             return run()
     except Interrupted:
-        if not failed():
-            print(f"study: {message}", file=sys.stderr)
+        if _signals.farewell:
+            print(f"study: {_signals.farewell}", file=sys.stderr)
         return _status()
 
 
@@ -155,18 +159,18 @@ def fail(message: str) -> None:
     """
     if not _signals.handled:
         end(message, 1)
-    _signals.failed, _signals.farewell = True, ""
+    _signals.failed, _signals.farewell = message, ""
     _say(message)
     signal.raise_signal(signal.SIGTERM)
 
 
-def failed() -> bool:
-    """Say whether it was `fail` that asked the process to leave; why has been said."""
+def failed() -> str | None:
+    """Return why `fail` asked the process to leave, which has been said; None where it did not."""
     return _signals.failed
 
 
 def _status() -> int:
-    return 1 if _signals.failed else INTERRUPTED
+    return INTERRUPTED if _signals.failed is None else 1
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import recorded_studies
 from recorded_studies import OBJECTIVES, made_up_trial
 
-from study.record.journal import read_state
+from study.record.folder import StudyFolder
 from study.simulation.recorded import RecordedStudy, recorded
 
 
@@ -60,4 +60,4 @@ def write_study(
 
 def study_of(tmp_path: Path, values: Sequence[Sequence[float]], **options: Any) -> RecordedStudy:
     """Return a made-up study as the simulator reads it."""
-    return recorded("made-up", read_state(write_study(tmp_path, "made-up", values, **options) / "journal.jsonl"))
+    return recorded(StudyFolder(write_study(tmp_path, "made-up", values, **options)))

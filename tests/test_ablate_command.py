@@ -13,6 +13,7 @@ from study.driver import ablating
 from study.driver.ablation_path import PATHS, Asked
 from study.record import files
 from study.record.ablation import COLUMNS, FILE, rows
+from study.record.commands import hint
 from study.record.folder import StudyFolder
 
 
@@ -74,6 +75,13 @@ REFUSED = {
     "no path": ({}, ["--path", "short"], "--path 'short' is not known; allowed: greedy, ranked"),
     "no time": ({}, ["--time-budget", "2"], "--time-budget '2' cannot be read; give a time such as 90s"),
 }
+
+
+def test_how_to_end_a_study_names_the_folder_that_it_lies_in(tmp_path, capsys):
+    finished(tmp_path, summary={})
+    assert command(tmp_path) == 2
+    resume = hint("resume", "night", "--storage", str(tmp_path))
+    assert capsys.readouterr().err == f"study: night is not finished; {resume} goes on with it\n"
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -1,4 +1,5 @@
 import json
+import signal
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 
 import search_spaces
 from study.driver import dry_run, inputs
+from study.record.commands import hint
 from study.record.errors import UsageError
 from study.record.settings import Settings, options, repeat_words
 from study.run import main
@@ -526,6 +528,13 @@ def test_resume_prints_the_settings_that_it_would_go_on_with(empty_folder, capsy
     printed = capsys.readouterr().out
     assert "name: night\n" in printed
     assert "trials: 6\n" in printed
+
+
+def test_a_resume_that_is_interrupted_before_it_goes_on_says_how_to_go_on(empty_folder, capsys, monkeypatch):
+    write_journal(settings("--name", "night", "--trials", "4"), empty_folder / "results")
+    monkeypatch.setattr(inputs, "load", lambda settings: signal.raise_signal(signal.SIGTERM))
+    assert main(["--resume", "night"]) == 130
+    assert capsys.readouterr().err == f"study: interrupted; go on with: {hint('resume', 'night')}\n"
 
 
 def test_or_resume_begins_a_study_and_goes_on_with_one_that_exists(empty_folder, capsys, monkeypatch):

@@ -200,6 +200,9 @@ def test_an_unfinished_study_and_one_without_confirmation_are_named_not_compared
     write(tmp_path, "done", test_mse=[0.010, 0.011])
     write(tmp_path, "running", summary=None)
     write(tmp_path, "unconfirmed")
+    note = "no trial keeps val_mse<=0.01: nothing was chosen"
+    write(tmp_path, "unkept", summary={"best": None, "constraints": {"note": note}})
+    assert compute_comparison(["unkept"], tmp_path).winners[0].note == note
     pairs = compute_comparison(["done", "running", "unconfirmed"], tmp_path).pairs
     assert "of running, it is not finished" in pairs[0].verdict
     assert "of unconfirmed, nothing was confirmed" in pairs[1].verdict

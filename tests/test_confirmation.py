@@ -10,7 +10,7 @@ from search_spaces import Context
 from study.driver import confirmation
 from study.driver.comparison import compare
 from study.driver.confirmation import Confirmed
-from study.driver.summary import _digits, _interval, summarize, text, verdict
+from study.driver.summary import _digits, _interval, _pairs, summarize, text, verdict
 from study.record import words
 from study.record.events import Chooses, EpochEnded, RunEnded, RunStarted, StudyStarted
 from study.record.folder import StudyFolder
@@ -241,6 +241,20 @@ def test_tuning_gained_what_the_winner_is_better_by_on_the_same_fresh_seeds(stat
     assert summary["default"]["test"]["mean"] == pytest.approx(0.405)
     assert summary["gain"]["mean"] == pytest.approx(0.095)
     assert summary["gain"]["ci95"] is not None
+    assert summary["gain"]["note"] == ""
+
+
+def test_a_gain_by_a_larger_code_is_said_to_be_one(state):
+    confirmed(state, "t0002", [0.10, 0.12], [0.30, 0.32])
+    confirmed(state, "t0000", [0.20, 0.22], [0.40, 0.41])
+    for run in state.runs.values():
+        if run.id.startswith("t0002"):
+            run.config = {**run.config, "latent_size": 12}
+    summary = summarize(state, settings(), SPACE, ranked(state), row(0.5))
+    note = "their codes have 12 and 8 numbers, and the error falls with the size"
+    assert summary["gain"]["note"] == note
+    said = text(summary, StudyFolder(Path("results/night")), "sqlite:///mlflow.db")
+    assert f"over the default, by test MSE per pixel; {note}" in " ".join(said.split())
 
 
 def test_the_default_has_no_gain_over_itself(state):
@@ -288,6 +302,14 @@ def test_an_interval_does_not_go_beyond_what_a_value_can_be():
 def test_one_seed_has_no_interval():
     assert mean_interval([0.5]) == Interval(0.5, None, None, 1)
     assert mean_interval([0.5]).to_json() == {"mean": 0.5, "ci95": None, "n": 1}
+
+
+def test_a_point_of_the_front_is_as_exact_as_the_scores_beside_it():
+    assert _pairs({"trial_id": "t0002", "val_nelbo": 185.4979, "params": 37448}) == [
+        "trial_id t0002",
+        "val_nelbo 185.5",
+        "params 37448",
+    ]
 
 
 def test_the_pareto_front_has_what_no_trial_beats_in_everything():

@@ -13,7 +13,7 @@ from analysis.figures.confirmation import compute_confirmation
 from analysis.figures.pareto import compute_pareto
 from analysis.figures.rate_distortion import compute_rate_distortion
 from analysis.page import sections
-from analysis.page.headline import verdict
+from analysis.page.headline import headline, verdict
 from analysis.study_files import read_study
 from analysis.trials import compute_beyond, compute_confirmed, compute_leaderboard, confirmed_order
 from study.cluster.resources import Limits
@@ -299,6 +299,9 @@ def test_the_report_of_a_study_of_which_nothing_was_chosen_says_why(tmp_path):
     study = studied(tmp_path, bounds=["val_mse<=0.05"], summary=summarize(state, settings(), SPACE, [], {}))
     assert verdict(study) == "No trial keeps val_mse<=0.05: nothing was chosen, so there is nothing to report."
     assert sections.report_page(study, ()).verdict == verdict(study)
+    best = next(fact for fact in headline(study).items[0].facts if fact.term == "Best config")
+    assert best.value == "none: no trial keeps val_mse<=0.05: nothing was chosen"
+    assert best.detail == ""  # nothing has failed
 
 
 @pytest.mark.slow

@@ -89,12 +89,17 @@ def test_an_existing_name_is_refused_and_left_alone(tmp_path):
     assert (tmp_path / "night" / "mine.txt").read_text() == "x"
 
 
-def test_storage_below_a_file_is_refused(tmp_path):
-    (tmp_path / "file").write_text("x")
-    refused = pytest.raises(UsageError, match="cannot be written: Not a directory")
-    with refused, folder.created(tmp_path / "file" / "results", "night"):
-        pass
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+@pytest.mark.parametrize("below", ["", "results"])
+@pytest.mark.parametrize("kind", ["file", "link to nothing"])
+def test_storage_that_is_no_folder_is_refused_before_anything_starts(kind, below, tmp_path):
+    place = tmp_path / "place"
+    if kind == "file":
+        place.write_text("x")
+    else:
+        place.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="place is not a folder"):
+        folder.check_new(place / below, "night")
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a read-only file system needs root")
@@ -104,9 +109,8 @@ def test_storage_on_a_read_only_mount_is_refused(tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(mount)], check=False).returncode:
         pytest.skip("this machine does not let root mount a tmpfs")
     try:
-        refused = pytest.raises(UsageError, match="cannot be written: Read-only file system")
-        with refused, folder.created(mount / "results", "night"):
-            pass
+        with pytest.raises(UsageError, match="mount is not writable; name a folder that is"):
+            folder.check_new(mount / "results", "night")
     finally:
         subprocess.run(["umount", str(mount)], check=True)
 

@@ -113,6 +113,13 @@ def test_a_folder_is_told_apart_from_its_copy(tmp_path):
     assert folders.standing(StudyFolder(tmp_path / "copy"), place) == "copied"
     assert folders.standing(StudyFolder(tmp_path / "copy"), place | {"machine": "another"}) == "copied"
     assert folders.standing(here, place | {"machine": "another"}) == "here"  # a storage that several mount
+    copy = StudyFolder(tmp_path / "copy")
+    assert folders.standing(copy, place | {"inode": copy.path.stat().st_ino}) == "copied"  # as on a disk of its own
+    mounted = place | {"machine": "another", "path": "/mnt/night"}
+    assert folders.standing(here, mounted) == "moved"
+    assert folders.standing(here, mounted | {"file_system": place["file_system"] + 1}) == "copied"
+    (tmp_path / "link").symlink_to(here.path)
+    assert folders.standing(StudyFolder(tmp_path / "link"), place) == "moved"
     here.path.rename(tmp_path / "renamed")
     assert folders.standing(StudyFolder(tmp_path / "renamed"), place) == "moved"
     assert folders.standing(StudyFolder(tmp_path / "copy"), place) == "moved"  # to another disk, and then deleted here

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from study_processes import (
     COMMAND,
+    SMALL,
     all_ended,
     environment,
     epochs_of,
@@ -78,6 +79,37 @@ def test_a_signal_that_python_never_hears_of_is_heard():
     process.send_signal(15)
     process.communicate(timeout=20)
     assert process.returncode == 130
+
+
+READS = """
+import sys, tempfile, time
+from study.record import commands
+def run():
+    with tempfile.TemporaryDirectory(dir=sys.argv[1]):
+        print("ready", flush=True)
+        time.sleep(60)
+sys.exit(commands.exit_status(run))
+"""
+
+
+@pytest.mark.parametrize("signal", [1, 2, 15], ids=["SIGHUP", "SIGINT", "SIGTERM"])
+def test_a_command_that_trains_nothing_leaves_after_any_signal(signal, tmp_path):
+    process = python(READS, tmp_path)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal)
+    assert process.communicate(timeout=20)[1] == "study: interrupted\n"
+    assert process.returncode == 130
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_signal_while_ray_starts_is_one_line(tmp_path):
+    process = start(tmp_path, *SMALL)
+    wait_for(lambda: any(child.name() == "raylet" for child in psutil.Process(process.pid).children()), process)
+    process.terminate()
+    assert process.wait(timeout=60) == 130
+    said = (tmp_path / "output.txt").read_text()
+    assert said == "study: interrupted before the study began; nothing was written\n"
+    assert not (tmp_path / "results").exists()
 
 
 BLOCKED = """

@@ -33,7 +33,7 @@ from analysis.page.render import render
 from analysis.page.sections import report_page
 from analysis.study_files import NoStudyError, read_study
 from study.record import kept
-from study.record.events import Finished, SessionStarted
+from study.record.events import Failed, Finished, SessionStarted
 from study.record.folder import StudyFolder
 from study.record.journal import read_state
 from study.record.tables import PRETRAINING
@@ -253,6 +253,15 @@ VERDICTS = [
         "Tuning cut the default's error by 25 %, by 0.11 (95 % interval 0.055 to 0.165); the network has 0.5 of PCA's "
         "error at the same size of code; t0002 has 2 of 4 seeds (2 failed, the first: NaN).",
     ),
+    (
+        {
+            "gain": {**GAIN, "note": "their codes have 10 and 8 numbers, and the error falls with the size"},
+            "ratio_to_pca": None,
+            "confirmed": [{"id": "t0002", "key": "z10", "test": {}}],
+        },
+        "The given config z10 cut the default's error by 25 %, by 0.11 (95 % interval 0.055 to 0.165); their codes "
+        "have 10 and 8 numbers, and the error falls with the size.",
+    ),
     ({"best": None}, "No trial was completed, so there is nothing to report."),
 ]
 
@@ -442,7 +451,13 @@ def test_states_are_told_apart_by_lock_journal_and_failures(storage):
     record(folder, Finished(SUMMARY))
     assert read_study("night", storage).state == "finished"
     left_by_a_study(storage, [made_up_trial(0, status="failed")], summary=None)
-    assert read_study("night", storage).state == "failed"
+    assert read_study("night", storage).state == "interrupted"
+    record(folder, Failed("200 networks in a row were refused"))
+    assert read_study("night", storage).partial == (
+        "This study failed: 200 networks in a row were refused. What follows is what it left."
+    )
+    record(folder, SessionStarted({}))
+    assert read_study("night", storage).state == "interrupted"
 
 
 def test_study_whose_journal_is_damaged_is_one_line_and_exit_2(storage, capsys):

@@ -96,7 +96,8 @@ UNFIT = {
 def test_a_study_without_complete_curves_is_refused_in_one_line(storage, capsys, case):
     options, line = UNFIT[case]
     write_study(storage, "night", curves(), **options)
-    _is_refused(storage, capsys, line.format(resume=hint("resume", "night")), "night")
+    resume = hint("resume", "night", "--storage", str(storage))
+    _is_refused(storage, capsys, line.format(resume=resume), "night")
 
 
 def test_a_study_of_one_trial_is_refused(storage, capsys):

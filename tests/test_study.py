@@ -34,6 +34,7 @@ from study_processes import (
 )
 
 import models
+from analysis.study_files import read_study
 from study.data import image_data
 from study.record import journal
 from study.record.events import Placed
@@ -357,6 +358,11 @@ def test_a_study_in_which_every_trial_failed_says_the_first_cause_and_exits_1(tm
     assert done.stderr.strip() == "study: every trial failed; the first one: RuntimeError: no kernel image is available"
     trials = table(tmp_path / "results/night/trials.csv")
     assert {row["status"] for row in trials} == {"failed"}
+    why = "every trial failed; the first one: RuntimeError: no kernel image is available"
+    failed = f"This study failed: {why}. What follows is what it left."
+    assert read_study("night", tmp_path / "results").partial == failed
+    (parent,) = (one for one in mlflow_runs(tmp_path)[0] if "mlflow.parentRunId" not in one.data.tags)
+    assert (parent.info.status, parent.data.tags["reason"]) == ("FAILED", why)
     assert "no kernel image" in (tmp_path / "results/night/errors/t0000.txt").read_text()
 
 

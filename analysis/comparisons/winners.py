@@ -13,6 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from analysis.study_files import StudyFiles
+from analysis.words import why_no_best
 from search_spaces import FamilyFacts
 from study.record import about_seeds, metrics
 from study.record.intervals import Difference, Interval, Layers, Sample, difference, holm, told_apart
@@ -94,7 +95,7 @@ def winner_of(files: StudyFiles) -> Winner:
     }
     nothing: dict[str, Any] = {"name": None, "config": {}, "params": None, "samples": {}, "seconds": None}
     if summary is None or best is None:
-        note = "it is not finished" if summary is None else "none of its trials was completed"
+        note = "it is not finished" if summary is None else why_no_best(summary)
         return Winner(**shared, **nothing, epochs=None, note=note)
     rows = files.confirm
     rows = rows[(rows["status"] == "completed") & (rows["confirm_of"] == best["trial_id"])]
@@ -236,10 +237,8 @@ def _verdict(first: Winner, second: Winner, gap: Difference, p: float | None) ->
         words = f"{better.study} is better than {worse.study}"
     else:
         words = f"{first.study} and {second.study} cannot be told apart"
-    sizes = [one.config.get("latent_size") for one in (first, second)]
-    is_error = first.facts.baseline == "pca" and first.metric != metrics.RATIO
-    if is_error and sizes[0] != sizes[1]:
-        words += f"; their codes have {sizes[0]} and {sizes[1]} numbers, and the error falls with the size"
+    if sizes := metrics.unequal_codes(first.metric, first.config, second.config):
+        words += f"; {sizes}"
     words += "".join(f"; {one.study} has {one.failed}" for one in (first, second) if one.failed)
     words += "".join(f"; of {one.study} {one.added}" for one in (first, second) if one.added)
     return words

@@ -11,7 +11,7 @@ from analysis.over_images import compute_over_images
 from analysis.page.parts import Fact, Facts, Section
 from analysis.study_files import StudyFiles
 from analysis.trials import compute_leaderboard, given_and_suggested, trained_seconds
-from analysis.words import cell, config_words, machines, summary_interval
+from analysis.words import cell, config_words, machines, summary_interval, why_no_best
 from study.record import about_seeds, metrics
 from study.record.intervals import LEAST_SEEDS
 from study.record.ranking import NOTHING_CHOSEN
@@ -31,17 +31,12 @@ def verdict(study: StudyFiles) -> str:
         found = _so_far(study)
         return f"{found.term}: {found.value}."
     if summary["best"] is None:
-        return _capital(f"{_nothing(summary)}, so there is nothing to report.")
+        return _capital(f"{why_no_best(summary)}, so there is nothing to report.")
     said = [words for words in (_tuning(summary, chosen=study.chooses), _compared(summary), _bounds(summary)) if words]
     said += _failed(summary) if said else []
     if not said:
         return "The test split was not touched." if summary["best"]["test"] is None else "There is nothing to compare."
     return _capital("; ".join(said)) + "."
-
-
-def _nothing(summary: Mapping[str, Any]) -> str:
-    """Return why a finished study has no best config."""
-    return (summary.get("constraints") or {}).get("note") or "no trial was completed"  # not of an earlier version
 
 
 def _tuning(summary: Mapping[str, Any], *, chosen: bool) -> str:
@@ -67,14 +62,17 @@ def _tuning(summary: Mapping[str, Any], *, chosen: bool) -> str:
         scale, unit = 100.0, f" points of {metrics.label(metric)}"
     else:
         unit = f" in {metrics.label(metric)}"
-    what = f"tuning {words[gain['mean'] < 0].format(part + number(abs(gain['mean']) * scale) + unit)}"
+    key = summary["confirmed"][0].get("key")  # of what was given, and not suggested by the sampler
+    changed = words[gain["mean"] < 0].format(part + number(abs(gain["mean"]) * scale) + unit)
+    what = f"{f'the given config {key}' if key else 'tuning'} {changed}"
+    note = f"; {gain['note']}" if gain.get("note") else ""  # not of an earlier version
     if gain["ci95"] is None:
-        return f"{what} ({counted(gain['n'], 'seed')}: no interval)"
+        return f"{what} ({counted(gain['n'], 'seed')}: no interval){note}"
     low, high = sorted((1 if gain["mean"] >= 0 else -1) * scale * end for end in gain["ci95"])
     unsure = ", which is within the luck of the seeds" if low <= 0 <= high else ""
     if not unsure and gain["n"] < LEAST_SEEDS:
         unsure = f", of {gain['n']} seeds, too few to tell them apart"
-    return f"{what}{unsure} (95 % interval {number(low)} to {number(high)})"
+    return f"{what}{unsure} (95 % interval {number(low)} to {number(high)}){note}"
 
 
 def _compared(summary: Mapping[str, Any]) -> str:
@@ -135,7 +133,9 @@ def _result(study: StudyFiles) -> list[Fact | None]:
         return [_so_far(study)]
     best = summary["best"]
     if best is None:
-        return [Fact("Best config", f"none: {_nothing(summary)}", "Failures and their reasons are listed below.")]
+        statuses = [*study.trials["status"], *study.confirm["status"]]
+        where = "Failures and their reasons are listed below." if "failed" in statuses else ""
+        return [Fact("Best config", f"none: {why_no_best(summary)}", where)]
     named = Fact(
         "Best config" if study.chooses else "First configuration",
         _named(best["trial_id"], summary),
@@ -197,7 +197,8 @@ def _gain(summary: Mapping[str, Any]) -> Fact | None:
     default = summary["default"]
     words = about_seeds.failed_of(summary, default["trial_id"])
     has = summary_interval(default["test"]) + (f", of {words}" if words else "")
-    return Fact("What tuning gained", summary_interval(gain), f"Over the space's default, which has {has}.")
+    note = f" {_capital(gain['note'])}." if gain.get("note") else ""
+    return Fact("Gain over the default", summary_interval(gain), f"The space's default has {has}.{note}")
 
 
 def _baseline(summary: Mapping[str, Any], *, chosen: bool, split: str) -> Fact | None:

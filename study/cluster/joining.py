@@ -95,17 +95,18 @@ def joined(
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     logging.getLogger("ray").setLevel(logging.ERROR)
     with ExitStack() as leaving:
-        if own:
-            _start(leaving, data_bytes, runs, quiet)
-        else:
-            most = _JOIN_SECONDS + patience
-            silent = f"--address {address!r}: no Ray cluster answers there within {most:g} s"
-            try:
-                with interrupt.within(most, silent, UsageError.exit_code):
-                    ray.init(address=address, **quiet)
-            except Exception as error:
-                first = _first_sentence(error)
-                raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
+        with _own_signals():
+            if own:
+                _start(leaving, data_bytes, runs, quiet)
+            else:
+                most = _JOIN_SECONDS + patience
+                silent = f"--address {address!r}: no Ray cluster answers there within {most:g} s"
+                try:
+                    with interrupt.within(most, silent, UsageError.exit_code):
+                        ray.init(address=address, **quiet)
+                except Exception as error:
+                    first = _first_sentence(error)
+                    raise UsageError(f"--address {address!r}: no Ray cluster can be joined there ({first})") from error
         leaving.callback(_shut_down)
         interrupt.keep_handling()
         yield
@@ -114,7 +115,7 @@ def joined(
 def _shut_down() -> None:
     import ray
 
-    if interrupt.failed():
+    if interrupt.failed() is not None:
         interrupt.end("", 1)  # what has died of Ray would be waited for, or Ray would end the process itself
     ray.shutdown()
 
@@ -173,15 +174,28 @@ def _few_processes() -> Iterator[None]:
             self.no_monitor = True
             self.include_log_monitor: Any = False
 
-    fewer = {(parameter, "RayParams"): Parameters, (Node, "start_api_server"): lambda node, **options: None}
-    before = {(holder, name): getattr(holder, name, None) for holder, name in fewer}
+    no_server = _in_place_of(Node, "start_api_server", lambda node, **options: None)
+    with _in_place_of(parameter, "RayParams", Parameters), no_server:
+        yield
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep SIGTERM's handler where Ray starts or is joined, which takes seconds; its own would leave without a word."""
+    from ray._private import utils
+
+    with _in_place_of(utils, "set_sigterm_handler", lambda handler: None):
+        yield
+
+
+@contextmanager
+def _in_place_of(holder: object, name: str, value: object) -> Iterator[None]:
+    before = getattr(holder, name, None)
+    setattr(holder, name, value)
     try:
-        for (holder, name), value in fewer.items():
-            setattr(holder, name, value)
         yield
     finally:
-        for (holder, name), value in before.items():
-            setattr(holder, name, value)
+        setattr(holder, name, before)
 
 
 def _first_sentence(error: Exception) -> str:

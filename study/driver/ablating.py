@@ -17,8 +17,8 @@ from study.driver.reproductions import Machine
 from study.record import folder as folders
 from study.record import journal
 from study.record.ablation import flattery_sentence
-from study.record.commands import hint
 from study.record.errors import UsageError
+from study.record.folder import StudyFolder
 from study.record.settings import Settings
 from study.record.state import StudyState
 from study.record.terminal import table, wrapped
@@ -67,7 +67,7 @@ def opened(name: str, storage: Path, given: Mapping[str, Any], *, trust: bool) -
     """
     folder = folders.existing(storage, name, option="NAME")
     state = journal.read_state(folder.journal)
-    default, winner = _ends(name, state)
+    default, winner = _ends(folder, state)
     trusted = folders.is_trusted(folder, state.place)
     source = Source(name, folder, state, trusted)
     repeating.use_code(source, trust=trust)
@@ -95,13 +95,13 @@ def opened(name: str, storage: Path, given: Mapping[str, Any], *, trust: bool) -
     return Subject(source, settings, default, winner, Between(space, context, first, last))
 
 
-def _ends(name: str, state: StudyState) -> tuple[str, str]:
+def _ends(folder: StudyFolder, state: StudyState) -> tuple[str, str]:
     """Return the ids of the default and the winner of a study, both of which its confirmation reported on."""
-    summary = state.summary
+    name, summary = folder.name, state.summary
     if state.settings.get("reported"):
         raise UsageError(f"{name} ran reported configurations: without a search there is no winner over a default")
     if summary is None:
-        raise UsageError(f"{name} is not finished; {hint('resume', name)} goes on with it")
+        raise UsageError(f"{name} is not finished; {folder.resume_command()} goes on with it")
     best = summary["best"]
     if best is None or best["test"] is None:
         raise UsageError(

@@ -19,8 +19,17 @@ from study.driver import inputs
 from study.interrupt import Interrupted
 from study.record import tracking_uri
 from study.record.commands import say_progress
-from study.record.errors import INTERRUPTED, DataError, StudyError
-from study.record.events import Notified, Published, SessionStarted, StudyStarted, TrackingChanged, TriedAgain, own
+from study.record.errors import DataError, StudyError, one_line
+from study.record.events import (
+    Failed,
+    Notified,
+    Published,
+    SessionStarted,
+    StudyStarted,
+    TrackingChanged,
+    TriedAgain,
+    own,
+)
 from study.record.terminal import wrapped
 from study.record.tracking_uri import masked
 
@@ -136,6 +145,7 @@ def resume(
 
     folder = folders.existing(storage, name)
     with folders.locked(folder):
+        interrupt.farewell(_goes_on(folder))
         state = read_state(folder.journal)
         standing = folders.standing(folder, state.place)
         copied = standing == "copied"
@@ -269,7 +279,7 @@ def _run(setup: Setup, *first: Event) -> int:
     for event in first:
         recorder.record(event)
     notify = _notice(settings, recorder)
-    interrupt.farewell(f"interrupted; go on with: {folder.resume_command()}", notify)
+    interrupt.farewell(_goes_on(folder), notify)
     try:
         with display, disk.explained(folder.path):
             recorder.listen(display)
@@ -286,20 +296,23 @@ def _run(setup: Setup, *first: Event) -> int:
         print(said)
         return 0
     except BaseException as error:
-        if isinstance(error, Interrupted) or interrupt.seen():
-            status: Literal["failed", "interrupted"] = "failed" if interrupt.failed() else "interrupted"
-            _leave(tracker, folder, recorder, Ending(status))
-            notify(status)
-            if status == "failed":
-                return 1
-            print(f"study: interrupted; go on with: {folder.resume_command()}", file=sys.stderr)
-            interrupt.farewell("")
-            return INTERRUPTED
-        _leave(tracker, folder, recorder, Ending("failed"))
-        notify("failed")
+        asked = isinstance(error, Interrupted) or interrupt.seen()
+        reason = interrupt.failed() if asked else one_line(error if isinstance(error, StudyError) else repr(error))
+        status: Literal["failed", "interrupted"] = "interrupted" if reason is None else "failed"
+        if reason is not None:
+            with suppress(OSError, StudyError):  # it may be that its journal cannot be written
+                recorder.record(Failed(reason))
+        _leave(tracker, folder, recorder, Ending(status, reason=reason or ""))
+        notify(status)
+        if asked:
+            raise Interrupted from error
         raise
     finally:
         journal.close()
+
+
+def _goes_on(folder: StudyFolder) -> str:
+    return f"interrupted; go on with: {folder.resume_command()}"
 
 
 def _notice(settings: Settings, recorder: Recorder) -> Callable[[str], None]:

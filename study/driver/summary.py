@@ -100,7 +100,8 @@ def summarize(
     if winner and default and default is not winner:
         test = metrics.on_test(space.metric)
         summary["default"] = {"trial_id": default.candidate, "test": default.mean(test).to_json()}
-        summary["gain"] = gain(winner, default, test).to_json()
+        codes = metrics.unequal_codes(space.metric, winner.config, default.config)
+        summary["gain"] = {**gain(winner, default, test).to_json(), "note": codes}
     return summary | {"best": best, **compare(space.family, best["config"], winner, baseline).to_json()}
 
 
@@ -234,7 +235,8 @@ def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if words:
             yield "also", ", ".join(words)
     if summary["gain"]:
-        yield "gain", f"{_interval(summary['gain'])} over the default, by {metrics.label(_test(summary))}"
+        note = f"; {summary['gain']['note']}" if summary["gain"].get("note") else ""  # not of an earlier version
+        yield "gain", f"{_interval(summary['gain'])} over the default, by {metrics.label(_test(summary))}{note}"
     yield "ratio", verdict(summary)
     if nats := summary.get("nats"):  # not of an earlier version
         yield "nats", _nats(nats) + _of_seeds(summary) * bool(nats.get("verdict"))
@@ -354,4 +356,5 @@ def _digits(value: float) -> str:
 
 
 def _pairs(point: Mapping[str, Any]) -> list[str]:
-    return [f"{key} {short(value)}" for key, value in point.items()]
+    """Return the values of a point, as exact as scores are, after their names."""
+    return [f"{key} {number(value, DIGITS) if isinstance(value, float) else value}" for key, value in point.items()]

@@ -6,7 +6,9 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -148,13 +150,13 @@ def open_in_browser(file: Path) -> None:
 
 
 def exit_status(run: Callable[[], int | None], interrupted: str = "interrupted") -> int:
-    """Run a command and return its exit status: its own or 0, 1 or 2 by the error's kind, 130 after Ctrl-C.
+    """Run a command and return its exit status: its own or 0, 1 or 2 by the error's kind, 130 after a signal.
 
     Args:
-        run: The command.
-        interrupted: What to say after Ctrl-C.
+        run: The command; SIGTERM and SIGHUP unwind it as Ctrl-C does.
+        interrupted: What to say after a signal.
     """
-    with _forgiving_output():
+    with _forgiving_output(), _signals_like_ctrl_c():
         try:
             return run() or 0
         except StudyError as error:
@@ -163,6 +165,21 @@ def exit_status(run: Callable[[], int | None], interrupted: str = "interrupted")
         except KeyboardInterrupt:
             print(f"study: {interrupted}", file=sys.stderr)
             return INTERRUPTED
+
+
+@contextmanager
+def _signals_like_ctrl_c() -> Iterator[None]:
+    """Take SIGTERM and SIGHUP, where they would end the process and leave its temporary files; not under nohup."""
+    in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set handlers
+    numbers = (signal.SIGTERM, signal.SIGHUP) if in_main_thread else ()
+    taken = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 class _Forgiving:

@@ -331,6 +331,14 @@ class Published(Event):
 
 
 @dataclass(frozen=True)
+class Failed(Event):
+    """A driver left the study before its end because of an error, which `reason` says in one line."""
+
+    name: ClassVar[str] = "failed"
+    reason: str
+
+
+@dataclass(frozen=True)
 class Notified(Event):
     """The user's command has been told that the study came to an end: finished, failed or interrupted."""
 
@@ -361,6 +369,7 @@ EVENTS: Mapping[str, type[Event]] = {
         Tracked,
         Delivered,
         Published,
+        Failed,
         Notified,
     )
 }

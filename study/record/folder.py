@@ -191,33 +191,44 @@ def existing(storage: Path, name: str, option: str = "--resume") -> StudyFolder:
 
 
 def place_of(folder: StudyFolder) -> dict[str, Any]:
-    """Return where a study lies, by which a copy of it can be told from itself: machine, path and inode."""
-    return {"machine": _machine(), "path": str(folder.path.absolute()), "inode": folder.path.stat().st_ino}
+    """Return where a study lies, by which a copy of it can be told from itself: machine, path, file system, inode."""
+    inode, path = folder.path.stat().st_ino, str(folder.path.absolute())
+    return {"machine": _machine(), "path": path, "file_system": _file_system(folder.path), "inode": inode}
 
 
 def standing(folder: StudyFolder, recorded: Mapping[str, Any] | None) -> Standing:
     """Say whether a study lies where its journal says, from any machine that its storage is mounted on.
 
-    A folder keeps its inode where it is renamed. To another file system it can only be copied: it was moved there if
-    the machine is the same and there is nothing any more where it was.
+    A folder keeps its inode where it is renamed, but every file system counts its inodes for itself. To another file
+    system it can only be copied: it was moved there if the machine is the same and there is nothing any more where it
+    was.
     """
     if not recorded:
         return "unknown"
     now = place_of(folder)
-    if recorded.get("inode") == now["inode"]:
-        return "here" if recorded.get("path") == now["path"] else "moved"
-    if recorded.get("machine") == now["machine"]:
-        if recorded.get("path") == now["path"]:
-            return "here"  # put back from a backup
-        if not Path(str(recorded.get("path"))).exists():
-            return "moved"
-    return "copied"
+    same_inode = recorded.get("inode") == now["inode"]
+    same_machine = recorded.get("machine") == now["machine"]
+    if recorded.get("path") == now["path"]:
+        return "here" if same_inode or same_machine else "copied"  # another inode: put back from a backup
+    # Not in the journal of an earlier version. A disk that another machine mounts may be told by another number there,
+    # which is why that of a folder at the same path is not asked for.
+    same_file_system = recorded.get("file_system", now["file_system"]) == now["file_system"]
+    if same_machine:
+        before = Path(str(recorded.get("path")))
+        # One that is mounted at two paths is the same folder at both.
+        return "copied" if before.exists() and not before.samefile(folder.path) else "moved"
+    return "moved" if same_inode and same_file_system else "copied"
 
 
 def is_trusted(folder: StudyFolder, recorded: Mapping[str, Any] | None) -> bool:
     """Return whether a study was begun here by this user, who so has named its tracker and its cluster."""
     mine = not hasattr(os, "geteuid") or folder.path.stat().st_uid == os.geteuid()
     return mine and standing(folder, recorded) in ("here", "moved")
+
+
+def _file_system(path: Path) -> int | None:
+    """Return the number that a file system has, None where the system does not tell."""
+    return os.statvfs(path).f_fsid if hasattr(os, "statvfs") else None
 
 
 def _machine() -> str:
@@ -230,10 +241,10 @@ def _machine() -> str:
 
 
 def check_new(storage: Path, name: str) -> StudyFolder:
-    """Return the folder that a new study will have, if no study has it; nothing is written.
+    """Return the folder that a new study will have, if no study has it and it can be made; nothing is written.
 
     Raises:
-        UsageError: a study of this name exists, or something that is no folder is in its place.
+        UsageError: a study of this name exists, something that is no folder is in its place, or it cannot be written.
     """
     folder = StudyFolder(storage / check_name(name))
     if folder.has_begun:
@@ -241,8 +252,11 @@ def check_new(storage: Path, name: str) -> StudyFolder:
         raise UsageError(f"--name {name!r} exists in {storage}; choose another, or go on with: {resume}")
     if folder.path.is_dir() and (others := _others(folder)):
         raise UsageError(f"--name {name!r} exists in {storage} and is no study, but has {others[0]}; choose another")
-    if folder.path.exists() and not folder.path.is_dir():
-        raise UsageError(f"--storage {str(storage)!r} cannot be used: {folder.path} is not a folder")
+    nearest = next(place for place in (folder.path, *folder.path.parents) if os.path.lexists(place))
+    if not nearest.is_dir():
+        raise UsageError(f"--storage {str(storage)!r} cannot be used: {nearest} is not a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageError(f"--storage {str(storage)!r} cannot be used: {nearest} is not writable; name a folder that is")
     return folder
 
 

@@ -55,6 +55,8 @@ METRICS: Mapping[str, Metric] = {
 }
 """By name without the split. Any other one is a quantity of at least 0 of which less is better."""
 
+_ERRORS = ("mse", "nelbo")  # of a network, by which families with a code are ranked
+
 RATIO = "val_ratio_to_pca"
 """The validation error over PCA's at as many components as the code has numbers, where a study is asked for it."""
 
@@ -107,6 +109,17 @@ def sizes(config: Mapping[str, Any], params: int) -> dict[str, float]:
     """Return a network's parameters and, where it has a code, the numbers in it, by the names of objectives."""
     code = {"latent_size": float(config["latent_size"])} if "latent_size" in config else {}
     return {"params": params, **code}
+
+
+def unequal_codes(name: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
+    """Return that the codes of two configs differ in size, where the metric is an error, which falls with it; else "".
+
+    It may be that which one of them is better by.
+    """
+    sizes = [config.get("latent_size") for config in (first, second)]
+    if split_of(name)[1] not in _ERRORS or sizes[0] == sizes[1]:
+        return ""
+    return f"their codes have {sizes[0]} and {sizes[1]} numbers, and the error falls with the size"
 
 
 def sign(of: Mode) -> int:

@@ -17,6 +17,7 @@ from study.record.events import (
     EnergySpent,
     EpochEnded,
     Event,
+    Failed,
     Files,
     Finished,
     Kind,
@@ -124,6 +125,7 @@ class StudyState:
     summary: dict[str, Any] | None = None
     seen_with: list[int] = field(default_factory=list)  # how many seeds reported in each earlier summary with fewer
     files: Files = field(default_factory=dict)  # what the finished study left in its folder
+    failed: str | None = None  # why the last driver left the study before its end, where that was an error
     published: bool = False  # the tracker has the artifacts of the finished study
     notified: bool = False  # the user's command has been told that the study is finished
     finished_at: float = 0.0  # in seconds since 1970, when `summary` was made
@@ -243,6 +245,8 @@ class StudyState:
                 self.runs[event.id].files = event.files
             case Published():
                 self.published = True
+            case Failed():
+                self.failed = event.reason
             case Notified():
                 self.notified = event.status == "finished"
         self.wall_s = self._wall_before + self._since_start(event)
@@ -278,6 +282,7 @@ class StudyState:
 
     def _begin_session(self, event: SessionStarted) -> None:
         self.later_sessions.append(event)
+        self.failed = None
         self._wall_before, self._session_start = self.wall_s, event.time
         if "report_seeds" in event.changed and self.summary is not None:
             self.seen_with.append(reporting_seeds(self.settings))

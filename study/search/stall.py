@@ -12,6 +12,7 @@ from study import interrupt
 from study.record.errors import StudyError
 from study.record.events import Event, TrackingChanged
 from study.record.terminal import wrapped
+from study.record.words import counted
 
 SAID_AFTER = 60.0
 """Seconds of waiting after which a study says what it waits for."""
@@ -63,14 +64,15 @@ class StallWatch:
             self._go_on()
             return
         idle = now - self._progress
-        what = f"{waiting} runs wait for a process: no machine has room for one, or none answers"
+        waits = f"{counted(waiting, 'run')} wait{'s' * (waiting == 1)} for a process"
+        what = f"{waits}: no machine has room for one, or none answers"
         if idle >= self._seconds and not self._waits:
             raise StudyError(f"nothing has gone on for {idle:.0f} s: {what}; go on with: {self._resume}")
         if idle >= SAID_AFTER and not self._said:
             self._said = True
             ends = f"the study ends, to be resumed, {self._seconds:.0f} s after the last event"
-            waits = "the autoscaler has been asked for one, and the study goes on once it comes"
-            self._say(wrapped(f"waiting   {what}; {waits if self._waits else ends}", 10))
+            asked = "the autoscaler has been asked for one, and the study goes on once it comes"
+            self._say(wrapped(f"waiting   {what}; {asked if self._waits else ends}", 10))
 
     @contextmanager
     def watching(self) -> Iterator[None]:

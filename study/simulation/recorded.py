@@ -9,9 +9,9 @@ from math import isfinite, nan
 from pathlib import Path
 
 from study.record import folder as folders
-from study.record.commands import hint
 from study.record.errors import UsageError
 from study.record.events import Metrics
+from study.record.folder import StudyFolder
 from study.record.journal import read_state
 from study.record.metrics import mode
 from study.record.state import Run, StudyState
@@ -73,25 +73,27 @@ def read_recorded(storage: Path, name: str) -> RecordedStudy:
         UsageError: there is no such study, or it has no complete curves; the message says why and what is needed.
         StudyError: its journal is damaged.
     """
-    return recorded(name, read_state(folders.existing(storage, name, "NAME").journal))
+    return recorded(folders.existing(storage, name, "NAME"))
 
 
-def recorded(name: str, state: StudyState) -> RecordedStudy:
-    """Return the curves of a study from its state.
+def recorded(folder: StudyFolder) -> RecordedStudy:
+    """Return the curves of the study in a folder.
 
     Raises:
         UsageError: they are not complete; the message says why and what is needed.
+        StudyError: its journal is damaged.
     """
+    name, state = folder.name, read_state(folder.journal)
     if not state.trials:
         raise UsageError(f"study {name!r} has no trials of a search; {_NEEDED}")
     metric = state.settings["objectives"][0]
-    _check(name, state, metric)
+    _check(folder, state, metric)
     trials = tuple(_trial(run, metric) for run in state.trials)
     return RecordedStudy(name, metric, mode(metric), state.settings["epochs"], state.settings["sampler"], trials)
 
 
-def _check(name: str, state: StudyState, metric: str) -> None:
-    statuses = Counter(run.status for run in state.trials)
+def _check(folder: StudyFolder, state: StudyState, metric: str) -> None:
+    name, statuses = folder.name, Counter(run.status for run in state.trials)
     total = len(state.trials)
     scheduler = state.settings["scheduler"]
     if scheduler != "none":
@@ -99,8 +101,9 @@ def _check(name: str, state: StudyState, metric: str) -> None:
         raise UsageError(f"study {name!r} was run with --scheduler {scheduler}{stopped}; {_NEEDED}")
     if state.search_ended is None or statuses["running"]:
         ended = total - statuses["running"]
-        resume = hint("resume", name)
-        raise UsageError(f"study {name!r} is not finished, {ended} trials have ended; {resume} ends it; {_NEEDED}")
+        raise UsageError(
+            f"study {name!r} is not finished, {ended} trials have ended; {folder.resume_command()} ends it; {_NEEDED}"
+        )
     if statuses["stopped"]:
         raise UsageError(
             f"study {name!r} stopped {statuses['stopped']} of {total} trials as its search ended; {_NEEDED}"

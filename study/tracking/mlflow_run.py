@@ -93,7 +93,9 @@ class Outbox:
                 self._about = event
                 self.pending[STUDY] = _parent_run(event, ms)
             case SessionStarted():
-                self._of(STUDY, ms).ended = ("RUNNING", ms)
+                parent = self._of(STUDY, ms)
+                parent.ended = ("RUNNING", ms)
+                parent.tags["reason"] = ""  # of the failure that an earlier driver may have left
                 for run_id in self._running:  # in flight as an earlier driver left
                     self._of(run_id, ms).goes_on(ms)
             case RunStarted():
@@ -114,6 +116,7 @@ class Outbox:
                 parent.points += ending_points(event)
                 if event.text:
                     parent.tags[DESCRIPTION] = event.markdown
+                parent.tags["reason"] = event.reason
                 parent.ended = (_STATUSES[event.status], ms)
                 for run_id in self._running:
                     left = self._of(run_id, ms)

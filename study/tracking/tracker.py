@@ -31,6 +31,7 @@ class Ending:
         metrics: The numbers of the study as a whole.
         verdict: What the study found beside its baseline, in one line.
         text: The study's summary for a person.
+        reason: Why the study failed.
         time: In seconds since 1970.
     """
 
@@ -38,6 +39,7 @@ class Ending:
     metrics: Mapping[str, float] = field(default_factory=dict)
     verdict: str = ""
     text: str = ""
+    reason: str = ""
     time: float = field(default_factory=clock.time)
 
     @property
