@@ -65,6 +65,27 @@ def test_what_no_network_of_the_space_has_is_refused(name, words):
     assert words in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (["val_accuracy>=90"], "val_accuracy>=90 is kept by no network: val_accuracy is at most 1"),
+        (["val_mse<=-1"], "val_mse<=-1 is kept by no network: val_mse is at least 0"),
+        (["params<=1e6,params>=2e6"], "params>=2000000,params<=1000000 is kept by no network: one excludes the other"),
+        (["latent_size<=4", "--latent-size", "8"], "latent_size<=4 is kept by no network of --latent-size 8"),
+    ],
+)
+def test_what_no_network_can_keep_is_refused(said, why):
+    space = "digits_classifier" if "accuracy" in why else "digits_ae"
+    with pytest.raises(UsageError) as raised:
+        settings("--space", space, "--constraint", *said)
+    assert str(raised.value) == f"--constraint {why}"
+
+
+@pytest.mark.parametrize("said", [["params>=1000,params<=1000"], ["latent_size>=8,lr<=1", "--latent-size", "8"]])
+def test_what_one_network_alone_can_keep_is_not(said):
+    assert settings("--constraint", *said).constraints
+
+
 def test_a_resumed_study_keeps_its_constraints():
     recorded = settings("--constraint", "params<=5").to_json()
     same = command_line.parse(["--resume", "night", "--constraint", "params <= 5.0"]).given

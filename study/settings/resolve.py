@@ -53,7 +53,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     uri = tracking_uri.absolute(given.get("tracking_uri") or tracking_uri.default())
     _check_registry(given.get("register"), uri)
     objectives = _objectives(given.get("objectives"), space)
-    _check_constraints(given.get("constraints", ()), space)
+    _check_constraints(given.get("constraints", ()), space, given.get("latent_size"))
     scheduler = given.get("scheduler", "none" if len(objectives) > 1 else "asha")
     if len(objectives) > 1:
         _check_several(objectives, given.get("sampler", "tpe"), scheduler)
@@ -292,17 +292,27 @@ def _objectives(names: tuple[str, ...] | None, space: Space) -> tuple[str, ...]:
     return names
 
 
-def _check_constraints(texts: tuple[str, ...], space: Space) -> None:
-    """Refuse constraints of what no network of a space has: it would never be met, or always."""
+def _check_constraints(texts: tuple[str, ...], space: Space, latent_size: int | None) -> None:
+    """Refuse constraints that no network of a space can keep, or of what none has, after which nothing would win."""
     if not texts:
         return
     context = Context(space.image_shape, max(1, len(space.data.class_names)))
     configs = [space.default, *search_spaces.drawn(space, context, _DRAWN)]
     numbers = {key for config in configs for key, value in config.items() if type(value) in (int, float)}
     allowed = {*numbers, *FAMILY_FACTS[space.family].objectives}
-    for constraint in constraints.of_texts(texts):
+    asked = constraints.of_texts(texts)
+    for constraint in asked:
         if constraint.name not in allowed:
             raise UsageError(choose_from("--constraint", constraint.name, allowed))
+        least, most = metrics.limits(constraint.name)
+        if constraint.bound < least if constraint.at_most else constraint.bound > most:
+            end = f"at least {least:g}" if constraint.at_most else f"at most {most:g}"
+            raise UsageError(f"--constraint {constraint} is kept by no network: {constraint.name} is {end}")
+        if constraint.name == "latent_size" and constraint.excess({"latent_size": latent_size}) > 0:
+            raise UsageError(f"--constraint {constraint} is kept by no network of --latent-size {latent_size}")
+        for other in asked:
+            if other.name == constraint.name and other.at_most < constraint.at_most and other.bound > constraint.bound:
+                raise UsageError(f"--constraint {other},{constraint} is kept by no network: one excludes the other")
 
 
 def _check_prices(given: Mapping[str, Any]) -> None:
