@@ -2,10 +2,10 @@
 
 Each step takes the winner's value of one parameter, with what only the winner has and what comes with it, such as the
 layers of another architecture. Greedy takes the parameter whose mean is best on the seeds that choose, and of D that
-differ asks for D (D + 1) / 2 - 1 configs at most; ranked takes all in the order of their gains from the default alone, and asks for
-D. Every step is reported on as many other seeds, which chose nothing. All of it is validation data; the test split is
-not read. What has been trained is kept in the study's folder: the same command goes on, and one with more seeds or the
-other path trains what is new. The status is 0 also where nothing can be told from noise.
+differ asks for D (D + 1) / 2 - 1 configs at most; ranked takes all in the order of their gains from the default alone,
+and asks for D. Every step is reported on as many other seeds, which chose nothing. All of it is validation data; the
+test split is not read. What has been trained is kept in the study's folder: the same command goes on, and one with more
+seeds or the other path trains what is new. The status is 0 also where nothing can be told from noise.
 
 Examples:
     python study/ablate.py night --dry-run

@@ -1,6 +1,7 @@
 """Bounds that networks are to keep: how they are said, what is refused before it trains, that others never win."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from recorded_studies import made_up_seeds, made_up_trial, write_study
@@ -84,6 +85,12 @@ def test_what_no_network_can_keep_is_refused(said, why):
 @pytest.mark.parametrize("said", [["params>=1000,params<=1000"], ["latent_size>=8,lr<=1", "--latent-size", "8"]])
 def test_what_one_network_alone_can_keep_is_not(said):
     assert settings("--constraint", *said).constraints
+
+
+@pytest.mark.parametrize("said", [["log_scale<=-2"], ["log_scale>=-2", "log_scale<=-3"]])
+def test_a_setting_may_be_negative_and_one_that_only_some_configs_have_keeps_every_bound(said):
+    space = replace(SPACE, default={**SPACE.default, "log_scale": -3.0})  # no drawn config has it
+    resolve._check_constraints(tuple(said), space, None)
 
 
 def test_a_resumed_study_keeps_its_constraints():

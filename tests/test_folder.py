@@ -102,6 +102,18 @@ def test_storage_that_is_no_folder_is_refused_before_anything_starts(kind, below
     assert [path.name for path in tmp_path.iterdir()] == ["place"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="to be another user needs root")
+def test_storage_in_a_folder_that_is_closed_to_this_user_is_refused(tmp_path):
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(UsageError, match="is not writable; name a folder that is"):
+            folder.check_new(private / "results", "night")
+    finally:
+        os.seteuid(0)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a read-only file system needs root")
 def test_storage_on_a_read_only_mount_is_refused(tmp_path):
     mount = tmp_path / "mount"

@@ -1,6 +1,8 @@
 """A study is known by its uuid, not by its name or folder; what is sent to MLflow again is what was sent before."""
 
+import os
 import shutil
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -113,8 +115,8 @@ def test_a_folder_is_told_apart_from_its_copy(tmp_path):
     assert folders.standing(StudyFolder(tmp_path / "copy"), place) == "copied"
     assert folders.standing(StudyFolder(tmp_path / "copy"), place | {"machine": "another"}) == "copied"
     assert folders.standing(here, place | {"machine": "another"}) == "here"  # a storage that several mount
-    copy = StudyFolder(tmp_path / "copy")
-    assert folders.standing(copy, place | {"inode": copy.path.stat().st_ino}) == "copied"  # as on a disk of its own
+    hidden = "/" + 300 * "x"  # such as a folder that is closed to this user: nobody knows what is there
+    assert folders.standing(here, place | {"path": hidden}) == "copied"
     mounted = place | {"machine": "another", "path": "/mnt/night"}
     assert folders.standing(here, mounted) == "moved"
     assert folders.standing(here, mounted | {"file_system": place["file_system"] + 1}) == "copied"
@@ -123,6 +125,40 @@ def test_a_folder_is_told_apart_from_its_copy(tmp_path):
     here.path.rename(tmp_path / "renamed")
     assert folders.standing(StudyFolder(tmp_path / "renamed"), place) == "moved"
     assert folders.standing(StudyFolder(tmp_path / "copy"), place) == "moved"  # to another disk, and then deleted here
+    (tmp_path / "night").mkdir()  # a new study has its old name
+    assert folders.standing(StudyFolder(tmp_path / "renamed"), place) == "moved"
+    assert folders.standing(StudyFolder(tmp_path / "copy"), place) == "copied"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting file systems needs root")
+def test_a_copy_on_another_disk_is_one_also_where_it_has_the_same_inode(tmp_path):
+    disks = [tmp_path / name for name in ("one", "two")]
+    try:
+        for disk in disks:
+            disk.mkdir()
+            if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=False).returncode:
+                pytest.skip("this machine does not let root mount a tmpfs")
+            (disk / "night").mkdir()
+        first, copy = (StudyFolder(disk / "night") for disk in disks)
+        place = folders.place_of(first)
+        assert place["inode"] == folders.place_of(copy)["inode"]
+        assert (folders.standing(first, place), folders.standing(copy, place)) == ("here", "copied")
+        assert folders.standing(copy, place | {"machine": "another"}) == "copied"
+        first.path.rmdir()
+        assert folders.standing(copy, place) == "moved"
+    finally:
+        for disk in disks:
+            subprocess.run(["umount", str(disk)], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("content", ["", "uninitialized\n"])
+def test_machines_without_an_id_of_their_own_are_told_by_their_names(content, monkeypatch):
+    monkeypatch.setattr("pathlib.Path.read_text", lambda path: content)
+    names = set()
+    for host in ("one", "two"):
+        monkeypatch.setattr("socket.gethostname", lambda host=host: host)
+        names.add(folders.place_of(StudyFolder(Path.cwd()))["machine"])
+    assert len(names) == 2
 
 
 class Killed(BaseException):

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 _LEAVE_SECONDS = 4.0  # that the tracker may take after Ctrl-C; Ray's shutdown needs the rest of the ten
 _LISTED = 5  # files in a message
+_HOW = "; go on with: "
+"""What stands in a message before the command that goes on."""
 _OF_IMAGES = ("data", "labels", "cache_dir", "data_dir")
 """Settings that say where the images lie."""
 _PLACES = (*_OF_IMAGES, "tracking_uri", "prices_file", "prices")
@@ -276,10 +278,10 @@ def _run(setup: Setup, *first: Event) -> int:
     tracker = build_tracker(settings.tracking_uri, recorder.record, folder.path.parent)
     tracker.started(own([*before, *first])[: -len(first)])
     recorder.listen(tracker.event)
-    for event in first:
-        recorder.record(event)
     notify = _notice(settings, recorder)
     interrupt.farewell(_goes_on(folder), notify)
+    for event in first:
+        recorder.record(event)
     try:
         with display, disk.explained(folder.path):
             recorder.listen(display)
@@ -293,18 +295,14 @@ def _run(setup: Setup, *first: Event) -> int:
             ending = Ending("finished", end_metrics(summary), found, said, time=recorder.state.finished_at)
             _deliver(tracker, folder, recorder, display, ending)
             notify("finished")
+            interrupt.farewell("interrupted after the study was finished")
         print(said)
         return 0
     except BaseException as error:
-        asked = isinstance(error, Interrupted) or interrupt.seen()
-        reason = interrupt.failed() if asked else one_line(error if isinstance(error, StudyError) else repr(error))
-        status: Literal["failed", "interrupted"] = "interrupted" if reason is None else "failed"
-        if reason is not None:
-            with suppress(OSError, StudyError):  # it may be that its journal cannot be written
-                recorder.record(Failed(reason))
-        _leave(tracker, folder, recorder, Ending(status, reason=reason or ""))
-        notify(status)
-        if asked:
+        reason = _failure(error)
+        _leave(tracker, folder, recorder, reason)
+        notify("interrupted" if reason is None else "failed")
+        if interrupt.seen():
             raise Interrupted from error
         raise
     finally:
@@ -312,7 +310,7 @@ def _run(setup: Setup, *first: Event) -> int:
 
 
 def _goes_on(folder: StudyFolder) -> str:
-    return f"interrupted; go on with: {folder.resume_command()}"
+    return f"interrupted{_HOW}{folder.resume_command()}"
 
 
 def _notice(settings: Settings, recorder: Recorder) -> Callable[[str], None]:
@@ -356,13 +354,27 @@ def _deliver(tracker: Tracker, folder: StudyFolder, recorder: Recorder, display:
         display.say(f"{missing}; {folder.resume_command()} delivers the rest")
 
 
-def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, ending: Ending) -> None:
+def _failure(error: BaseException) -> str | None:
+    """Return the error by which a driver leaves a study; None where it was asked to leave."""
+    if isinstance(error, Interrupted) or interrupt.seen():
+        said = interrupt.failed()
+    else:
+        said = one_line(error if isinstance(error, StudyError) else repr(error))
+    return said and said.partition(_HOW)[0]  # the command is of this folder, and of this machine
+
+
+def _leave(tracker: Tracker, folder: StudyFolder, recorder: Recorder, reason: str | None) -> None:
     """Leave an unfinished study in order: its tables as its journal says, the tracker told that no run goes on."""
     from study.record import disk, tables
+    from study.tracking.tracker import Ending
 
+    if reason is not None:
+        with suppress(OSError, StudyError):  # it may be that the journal cannot be written
+            recorder.record(Failed(reason))
     try:
         tables.write(folder, recorder.state)
     except OSError as error:
         if not disk.problem(error, folder.path):  # the reason to leave; the tables are made again from the journal
             raise
-    tracker.close(ending, _LEAVE_SECONDS)
+    status: Literal["failed", "interrupted"] = "interrupted" if reason is None else "failed"
+    tracker.close(Ending(status, reason=reason or ""), _LEAVE_SECONDS)

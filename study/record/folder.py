@@ -201,7 +201,7 @@ def standing(folder: StudyFolder, recorded: Mapping[str, Any] | None) -> Standin
 
     A folder keeps its inode where it is renamed, but every file system counts its inodes for itself. To another file
     system it can only be copied: it was moved there if the machine is the same and there is nothing any more where it
-    was.
+    was. What cannot be known, as behind a folder that is closed to this user, is a copy.
     """
     if not recorded:
         return "unknown"
@@ -210,14 +210,20 @@ def standing(folder: StudyFolder, recorded: Mapping[str, Any] | None) -> Standin
     same_machine = recorded.get("machine") == now["machine"]
     if recorded.get("path") == now["path"]:
         return "here" if same_inode or same_machine else "copied"  # another inode: put back from a backup
-    # Not in the journal of an earlier version. A disk that another machine mounts may be told by another number there,
-    # which is why that of a folder at the same path is not asked for.
-    same_file_system = recorded.get("file_system", now["file_system"]) == now["file_system"]
-    if same_machine:
-        before = Path(str(recorded.get("path")))
-        # One that is mounted at two paths is the same folder at both.
-        return "copied" if before.exists() and not before.samefile(folder.path) else "moved"
-    return "moved" if same_inode and same_file_system else "copied"
+    if not same_machine:
+        # Not in the journal of an earlier version. A disk that another machine mounts may be told by another number
+        # there, which is why that of a folder at the same path is not asked for.
+        same_file_system = recorded.get("file_system", now["file_system"]) == now["file_system"]
+        return "moved" if same_inode and same_file_system else "copied"
+    try:
+        there, here = os.stat(str(recorded.get("path"))), folder.path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return "moved"
+    except OSError:
+        return "copied"
+    # The same folder, by a link or mounted at two paths; or another one that was made in the place that it has left.
+    same = os.path.samestat(there, here) or (same_inode and there.st_dev == here.st_dev)
+    return "moved" if same else "copied"
 
 
 def is_trusted(folder: StudyFolder, recorded: Mapping[str, Any] | None) -> bool:
@@ -236,6 +242,8 @@ def _machine() -> str:
     try:
         name = Path("/etc/machine-id").read_text().strip()
     except OSError:
+        name = ""
+    if name in ("", "uninitialized"):  # as images of containers have it
         name = socket.gethostname()
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
@@ -250,13 +258,13 @@ def check_new(storage: Path, name: str) -> StudyFolder:
     if folder.has_begun:
         resume = folder.resume_command()
         raise UsageError(f"--name {name!r} exists in {storage}; choose another, or go on with: {resume}")
-    if folder.path.is_dir() and (others := _others(folder)):
-        raise UsageError(f"--name {name!r} exists in {storage} and is no study, but has {others[0]}; choose another")
     nearest = next(place for place in (folder.path, *folder.path.parents) if os.path.lexists(place))
-    if not nearest.is_dir():
+    if not os.path.isdir(nearest):
         raise UsageError(f"--storage {str(storage)!r} cannot be used: {nearest} is not a folder")
-    if not os.access(nearest, os.W_OK | os.X_OK):
+    if not os.access(nearest, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise UsageError(f"--storage {str(storage)!r} cannot be used: {nearest} is not writable; name a folder that is")
+    if nearest == folder.path and (others := _others(folder)):
+        raise UsageError(f"--name {name!r} exists in {storage} and is no study, but has {others[0]}; choose another")
     return folder
 
 

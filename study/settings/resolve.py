@@ -299,18 +299,21 @@ def _check_constraints(texts: tuple[str, ...], space: Space, latent_size: int | 
     context = Context(space.image_shape, max(1, len(space.data.class_names)))
     configs = [space.default, *search_spaces.drawn(space, context, _DRAWN)]
     numbers = {key for config in configs for key, value in config.items() if type(value) in (int, float)}
-    allowed = {*numbers, *FAMILY_FACTS[space.family].objectives}
+    measured = FAMILY_FACTS[space.family].objectives
+    allowed = {*numbers, *measured}
     asked = constraints.of_texts(texts)
     for constraint in asked:
         if constraint.name not in allowed:
             raise UsageError(choose_from("--constraint", constraint.name, allowed))
-        least, most = metrics.limits(constraint.name)
+        least, most = metrics.limits(constraint.name) if constraint.name in measured else (-math.inf, math.inf)
         if constraint.bound < least if constraint.at_most else constraint.bound > most:
             end = f"at least {least:g}" if constraint.at_most else f"at most {most:g}"
             raise UsageError(f"--constraint {constraint} is kept by no network: {constraint.name} is {end}")
         if constraint.name == "latent_size" and constraint.excess({"latent_size": latent_size}) > 0:
             raise UsageError(f"--constraint {constraint} is kept by no network of --latent-size {latent_size}")
-        for other in asked:
+        # A setting that a config does not have keeps every bound.
+        everywhere = constraint.name in measured or all(constraint.name in config for config in configs)
+        for other in asked if everywhere else ():
             if other.name == constraint.name and other.at_most < constraint.at_most and other.bound > constraint.bound:
                 raise UsageError(f"--constraint {other},{constraint} is kept by no network: one excludes the other")
 
