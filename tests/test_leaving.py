@@ -45,12 +45,17 @@ with interrupt.handled():
 """
 
 
-NOT_UNDER_NOHUP = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # as the tests themselves may be
+# The tests themselves may run under nohup, or behind a shell's `&`, both of which ignore a signal.
+NOT_IN_BACKGROUND = """
+import signal
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
 
 
 def python(script, *arguments, **named):
     return subprocess.Popen(
-        [sys.executable, "-c", NOT_UNDER_NOHUP + script, *map(str, arguments)],
+        [sys.executable, "-c", NOT_IN_BACKGROUND + script, *map(str, arguments)],
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
